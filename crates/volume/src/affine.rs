@@ -1,0 +1,147 @@
+//! The affine map from voxel index to world coordinates.
+//!
+//! Source: NIfTI-1 standard, "Orientation and location in space": world axes
+//! are +x right, +y anterior, +z superior (RAS+), in millimetres.
+
+use std::fmt;
+
+/// Voxel edge lengths in millimetres, one per voxel axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spacing(pub [f64; 3]);
+
+impl Spacing {
+    /// Volume of one voxel in cubic millimetres.
+    pub fn voxel_volume(&self) -> f64 {
+        self.0.iter().product()
+    }
+}
+
+impl fmt::Display for Spacing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [x, y, z] = self.0;
+        write!(f, "{x:.3}x{y:.3}x{z:.3} mm")
+    }
+}
+
+/// A 3x4 affine: row `r` gives world coordinate `r` (mm, RAS+) of a voxel
+/// index `(i, j, k)` as `m[r][0] i + m[r][1] j + m[r][2] k + m[r][3]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Affine(pub [[f64; 4]; 3]);
+
+impl Affine {
+    /// Unit spacing, origin at voxel 0, axes R A S.
+    pub fn identity() -> Self {
+        Self::from_spacing(Spacing([1.0; 3]))
+    }
+
+    /// Axis-aligned with the given spacing and the origin at voxel 0.
+    pub fn from_spacing(spacing: Spacing) -> Self {
+        let mut m = [[0.0; 4]; 3];
+        for (axis, row) in m.iter_mut().enumerate() {
+            row[axis] = spacing.0[axis];
+        }
+        Self(m)
+    }
+
+    /// World position (mm) of a voxel index, which may be fractional.
+    pub fn apply(&self, index: [f64; 3]) -> [f64; 3] {
+        self.0
+            .map(|r| r[0] * index[0] + r[1] * index[1] + r[2] * index[2] + r[3])
+    }
+
+    /// Length (mm) of each voxel axis: the column norms.
+    pub fn spacing(&self) -> Spacing {
+        Spacing([0, 1, 2].map(|c| {
+            self.0
+                .iter()
+                .map(|row| row[c] * row[c])
+                .sum::<f64>()
+                .sqrt()
+        }))
+    }
+
+    /// Determinant of the 3x3 part; negative when the voxel axes are left-handed.
+    pub fn determinant(&self) -> f64 {
+        let m = &self.0;
+        m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
+            - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
+            + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+    }
+
+    /// The map from world (mm) back to voxel index; `None` when singular or not finite.
+    pub fn inverse(&self) -> Option<Self> {
+        let m = &self.0;
+        let det = self.determinant();
+        if !det.is_finite() || det == 0.0 {
+            return None;
+        }
+        let mut inv = [[0.0; 4]; 3];
+        for r in 0..3 {
+            for c in 0..3 {
+                // Cyclic cofactor of element (c, r): the sign is built in.
+                let (a, b) = ((c + 1) % 3, (c + 2) % 3);
+                let (p, q) = ((r + 1) % 3, (r + 2) % 3);
+                inv[r][c] = (m[a][p] * m[b][q] - m[a][q] * m[b][p]) / det;
+            }
+        }
+        for row in inv.iter_mut() {
+            row[3] = -(row[0] * m[0][3] + row[1] * m[1][3] + row[2] * m[2][3]);
+        }
+        let inverse = Self(inv);
+        inverse.is_finite().then_some(inverse)
+    }
+
+    /// The map that applies `first`, then `self`.
+    pub fn after(&self, first: &Self) -> Self {
+        let mut out = [[0.0; 4]; 3];
+        for (o, row) in out.iter_mut().zip(&self.0) {
+            for (c, value) in o.iter_mut().enumerate() {
+                *value = (0..3).map(|k| row[k] * first.0[k][c]).sum::<f64>();
+            }
+            o[3] += row[3];
+        }
+        Self(out)
+    }
+
+    /// True when no element is NaN or infinite.
+    pub fn is_finite(&self) -> bool {
+        self.0.iter().flatten().all(|v| v.is_finite())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inverse_undoes_an_oblique_affine() {
+        let a = Affine([
+            [0.9, -0.2, 0.1, -90.0],
+            [0.3, 1.1, -0.4, 126.0],
+            [-0.1, 0.2, 2.9, -72.0],
+        ]);
+        let identity = a.after(&a.inverse().unwrap());
+        for (r, row) in identity.0.iter().enumerate() {
+            for (c, v) in row.iter().enumerate() {
+                let expected = if r == c { 1.0 } else { 0.0 };
+                assert!((v - expected).abs() < 1e-12, "{r},{c}: {v}");
+            }
+        }
+    }
+
+    #[test]
+    fn spacing_is_the_column_norm() {
+        let a = Affine([
+            [0.0, -3.0, 0.0, 1.0],
+            [4.0, 0.0, 0.0, 2.0],
+            [3.0, 0.0, 2.0, 3.0],
+        ]);
+        assert_eq!(a.spacing(), Spacing([5.0, 3.0, 2.0]));
+        assert_eq!(a.apply([1.0, 1.0, 1.0]), [-2.0, 6.0, 8.0]);
+    }
+
+    #[test]
+    fn singular_has_no_inverse() {
+        assert!(Affine([[0.0; 4]; 3]).inverse().is_none());
+    }
+}

@@ -1,0 +1,12 @@
+//! Volumes on a regular grid and the geometry that places them in the patient.
+//!
+//! A [`Volume`] is a 3-D array with an [`Affine`] from voxel index to world
+//! millimetres (NIfTI convention: RAS+). The first axis (`x`) varies fastest
+//! in memory, as in a NIfTI file; a 2-D image has a last axis of length 1.
+//! This crate does no I/O and knows nothing of tensors.
+
+mod affine;
+mod volume;
+
+pub use affine::{Affine, Spacing};
+pub use volume::{LabelMap, Volume, VolumeError};
