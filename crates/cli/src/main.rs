@@ -1,2 +1,88 @@
-//! The lacuna command.
-fn main() {}
+//! The `lacuna` command: a thin shell over the library crates.
+
+mod commands;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use lacuna_train::device::DeviceName;
+
+/// Segments what is rare: trains, applies and judges deep-learning segmentation
+/// of rare structures in 2-D and 3-D medical images.
+#[derive(Parser)]
+#[command(name = "lacuna", version, about, max_term_width = 100)]
+struct Cli {
+    /// Threads for computation; 0 uses every core. Results are bit-equal for equal threads.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    threads: usize,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a phantom cohort, train, predict, evaluate and write report.html
+    Demo(commands::demo::Arguments),
+    /// Write a dataset manifest from a folder of images
+    Dataset(commands::dataset::Arguments),
+    /// Check a dataset before training: geometry, values, labels, lesions, duplicates
+    Check(commands::check::Arguments),
+    /// Print the documented default run configuration
+    Config,
+    /// List the networks with their borders and legal patch sizes
+    Networks,
+    /// Train a network
+    Train(commands::train::Arguments),
+    /// Segment images with a trained network
+    Predict(commands::predict::Arguments),
+    /// Score predictions against reference labels
+    Evaluate(commands::evaluate::Arguments),
+}
+
+/// `--device`
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum DeviceArgument {
+    #[default]
+    Cpu,
+    Vulkan,
+    Cuda,
+}
+
+impl From<DeviceArgument> for DeviceName {
+    fn from(argument: DeviceArgument) -> Self {
+        match argument {
+            DeviceArgument::Cpu => Self::Cpu,
+            DeviceArgument::Vulkan => Self::Vulkan,
+            DeviceArgument::Cuda => Self::Cuda,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(cli.threads)
+        .build_global()?;
+    match cli.command {
+        Command::Demo(arguments) => commands::demo::run(&arguments),
+        Command::Dataset(arguments) => commands::dataset::run(&arguments),
+        Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Config => commands::print(lacuna_train::config::TEMPLATE),
+        Command::Networks => commands::print(&commands::networks()),
+        Command::Train(arguments) => commands::train::run(&arguments),
+        Command::Predict(arguments) => commands::predict::run(&arguments),
+        Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
+    }
+}

@@ -1,1 +1,16 @@
-//! placeholder
+//! From files to training batches: the dataset manifest and its pre-flight
+//! check, normalisation, samplers and prefetch; and phantoms to try them on.
+
+pub mod check;
+pub mod discover;
+pub mod manifest;
+pub mod normalise;
+pub mod phantom;
+pub mod positions;
+pub mod prefetch;
+pub mod rng;
+pub mod sampler;
+pub mod split;
+pub mod subject;
+pub mod white_matter;
+pub mod window;

@@ -1,1 +1,64 @@
-//! placeholder
+//! The four losses of Sudre et al., "Generalised Dice overlap as a deep
+//! learning loss function for highly unbalanced segmentations" (DLMIA 2017,
+//! arXiv 1707.03237), for two or more classes: value and gradient with respect
+//! to the logits as one operation, in `f64`, without a tensor library.
+//!
+//! | Loss | Type | Name in a run configuration |
+//! |---|---|---|
+//! | Generalised Dice | [`GeneralisedDice`] | `generalised-dice` |
+//! | Dice over all classes | [`Dice`] | `dice` |
+//! | Sensitivity-specificity | [`SensitivitySpecificity`] | `sensitivity-specificity` |
+//! | Weighted cross-entropy | [`WeightedCrossEntropy`] | `weighted-cross-entropy` |
+//!
+//! Every one of them is a function of a few sums over the elements
+//! ([`Statistics`]). So [`value_and_gradient`] makes one pass over logits and
+//! labels for the sums, asks the loss for its value and its derivatives by
+//! those sums ([`Loss::evaluate`]), and makes a second pass that carries the
+//! derivatives through the softmax to the logits. A loss file holds its
+//! equation and nothing of softmax, one-hot coding or batches.
+//!
+//! Memory order: logits and gradient `[batch, classes, elements]`, labels
+//! `[batch, elements]`, last axis fastest; `elements` is the flattened patch.
+//!
+//! ```
+//! use lacuna_losses::{Layout, LossConfig, value_and_gradient};
+//!
+//! let config = LossConfig::default(); // generalised Dice, 1/V^2, pooled batch
+//! let loss = config.build()?;
+//! let layout = Layout { batch: 1, classes: 2, elements: 3 };
+//! let logits = [4.0_f32, 4.0, 0.0, /* foreground: */ 0.0, 0.0, 4.0];
+//! let labels = [0, 0, 1];
+//! let mut gradient = [0.0_f32; 6];
+//! let evaluation = value_and_gradient(
+//!     loss.as_ref(), config.reduction, layout, &logits, &labels, &mut gradient,
+//! )?;
+//! assert!(evaluation.value < 0.03);
+//! assert_eq!((evaluation.tp, evaluation.fp, evaluation.fn_), (1, 0, 0));
+//! # Ok::<(), lacuna_losses::LossError>(())
+//! ```
+
+mod config;
+mod dice;
+mod error;
+mod generalised_dice;
+mod kernel;
+mod layout;
+mod loss;
+mod multi_class;
+mod real;
+mod sensitivity_specificity;
+mod statistics;
+mod two_class;
+mod weighted_cross_entropy;
+
+pub use config::{Form, LossConfig, LossName};
+pub use dice::{Dice, DiceForm};
+pub use error::LossError;
+pub use generalised_dice::{ClassWeight, EmptyClass, GeneralisedDice};
+pub use kernel::{Evaluation, Reduction, value_and_gradient};
+pub use layout::Layout;
+pub use loss::Loss;
+pub use real::Real;
+pub use sensitivity_specificity::{SensitivitySpecificity, SensitivitySpecificityForm};
+pub use statistics::{Statistics, StatisticsGradient};
+pub use weighted_cross_entropy::WeightedCrossEntropy;

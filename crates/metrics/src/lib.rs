@@ -1,1 +1,29 @@
-//! placeholder
+//! Segmentation metrics with every convention named.
+//!
+//! [`evaluate_pair`] scores a predicted label map against a reference, one row
+//! per class; [`Summary`] condenses the rows of many subjects. Every value is
+//! finite, so no subject ever drops out of a mean, and carries the
+//! [`Conventions`] behind it. The parts can be used alone: voxel counts
+//! ([`Counts`], [`Confusion`]), surfaces ([`SurfaceDistances`]), lesions
+//! ([`Lesions`]) and statistics ([`Distribution`]).
+
+mod conventions;
+mod counts;
+mod error;
+mod evaluate;
+mod lesion;
+mod overlap;
+mod pair;
+mod summary;
+mod surface;
+
+pub use conventions::Conventions;
+pub use counts::{Confusion, Counts};
+pub use error::MetricsError;
+pub use evaluate::{
+    ClassScores, ClassSummary, FOREGROUND, MetricSummary, Options, Summary, evaluate_pair,
+};
+pub use lesion::{Lesion, Lesions};
+pub use pair::MaskPair;
+pub use summary::{Bootstrap, Distribution, Interval, Quartiles, quantile};
+pub use surface::{SurfaceConvention, SurfaceDistances};

@@ -1,1 +1,31 @@
-//! placeholder
+//! The four networks of Sudre et al. 2017 (DLMIA, Table 1): a valid UNet and
+//! TwoPathCNN for 2-D slices, DeepMedic and HighRes3DNet for volumes.
+//!
+//! A network here is three things:
+//! - [`ModelConfig`]: what a run file says about it (name, preset, width);
+//! - [`Architecture`]: what its layers do to the length of an axis, known
+//!   without any weight: border, legal input lengths, effective length;
+//! - [`Network`]: the layers with their weights, on a Burn device.
+//!
+//! Axis order: a 2-D network takes `[batch, channel, y, x]`, a 3-D network
+//! `[batch, channel, z, y, x]`, and gives logits in the same order. Border and
+//! lengths are the same along every axis, and the output lies centred in the
+//! input: half a border is lost on either side.
+
+pub mod architecture;
+pub mod config;
+pub mod deep_medic;
+pub mod error;
+pub mod high_res_3d_net;
+mod init;
+mod layers;
+pub mod network;
+pub mod two_path_cnn;
+pub mod unet;
+pub mod weights;
+
+pub use architecture::{Architecture, Extent};
+pub use config::{ModelConfig, ModelName, TwoPathPreset};
+pub use error::{NetError, TensorDifference};
+pub use network::Network;
+pub use weights::{load_safetensors, to_safetensors};

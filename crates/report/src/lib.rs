@@ -1,1 +1,26 @@
-//! placeholder
+//! Reports that a reader opens without network: one HTML file with training
+//! curves, metric tables and overlay pictures.
+//!
+//! [`overlay`] draws a subject's slices with reference and prediction,
+//! [`plot`] draws curves as SVG, [`RunReport`] gathers what is known of a run
+//! and [`render`] writes the page. Nothing here knows of tensors or of how a
+//! run is stored.
+//!
+//! Colours are those of Okabe and Ito (2008), which readers with any common
+//! form of colour blindness tell apart; see [`colour`].
+
+pub mod colour;
+pub mod plot;
+
+mod document;
+mod error;
+mod markup;
+mod overlay;
+mod run;
+mod table;
+
+pub use document::render;
+pub use error::ReportError;
+pub use overlay::{Overlay, OverlayOptions, overlay};
+pub use run::{Fact, IterationRow, Picture, RunReport};
+pub use table::{MetricColumn, MetricTable, SubjectRow, SummaryRow};

@@ -1,1 +1,17 @@
-//! placeholder
+//! The training loop, checkpoints and prediction.
+//!
+//! [`config::RunConfig`] says what to do, [`training::train`] does it into a
+//! run folder ([`run`]), and [`apply::TrainedRun`] applies the result to images.
+
+pub mod apply;
+pub mod checkpoint;
+pub mod config;
+pub mod dataset;
+pub mod device;
+pub mod events;
+pub mod forward;
+pub mod predict;
+pub mod run;
+pub mod tensorboard;
+pub mod training;
+pub mod validation;

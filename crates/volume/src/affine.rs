@@ -51,13 +51,7 @@ impl Affine {
 
     /// Length (mm) of each voxel axis: the column norms.
     pub fn spacing(&self) -> Spacing {
-        Spacing([0, 1, 2].map(|c| {
-            self.0
-                .iter()
-                .map(|row| row[c] * row[c])
-                .sum::<f64>()
-                .sqrt()
-        }))
+        Spacing([0, 1, 2].map(|c| self.0.iter().map(|row| row[c] * row[c]).sum::<f64>().sqrt()))
     }
 
     /// Determinant of the 3x3 part; negative when the voxel axes are left-handed.
@@ -76,12 +70,12 @@ impl Affine {
             return None;
         }
         let mut inv = [[0.0; 4]; 3];
-        for r in 0..3 {
-            for c in 0..3 {
+        for (r, row) in inv.iter_mut().enumerate() {
+            for (c, value) in row[..3].iter_mut().enumerate() {
                 // Cyclic cofactor of element (c, r): the sign is built in.
                 let (a, b) = ((c + 1) % 3, (c + 2) % 3);
                 let (p, q) = ((r + 1) % 3, (r + 2) % 3);
-                inv[r][c] = (m[a][p] * m[b][q] - m[a][q] * m[b][p]) / det;
+                *value = (m[a][p] * m[b][q] - m[a][q] * m[b][p]) / det;
             }
         }
         for row in inv.iter_mut() {

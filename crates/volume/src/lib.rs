@@ -6,7 +6,17 @@
 //! This crate does no I/O and knows nothing of tensors.
 
 mod affine;
+mod components;
+mod distance;
+mod geometry;
+mod orientation;
+mod resample;
 mod volume;
 
 pub use affine::{Affine, Spacing};
+pub use components::{Components, Connectivity, label_components};
+pub use distance::euclidean_distance_mm;
+pub use geometry::{Grid, corner_displacement_mm};
+pub use orientation::Orientation;
+pub use resample::{grid_with_spacing, resample_labels, resample_linear};
 pub use volume::{LabelMap, Volume, VolumeError};

@@ -28,6 +28,18 @@ pub enum VolumeError {
         /// The affine given.
         affine: Affine,
     },
+    /// A spacing that no grid can have.
+    #[error("the spacing {spacing} is unusable: give edges above zero and finite")]
+    Spacing {
+        /// The spacing asked for.
+        spacing: Spacing,
+    },
+    /// A volume without voxels, which has no value to interpolate.
+    #[error("a volume of shape {shape:?} has no voxel; every axis needs at least one")]
+    Empty {
+        /// Shape of the volume.
+        shape: [usize; 3],
+    },
 }
 
 /// A 3-D array with its place in the patient. `x` varies fastest in memory:

@@ -1,0 +1,126 @@
+//! `lacuna check`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use comfy_table::Table;
+use lacuna_data::check::{CheckReport, Severity, SubjectReport, check};
+use lacuna_data::manifest::Manifest;
+
+use crate::terminal::Progress;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The dataset manifest
+    dataset: PathBuf,
+    /// Also write everything found as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let manifest = Manifest::read(&arguments.dataset)?;
+    let bar = Mutex::new(Progress::new("check", 0, manifest.subjects.len() as u64));
+    let report = check(&manifest, |done| {
+        if let Ok(mut bar) = bar.lock() {
+            bar.at(done as u64, "");
+        }
+    });
+    if let Ok(bar) = bar.into_inner() {
+        bar.finish();
+    }
+    if let Some(path) = &arguments.json {
+        lacuna_io::atomic::write_atomic(path, |w| {
+            serde_json::to_writer_pretty(&mut *w, &report)?;
+            w.write_all(b"\n")
+        })?;
+    }
+    super::print(&render(&report))?;
+    Ok(match report.exit_ok() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn render(report: &CheckReport) -> String {
+    let mut table = Table::new();
+    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "subject", "shape", "spacing mm", "axes", "label", "share %", "in mask %", "lesions",
+        "smallest mm3", "median mm3", "largest mm3",
+    ]);
+    for subject in &report.subjects {
+        table.add_row(subject_row(subject));
+    }
+    let mut text = format!(
+        "{}: {} subjects, {} with a label; modalities {}; classes {}\n{table}\n",
+        report.name,
+        report.subjects.len(),
+        report.labelled,
+        report.modalities.join(", "),
+        report.classes.join(", "),
+    );
+    if let Some(lesions) = &report.lesions {
+        text += "lesions by size in voxels:";
+        for bin in &lesions.histogram {
+            text += &format!("  {} {}", bin.voxels, bin.lesions);
+        }
+        text.push('\n');
+    }
+    for problem in &report.problems {
+        let severity = match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        let place = [problem.subject.as_deref(), problem.file.as_deref()];
+        let place: Vec<&str> = place.into_iter().flatten().collect();
+        text += &format!(
+            "{severity}: {}: {}; {}\n",
+            place.join(": "),
+            problem.finding,
+            problem.remedy
+        );
+    }
+    text + &format!(
+        "{} error(s), {} warning(s), {} note(s)\n",
+        report.count(Severity::Error),
+        report.count(Severity::Warning),
+        report.count(Severity::Note)
+    )
+}
+
+fn subject_row(subject: &SubjectReport) -> Vec<String> {
+    let mut row = vec![subject.id.clone()];
+    match subject.images.first() {
+        Some(image) => {
+            let [x, y, z] = image.grid.shape;
+            let spacing = image.grid.spacing_mm.map(|s| format!("{s:.2}"));
+            row.extend([
+                format!("{x}x{y}x{z}"),
+                spacing.join("x"),
+                image.grid.orientation.clone(),
+            ]);
+        }
+        None => row.extend(["unreadable", "", ""].map(str::to_owned)),
+    }
+    let Some(label) = &subject.label else {
+        row.push("none".to_owned());
+        row.resize(11, String::new());
+        return row;
+    };
+    row.push(label.values.len().to_string() + " values");
+    row.push(format!("{:.4}", 100.0 * label.foreground_share));
+    row.push(
+        label
+            .foreground_share_in_mask
+            .map_or_else(String::new, |s| format!("{:.4}", 100.0 * s)),
+    );
+    row.push(label.lesions.count.to_string());
+    match &label.lesions.volume_mm3 {
+        Some(v) => row.extend([v.min, v.median, v.max].map(|v| format!("{v:.1}"))),
+        None => row.resize(11, String::new()),
+    }
+    row
+}

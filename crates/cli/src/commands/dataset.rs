@@ -1,0 +1,84 @@
+//! `lacuna dataset`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{anyhow, bail};
+use lacuna_data::discover::{Search, by_patterns, described, is_described};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder of images; an nnU-Net or Medical Segmentation Decathlon folder
+    /// (one with dataset.json) needs no patterns
+    folder: PathBuf,
+    /// A modality and the pattern of its files below the folder, in channel
+    /// order: --images FLAIR='*/FLAIR.nii.gz' --images T1='*/T1.nii.gz'. What the
+    /// wildcards match is the subject's id
+    #[arg(long, value_name = "MODALITY=PATTERN", num_args = 1..)]
+    images: Vec<String>,
+    /// Pattern of the label files
+    #[arg(long, value_name = "PATTERN")]
+    label: Option<String>,
+    /// Pattern of the masks
+    #[arg(long, value_name = "PATTERN")]
+    mask: Option<String>,
+    /// Pattern of the sampling-weight maps
+    #[arg(long, value_name = "PATTERN")]
+    weight: Option<String>,
+    /// Pattern of the white-matter masks
+    #[arg(long, value_name = "PATTERN")]
+    white_matter: Option<String>,
+    /// Names of the foreground classes: one for all label values other than 0,
+    /// or one for each value in ascending order
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    classes: Vec<String>,
+    /// The manifest to write
+    #[arg(long, default_value = "dataset.toml", value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let folder = &arguments.folder;
+    let manifest = if !arguments.images.is_empty() {
+        by_patterns(folder, &search(arguments)?, &arguments.out)?
+    } else if is_described(folder) {
+        described(folder, &arguments.out)?
+    } else {
+        bail!(
+            "{}: no --images pattern given and no dataset.json in the folder; name the files, for example --images FLAIR='*/FLAIR.nii.gz' --label '*/lesion.nii.gz'",
+            folder.display()
+        );
+    };
+    lacuna_io::atomic::write_bytes(&arguments.out, manifest.to_toml()?.as_bytes())?;
+    let labelled = (manifest.subjects.iter())
+        .filter(|s| s.label.is_some())
+        .count();
+    println!(
+        "{}: {} subjects ({labelled} with a label), modalities {}, classes {}",
+        arguments.out.display(),
+        manifest.subjects.len(),
+        manifest.modalities.join(", "),
+        manifest.classes.join(", ")
+    );
+    println!("next: lacuna check {}", arguments.out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn search(arguments: &Arguments) -> anyhow::Result<Search> {
+    let images = arguments.images.iter().map(|argument| {
+        argument
+            .split_once('=')
+            .map(|(modality, pattern)| (modality.to_owned(), pattern.to_owned()))
+            .ok_or_else(|| {
+                anyhow!("--images {argument}: expected MODALITY=PATTERN, for example FLAIR='*/FLAIR.nii.gz'")
+            })
+    });
+    Ok(Search {
+        images: images.collect::<anyhow::Result<_>>()?,
+        label: arguments.label.clone(),
+        mask: arguments.mask.clone(),
+        weight: arguments.weight.clone(),
+        white_matter: arguments.white_matter.clone(),
+        foreground: arguments.classes.clone(),
+    })
+}

@@ -1,0 +1,236 @@
+//! `lacuna predict`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use lacuna_data::manifest::{ImageRef, Manifest, Subject};
+use lacuna_train::apply::TrainedRun;
+use lacuna_train::predict::WindowOptions;
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::prediction_path;
+use crate::DeviceArgument;
+use crate::terminal::{Progress, stop_flag};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Run folder made by `lacuna train`
+    run: PathBuf,
+    /// Predict the subjects of this manifest into the folder --out
+    #[arg(long, required_unless_present = "images", conflicts_with = "images")]
+    dataset: Option<PathBuf>,
+    /// Predict one subject: an image for each modality, into the file --out
+    #[arg(long = "image", value_name = "MODALITY=FILE", id = "images")]
+    images: Vec<String>,
+    /// With --image: mask outside which everything is background
+    #[arg(long, requires = "images")]
+    mask: Option<PathBuf>,
+    /// With --dataset: predict these subjects only
+    #[arg(long, value_delimiter = ',', value_name = "ID,...", conflicts_with = "images")]
+    subjects: Vec<String>,
+    /// With --dataset: predict the subjects of this part of the run's split only
+    #[arg(long, value_enum, conflicts_with_all = ["images", "subjects"])]
+    split: Option<Part>,
+    /// Folder (with --dataset) or .nii/.nii.gz file (with --image) to write
+    #[arg(long)]
+    out: PathBuf,
+    /// Also write class probabilities: <id>.probabilities.nii.gz, one volume per class
+    #[arg(long)]
+    probabilities: bool,
+    /// Edge of the input window in voxels; default: a legal size that fits the volume
+    #[arg(long, value_name = "N")]
+    window: Option<usize>,
+    /// Overlap of neighbouring windows, 0 to 0.9
+    #[arg(long, default_value_t = 0.25, value_parser = overlap)]
+    overlap: f64,
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceArgument,
+}
+
+/// `--split`
+#[derive(Clone, Copy, ValueEnum)]
+enum Part {
+    Train,
+    Validation,
+    Test,
+}
+
+fn overlap(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=0.9).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 0.9".to_owned()),
+    }
+}
+
+/// `predictions.json`: what a folder of predictions holds or will hold.
+#[derive(Serialize, Deserialize)]
+pub struct Predicted {
+    /// The run folder.
+    pub run: PathBuf,
+    /// Iterations behind the weights.
+    pub iteration: u64,
+    /// Class names in the order of the values written.
+    pub classes: Vec<String>,
+    /// Subjects that were asked for.
+    pub subjects: Vec<String>,
+}
+
+impl Predicted {
+    /// The list in `folder`, if `lacuna predict` wrote one.
+    pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
+        let path = folder.join("predictions.json");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(
+                serde_json::from_str(&text).with_context(|| path.display().to_string())?,
+            )),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e).with_context(|| path.display().to_string()),
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
+    let trained = TrainedRun::open(&arguments.run, &device)?;
+    let windows = WindowOptions {
+        window: arguments.window,
+        overlap: arguments.overlap,
+    };
+    let stop = stop_flag()?;
+    let Some(dataset) = &arguments.dataset else {
+        return predict_images(arguments, &trained, windows, &stop);
+    };
+    let manifest = Manifest::read(dataset)?;
+    let ids = match arguments.split {
+        Some(Part::Train) => trained.facts.split.train.clone(),
+        Some(Part::Validation) => trained.facts.split.validation.clone(),
+        Some(Part::Test) => trained.facts.split.test.clone(),
+        None if arguments.subjects.is_empty() => {
+            manifest.subjects.iter().map(|s| s.id.clone()).collect()
+        }
+        None => arguments.subjects.clone(),
+    };
+    if ids.is_empty() {
+        bail!(
+            "{}: the run's split has no subject in that part; choose another --split, or name --subjects",
+            arguments.run.display()
+        );
+    }
+    predict_dataset(
+        &trained,
+        &manifest,
+        &ids,
+        &arguments.out,
+        arguments.probabilities,
+        windows,
+        &stop,
+    )?;
+    println!("written: {}", arguments.out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Predicts the subjects `ids` of a manifest into the folder `out`.
+pub fn predict_dataset(
+    trained: &TrainedRun,
+    manifest: &Manifest,
+    ids: &[String],
+    out: &Path,
+    probabilities: bool,
+    windows: WindowOptions,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
+    trained.check_modalities(manifest)?;
+    let subjects: Vec<&Subject> = (ids.iter())
+        .map(|id| manifest.subject(id))
+        .collect::<Result<_, _>>()?;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    let predicted = Predicted {
+        run: trained.path.clone(),
+        iteration: trained.iteration,
+        classes: trained.facts.classes.clone(),
+        subjects: ids.to_vec(),
+    };
+    lacuna_io::atomic::write_atomic(&out.join("predictions.json"), |w| {
+        serde_json::to_writer_pretty(&mut *w, &predicted)?;
+        w.write_all(b"\n")
+    })?;
+    // A thousandth of a subject is the step, so that windows move the bar too.
+    let mut bar = Progress::new("predict", 0, 1000 * subjects.len() as u64);
+    for (number, subject) in subjects.into_iter().enumerate() {
+        let probabilities =
+            probabilities.then(|| out.join(format!("{}.probabilities.nii.gz", subject.id)));
+        trained.predict_to_files(
+            manifest,
+            subject,
+            &prediction_path(out, &subject.id),
+            probabilities.as_deref(),
+            windows,
+            stop,
+            &mut |done, total| {
+                let share = 1000 * done as u64 / total.max(1) as u64;
+                bar.at(1000 * number as u64 + share, &subject.id);
+            },
+        )?;
+    }
+    bar.finish();
+    Ok(())
+}
+
+/// `--image`: a manifest of one subject, made from the arguments.
+fn predict_images(
+    arguments: &Arguments,
+    trained: &TrainedRun,
+    windows: WindowOptions,
+    stop: &AtomicBool,
+) -> anyhow::Result<ExitCode> {
+    let name = arguments.out.to_string_lossy();
+    let Some(stem) = (name.strip_suffix(".nii.gz")).or_else(|| name.strip_suffix(".nii")) else {
+        bail!("--out {name}: expected a file name ending in .nii.gz or .nii with --image");
+    };
+    let mut subject = Subject {
+        id: "image".to_owned(),
+        mask: arguments.mask.clone(),
+        ..Subject::default()
+    };
+    for argument in &arguments.images {
+        let Some((modality, file)) = argument.split_once('=') else {
+            bail!("--image {argument}: expected MODALITY=FILE, for example FLAIR=flair.nii.gz");
+        };
+        let twice = (subject.images)
+            .insert(modality.to_owned(), ImageRef::parse(file))
+            .is_some();
+        if twice {
+            bail!("--image {argument}: {modality} is given twice");
+        }
+    }
+    let facts = &trained.facts;
+    let label_values = (0..).zip(facts.classes.iter().cloned()).collect();
+    let manifest = Manifest::new(
+        Path::new("--image"),
+        facts.name.clone(),
+        facts.modalities.clone(),
+        facts.classes.clone(),
+        label_values,
+        vec![subject],
+    )?;
+    let probabilities = arguments
+        .probabilities
+        .then(|| PathBuf::from(format!("{stem}.probabilities.nii.gz")));
+    let mut bar = Progress::new("predict", 0, 1000);
+    trained.predict_to_files(
+        &manifest,
+        &manifest.subjects[0],
+        &arguments.out,
+        probabilities.as_deref(),
+        windows,
+        stop,
+        &mut |done, total| bar.at(1000 * done as u64 / total.max(1) as u64, ""),
+    )?;
+    bar.finish();
+    println!("written: {}", arguments.out.display());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,108 @@
+//! Progress: a bar with the time left on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal, stderr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+/// Seconds between plain lines when stderr is not a terminal.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Progress of one piece of work with a known number of steps.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    label: String,
+    started: Instant,
+    last_line: Instant,
+    first: u64,
+    total: u64,
+}
+
+impl Progress {
+    /// Starts at step `first` of `total`.
+    pub fn new(label: &str, first: u64, total: u64) -> Self {
+        let bar = stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template(
+                "{prefix} {wide_bar} {pos}/{len} {elapsed} (left {eta}) {msg}",
+            )
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(total).with_style(style);
+            bar.set_prefix(label.to_owned());
+            bar.set_position(first);
+            bar.reset_eta();
+            bar
+        });
+        let now = Instant::now();
+        Self {
+            bar,
+            label: label.to_owned(),
+            started: now,
+            last_line: now,
+            first,
+            total,
+        }
+    }
+
+    /// Shows that `done` steps are done; `message` is the state of the work.
+    pub fn at(&mut self, done: u64, message: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(message.to_owned());
+            return;
+        }
+        let now = Instant::now();
+        if done < self.total && now - self.last_line < PLAIN_EVERY {
+            return;
+        }
+        self.last_line = now;
+        let elapsed = now - self.started;
+        let fresh = done.saturating_sub(self.first).max(1) as f64;
+        let left = elapsed.mul_f64((self.total.saturating_sub(done)) as f64 / fresh);
+        eprintln!(
+            "{} {done}/{} elapsed {} left {} {message}",
+            self.label,
+            self.total,
+            HumanDuration(elapsed),
+            HumanDuration(left),
+        );
+    }
+
+    /// A line that stays above the bar.
+    pub fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A flag that Ctrl-C and SIGTERM set; a second signal ends the process at once.
+pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step; press Ctrl-C again to stop at once");
+    })?;
+    Ok(flag)
+}
+
+/// True when the reader of our output has gone, as in `lacuna config | head`.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,41 @@
+//! The pre-flight check of a dataset: opens every file once and reports what
+//! would stop a run, spoil it, or is worth knowing, before any training.
+//!
+//! Geometry is compared as the displacement of the grid's corners in mm
+//! ([`corner_displacement_mm`](lacuna_volume::corner_displacement_mm)), lesions
+//! are 26-connected components of the foreground.
+
+mod dataset;
+mod lesions;
+mod report;
+mod subject;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+
+use crate::manifest::Manifest;
+
+pub use lesions::{LesionBin, LesionReport, LesionVolume};
+pub use report::{
+    CheckReport, ClassShare, GridReport, ImageReport, LabelReport, MaskReport, Problem, Severity,
+    SubjectReport,
+};
+
+/// Checks all files of a dataset. A file that cannot be read is a problem in
+/// the report and does not end the check. Each thread of the current rayon
+/// pool holds at most one image, mask and label of one subject. After each
+/// subject `progress` gets the number of subjects done, from any thread.
+pub fn check(manifest: &Manifest, progress: impl Fn(usize) + Sync) -> CheckReport {
+    let done = AtomicUsize::new(0);
+    let checked: Vec<subject::Checked> = manifest
+        .subjects
+        .par_iter()
+        .map(|subject| {
+            let checked = subject::check_subject(manifest, subject);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+            checked
+        })
+        .collect();
+    dataset::assemble(manifest, checked)
+}

@@ -1,0 +1,264 @@
+//! Makes a manifest from a folder of files: by patterns, or from the
+//! `dataset.json` of an nnU-Net or Medical Segmentation Decathlon folder.
+//!
+//! A subject's id is what the wildcards of a pattern matched, joined by `-`;
+//! a part equal to the one before it is left out, so that `*/*_T1.nii.gz`
+//! gives `a` for `a/a_T1.nii.gz`. Files with the same id belong together.
+
+mod described;
+mod error;
+mod pattern;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::manifest::{MAX_LABEL_VALUE, Manifest, Subject};
+
+pub use described::{described, is_described};
+pub use error::DiscoverError;
+
+/// What to look for below a folder.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// Modality and its pattern, in channel order.
+    pub images: Vec<(String, String)>,
+    /// Pattern of the label files; subjects without one are to predict.
+    pub label: Option<String>,
+    /// Pattern of the masks.
+    pub mask: Option<String>,
+    /// Pattern of the sampling-weight maps.
+    pub weight: Option<String>,
+    /// Pattern of the white-matter masks.
+    pub white_matter: Option<String>,
+    /// Names of the foreground classes: none for `label-1`, `label-2`, ...
+    /// after the values found; one for all values other than 0; or one for
+    /// each value found, in ascending order (values may share a name).
+    pub foreground: Vec<String>,
+}
+
+/// The manifest, to be written to `out`, of the files below `folder` that the
+/// patterns match. Reads all label files for their values.
+///
+/// # Errors
+/// A pattern without wildcard or without match, two files for one subject, a
+/// subject lacking a modality, labels or masks of a subject without images, a
+/// label file that cannot be read or holds a value outside `0..=65535`, class
+/// names that do not fit the values, or what [`Manifest::new`] refuses.
+pub fn by_patterns(folder: &Path, search: &Search, out: &Path) -> Result<Manifest, DiscoverError> {
+    let mut subjects: BTreeMap<String, Subject> = BTreeMap::new();
+    for (modality, pattern) in &search.images {
+        for (id, path) in files_by_subject(folder, modality, pattern)? {
+            let subject = subjects.entry(id.clone()).or_default();
+            subject.id = id;
+            subject.images.insert(modality.clone(), path.into());
+        }
+    }
+    refuse_incomplete(folder, search, &subjects)?;
+    type Field = fn(&mut Subject) -> &mut Option<PathBuf>;
+    let maps: [(&'static str, &Option<String>, Field); 4] = [
+        ("label", &search.label, |s| &mut s.label),
+        ("mask", &search.mask, |s| &mut s.mask),
+        ("weight", &search.weight, |s| &mut s.weight),
+        ("white_matter", &search.white_matter, |s| {
+            &mut s.white_matter
+        }),
+    ];
+    for (role, pattern, field) in maps {
+        if let Some(pattern) = pattern {
+            let files = files_by_subject(folder, role, pattern)?;
+            refuse_without_images(folder, role, pattern, &files, &subjects)?;
+            for (id, path) in files {
+                subjects.entry(id).and_modify(|s| *field(s) = Some(path));
+            }
+        }
+    }
+    let labels: Vec<&Path> = subjects
+        .values()
+        .filter_map(|s| s.label.as_deref())
+        .collect();
+    let values = foreground_values(&labels)?;
+    let (classes, label_values) = name_classes(folder, search, labels.len(), &values)?;
+    let modalities = search.images.iter().map(|(m, _)| m.clone()).collect();
+    let subjects = subjects.into_values().collect();
+    let name = folder_name(folder);
+    Ok(Manifest::new(
+        out,
+        name,
+        modalities,
+        classes,
+        label_values,
+        subjects,
+    )?)
+}
+
+fn files_by_subject(
+    folder: &Path,
+    role: &str,
+    pattern: &str,
+) -> Result<BTreeMap<String, PathBuf>, DiscoverError> {
+    if !pattern::has_wildcard(pattern) {
+        return Err(DiscoverError::NoWildcard {
+            role: role.to_owned(),
+            pattern: pattern.to_owned(),
+        });
+    }
+    let mut files = BTreeMap::new();
+    for found in pattern::find_files(folder, pattern)? {
+        let id = subject_id(found.captures);
+        if let Some(first) = files.insert(id.clone(), found.path.clone()) {
+            return Err(DiscoverError::Ambiguous {
+                role: role.to_owned(),
+                id,
+                first,
+                second: found.path,
+            });
+        }
+    }
+    if files.is_empty() {
+        return Err(DiscoverError::NoMatch {
+            folder: folder.to_owned(),
+            role: role.to_owned(),
+            pattern: pattern.to_owned(),
+        });
+    }
+    Ok(files)
+}
+
+fn subject_id(mut captures: Vec<String>) -> String {
+    captures.retain(|part| !part.is_empty());
+    captures.dedup();
+    captures.join("-")
+}
+
+fn refuse_incomplete(
+    folder: &Path,
+    search: &Search,
+    subjects: &BTreeMap<String, Subject>,
+) -> Result<(), DiscoverError> {
+    let mut missing = Vec::new();
+    for (id, subject) in subjects {
+        let names: Vec<&str> = search
+            .images
+            .iter()
+            .map(|(modality, _)| modality.as_str())
+            .filter(|modality| !subject.images.contains_key(*modality))
+            .collect();
+        if !names.is_empty() {
+            missing.push(format!("{id} ({})", names.join(", ")));
+        }
+    }
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(DiscoverError::MissingModalities {
+            folder: folder.to_owned(),
+            missing,
+            subjects: subjects.len(),
+        }),
+    }
+}
+
+fn refuse_without_images(
+    folder: &Path,
+    role: &'static str,
+    pattern: &str,
+    files: &BTreeMap<String, PathBuf>,
+    subjects: &BTreeMap<String, Subject>,
+) -> Result<(), DiscoverError> {
+    let ids: Vec<String> = files
+        .keys()
+        .filter(|id| !subjects.contains_key(*id))
+        .cloned()
+        .collect();
+    match ids.is_empty() {
+        true => Ok(()),
+        false => Err(DiscoverError::WithoutImages {
+            folder: folder.to_owned(),
+            role,
+            pattern: pattern.to_owned(),
+            ids,
+            known: subjects.keys().cloned().collect(),
+        }),
+    }
+}
+
+/// All values other than 0 in the label files, ascending.
+fn foreground_values(labels: &[&Path]) -> Result<Vec<i32>, DiscoverError> {
+    let per_file = labels.par_iter().map(|path| {
+        let values = distinct_values(path)?;
+        match values.iter().find(|v| !(0..=MAX_LABEL_VALUE).contains(*v)) {
+            None => Ok(values),
+            Some(&value) => Err(DiscoverError::LabelRange {
+                file: path.to_path_buf(),
+                value,
+            }),
+        }
+    });
+    // Collected in order, so that the error told does not depend on the threads.
+    let per_file: Vec<Result<BTreeSet<i32>, DiscoverError>> = per_file.collect();
+    let mut all = BTreeSet::new();
+    for values in per_file {
+        all.extend(values?);
+    }
+    all.remove(&0);
+    Ok(all.into_iter().collect())
+}
+
+fn distinct_values(path: &Path) -> Result<BTreeSet<i32>, DiscoverError> {
+    let labels = lacuna_io::read_labels(path)?;
+    // Runs of equal values are long in a label map.
+    let runs = labels.data().chunk_by(|a, b| a == b);
+    Ok(runs.map(|run| run[0]).collect())
+}
+
+type Classes = (Vec<String>, BTreeMap<i32, String>);
+
+fn name_classes(
+    folder: &Path,
+    search: &Search,
+    files: usize,
+    values: &[i32],
+) -> Result<Classes, DiscoverError> {
+    let names = &search.foreground;
+    let folder = || folder.to_owned();
+    let named: Vec<(i32, String)> = match (names.as_slice(), values) {
+        ([], []) if files == 0 => return Err(DiscoverError::NoClasses { folder: folder() }),
+        (_, []) if files > 0 => {
+            return Err(DiscoverError::NoForeground {
+                folder: folder(),
+                files,
+            });
+        }
+        (names, []) => (1..).zip(names.iter().cloned()).collect(),
+        ([], values) => values.iter().map(|&v| (v, format!("label-{v}"))).collect(),
+        ([name], values) => values.iter().map(|&v| (v, name.clone())).collect(),
+        (names, values) if names.len() == values.len() => {
+            values.iter().copied().zip(names.iter().cloned()).collect()
+        }
+        (names, values) => {
+            return Err(DiscoverError::ClassNames {
+                folder: folder(),
+                names: names.to_vec(),
+                values: values.to_vec(),
+            });
+        }
+    };
+    let mut classes = vec!["background".to_owned()];
+    for (_, name) in &named {
+        if !classes.contains(name) {
+            classes.push(name.clone());
+        }
+    }
+    let mut label_values = BTreeMap::from([(0, classes[0].clone())]);
+    label_values.extend(named);
+    Ok((classes, label_values))
+}
+
+fn folder_name(folder: &Path) -> String {
+    let resolved = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    resolved.file_name().map_or_else(
+        || "dataset".to_owned(),
+        |n| n.to_string_lossy().into_owned(),
+    )
+}

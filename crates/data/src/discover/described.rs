@@ -1,0 +1,183 @@
+//! Folders with a `dataset.json`, in three forms:
+//!
+//! - nnU-Net v2 (its `documentation/dataset_format.md`): `channel_names`,
+//!   `labels` name to value, `imagesTr/CASE_0000.nii.gz` with one file per
+//!   channel, `labelsTr/CASE.nii.gz`, `imagesTs`; or the files listed under
+//!   `dataset`.
+//! - Medical Segmentation Decathlon (Simpson et al. 2019): `modality`, `labels`
+//!   value to name, `training` with image and label, `test`; the modalities
+//!   are the volumes of one 4-D file.
+//! - nnU-Net v1: the Decathlon's description with nnU-Net's image files.
+//!
+//! Test cases become subjects to predict: labels beside them are left out, so
+//! that no split can draw them for training.
+
+mod cases;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Classes, DiscoverError, folder_name};
+use crate::manifest::{MAX_LABEL_VALUE, Manifest};
+use cases::{ListedCase, Source, TestCase, TrainingCase};
+
+const FILE: &str = "dataset.json";
+
+#[derive(Deserialize)]
+struct Description {
+    name: Option<String>,
+    channel_names: Option<BTreeMap<String, String>>,
+    modality: Option<BTreeMap<String, String>>,
+    labels: BTreeMap<String, Value>,
+    file_ending: Option<String>,
+    dataset: Option<BTreeMap<String, ListedCase>>,
+    training: Option<Vec<TrainingCase>>,
+    #[serde(default)]
+    test: Vec<TestCase>,
+}
+
+/// True for a folder with a `dataset.json`.
+pub fn is_described(folder: &Path) -> bool {
+    folder.join(FILE).is_file()
+}
+
+/// The manifest, to be written to `out`, of an nnU-Net or Medical
+/// Segmentation Decathlon folder. Opens no image.
+///
+/// # Errors
+/// A `dataset.json` that cannot be read, that has overlapping or ignored
+/// labels (a voxel here has exactly one class) or files other than NIfTI, a
+/// file missing, or what [`Manifest::new`] refuses.
+pub fn described(folder: &Path, out: &Path) -> Result<Manifest, DiscoverError> {
+    let json = folder.join(FILE);
+    let description = read(&json)?;
+    let (key, names) = match (&description.channel_names, &description.modality) {
+        (Some(names), _) => ("channel_names", names),
+        (None, Some(names)) => ("modality", names),
+        (None, None) => {
+            return Err(DiscoverError::Entry {
+                path: json,
+                key: "channel_names".to_owned(),
+                found: "absent".to_owned(),
+                expected: "the modalities by number (`modality` in a Decathlon folder)",
+                remedy: "add it, or give file patterns instead",
+            });
+        }
+    };
+    let source = Source {
+        folder,
+        modalities: modalities(&json, key, names)?,
+        json,
+    };
+    let (classes, label_values) = classes(&source.json, &description.labels)?;
+    let subjects = match (&description.dataset, &description.training) {
+        (Some(listed), _) => cases::listed_subjects(&source, &description, listed)?,
+        (None, _) if key == "channel_names" => cases::nnunet_subjects(&source, &description)?,
+        (None, Some(training)) => cases::decathlon_subjects(&source, training, &description.test)?,
+        (None, None) => {
+            return Err(source.entry("training", "absent", "the training cases", "add it"));
+        }
+    };
+    let name = description.name.unwrap_or_else(|| folder_name(folder));
+    let modalities = source.modalities;
+    Ok(Manifest::new(
+        out,
+        name,
+        modalities,
+        classes,
+        label_values,
+        subjects,
+    )?)
+}
+
+fn read(json: &Path) -> Result<Description, DiscoverError> {
+    let text = std::fs::read_to_string(json);
+    text.and_then(|text| Ok(serde_json::from_str(&text)?))
+        .map_err(|source| DiscoverError::Description {
+            path: json.to_owned(),
+            source,
+        })
+}
+
+/// Names in the order of their numbers; nnU-Net allows a name twice, so later
+/// ones get their number.
+fn modalities(
+    json: &Path,
+    key: &str,
+    names: &BTreeMap<String, String>,
+) -> Result<Vec<String>, DiscoverError> {
+    let mut ordered: Vec<String> = Vec::with_capacity(names.len());
+    for channel in 0..names.len() {
+        let name = names
+            .get(&channel.to_string())
+            .ok_or_else(|| DiscoverError::Entry {
+                path: json.to_owned(),
+                key: key.to_owned(),
+                found: format!("without number {channel}"),
+                expected: "the numbers 0, 1, ... without gap",
+                remedy: "renumber the channels and their files",
+            })?;
+        ordered.push(match ordered.contains(name) {
+            true => format!("{name}-{channel}"),
+            false => name.clone(),
+        });
+    }
+    Ok(ordered)
+}
+
+/// Classes in the order of their smallest label value.
+fn classes(json: &Path, labels: &BTreeMap<String, Value>) -> Result<Classes, DiscoverError> {
+    let refuse = |found: String, expected, remedy| DiscoverError::Entry {
+        path: json.to_owned(),
+        key: "labels".to_owned(),
+        found,
+        expected,
+        remedy,
+    };
+    let mut label_values: BTreeMap<i32, String> = BTreeMap::new();
+    for (key, entry) in labels {
+        let (name, values) = match entry {
+            Value::String(name) => (name, vec![key.parse().ok()]),
+            Value::Array(values) => (key, values.iter().map(Value::as_i64).collect()),
+            other => (key, vec![other.as_i64()]),
+        };
+        if key == "ignore" {
+            return Err(refuse(
+                "with an ignore label".to_owned(),
+                "a class for every voxel",
+                "give that value to a class in the label files and in `labels`",
+            ));
+        }
+        for value in values {
+            let value = value
+                .and_then(|v| i32::try_from(v).ok())
+                .filter(|v| (0..=MAX_LABEL_VALUE).contains(v))
+                .ok_or_else(|| {
+                    let found = format!("`{key}`: {entry}");
+                    let expected = "label values that are whole numbers from 0 to 65535";
+                    refuse(found, expected, "correct it")
+                })?;
+            if let Some(other) = label_values.insert(value, name.clone()) {
+                return Err(refuse(
+                    format!("with the value {value} in `{other}` and in `{name}`"),
+                    "each value in one class, since regions that overlap are not one label map",
+                    "name the parts that do not overlap",
+                ));
+            }
+        }
+    }
+    if !label_values.contains_key(&0) {
+        let expected = "0 for the background";
+        return Err(refuse("without the value 0".to_owned(), expected, "add it"));
+    }
+    let mut classes: Vec<String> = Vec::new();
+    for name in label_values.values() {
+        if !classes.contains(name) {
+            classes.push(name.clone());
+        }
+    }
+    Ok((classes, label_values))
+}

@@ -1,0 +1,75 @@
+//! A phantom cohort as files: NIfTI images and a dataset manifest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lacuna_io::{Header, write_image, write_labels};
+use rayon::prelude::*;
+
+use super::{MODALITIES, PhantomConfig, PhantomError, PhantomSubject, phantom};
+use crate::manifest::{ImageRef, Manifest, Subject};
+
+/// Makes all subjects and writes `sub-01/T1.nii.gz`, `T2.nii.gz`,
+/// `FLAIR.nii.gz`, `lesion.nii.gz`, `brain_mask.nii.gz` and so on below
+/// `folder`, which is created, then `dataset.toml`, whose path is returned.
+/// Files of the same name are replaced.
+///
+/// # Errors
+/// As [`phantom`]; a folder or file that cannot be written.
+pub fn write_cohort(config: &PhantomConfig, folder: &Path) -> Result<PathBuf, PhantomError> {
+    config.check()?;
+    let subjects = (0..config.subjects)
+        .into_par_iter()
+        .map(|index| {
+            let id = subject_id(config, index);
+            write_subject(&phantom(config, index)?, &id, &folder.join(&id))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let classes = ["background", "lesion"].map(str::to_owned);
+    let manifest = Manifest::new(
+        &folder.join("dataset.toml"),
+        "phantom".to_owned(),
+        MODALITIES.map(str::to_owned).to_vec(),
+        classes.to_vec(),
+        (0..).zip(classes).collect(),
+        subjects,
+    )?;
+    manifest.write()?;
+    Ok(manifest.path)
+}
+
+/// `sub-01`, with as many digits as the last subject needs.
+fn subject_id(config: &PhantomConfig, index: usize) -> String {
+    let digits = config.subjects.to_string().len().max(2);
+    format!("sub-{:0digits$}", index + 1)
+}
+
+fn write_subject(
+    phantom: &PhantomSubject,
+    id: &str,
+    folder: &Path,
+) -> Result<Subject, PhantomError> {
+    std::fs::create_dir_all(folder).map_err(|source| PhantomError::Folder {
+        path: folder.to_owned(),
+        source,
+    })?;
+    let header = Header::from_grid(&phantom.label.grid());
+    let mut images = BTreeMap::new();
+    for (modality, image) in MODALITIES.iter().zip(&phantom.images) {
+        let path = folder.join(format!("{modality}.nii.gz"));
+        write_image(&path, image, &header)?;
+        images.insert((*modality).to_owned(), ImageRef::from(path));
+    }
+    let label = folder.join("lesion.nii.gz");
+    write_labels(&label, &phantom.label, &header)?;
+    let mask = folder.join("brain_mask.nii.gz");
+    write_labels(&mask, &phantom.mask, &header)?;
+    Ok(Subject {
+        id: id.to_owned(),
+        images,
+        label: Some(label),
+        mask: Some(mask),
+        ..Subject::default()
+    })
+}

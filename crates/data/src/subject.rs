@@ -1,0 +1,335 @@
+//! One subject, read from its files and made ready for patches, and its
+//! prediction brought back.
+//!
+//! In order: every modality is read and checked, turned to canonical axes
+//! (RAS+: x right, y anterior, z superior), resampled to the run's spacing when
+//! there is one (images and weights linearly, labels and masks by class), and
+//! normalised. [`Case::restore_labels`] goes the same way back to the grid of
+//! the subject's first image.
+
+mod error;
+mod restore;
+
+use std::path::Path;
+
+use lacuna_io::{Header, read_header, read_labels};
+use lacuna_volume::{
+    Grid, LabelMap, Orientation, Spacing, Volume, VolumeError, corner_displacement_mm,
+    grid_with_spacing, resample_labels, resample_linear,
+};
+
+use crate::manifest::{ImageRef, Manifest, Subject};
+use crate::normalise::{NormaliseConfig, NormaliseMethod, normalise};
+
+pub use error::CaseError;
+pub use restore::most_probable;
+
+/// Farther apart, two grids do not show the same voxels.
+const GRID_TOLERANCE_MM: f64 = 0.1;
+/// Most voxels that a volume is resampled to.
+const MOST_VOXELS: f64 = 2147483648.0;
+
+/// What is done to every subject of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Preprocess {
+    /// How intensities are made comparable.
+    pub normalise: NormaliseConfig,
+    /// Voxel edges in mm along the canonical axes; `None` keeps each subject's own.
+    pub spacing: Option<[f64; 3]>,
+}
+
+/// A subject in memory. All volumes share one grid: canonical axes (RAS+), at
+/// the run's spacing.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Id of the subject.
+    pub id: String,
+    /// Normalised images, in the manifest's order of modalities.
+    pub channels: Vec<Volume<f32>>,
+    /// Class of each voxel; `None` for a subject to predict.
+    pub label: Option<LabelMap>,
+    /// Where patches and predictions may be; `None` means everywhere.
+    pub mask: Option<Volume<bool>>,
+    /// For the weighted sampler.
+    pub weight: Option<Volume<f32>>,
+    /// Where the subject comes from.
+    pub source: Source,
+}
+
+/// The way back from a [`Case`] to the subject's files.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Header of the first image; results are written with its geometry.
+    pub header: Header,
+    /// Axes of that image.
+    pub orientation: Orientation,
+    /// That image's grid in canonical axes.
+    pub grid: Grid,
+    /// The mask on `grid`; only there when the case was resampled.
+    pub mask: Option<Volume<bool>>,
+}
+
+/// Reads a subject. A label that the subject names is read too: clear
+/// [`Subject::label`] first when only a prediction is wanted.
+///
+/// # Errors
+/// When a file cannot be read, lies on another grid than the first image
+/// (corners more than 0.1 mm apart), holds NaN, an unknown label value or an
+/// empty mask; when an image has no contrast; and when the spacing is unusable.
+pub fn load_case(
+    manifest: &Manifest,
+    subject: &Subject,
+    preprocess: &Preprocess,
+) -> Result<Case, CaseError> {
+    let images = manifest
+        .modalities
+        .iter()
+        .map(|modality| {
+            let image = subject.images.get(modality);
+            let missing = || CaseError::MissingModality {
+                subject: subject.id.clone(),
+                modality: modality.clone(),
+            };
+            image.map(|i| (modality, i)).ok_or_else(missing)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let Some((_, first)) = images.first() else {
+        return Err(CaseError::MissingModality {
+            subject: subject.id.clone(),
+            modality: "any modality".to_owned(),
+        });
+    };
+    let loader = Loader::new(subject, first, preprocess.spacing)?;
+
+    let own_mask = loader.mask("mask", subject.mask.as_deref())?;
+    let mask = own_mask
+        .as_ref()
+        .map(|m| loader.resample_mask(m))
+        .transpose()?;
+    let white_matter = match preprocess.normalise.method {
+        NormaliseMethod::WhiteMatter => {
+            loader.mask("white_matter", subject.white_matter.as_deref())?
+        }
+        _ => None,
+    };
+    let white_matter = white_matter.map(|m| loader.resample_mask(&m)).transpose()?;
+
+    let mut channels = Vec::with_capacity(images.len());
+    for (modality, image) in images {
+        let mut channel = loader.image(image)?;
+        normalise(
+            &mut channel,
+            modality,
+            mask.as_ref(),
+            white_matter.as_ref(),
+            preprocess.normalise.method,
+        )
+        .map_err(|source| CaseError::Normalise {
+            subject: subject.id.clone(),
+            modality: modality.clone(),
+            file: image.to_string(),
+            source,
+        })?;
+        channels.push(channel);
+    }
+    let label = subject.label.as_deref();
+    let label = label.map(|path| loader.label(manifest, path)).transpose()?;
+    let weight = subject.weight.clone().map(ImageRef::from);
+    let weight = weight.map(|image| loader.image(&image)).transpose()?;
+    Ok(Case {
+        id: subject.id.clone(),
+        channels,
+        label,
+        mask,
+        weight,
+        source: Source {
+            header: loader.header,
+            orientation: loader.orientation,
+            grid: loader.own_grid,
+            mask: own_mask.filter(|_| loader.run_grid != loader.own_grid),
+        },
+    })
+}
+
+/// Reads the files of one subject onto one grid.
+struct Loader<'a> {
+    subject: &'a Subject,
+    /// The first image, as errors name it.
+    first: String,
+    header: Header,
+    orientation: Orientation,
+    /// The first image's grid in canonical axes.
+    own_grid: Grid,
+    /// The grid that the run works on.
+    run_grid: Grid,
+}
+
+impl<'a> Loader<'a> {
+    fn new(
+        subject: &'a Subject,
+        first: &ImageRef,
+        spacing: Option<[f64; 3]>,
+    ) -> Result<Self, CaseError> {
+        let header = read_header(&first.path).map_err(|e| file_error(subject, e))?;
+        let orientation = Orientation::of(header.affine());
+        let mut loader = Self {
+            subject,
+            first: first.to_string(),
+            own_grid: header.grid(),
+            run_grid: header.grid(),
+            header,
+            orientation,
+        };
+        // A volume of `()` has a grid and takes no memory.
+        let voxels = vec![(); loader.own_grid.shape.iter().product()];
+        let own = Volume::new(loader.own_grid.shape, loader.own_grid.affine, voxels)
+            .and_then(|own| loader.orientation.to_canonical(&own))
+            .map_err(|e| loader.volume_error(&loader.first, e))?;
+        loader.own_grid = own.grid();
+        loader.run_grid = match spacing {
+            Some(spacing) => loader.grid_at(spacing)?,
+            None => loader.own_grid,
+        };
+        Ok(loader)
+    }
+
+    /// The subject's field of view at another spacing.
+    fn grid_at(&self, spacing: [f64; 3]) -> Result<Grid, CaseError> {
+        if !spacing.iter().all(|s| s.is_finite() && *s > 0.0) {
+            return Err(CaseError::Spacing { found: spacing });
+        }
+        let own = self.own_grid.spacing().0;
+        let voxels: f64 = (0..3)
+            .map(|a| (self.own_grid.shape[a] as f64 * own[a] / spacing[a]).max(1.0))
+            .product();
+        if voxels > MOST_VOXELS {
+            return Err(CaseError::TooFine {
+                subject: self.subject.id.clone(),
+                spacing,
+                shape: self.own_grid.shape,
+                voxels,
+                most: MOST_VOXELS,
+            });
+        }
+        grid_with_spacing(&self.own_grid, Spacing(spacing))
+            .map_err(|e| self.volume_error(&self.first, e))
+    }
+
+    fn volume_error(&self, file: &str, source: VolumeError) -> CaseError {
+        CaseError::Volume {
+            subject: self.subject.id.clone(),
+            file: file.to_owned(),
+            source,
+        }
+    }
+
+    /// A volume that must lie on the first image's grid, in canonical axes.
+    fn canonical<T: Clone>(&self, file: &str, volume: Volume<T>) -> Result<Volume<T>, CaseError> {
+        let expected = self.header.grid();
+        let displacement_mm = corner_displacement_mm(&volume.grid(), &expected);
+        if displacement_mm > GRID_TOLERANCE_MM {
+            return Err(CaseError::Grid {
+                subject: self.subject.id.clone(),
+                file: file.to_owned(),
+                found: volume.shape(),
+                reference: self.first.clone(),
+                expected: expected.shape,
+                displacement_mm,
+                allowed_mm: GRID_TOLERANCE_MM,
+            });
+        }
+        // One affine for all, so that all turn the same way.
+        Volume::new(expected.shape, expected.affine, volume.into_data())
+            .and_then(|volume| self.orientation.to_canonical(&volume))
+            .map_err(|e| self.volume_error(file, e))
+    }
+
+    /// An image or a weight map on the run's grid.
+    fn image(&self, image: &ImageRef) -> Result<Volume<f32>, CaseError> {
+        let file = image.to_string();
+        let volume = image.read().map_err(|source| CaseError::Manifest {
+            subject: self.subject.id.clone(),
+            source: Box::new(source),
+        })?;
+        let [nx, ny, _] = volume.shape();
+        let not_finite = |v: &f32| !v.is_finite();
+        if let Some(first) = volume.data().iter().position(not_finite) {
+            return Err(CaseError::NotFinite {
+                subject: self.subject.id.clone(),
+                file,
+                count: volume.data().iter().filter(|v| not_finite(v)).count(),
+                voxel: [first % nx, first / nx % ny, first / (nx * ny)],
+            });
+        }
+        let volume = self.canonical(&file, volume)?;
+        if self.run_grid == self.own_grid {
+            return Ok(volume);
+        }
+        resample_linear(&volume, &self.run_grid).map_err(|e| self.volume_error(&file, e))
+    }
+
+    fn label(&self, manifest: &Manifest, path: &Path) -> Result<LabelMap, CaseError> {
+        let file = path.display().to_string();
+        let values = read_labels(path).map_err(|e| file_error(self.subject, e))?;
+        let labels = manifest
+            .map_labels(self.subject, &values)
+            .map_err(|source| CaseError::Manifest {
+                subject: self.subject.id.clone(),
+                source: Box::new(source),
+            })?;
+        let labels = self.canonical(&file, labels)?;
+        if self.run_grid == self.own_grid {
+            return Ok(labels);
+        }
+        resample_labels(&labels, &self.run_grid).map_err(|e| self.volume_error(&file, e))
+    }
+
+    /// A mask on the subject's own canonical grid: every voxel that is not 0.
+    fn mask(
+        &self,
+        role: &'static str,
+        path: Option<&Path>,
+    ) -> Result<Option<Volume<bool>>, CaseError> {
+        let Some(path) = path else {
+            return Ok(None);
+        };
+        let values = read_labels(path).map_err(|e| file_error(self.subject, e))?;
+        let mask = self.canonical(&path.display().to_string(), values.map(|&v| v != 0))?;
+        match mask.data().contains(&true) {
+            true => Ok(Some(mask)),
+            false => Err(CaseError::EmptyMask {
+                subject: self.subject.id.clone(),
+                role,
+                file: path.to_owned(),
+            }),
+        }
+    }
+
+    fn resample_mask(&self, mask: &Volume<bool>) -> Result<Volume<bool>, CaseError> {
+        if self.run_grid == self.own_grid {
+            return Ok(mask.clone());
+        }
+        resample_labels(&mask.map(|&m| u8::from(m)), &self.run_grid)
+            .map(|labels| labels.map(|&v| v > 0))
+            .map_err(|e| self.volume_error("its mask", e))
+    }
+}
+
+fn file_error(subject: &Subject, source: lacuna_io::NiftiError) -> CaseError {
+    CaseError::File {
+        subject: subject.id.clone(),
+        source: Box::new(source),
+    }
+}
+
+impl Case {
+    /// Voxels along x, y, z.
+    pub fn shape(&self) -> [usize; 3] {
+        self.channels.first().map_or([0; 3], Volume::shape)
+    }
+
+    /// Is the voxel at this place in memory (x fastest) inside the mask?
+    pub fn in_mask(&self, index: usize) -> bool {
+        self.mask.as_ref().is_none_or(|mask| mask.data()[index])
+    }
+}

@@ -1,0 +1,113 @@
+//! Predictions back onto the grid and axes of the subject's first image.
+
+use lacuna_volume::{LabelMap, Volume, resample_linear};
+
+use super::{Case, CaseError};
+
+impl Case {
+    /// Class probabilities on the case's grid, one volume for each class (the
+    /// background first), onto the grid and axes of the subject's first image.
+    /// A case that was resampled is sampled linearly; otherwise no value
+    /// changes. Voxels outside the mask become background with certainty.
+    ///
+    /// # Errors
+    /// When the volumes are not on the case's grid, or are not 2 to 256.
+    pub fn restore_probabilities(
+        &self,
+        probabilities: Vec<Volume<f32>>,
+    ) -> Result<Vec<Volume<f32>>, CaseError> {
+        self.check_prediction(&probabilities)?;
+        let resampled = self.channels[0].grid() != self.source.grid;
+        let mask = match resampled {
+            true => &self.source.mask,
+            false => &self.mask,
+        };
+        let error = |source| CaseError::Volume {
+            subject: self.id.clone(),
+            file: "its prediction".to_owned(),
+            source,
+        };
+        let restore = |(class, mut probability): (usize, Volume<f32>)| {
+            if resampled {
+                probability = resample_linear(&probability, &self.source.grid)?;
+            }
+            if let Some(mask) = mask {
+                let outside = if class == 0 { 1.0 } else { 0.0 };
+                for (p, inside) in probability.data_mut().iter_mut().zip(mask.data()) {
+                    if !inside {
+                        *p = outside;
+                    }
+                }
+            }
+            self.source.orientation.from_canonical(&probability)
+        };
+        probabilities
+            .into_iter()
+            .enumerate()
+            .map(restore)
+            .collect::<Result<_, _>>()
+            .map_err(error)
+    }
+
+    /// The most probable class of each voxel, on the grid and axes of the
+    /// subject's first image; see [`Self::restore_probabilities`].
+    ///
+    /// # Errors
+    /// As [`Self::restore_probabilities`].
+    pub fn restore_labels(&self, probabilities: Vec<Volume<f32>>) -> Result<LabelMap, CaseError> {
+        let restored = self.restore_probabilities(probabilities)?;
+        let (background, others) = (&restored[0], &restored[1..]);
+        Ok(most_probable(background, others))
+    }
+
+    /// Class indices on the case's grid, onto the axes of the subject's first
+    /// image, without interpolation.
+    ///
+    /// # Errors
+    /// When the case was resampled: then only probabilities can be brought back.
+    pub fn restore_class_indices(&self, labels: &LabelMap) -> Result<LabelMap, CaseError> {
+        if labels.grid() != self.source.grid {
+            return Err(CaseError::Prediction {
+                subject: self.id.clone(),
+                found: labels.shape(),
+                expected: self.source.grid.shape,
+                classes: 1,
+            });
+        }
+        (self.source.orientation.from_canonical(labels)).map_err(|source| CaseError::Volume {
+            subject: self.id.clone(),
+            file: "its prediction".to_owned(),
+            source,
+        })
+    }
+
+    fn check_prediction(&self, probabilities: &[Volume<f32>]) -> Result<(), CaseError> {
+        let expected = self.shape();
+        let misfit = probabilities.iter().find(|p| p.shape() != expected);
+        if misfit.is_none() && (2..=256).contains(&probabilities.len()) {
+            return Ok(());
+        }
+        Err(CaseError::Prediction {
+            subject: self.id.clone(),
+            found: misfit.map_or(expected, Volume::shape),
+            expected,
+            classes: probabilities.len(),
+        })
+    }
+}
+
+/// The most probable class of each voxel, the first of equals: 0 for
+/// `background`, 1 for the first of `others` and so on. All share one grid.
+pub fn most_probable(background: &Volume<f32>, others: &[Volume<f32>]) -> LabelMap {
+    let mut best = background.clone();
+    let mut labels = background.map(|_| 0u8);
+    for (class, probability) in (1..=u8::MAX).zip(others) {
+        let voxels = labels.data_mut().iter_mut().zip(best.data_mut());
+        for ((label, best), &p) in voxels.zip(probability.data()) {
+            if p > *best {
+                (*label, *best) = (class, p);
+            }
+        }
+    }
+    labels
+}

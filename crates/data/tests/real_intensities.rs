@@ -1,0 +1,142 @@
+//! White matter in the real images of the folder `LACUNA_DATA`, against what
+//! `tests/golden/white_matter.py` found with SciPy, without this project.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use lacuna_data::manifest::{Manifest, Subject};
+use lacuna_data::normalise::{NormaliseMethod, normalise};
+use lacuna_data::subject::{Case, Preprocess, load_case};
+use lacuna_io::{read_image, read_labels};
+use serde::Deserialize;
+
+const GOLDEN: &str = include_str!("../../../tests/golden/white_matter/values.json");
+
+/// SD of a standard normal variable between its quantiles 0.45 and 0.55.
+const STRIPE_OF_UNIT_GAUSSIAN: f64 = 0.0725;
+
+#[derive(Deserialize)]
+struct Golden {
+    mode: f64,
+    stripe_sd: f64,
+    /// Median intensity of deep white matter, where the image lies in MNI space.
+    centrum_semiovale: Option<f64>,
+}
+
+fn data() -> PathBuf {
+    std::env::var_os("LACUNA_DATA")
+        .expect("LACUNA_DATA names the data folder")
+        .into()
+}
+
+#[test]
+#[ignore = "needs LACUNA_DATA"]
+fn real_white_matter_is_found_in_every_image() {
+    let golden: BTreeMap<String, Golden> = serde_json::from_str(GOLDEN).unwrap();
+    assert_eq!(golden.len(), 14);
+    for (name, golden) in golden {
+        let path = data().join(&name);
+        let mut image = read_image(&path).unwrap();
+        let mask = path.with_file_name("brain_mask.nii.gz");
+        let mask = mask
+            .exists()
+            .then(|| read_labels(&mask).unwrap().map(|&v| v != 0));
+        let modality = name.rsplit(['/', '.']).nth(2).unwrap();
+        let method = NormaliseMethod::WhiteMatter;
+        let found = normalise(&mut image, modality, mask.as_ref(), None, method).unwrap();
+
+        // The tops of these peaks are flat: over 0.5 spreads of pat0006's T1c
+        // the density changes by 1.5 %.
+        let off = (found.shift - golden.mode).abs() / found.scale;
+        assert!(
+            off < 0.3,
+            "{name}: mode {} for {}",
+            found.shift,
+            golden.mode
+        );
+        let ratio = found.scale * STRIPE_OF_UNIT_GAUSSIAN / golden.stripe_sd;
+        assert!((0.8..1.25).contains(&ratio), "{name}: spread {ratio}");
+        if let Some(deep) = golden.centrum_semiovale {
+            let off = (found.shift - deep).abs() / found.scale;
+            assert!(off < 0.5, "{name}: mode {} for {deep}", found.shift);
+        }
+
+        // What a network sees: centred, and of the order of 1.
+        let mut inside: Vec<f32> = image.data().iter().copied().filter(|v| *v != 0.0).collect();
+        inside.sort_unstable_by(f32::total_cmp);
+        let at = |share: f64| inside[(share * inside.len() as f64) as usize];
+        assert!(at(0.5).abs() < 1.5, "{name}: median {}", at(0.5));
+        assert!(
+            at(0.01) > -9.0 && at(0.99) < 13.0,
+            "{name}: {} {}",
+            at(0.01),
+            at(0.99)
+        );
+        let spread = at(0.84) - at(0.16);
+        assert!((1.0..8.0).contains(&spread), "{name}: {spread}");
+    }
+}
+
+fn load(folder: &str, modalities: &[&str], label: &str, mask: Option<&str>) -> Case {
+    let folder = data().join(folder);
+    let file = |name: &str| folder.join(format!("{name}.nii.gz"));
+    let subject = Subject {
+        id: "real".to_owned(),
+        images: modalities
+            .iter()
+            .map(|m| ((*m).to_owned(), file(m).into()))
+            .collect(),
+        label: Some(file(label)),
+        mask: mask.map(file),
+        ..Subject::default()
+    };
+    let manifest = Manifest::new(
+        &folder.join("dataset.toml"),
+        "real".to_owned(),
+        modalities.iter().map(|m| (*m).to_owned()).collect(),
+        vec!["background".to_owned(), "lesion".to_owned()],
+        (0..5)
+            .map(|v| (v, if v == 0 { "background" } else { "lesion" }.to_owned()))
+            .collect(),
+        vec![subject.clone()],
+    )
+    .unwrap();
+    load_case(&manifest, &subject, &Preprocess::default()).unwrap()
+}
+
+/// Loads a subject and brings its own label back as if it had been predicted.
+fn assert_comes_back(case: &Case, folder: &str, label: &str) {
+    let own = case.label.as_ref().unwrap();
+    let lesion = own.map(|&class| f32::from(class));
+    let back = case
+        .restore_labels(vec![lesion.map(|p| 1.0 - p), lesion])
+        .unwrap();
+    let file = data().join(folder).join(format!("{label}.nii.gz"));
+    let expected = read_labels(file).unwrap().map(|&v| u8::from(v > 0));
+    assert_eq!(back.grid(), expected.grid());
+    let differ = back
+        .data()
+        .iter()
+        .zip(expected.data())
+        .filter(|(a, b)| a != b)
+        .count();
+    // A few tumour voxels of BRATS lie outside the brain mask.
+    let most = if case.mask.is_some() { 400 } else { 0 };
+    assert!(differ <= most, "{differ}");
+}
+
+#[test]
+#[ignore = "needs LACUNA_DATA"]
+fn real_labels_come_back_onto_the_files_grid() {
+    let case = load(
+        "brats2015/pat0005",
+        &["FLAIR", "T1c"],
+        "tumour",
+        Some("brain_mask"),
+    );
+    assert_eq!(case.source.orientation.codes(), "LPS");
+    assert_comes_back(&case, "brats2015/pat0005", "tumour");
+    let case = load("ms_lesion/patient07", &["FLAIR"], "lesion", None);
+    assert_eq!(case.source.orientation.codes(), "LAS");
+    assert_comes_back(&case, "ms_lesion/patient07", "lesion");
+}

@@ -1,0 +1,274 @@
+//! Whole-file writes that either finish or leave nothing behind.
+//!
+//! The bytes go to a temporary file in the target's own folder, are flushed to
+//! the disk, and take the target's name by `rename`, which POSIX defines as
+//! atomic: a reader, or a run resumed after a crash, sees the old file or the
+//! new one and never a part.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// Why a file could not be written. The old file, if any, is untouched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The path ends in no file name, or names a folder.
+    #[error("cannot write {path}: it names a folder, a file is expected; add a file name")]
+    NotAFile {
+        /// The file to write.
+        path: PathBuf,
+    },
+    /// The folder that should receive the file does not exist.
+    #[error("cannot write {path}: there is no folder {folder}; create it first")]
+    NoFolder {
+        /// The file to write.
+        path: PathBuf,
+        /// The folder that is missing.
+        folder: PathBuf,
+    },
+    /// The folder does not let this user make files.
+    #[error(
+        "cannot write {path}: the folder {folder} is not writable ({source}); \
+         change its permissions or choose another folder"
+    )]
+    NotPermitted {
+        /// The file to write.
+        path: PathBuf,
+        /// The folder that refuses.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No room on the disk, or the user's quota is spent.
+    #[error(
+        "cannot write {path}: the disk that holds {folder} is full ({source}); \
+         free some space or choose another folder"
+    )]
+    Full {
+        /// The file to write.
+        path: PathBuf,
+        /// The folder on the full disk.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Any other failure.
+    #[error("cannot write {path}: to {step} failed ({source}); check the disk and try again")]
+    Failed {
+        /// The file to write.
+        path: PathBuf,
+        /// What was being done.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Writes a file through `write`, atomically. Either the whole of what `write`
+/// wrote stands at `path`, safely on the disk, or `path` is as it was before
+/// and no temporary file is left. An existing file is replaced.
+///
+/// The writer is buffered; `write` need not flush it.
+///
+/// # Errors
+/// When the folder is missing, not writable or full, or `write` fails.
+pub fn write_atomic<F>(path: impl AsRef<Path>, write: F) -> Result<(), WriteError>
+where
+    F: FnOnce(&mut dyn Write) -> io::Result<()>,
+{
+    let path = path.as_ref();
+    let target = Target::of(path)?;
+
+    let mut file = target
+        .temporary()
+        .map_err(|e| target.error("make a temporary file", e))?;
+    let mut buffer = BufWriter::with_capacity(BUFFER_BYTES, file.as_file_mut());
+    write(&mut buffer)
+        .and_then(|()| buffer.flush())
+        .map_err(|e| target.error("write the contents", e))?;
+    drop(buffer);
+
+    file.as_file()
+        .sync_all()
+        .map_err(|e| target.error("flush the contents to the disk", e))?;
+    file.persist(path)
+        .map_err(|e| target.error("rename the temporary file", e.error))?;
+    sync_folder(target.folder).map_err(|e| target.error("flush the folder to the disk", e))
+}
+
+/// Writes `bytes` as the whole of a file, atomically; see [`write_atomic`].
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), WriteError> {
+    write_atomic(path, |w| w.write_all(bytes))
+}
+
+struct Target<'a> {
+    path: &'a Path,
+    folder: &'a Path,
+    prefix: OsString,
+}
+
+impl<'a> Target<'a> {
+    fn of(path: &'a Path) -> Result<Self, WriteError> {
+        let not_a_file = || WriteError::NotAFile {
+            path: path.to_owned(),
+        };
+        let name = path.file_name().ok_or_else(not_a_file)?;
+        if path.is_dir() {
+            return Err(not_a_file());
+        }
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        if !folder.is_dir() {
+            return Err(WriteError::NoFolder {
+                path: path.to_owned(),
+                folder: folder.to_owned(),
+            });
+        }
+        // Hidden, so that a listing of predictions never picks up a part of one.
+        let mut prefix = OsString::from(".");
+        prefix.push(name);
+        prefix.push(".");
+        Ok(Self {
+            path,
+            folder,
+            prefix,
+        })
+    }
+
+    fn temporary(&self) -> io::Result<tempfile::NamedTempFile> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&self.prefix).suffix(".part");
+        // Temporary files are private by default; the result should obey the umask.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        builder.tempfile_in(self.folder)
+    }
+
+    fn error(&self, step: &'static str, source: io::Error) -> WriteError {
+        let (path, folder) = (self.path.to_owned(), self.folder.to_owned());
+        match source.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                WriteError::NotPermitted {
+                    path,
+                    folder,
+                    source,
+                }
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => WriteError::Full {
+                path,
+                folder,
+                source,
+            },
+            _ => WriteError::Failed { path, step, source },
+        }
+    }
+}
+
+/// Makes the rename itself survive a power cut.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    // Only Unix can open a folder; some network file systems know no such flush.
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match File::open(folder)?.sync_all() {
+        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_finished_write_replaces_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        write_bytes(&path, b"old").unwrap();
+        write_atomic(&path, |w| {
+            w.write_all(b"ne")?;
+            w.write_all(b"w")
+        })
+        .unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(dir.path()), ["a.json"]);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        write_bytes(&path, b"old").unwrap();
+        let error = write_atomic(&path, |w| {
+            w.write_all(&vec![1; 2 * BUFFER_BYTES])?;
+            Err(io::Error::from(ErrorKind::StorageFull))
+        })
+        .unwrap_err();
+        assert!(matches!(error, WriteError::Full { .. }), "{error}");
+        assert!(error.to_string().contains("a.json"));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(dir.path()), ["a.json"]);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = write_bytes(dir.path().join("no/such/a.txt"), b"").unwrap_err();
+        assert!(matches!(error, WriteError::NoFolder { .. }), "{error}");
+        assert!(error.to_string().contains("no/such"));
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn a_folder_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = write_bytes(dir.path(), b"").unwrap_err();
+        assert!(matches!(error, WriteError::NotAFile { .. }), "{error}");
+        assert!(matches!(
+            write_bytes("", b"").unwrap_err(),
+            WriteError::NotAFile { .. }
+        ));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_refuses_files_is_named() {
+        // Nobody, not even root, may create files here.
+        let error = write_bytes("/proc/self/fdinfo/a.txt", b"").unwrap_err();
+        assert!(error.to_string().contains("/proc/self/fdinfo/a.txt"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_result_is_readable_like_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (ours, plain) = (dir.path().join("a"), dir.path().join("b"));
+        write_bytes(&ours, b"").unwrap();
+        fs::write(&plain, b"").unwrap();
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+}

@@ -1,0 +1,228 @@
+//! Written files: geometry copied bit for bit, values as given, and nothing
+//! left behind by a write that fails.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lacuna_io::{
+    Header, NiftiError, Version, read_header, read_image, read_image_4d, read_labels, write_image,
+    write_image_4d, write_labels,
+};
+use lacuna_volume::{Affine, Grid, Volume};
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden/nifti")
+        .join(name)
+}
+
+fn numbered(header: &Header) -> Volume<u8> {
+    let n = header.shape().iter().product::<usize>();
+    Volume::new(header.shape(), *header.affine(), (0..n as u8).collect()).unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// Byte ranges of the fields that place the voxels: pixdim, xyzt_units, codes,
+/// quaternion, offsets, sform.
+const PLACEMENT_1: [(usize, usize); 3] = [(76, 108), (123, 124), (252, 328)];
+const PLACEMENT_2: [(usize, usize); 3] = [(104, 168), (344, 496), (500, 504)];
+
+#[test]
+fn the_references_geometry_is_kept_bit_for_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, ranges, bytes) in [
+        ("both.nii", PLACEMENT_1, 348),
+        ("qform_left_handed.nii", PLACEMENT_1, 348),
+        ("neither.nii", PLACEMENT_1, 348),
+        ("micron.nii", PLACEMENT_1, 348),
+        ("nifti2_le.nii", PLACEMENT_2, 540),
+    ] {
+        let reference = read_header(golden(name)).unwrap();
+        let path = dir.path().join(name);
+        write_labels(&path, &numbered(&reference), &reference).unwrap();
+        let (old, new) = (fs::read(golden(name)).unwrap(), fs::read(&path).unwrap());
+        for (from, to) in ranges {
+            assert_eq!(old[from..to], new[from..to], "{name} {from}..{to}");
+        }
+        assert_eq!(new[0..4], old[0..4]);
+        assert_eq!(new.len(), bytes + 4 + numbered(&reference).len());
+        assert_eq!(read_header(&path).unwrap().affine(), reference.affine());
+    }
+}
+
+#[test]
+fn a_big_endian_reference_keeps_its_geometry() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, version) in [
+        ("i16_be.nii", Version::Nifti1),
+        ("nifti2_qform.nii", Version::Nifti2),
+    ] {
+        let reference = read_header(golden(name)).unwrap();
+        let path = dir.path().join(name);
+        write_labels(&path, &numbered(&reference), &reference).unwrap();
+        let header = read_header(&path).unwrap();
+        assert_eq!(header.version(), version);
+        assert_eq!(header.affine(), reference.affine());
+    }
+}
+
+#[test]
+fn the_other_fields_say_what_is_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    // Its own slope and intercept must not be copied.
+    let reference = read_header(golden("scaled_i16.nii")).unwrap();
+    let path = dir.path().join("labels.nii");
+    write_labels(&path, &numbered(&reference), &reference).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!(bytes[40..48], [3, 0, 3, 0, 2, 0, 2, 0]); // dim
+    assert_eq!(bytes[70..74], [2, 0, 8, 0]); // datatype, bitpix
+    assert_eq!(bytes[108..112], 352f32.to_le_bytes()); // vox_offset
+    assert_eq!(bytes[112..120], [0, 0, 0x80, 0x3f, 0, 0, 0, 0]); // slope 1, intercept 0
+    assert_eq!(&bytes[148..155], b"lacuna\0");
+    assert_eq!(&bytes[344..352], b"n+1\0\0\0\0\0");
+    assert_eq!(bytes[352..], (0..12).collect::<Vec<u8>>());
+}
+
+#[test]
+fn values_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let reference = read_header(golden("both.nii")).unwrap();
+    for ending in ["nii", "nii.gz"] {
+        let path = dir.path().join(format!("a.{ending}"));
+        let labels = numbered(&reference);
+        write_labels(&path, &labels, &reference).unwrap();
+        assert_eq!(read_labels(&path).unwrap(), labels.map(|&v| v.into()));
+
+        let image = labels.map(|&v| f32::from(v) / 3.0 - 1.0);
+        write_image(&path, &image, &reference).unwrap();
+        assert_eq!(read_image(&path).unwrap(), image);
+
+        let volumes = [image.clone(), image.map(|v| v * 2.0)];
+        write_image_4d(&path, &volumes, &reference).unwrap();
+        assert_eq!(read_image_4d(&path).unwrap(), volumes);
+    }
+    assert_eq!(names(dir.path()).len(), 2);
+}
+
+#[test]
+fn values_that_are_not_finite_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.nii.gz");
+    let data = vec![f32::NAN, f32::INFINITY, -0.0, f32::MIN_POSITIVE / 2.0];
+    let image = Volume::new([4, 1, 1], Affine::identity(), data).unwrap();
+    write_image(&path, &image, &Header::from_grid(&image.grid())).unwrap();
+    let bits = |v: &Volume<f32>| v.data().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&read_image(&path).unwrap()), bits(&image));
+}
+
+#[test]
+fn the_same_labels_make_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let reference = read_header(golden("both.nii")).unwrap();
+    let (a, b) = (dir.path().join("a.nii.gz"), dir.path().join("b.nii.gz"));
+    write_labels(&a, &numbered(&reference), &reference).unwrap();
+    write_labels(&b, &numbered(&reference), &reference).unwrap();
+    assert_eq!(fs::read(a).unwrap(), fs::read(b).unwrap());
+}
+
+#[test]
+fn a_2d_reference_gives_2d_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.nii");
+    let reference = read_header(golden("two_d.nii")).unwrap();
+    write_labels(&path, &numbered(&reference), &reference).unwrap();
+    let header = read_header(&path).unwrap();
+    assert_eq!((header.rank(), header.shape()), (2, [4, 3, 1]));
+    assert_eq!(header.affine(), reference.affine());
+}
+
+#[test]
+fn a_4d_reference_gives_3d_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.nii");
+    let reference = read_header(golden("four_d.nii")).unwrap();
+    write_labels(&path, &numbered(&reference), &reference).unwrap();
+    assert_eq!(read_header(&path).unwrap().rank(), 3);
+}
+
+#[test]
+fn a_fresh_header_has_the_grid() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.nii.gz");
+    let grid = Grid {
+        shape: [3, 2, 4],
+        affine: Affine([
+            [-0.9, 0.1, 0.0, 12.3],
+            [0.1, 0.9, 0.0, -45.6],
+            [0.0, 0.0, 1.1, 7.8],
+        ]),
+    };
+    let image = Volume::filled(grid.shape, grid.affine, 1.0f32).unwrap();
+    let header = Header::from_grid(&grid);
+    write_image(&path, &image, &header).unwrap();
+    assert_eq!(read_header(&path).unwrap(), header);
+    assert_eq!(header.shape(), grid.shape);
+    for (a, b) in header
+        .affine()
+        .0
+        .iter()
+        .flatten()
+        .zip(grid.affine.0.iter().flatten())
+    {
+        assert_eq!(*a, f64::from(*b as f32));
+    }
+    // More voxels than NIfTI-1 can count.
+    let long = Volume::filled([40_000, 1, 1], grid.affine, 3u8).unwrap();
+    let header = Header::from_grid(&long.grid());
+    write_labels(&path, &long, &header).unwrap();
+    assert_eq!(read_header(&path).unwrap().version(), Version::Nifti2);
+    assert_eq!(read_labels(&path).unwrap().shape(), [40_000, 1, 1]);
+}
+
+#[test]
+fn what_does_not_fit_the_reference_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.nii");
+    let reference = read_header(golden("both.nii")).unwrap();
+    let error = write_labels(
+        &path,
+        &numbered(&reference),
+        &Header::from_grid(&Grid {
+            shape: reference.shape(),
+            affine: Affine::identity(),
+        }),
+    )
+    .unwrap_err();
+    assert!(matches!(error, NiftiError::Grid { .. }), "{error}");
+    let small = Volume::filled([1, 1, 1], *reference.affine(), 0u8).unwrap();
+    let error = write_labels(&path, &small, &reference).unwrap_err();
+    assert!(matches!(error, NiftiError::Grid { .. }), "{error}");
+    let error = write_image_4d(&path, &[], &reference).unwrap_err();
+    assert!(matches!(error, NiftiError::NoVolume { .. }), "{error}");
+    let one = Volume::filled([1, 1, 1], Affine::identity(), 0f32).unwrap();
+    let many = vec![one.clone(); 32_768];
+    let error = write_image_4d(&path, &many, &Header::from_grid(&one.grid())).unwrap_err();
+    assert!(matches!(error, NiftiError::AxisTooLong { .. }), "{error}");
+    for name in ["a", "a.img", "a.nii.zip", "nii"] {
+        let error = write_labels(dir.path().join(name), &numbered(&reference), &reference);
+        assert!(matches!(error.unwrap_err(), NiftiError::Extension { .. }));
+    }
+    assert!(names(dir.path()).is_empty());
+}
+
+#[test]
+fn a_folder_that_is_missing_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let reference = read_header(golden("both.nii")).unwrap();
+    let path = dir.path().join("no/a.nii.gz");
+    let error = write_labels(&path, &numbered(&reference), &reference).unwrap_err();
+    assert!(matches!(error, NiftiError::Write(_)));
+    assert!(error.to_string().contains(path.to_str().unwrap()));
+    assert!(names(dir.path()).is_empty());
+}

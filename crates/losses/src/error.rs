@@ -1,0 +1,116 @@
+//! What can be wrong with the input of a loss or its configuration.
+
+/// Errors of this crate. Nothing has been computed or written when one is returned.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LossError {
+    /// Fewer than two classes, or more than a `u8` label can name.
+    #[error(
+        "the logits have {classes} class(es), expected 2 to 256: \
+         give the background its own logit, one per class"
+    )]
+    ClassCount {
+        /// Classes of the layout.
+        classes: usize,
+    },
+    /// No sample, or samples without elements.
+    #[error(
+        "nothing to compute a loss from: batch of {batch} sample(s) with {elements} element(s) \
+         each, expected at least one of both"
+    )]
+    NoElements {
+        /// Samples of the layout.
+        batch: usize,
+        /// Elements of a sample.
+        elements: usize,
+    },
+    /// A slice does not hold what the layout says.
+    #[error(
+        "the {array} hold {found} value(s), expected {expected} for batch {batch}, \
+         {classes} classes, {elements} elements per sample: pass matching arrays"
+    )]
+    Length {
+        /// "logits", "labels" or "gradient".
+        array: &'static str,
+        /// Values given.
+        found: usize,
+        /// Values that the layout needs.
+        expected: usize,
+        /// Samples of the layout.
+        batch: usize,
+        /// Classes of the layout.
+        classes: usize,
+        /// Elements of a sample.
+        elements: usize,
+    },
+    /// The layout's size does not fit the address space.
+    #[error(
+        "batch {batch} x {classes} classes x {elements} elements is too large to address: \
+         use a smaller patch or batch"
+    )]
+    TooLarge {
+        /// Samples of the layout.
+        batch: usize,
+        /// Classes of the layout.
+        classes: usize,
+        /// Elements of a sample.
+        elements: usize,
+    },
+    /// A label names no class.
+    #[error(
+        "label {label} at element {element} of sample {sample}, expected a class from 0 to {}: \
+         map the label values of the dataset to its classes",
+        classes - 1
+    )]
+    LabelOutOfRange {
+        /// Label found.
+        label: u8,
+        /// Classes of the layout.
+        classes: usize,
+        /// Sample of the batch.
+        sample: usize,
+        /// Element of the sample.
+        element: usize,
+    },
+    /// A logit is NaN or infinite: the network has diverged or its input was not finite.
+    #[error(
+        "logit {value} for class {class} at element {element} of sample {sample}, \
+         expected a finite number: check this sample's image, or lower the learning rate"
+    )]
+    NonFiniteLogit {
+        /// Logit found.
+        value: f64,
+        /// Sample of the batch.
+        sample: usize,
+        /// Class of the logit.
+        class: usize,
+        /// Element of the sample.
+        element: usize,
+    },
+    /// An option that the named loss does not have.
+    #[error(
+        "loss {loss:?} has no option `{option}`: remove it; \
+         the options of {loss:?} are {}",
+        available.join(", ")
+    )]
+    UnknownOption {
+        /// Loss named in the configuration.
+        loss: &'static str,
+        /// Option given.
+        option: &'static str,
+        /// Options that the loss has.
+        available: &'static [&'static str],
+    },
+    /// An option whose value the loss cannot honour.
+    #[error("loss {loss:?}: `{option}` is {found}, expected {expected}")]
+    OptionValue {
+        /// Loss named in the configuration.
+        loss: &'static str,
+        /// Option given.
+        option: &'static str,
+        /// Value given.
+        found: String,
+        /// What the loss accepts.
+        expected: &'static str,
+    },
+}

@@ -1,0 +1,111 @@
+//! Weighted cross-entropy (Sudre et al. 2017, `WCE`, after Ronneberger et al.
+//! 2015):
+//!
+//! `WCE = -(1/N) sum_n [ w r_n log p_n + (1 - r_n) log(1 - p_n) ]`,
+//! `w = (N - P) / P`
+//!
+//! with `P = sum_n p_n` the predicted foreground volume: the weight comes from
+//! the prediction, not from the labels. For more classes
+//!
+//! `WCE = -(1/N) sum_l w_l sum_n r_ln log p_ln`,
+//! `w_l = (N - P_l) / P_l` for foreground classes and 1 for the background,
+//!
+//! which is the same for two. It is 0 at a perfect prediction, never negative.
+//!
+//! The paper does not say whether w is differentiated. The default is no: w is
+//! a constant of each evaluation. `differentiate_weight` adds
+//! `dw_l/dP_l = -N / P_l^2`.
+//!
+//! Guard: `P_l` below one element counts as one element, in the denominator
+//! only, so `w_l <= N` however little is predicted.
+
+use crate::{Loss, Statistics, StatisticsGradient};
+
+/// Smallest predicted volume, in elements, that a weight is divided by.
+const FLOOR: f64 = 1.0;
+
+/// The weighted cross-entropy; see `weighted_cross_entropy.rs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WeightedCrossEntropy {
+    /// Whether the gradient includes the weights' dependence on the prediction.
+    pub differentiate_weight: bool,
+}
+
+impl WeightedCrossEntropy {
+    /// Name in a run configuration.
+    pub(crate) const NAME: &'static str = "weighted-cross-entropy";
+}
+
+/// Weight of a class predicted over `predicted` of `elements`, and its derivative.
+fn weight(elements: f64, predicted: f64) -> (f64, f64) {
+    // Rounding can carry a sum of probabilities past the number of elements.
+    let rest = (elements - predicted).max(0.0);
+    if predicted > FLOOR {
+        (rest / predicted, -elements / predicted / predicted)
+    } else {
+        (rest / FLOOR, -1.0 / FLOOR)
+    }
+}
+
+impl Loss for WeightedCrossEntropy {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn evaluate(&self, statistics: &Statistics) -> (f64, StatisticsGradient) {
+        let classes = statistics.classes();
+        let elements = statistics.elements();
+        let mut value = 0.0;
+        let mut gradient = StatisticsGradient::zeros(classes);
+        for l in 0..classes {
+            let mean_log_p = statistics.sum_log_p(l) / elements;
+            let (weight, slope) = match l {
+                0 => (1.0, 0.0),
+                _ => weight(elements, statistics.predicted(l)),
+            };
+            value -= weight * mean_log_p;
+            *gradient.sum_log_p_mut(l) = -weight / elements;
+            if self.differentiate_weight {
+                for label in 0..classes {
+                    *gradient.sum_p_mut(label, l) = -mean_log_p * slope;
+                }
+            }
+        }
+        (value, gradient)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statistics(predicted: f64, sum_log_p: [f64; 2]) -> Statistics {
+        let mut statistics = Statistics::empty(2);
+        statistics.count = vec![8, 2];
+        statistics.sum_p = vec![8.0, 0.0, 2.0 - predicted, predicted];
+        statistics.sum_log_p = sum_log_p.to_vec();
+        statistics
+    }
+
+    #[test]
+    fn hand_value() {
+        let (value, gradient) =
+            WeightedCrossEntropy::default().evaluate(&statistics(1.25, [-0.5, -3.0]));
+        // w = 8.75 / 1.25 = 7.
+        assert!((value - (7.0 * 3.0 + 0.5) / 10.0).abs() < 1e-15, "{value}");
+        assert!((gradient.sum_log_p[0] + 0.1).abs() < 1e-15);
+        assert!((gradient.sum_log_p[1] + 0.7).abs() < 1e-15);
+        assert!(gradient.sum_p.iter().all(|&g| g == 0.0));
+    }
+
+    #[test]
+    fn the_weight_never_exceeds_the_number_of_elements() {
+        for predicted in [0.0, f64::MIN_POSITIVE, 1e-9, 0.5, 1.0] {
+            let (value, gradient) =
+                WeightedCrossEntropy::default().evaluate(&statistics(predicted, [0.0, -1e39]));
+            let weight = 10.0 - predicted;
+            assert!((value / (weight * 1e38) - 1.0).abs() < 1e-12);
+            assert!((gradient.sum_log_p[1] + weight / 10.0).abs() < 1e-12);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! All metrics of one image pair, and their summary over subjects.
+
+use crate::{
+    Bootstrap, Confusion, Conventions, Counts, Distribution, Lesions, MaskPair, MetricsError,
+    SurfaceConvention, SurfaceDistances,
+};
+use lacuna_volume::LabelMap;
+use serde::Serialize;
+
+/// Name of the row that unites all classes but the background.
+pub const FOREGROUND: &str = "foreground";
+
+/// What can be chosen about the metrics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// Tolerance of NSD in mm; from the variation between raters if known.
+    pub nsd_tolerance_mm: f64,
+    /// Surface of HD95 and NSD.
+    pub surface: SurfaceConvention,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            nsd_tolerance_mm: 1.0,
+            surface: SurfaceConvention::default(),
+        }
+    }
+}
+
+/// Every metric of one class in one subject. All are finite, empty masks included.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassScores {
+    /// Class name, or [`FOREGROUND`].
+    pub class: String,
+    /// Voxels by reference and prediction.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Dice similarity coefficient.
+    pub dsc: f64,
+    /// Voxel-wise sensitivity (recall).
+    pub sensitivity: f64,
+    /// Voxel-wise precision.
+    pub precision: f64,
+    /// Generalised Dice score over all classes of the subject: the same in each of its rows.
+    pub generalised_dice: f64,
+    /// Volume in the reference, mm^3.
+    pub reference_mm3: f64,
+    /// Volume in the prediction, mm^3.
+    pub prediction_mm3: f64,
+    /// Predicted minus reference volume, mm^3.
+    pub volume_difference_mm3: f64,
+    /// Absolute volume difference, percent of the reference.
+    pub avd_percent: f64,
+    /// 95 % Hausdorff distance, mm.
+    pub hd95_mm: f64,
+    /// Normalised surface distance at the tolerance in `conventions`.
+    pub nsd: f64,
+    /// Share of the reference lesions detected.
+    pub lesion_recall: f64,
+    /// Share of the predicted lesions that are not false.
+    pub lesion_precision: f64,
+    /// Harmonic mean of the two.
+    pub lesion_f1: f64,
+    /// Each lesion with its size.
+    pub lesions: Lesions,
+    /// What the numbers mean.
+    pub conventions: Conventions,
+}
+
+impl ClassScores {
+    /// Names of the metrics that are summarised over subjects, in the order of [`Self::metrics`].
+    pub const METRICS: [&str; 11] = [
+        "dsc",
+        "generalised_dice",
+        "sensitivity",
+        "precision",
+        "avd_percent",
+        "volume_difference_mm3",
+        "hd95_mm",
+        "nsd",
+        "lesion_recall",
+        "lesion_precision",
+        "lesion_f1",
+    ];
+
+    /// The values of [`Self::METRICS`].
+    pub fn metrics(&self) -> [f64; 11] {
+        [
+            self.dsc,
+            self.generalised_dice,
+            self.sensitivity,
+            self.precision,
+            self.avd_percent,
+            self.volume_difference_mm3,
+            self.hd95_mm,
+            self.nsd,
+            self.lesion_recall,
+            self.lesion_precision,
+            self.lesion_f1,
+        ]
+    }
+}
+
+/// Scores each foreground class on the mask of that class alone, and their
+/// union last if there are several. `classes` names the labels in order, the
+/// background first. The images must lie on one grid: only the shapes are
+/// compared here, and the spacing is that of the reference.
+///
+/// # Errors
+/// When the shapes differ, a label is no class, or the classes or the
+/// tolerance make no sense.
+pub fn evaluate_pair(
+    reference: &LabelMap,
+    prediction: &LabelMap,
+    classes: &[String],
+    options: &Options,
+) -> Result<Vec<ClassScores>, MetricsError> {
+    check(classes, options)?;
+    if reference.shape() != prediction.shape() {
+        return Err(MetricsError::Shape {
+            reference: reference.shape(),
+            prediction: prediction.shape(),
+        });
+    }
+    let confusion = Confusion::of(reference.data(), prediction.data(), classes.len())?;
+    let generalised_dice = confusion.generalised_dice();
+    let score = |class: &str, counts: Counts, pair: MaskPair| {
+        let surfaces = SurfaceDistances::measure(&pair, options.surface);
+        let lesions = Lesions::find(&pair);
+        let mm3 = pair.spacing().voxel_volume();
+        ClassScores {
+            class: class.to_owned(),
+            counts,
+            dsc: counts.dsc(),
+            sensitivity: counts.sensitivity(),
+            precision: counts.precision(),
+            generalised_dice,
+            reference_mm3: counts.reference() as f64 * mm3,
+            prediction_mm3: counts.prediction() as f64 * mm3,
+            volume_difference_mm3: counts.volume_difference() as f64 * mm3,
+            avd_percent: counts.avd_percent(),
+            hd95_mm: surfaces.hd95_mm(),
+            nsd: surfaces.nsd(options.nsd_tolerance_mm),
+            lesion_recall: lesions.recall(),
+            lesion_precision: lesions.precision(),
+            lesion_f1: lesions.f1(),
+            lesions,
+            conventions: Conventions::new(options.surface, options.nsd_tolerance_mm),
+        }
+    };
+    let mut rows = Vec::with_capacity(classes.len());
+    for (label, class) in classes.iter().enumerate().skip(1) {
+        let pair = MaskPair::of_labels(reference, prediction, |l| usize::from(l) == label)?;
+        rows.push(score(class, confusion.class(label), pair));
+    }
+    if classes.len() > 2 {
+        let pair = MaskPair::of_labels(reference, prediction, |l| l > 0)?;
+        rows.push(score(FOREGROUND, confusion.foreground(), pair));
+    }
+    Ok(rows)
+}
+
+fn check(classes: &[String], options: &Options) -> Result<(), MetricsError> {
+    if !(2..=256).contains(&classes.len()) {
+        return Err(MetricsError::ClassCount {
+            found: classes.len(),
+        });
+    }
+    if classes.len() > 2 && classes[1..].iter().any(|c| c == FOREGROUND) {
+        return Err(MetricsError::ReservedClass { name: FOREGROUND });
+    }
+    let tolerance = options.nsd_tolerance_mm;
+    if !tolerance.is_finite() || tolerance < 0.0 {
+        return Err(MetricsError::Tolerance { found: tolerance });
+    }
+    Ok(())
+}
+
+/// One metric of one class over all subjects.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct MetricSummary {
+    /// One of [`ClassScores::METRICS`].
+    pub metric: &'static str,
+    /// Its distribution over the subjects.
+    #[serde(flatten)]
+    pub distribution: Distribution,
+}
+
+/// All metrics of one class over all subjects.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassSummary {
+    /// Class name, or [`FOREGROUND`].
+    pub class: String,
+    /// In the order of [`ClassScores::METRICS`].
+    pub metrics: Vec<MetricSummary>,
+}
+
+/// All classes over all subjects. Every subject counts in every number.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// Number of subjects.
+    pub subjects: usize,
+    /// How the intervals were drawn.
+    pub bootstrap: Bootstrap,
+    /// What the numbers mean.
+    pub conventions: Conventions,
+    /// One entry per row of [`evaluate_pair`].
+    pub classes: Vec<ClassSummary>,
+}
+
+impl Summary {
+    /// Summarises the rows of [`evaluate_pair`], one element per subject.
+    ///
+    /// # Errors
+    /// When there are no subjects, they were not evaluated alike, or the
+    /// bootstrap cannot be drawn.
+    pub fn of(subjects: &[Vec<ClassScores>], bootstrap: &Bootstrap) -> Result<Self, MetricsError> {
+        let first = subjects.first().ok_or(MetricsError::NoSubjects)?;
+        let conventions = first.first().ok_or(MetricsError::NoSubjects)?.conventions;
+        let alike = |rows: &[ClassScores]| {
+            rows.len() == first.len()
+                && rows
+                    .iter()
+                    .zip(first)
+                    .all(|(a, b)| a.class == b.class && a.conventions == conventions)
+        };
+        if let Some(subject) = subjects.iter().position(|rows| !alike(rows)) {
+            return Err(MetricsError::MixedSubjects { subject });
+        }
+        let metric = |row: usize, metric: usize| -> Result<MetricSummary, MetricsError> {
+            let values: Vec<f64> = subjects.iter().map(|s| s[row].metrics()[metric]).collect();
+            Ok(MetricSummary {
+                metric: ClassScores::METRICS[metric],
+                distribution: Distribution::of(&values, bootstrap)?,
+            })
+        };
+        let classes = first.iter().enumerate().map(|(row, scores)| {
+            Ok(ClassSummary {
+                class: scores.class.clone(),
+                metrics: (0..ClassScores::METRICS.len())
+                    .map(|m| metric(row, m))
+                    .collect::<Result<_, _>>()?,
+            })
+        });
+        Ok(Self {
+            subjects: subjects.len(),
+            bootstrap: *bootstrap,
+            conventions,
+            classes: classes.collect::<Result<_, MetricsError>>()?,
+        })
+    }
+}

@@ -1,0 +1,408 @@
+//! What a network's layers do to the length of an axis.
+//!
+//! Each network declares its layers as a list of [`Extent`]s, made from the
+//! same constants its weights are made from. Walking a length through the list
+//! gives the output length, or the layer that cannot take it; the border
+//! (input minus output) and the legal input lengths follow from such walks and
+//! are nowhere written down as numbers.
+
+use std::ops::RangeInclusive;
+
+use crate::config::{ModelConfig, ModelName};
+use crate::error::NetError;
+use crate::{deep_medic, high_res_3d_net, two_path_cnn, unet};
+
+/// The effect of one layer on the length `n` of an axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extent {
+    /// An unpadded convolution, or a pooling of stride 1:
+    /// `n - dilation (kernel - 1)`.
+    Valid {
+        /// Kernel width in taps.
+        kernel: usize,
+        /// Distance of two taps in voxels.
+        dilation: usize,
+    },
+    /// A convolution padded with zeros to keep `n`.
+    Padded {
+        /// Kernel width in taps (odd).
+        kernel: usize,
+        /// Distance of two taps in voxels.
+        dilation: usize,
+    },
+    /// One value for each block of this many voxels, which must divide `n`.
+    Shrink(usize),
+    /// This many voxels for each one: `n` times the factor.
+    Grow(usize),
+    /// Voxels dropped at the start and at the end of the axis.
+    Crop {
+        /// Dropped at the start.
+        before: usize,
+        /// Dropped at the end.
+        after: usize,
+    },
+    /// The network's authors allow odd lengths only.
+    Odd,
+    /// Parallel branches whose outputs are concatenated: equal lengths needed.
+    Join(Vec<Vec<Extent>>),
+    /// A detour whose output is concatenated with its own input, cropped
+    /// centrally to the length of the detour's output.
+    Skip(Vec<Extent>),
+}
+
+/// A length on its way through the layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Walk {
+    /// Length in voxels.
+    length: usize,
+    /// How many voxels at either end depend on padded zeros.
+    padded: usize,
+}
+
+impl Walk {
+    fn cropped(self, before: usize, after: usize) -> Result<Self, String> {
+        match self.length.checked_sub(before + after) {
+            Some(length) if length > 0 => Ok(Self {
+                length,
+                padded: self.padded.saturating_sub(before.min(after)),
+            }),
+            _ => Err(format!(
+                "a layer drops {} voxels where {} are left",
+                before + after,
+                self.length
+            )),
+        }
+    }
+
+    fn through(self, layers: &[Extent]) -> Result<Self, String> {
+        layers.iter().try_fold(self, Self::layer)
+    }
+
+    fn layer(self, layer: &Extent) -> Result<Self, String> {
+        match layer {
+            Extent::Valid { kernel, dilation } => {
+                let cropped = self.cropped(dilation * (kernel - 1), 0)?;
+                // What the length loses, the kernel sees: the first output
+                // voxel still reads the first input voxel.
+                Ok(Self {
+                    padded: self.padded,
+                    ..cropped
+                })
+            }
+            Extent::Padded { kernel, dilation } => Ok(Self {
+                length: self.length,
+                padded: self.padded + dilation * (kernel - 1) / 2,
+            }),
+            Extent::Shrink(block) if self.length.is_multiple_of(*block) => Ok(Self {
+                length: self.length / block,
+                padded: self.padded.div_ceil(*block),
+            }),
+            Extent::Shrink(block) => Err(format!(
+                "a layer that needs a multiple of {block} would receive {}",
+                self.length
+            )),
+            Extent::Grow(factor) => Ok(Self {
+                length: self.length * factor,
+                padded: self.padded * factor,
+            }),
+            Extent::Crop { before, after } => self.cropped(*before, *after),
+            Extent::Odd if self.length % 2 == 1 => Ok(self),
+            Extent::Odd => Err(format!("{} is even and must be odd", self.length)),
+            Extent::Join(branches) => self.join(branches),
+            Extent::Skip(detour) => {
+                let inner = self.through(detour)?;
+                let excess = self.length.saturating_sub(inner.length);
+                if excess % 2 == 1 {
+                    return Err(format!(
+                        "{} voxels cannot be cropped centrally to {}",
+                        self.length, inner.length
+                    ));
+                }
+                let skipped = self.cropped(excess / 2, excess / 2)?;
+                Ok(Self {
+                    length: inner.length,
+                    padded: inner.padded.max(skipped.padded),
+                })
+            }
+        }
+    }
+
+    fn join(self, branches: &[Vec<Extent>]) -> Result<Self, String> {
+        let ends: Vec<Self> = branches
+            .iter()
+            .map(|branch| self.through(branch))
+            .collect::<Result<_, _>>()?;
+        let length = ends.first().map_or(self.length, |end| end.length);
+        if let Some(other) = ends.iter().find(|end| end.length != length) {
+            return Err(format!(
+                "two branches end with {length} and {} voxels",
+                other.length
+            ));
+        }
+        let padded = ends.iter().map(|end| end.padded).max().unwrap_or(0);
+        Ok(Self { length, padded })
+    }
+}
+
+/// The spatial arithmetic of a network, known without its weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Architecture {
+    name: ModelName,
+    rank: usize,
+    layers: Vec<Extent>,
+}
+
+impl Architecture {
+    /// The architecture of a configured network.
+    ///
+    /// # Errors
+    /// Those of [`ModelConfig::validate`].
+    pub fn of(config: &ModelConfig) -> Result<Self, NetError> {
+        config.validate()?;
+        Ok(match config.name {
+            ModelName::Unet => Self::new(config.name, 2, unet::extents()),
+            ModelName::TwoPathCnn => {
+                let preset = config.preset.unwrap_or_default();
+                Self::new(config.name, 2, two_path_cnn::extents(preset))
+            }
+            ModelName::DeepMedic => Self::new(config.name, 3, deep_medic::extents()),
+            ModelName::HighRes3dNet => Self::new(config.name, 3, high_res_3d_net::extents()),
+        })
+    }
+
+    pub(crate) fn new(name: ModelName, rank: usize, layers: Vec<Extent>) -> Self {
+        Self { name, rank, layers }
+    }
+
+    /// Which network this is.
+    pub fn name(&self) -> ModelName {
+        self.name
+    }
+
+    /// Number of spatial axes: 2 or 3.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// Voxels lost along an axis, both ends together: input minus output. It
+    /// is even, and the same for every legal input.
+    pub fn border(&self) -> usize {
+        let size = self.smallest_legal();
+        self.walk(size).map_or(0, |end| size - end.length)
+    }
+
+    /// Length of the output for an input of `size` voxels along an axis.
+    ///
+    /// # Errors
+    /// [`NetError::IllegalSize`], with the nearest legal lengths.
+    pub fn effective_size(&self, size: usize) -> Result<usize, NetError> {
+        self.walk(size).map(|end| end.length).map_err(|reason| {
+            let smallest = self.smallest_legal();
+            let step = self.alignment();
+            let below = size
+                .checked_sub(smallest)
+                .map(|over| smallest + over / step * step);
+            NetError::IllegalSize {
+                network: self.name,
+                size,
+                reason,
+                rule: format!("{smallest} + k * {step} voxels, k = 0, 1, 2, ..."),
+                below,
+                above: below.map_or(smallest, |below| below.saturating_add(step)),
+            }
+        })
+    }
+
+    /// Whether an input may have `size` voxels along an axis.
+    pub fn is_legal(&self, size: usize) -> bool {
+        self.walk(size).is_ok()
+    }
+
+    /// The legal input lengths within `range`, ascending.
+    pub fn legal_sizes(&self, range: RangeInclusive<usize>) -> Vec<usize> {
+        range.filter(|size| self.is_legal(*size)).collect()
+    }
+
+    /// The smallest legal input length.
+    pub fn smallest_legal(&self) -> usize {
+        self.next_legal(1)
+    }
+
+    /// The distance of two neighbouring legal input lengths.
+    pub fn alignment(&self) -> usize {
+        let smallest = self.smallest_legal();
+        self.next_legal(smallest + 1) - smallest
+    }
+
+    /// How many output voxels, counted from a face, depend on zeros padded
+    /// around the input: 0 for networks of unpadded convolutions.
+    pub fn padding_reach(&self) -> usize {
+        self.walk(self.smallest_legal()).map_or(0, |end| end.padded)
+    }
+
+    /// Whether the border covers the receptive field, so that every output
+    /// voxel depends on real input alone and patches tile without seams.
+    pub fn covers_receptive_field(&self) -> bool {
+        self.padding_reach() == 0
+    }
+
+    fn walk(&self, size: usize) -> Result<Walk, String> {
+        if size == 0 {
+            return Err("no voxels".to_owned());
+        }
+        let start = Walk {
+            length: size,
+            padded: 0,
+        };
+        start.through(&self.layers)
+    }
+
+    /// Every declared network has legal lengths without end, so this returns.
+    fn next_legal(&self, from: usize) -> usize {
+        let mut size = from;
+        while !self.is_legal(size) {
+            size += 1;
+        }
+        size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TwoPathPreset;
+
+    fn of(name: ModelName) -> Architecture {
+        Architecture::of(&ModelConfig::new(name)).unwrap()
+    }
+
+    fn all() -> Vec<Architecture> {
+        let mut all: Vec<_> = ModelName::ALL.into_iter().map(of).collect();
+        let mut sudre = ModelConfig::new(ModelName::TwoPathCnn);
+        sudre.preset = Some(TwoPathPreset::SudreText);
+        all.push(Architecture::of(&sudre).unwrap());
+        all
+    }
+
+    #[test]
+    fn table_1_of_the_paper() {
+        let table = [
+            (ModelName::Unet, 2, [(56, 16), (64, 24), (88, 48)]),
+            (ModelName::TwoPathCnn, 2, [(51, 19), (63, 31), (85, 53)]),
+            (ModelName::DeepMedic, 3, [(51, 3), (63, 15), (87, 39)]),
+            (ModelName::HighRes3dNet, 3, [(51, 15), (63, 27), (85, 49)]),
+        ];
+        for (name, rank, columns) in table {
+            let architecture = of(name);
+            assert_eq!(architecture.rank(), rank, "{name}");
+            for (initial, effective) in columns {
+                assert_eq!(
+                    architecture.effective_size(initial),
+                    Ok(effective),
+                    "{name} {initial}"
+                );
+                assert_eq!(initial - effective, architecture.border(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn border_smallest_length_and_step_of_each_network() {
+        let expected = [
+            // 12 * 2^2 - 8; lengths where every pooling meets an even number.
+            (40, 44, 4),
+            // Receptive field 33.
+            (32, 33, 1),
+            // 3 (x / 3 - 16) = x - 48, x an odd multiple of 3.
+            (48, 51, 6),
+            // 18 voxels at each face.
+            (36, 37, 1),
+            (32, 33, 1),
+        ];
+        for (architecture, (border, smallest, step)) in all().iter().zip(expected) {
+            let name = architecture.name();
+            assert_eq!(architecture.border(), border, "{name}");
+            assert_eq!(architecture.smallest_legal(), smallest, "{name}");
+            assert_eq!(architecture.alignment(), step, "{name}");
+        }
+    }
+
+    #[test]
+    fn legal_lengths_are_evenly_spaced_and_keep_the_border() {
+        for architecture in all() {
+            let sizes = architecture.legal_sizes(0..=200);
+            assert_eq!(sizes[0], architecture.smallest_legal());
+            for pair in sizes.windows(2) {
+                assert_eq!(pair[1] - pair[0], architecture.alignment());
+            }
+            for size in sizes {
+                assert_eq!(
+                    architecture.effective_size(size),
+                    Ok(size - architecture.border())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_illegal_length_names_the_nearest_legal_ones() {
+        let cases = [
+            (ModelName::Unet, 0, None, 44),
+            (ModelName::Unet, 43, None, 44),
+            (ModelName::Unet, 57, Some(56), 60),
+            (ModelName::Unet, 59, Some(56), 60),
+            (ModelName::TwoPathCnn, 32, None, 33),
+            (ModelName::DeepMedic, 85, Some(81), 87),
+            (ModelName::DeepMedic, 54, Some(51), 57),
+            (ModelName::HighRes3dNet, 36, None, 37),
+        ];
+        for (name, asked, expected_below, expected_above) in cases {
+            let error = of(name).effective_size(asked).unwrap_err();
+            let NetError::IllegalSize {
+                size, below, above, ..
+            } = &error
+            else {
+                panic!("{error}");
+            };
+            assert_eq!(
+                (*size, *below, *above),
+                (asked, expected_below, expected_above)
+            );
+        }
+        assert_eq!(
+            of(ModelName::DeepMedic)
+                .effective_size(54)
+                .unwrap_err()
+                .to_string(),
+            "deep-medic: a patch of 54 voxels along an axis cannot be used (54 is even and must \
+             be odd); it takes 51 + k * 6 voxels, k = 0, 1, 2, ...; choose 51 or 57"
+        );
+    }
+
+    #[test]
+    fn only_high_res_3d_net_lets_padding_reach_its_output() {
+        for architecture in all() {
+            // Receptive field 87: 43 voxels to either side, of which 18 are cropped.
+            let reach = match architecture.name() {
+                ModelName::HighRes3dNet => 43 - 18,
+                _ => 0,
+            };
+            assert_eq!(architecture.padding_reach(), reach);
+            assert_eq!(architecture.covers_receptive_field(), reach == 0);
+        }
+    }
+
+    #[test]
+    fn branches_of_unequal_length_are_refused() {
+        let valid = |kernel| Extent::Valid {
+            kernel,
+            dilation: 1,
+        };
+        let layers = vec![Extent::Join(vec![vec![valid(3)], vec![valid(5)]])];
+        let architecture = Architecture::new(ModelName::TwoPathCnn, 2, layers);
+        assert_eq!(
+            architecture.walk(9),
+            Err("two branches end with 7 and 5 voxels".to_owned())
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! What a run file says about the network.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::NetError;
+
+/// The largest accepted [`ModelConfig::width`]: sixteen times the published
+/// channel counts.
+pub const WIDTH_MAX: f64 = 16.0;
+
+/// The networks of Sudre et al. 2017, Table 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelName {
+    /// 2-D UNet with unpadded convolutions and two poolings.
+    #[default]
+    Unet,
+    /// 2-D two-path network of Havaei et al.
+    TwoPathCnn,
+    /// 3-D DeepMedic of Kamnitsas et al., in NiftyNet's form.
+    DeepMedic,
+    /// 3-D HighRes3DNet of Li et al.
+    #[serde(rename = "high-res-3d-net")]
+    HighRes3dNet,
+}
+
+impl ModelName {
+    /// All networks, in the order of the paper's Table 1.
+    pub const ALL: [Self; 4] = [
+        Self::Unet,
+        Self::TwoPathCnn,
+        Self::DeepMedic,
+        Self::HighRes3dNet,
+    ];
+}
+
+impl fmt::Display for ModelName {
+    /// The name as run files write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unet => "unet",
+            Self::TwoPathCnn => "two-path-cnn",
+            Self::DeepMedic => "deep-medic",
+            Self::HighRes3dNet => "high-res-3d-net",
+        })
+    }
+}
+
+/// The two readings of TwoPathCNN; both have a border of 32 voxels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TwoPathPreset {
+    /// Havaei et al. 2017: 7x7 and 3x3 local kernels, 13x13 global, 21x21 head.
+    #[default]
+    Havaei,
+    /// The text of Sudre et al. 2017: a 5x5 second local kernel and a 2x2
+    /// pooling in the global path, made to fit as [`crate::two_path_cnn`] says.
+    SudreText,
+}
+
+impl fmt::Display for TwoPathPreset {
+    /// The name as run files write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Havaei => "havaei",
+            Self::SudreText => "sudre-text",
+        })
+    }
+}
+
+/// The network of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Which network.
+    pub name: ModelName,
+    /// Which reading of TwoPathCNN ("havaei" when left out); an error for the
+    /// other networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<TwoPathPreset>,
+    /// Factor on every hidden channel count (rounded, at least one channel is
+    /// kept); 1 is the published network.
+    pub width: f64,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self::new(ModelName::default())
+    }
+}
+
+impl ModelConfig {
+    /// The published network of that name.
+    pub fn new(name: ModelName) -> Self {
+        Self {
+            name,
+            preset: None,
+            width: 1.0,
+        }
+    }
+
+    /// Checks the preset and the width.
+    ///
+    /// # Errors
+    /// [`NetError::PresetNotForNetwork`], [`NetError::Width`].
+    pub fn validate(&self) -> Result<(), NetError> {
+        if let Some(preset) = self.preset
+            && self.name != ModelName::TwoPathCnn
+        {
+            return Err(NetError::PresetNotForNetwork {
+                network: self.name,
+                preset,
+            });
+        }
+        if !(self.width > 0.0 && self.width <= WIDTH_MAX) {
+            return Err(NetError::Width {
+                network: self.name,
+                width: self.width,
+                most: WIDTH_MAX,
+            });
+        }
+        Ok(())
+    }
+
+    /// `published` hidden channels times the width factor, rounded half away
+    /// from zero, at least 1.
+    pub(crate) fn channels(&self, published: usize) -> usize {
+        ((published as f64 * self.width).round() as usize).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_file_names_read_and_write() {
+        for name in ModelName::ALL {
+            let config: ModelConfig = toml::from_str(&format!("name = \"{name}\"")).unwrap();
+            assert_eq!(config, ModelConfig::new(name));
+            let written = toml::to_string(&config).unwrap();
+            assert_eq!(toml::from_str::<ModelConfig>(&written).unwrap(), config);
+        }
+        let text = "name = \"two-path-cnn\"\npreset = \"sudre-text\"\nwidth = 0.5\n";
+        let config: ModelConfig = toml::from_str(text).unwrap();
+        assert_eq!(config.preset, Some(TwoPathPreset::SudreText));
+        assert_eq!(toml::to_string(&config).unwrap(), text);
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        let text = "name = \"unet\"\nwitdh = 0.5";
+        assert!(toml::from_str::<ModelConfig>(text).is_err());
+    }
+
+    #[test]
+    fn a_preset_belongs_to_two_path_cnn_alone() {
+        let mut config = ModelConfig::new(ModelName::Unet);
+        config.preset = Some(TwoPathPreset::Havaei);
+        let message = config.validate().unwrap_err().to_string();
+        assert!(
+            message.contains("unet") && message.contains("havaei"),
+            "{message}"
+        );
+        config.name = ModelName::TwoPathCnn;
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn widths_scale_round_and_never_reach_zero() {
+        let mut config = ModelConfig::new(ModelName::HighRes3dNet);
+        config.width = 0.1;
+        assert_eq!([16, 32, 64, 80].map(|c| config.channels(c)), [2, 3, 6, 8]);
+        config.width = 1e-6;
+        assert_eq!(config.channels(16), 1);
+        for width in [0.0, -1.0, 17.0, f64::NAN, f64::INFINITY] {
+            config.width = width;
+            assert!(
+                matches!(config.validate(), Err(NetError::Width { .. })),
+                "{width}"
+            );
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! TwoPathCNN (Havaei et al. 2017), dense and unpadded, all strides 1.
+//!
+//! A local path (two maxout convolutions, each followed by a max pooling) and a
+//! global path (one large maxout convolution) see the same input; their outputs
+//! are concatenated and a large convolution gives the logits. Maxout takes the
+//! larger of two feature maps (two pieces). Receptive field 33, border 32.
+//!
+//! | | `havaei` | `sudre-text` |
+//! |---|---|---|
+//! | local | 7x7, pool 4x4, 3x3, pool 2x2 | 7x7, pool 4x4, 5x5, pool 2x2 |
+//! | global | 13x13 | 13x13, pool 2x2, last row and column dropped |
+//! | head | 21x21 | 19x19 |
+//!
+//! Hidden channels: 64, 64 and 160. `sudre-text` follows the words of Sudre et
+//! al. 2017 (second kernel 5x5, pooling in the global path); with them the
+//! local path loses 14 voxels and the global path 13, so that the border of
+//! Table 1 needs a 19x19 head and a global path one voxel shorter.
+//!
+//! There is no dropout and no weight penalty: Sudre et al. mention neither.
+//!
+//! Axis order: `[batch, channel, y, x]`.
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::architecture::Extent;
+use crate::config::{ModelConfig, TwoPathPreset};
+use crate::init;
+use crate::layers::{conv2d, crop};
+
+/// Feature maps that each maxout channel is the largest of.
+const PIECES: usize = 2;
+
+/// One maxout layer of a path.
+struct Stage {
+    /// Kernel width of the convolution.
+    kernel: usize,
+    /// Window of the max pooling of stride 1 behind it; 1 is none.
+    pool: usize,
+    /// Channels after the maxout.
+    channels: usize,
+}
+
+/// A preset's layers.
+struct Plan {
+    local: [Stage; 2],
+    global: Stage,
+    /// Voxels dropped at the end of the global path's axes.
+    global_crop: usize,
+    /// Kernel width of the classifier.
+    head: usize,
+}
+
+impl Plan {
+    fn of(preset: TwoPathPreset) -> Self {
+        let stage = |kernel, pool, channels| Stage {
+            kernel,
+            pool,
+            channels,
+        };
+        match preset {
+            TwoPathPreset::Havaei => Self {
+                local: [stage(7, 4, 64), stage(3, 2, 64)],
+                global: stage(13, 1, 160),
+                global_crop: 0,
+                head: 21,
+            },
+            TwoPathPreset::SudreText => Self {
+                local: [stage(7, 4, 64), stage(5, 2, 64)],
+                global: stage(13, 2, 160),
+                global_crop: 1,
+                head: 19,
+            },
+        }
+    }
+}
+
+/// The network's layers as seen by the length of an axis.
+pub(crate) fn extents(preset: TwoPathPreset) -> Vec<Extent> {
+    let plan = Plan::of(preset);
+    let valid = |kernel| Extent::Valid {
+        kernel,
+        dilation: 1,
+    };
+    let stage = |stage: &Stage| [valid(stage.kernel), valid(stage.pool)];
+    let mut global = stage(&plan.global).to_vec();
+    global.push(Extent::Crop {
+        before: 0,
+        after: plan.global_crop,
+    });
+    vec![
+        Extent::Join(vec![plan.local.iter().flat_map(stage).collect(), global]),
+        valid(plan.head),
+    ]
+}
+
+/// A convolution, maxout over two halves of its channels, and a max pooling of
+/// stride 1.
+#[derive(Module, Debug)]
+pub struct Maxout {
+    conv: Conv2d,
+    pool: Option<MaxPool2d>,
+}
+
+impl Maxout {
+    fn new(stage: &Stage, channels: [usize; 2], device: &Device) -> Self {
+        Self {
+            conv: conv2d([channels[0], PIECES * channels[1]], stage.kernel, device),
+            pool: (stage.pool > 1).then(|| {
+                MaxPool2dConfig::new([stage.pool; 2])
+                    .with_strides([1; 2])
+                    .init()
+            }),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let pieces = self.conv.forward(x).chunk(PIECES, 1);
+        let x = pieces
+            .into_iter()
+            .reduce(Tensor::max_pair)
+            .expect("a maxout has pieces");
+        match &self.pool {
+            Some(pool) => pool.forward(x),
+            None => x,
+        }
+    }
+}
+
+/// The two-path network.
+#[derive(Module, Debug)]
+pub struct TwoPathCnn {
+    local: Vec<Maxout>,
+    global: Maxout,
+    global_crop: usize,
+    classifier: Conv2d,
+    #[module(skip)]
+    preset: TwoPathPreset,
+}
+
+impl TwoPathCnn {
+    pub(crate) fn new(
+        config: &ModelConfig,
+        input_channels: usize,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        let preset = config.preset.unwrap_or_default();
+        let plan = Plan::of(preset);
+        let mut from = input_channels;
+        let local = plan
+            .local
+            .iter()
+            .map(|stage| {
+                let to = config.channels(stage.channels);
+                Maxout::new(stage, [std::mem::replace(&mut from, to), to], device)
+            })
+            .collect();
+        let global_channels = config.channels(plan.global.channels);
+        let network = Self {
+            local,
+            global: Maxout::new(&plan.global, [input_channels, global_channels], device),
+            global_crop: plan.global_crop,
+            classifier: conv2d([from + global_channels, classes], plan.head, device),
+            preset,
+        };
+        init::fill(network, seed, init::MAXOUT_GAIN)
+    }
+
+    pub(crate) fn preset(&self) -> TwoPathPreset {
+        self.preset
+    }
+
+    /// Logits `[batch, class, y - border, x - border]` of
+    /// `[batch, channel, y, x]`.
+    pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let local = self
+            .local
+            .iter()
+            .fold(input.clone(), |x, stage| stage.forward(x));
+        let global = crop(self.global.forward(input), 0, self.global_crop);
+        self.classifier.forward(Tensor::cat(vec![local, global], 1))
+    }
+}

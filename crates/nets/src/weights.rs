@@ -1,0 +1,120 @@
+//! Weights as safetensors: every kernel, bias, slope and batch norm tensor,
+//! running statistics included, as 32-bit floats, bit for bit.
+//!
+//! Tensors are named by their place in the network (`down.0.convs.1.weight`),
+//! in PyTorch's axis order: kernels `[out, in, (z,) y, x]`, transposed ones
+//! `[in, out, y, x]`. The metadata entry `network` names the network.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use burn::store::{ModuleSnapshot, ModuleStore, SafetensorsStore};
+use burn::tensor::DType;
+
+use crate::error::{NetError, TensorDifference};
+use crate::network::Network;
+
+/// How many differences an error lists.
+const LISTED: usize = 5;
+
+/// The weights of a network as the bytes of a safetensors file. Equal weights
+/// give equal bytes.
+///
+/// # Errors
+/// [`NetError::Safetensors`] if the weights cannot be read from their device.
+pub fn to_safetensors(network: &Network) -> Result<Vec<u8>, NetError> {
+    let written = |error: burn::store::SafetensorsStoreError| NetError::Safetensors {
+        action: "written",
+        reason: error.to_string(),
+    };
+    let name = network.architecture().name();
+    let mut store = SafetensorsStore::from_bytes(None)
+        .skip_enum_variants(true)
+        .clear_metadata()
+        .metadata("network", name.to_string());
+    // `valid` brings the running statistics up to the last forward pass.
+    network.valid().save_into(&mut store).map_err(written)?;
+    store.get_bytes().map_err(written)
+}
+
+/// The network with its weights replaced by those of a safetensors file; it
+/// stays on its device and keeps its tensors' identities.
+///
+/// # Errors
+/// [`NetError::Safetensors`] for bytes that are not safetensors;
+/// [`NetError::WeightsMismatch`] for weights of another network, width, number
+/// of channels or classes, or of another number type than 32-bit floats.
+pub fn load_safetensors(network: Network, bytes: &[u8]) -> Result<Network, NetError> {
+    let unreadable = |reason: String| NetError::Safetensors {
+        action: "read",
+        reason,
+    };
+    let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec()));
+    let found = store
+        .get_all_tensors()
+        .map_err(|error| unreadable(error.to_string()))?;
+
+    let training = network.devices().iter().any(|device| device.is_autodiff());
+    // `valid` detaches the running statistics from those that clones of this
+    // network share, and from forward passes not yet accounted for.
+    let mut network = network.valid();
+    let differences = differences(&network, found);
+    if !differences.is_empty() {
+        return Err(NetError::WeightsMismatch {
+            total: differences.len(),
+            differences: differences.into_iter().take(LISTED).collect(),
+        });
+    }
+    let tensors = found.values().cloned().collect();
+    let applied = network.apply(tensors, None, None, true);
+    if let Some(error) = applied.errors.first() {
+        return Err(unreadable(error.to_string()));
+    }
+    Ok(if training { network.train() } else { network })
+}
+
+/// Name and shape of every tensor of a network, by name.
+pub(crate) fn shapes(network: &Network) -> BTreeMap<String, Vec<usize>> {
+    network
+        .collect(None, None, true)
+        .into_iter()
+        .map(|tensor| (tensor.name, tensor.shape.to_vec()))
+        .collect()
+}
+
+fn differences(
+    network: &Network,
+    found: &BTreeMap<String, burn::store::burn_pack::Tensor>,
+) -> Vec<TensorDifference> {
+    let mut expected = shapes(network);
+    let mut differences: BTreeMap<String, TensorDifference> = BTreeMap::new();
+    for (name, tensor) in found {
+        let name = name.clone();
+        let shape = tensor.shape.to_vec();
+        let difference = match expected.remove(&name) {
+            None => TensorDifference::Unknown {
+                name: name.clone(),
+                found: shape,
+            },
+            Some(expected) if expected != shape => TensorDifference::Shape {
+                name: name.clone(),
+                found: shape,
+                expected,
+            },
+            Some(_) if tensor.dtype != DType::F32 => TensorDifference::NumberType {
+                name: name.clone(),
+                found: format!("{:?}", tensor.dtype),
+            },
+            Some(_) => continue,
+        };
+        differences.insert(name, difference);
+    }
+    for (name, expected) in expected {
+        let missing = TensorDifference::Missing {
+            name: name.clone(),
+            expected,
+        };
+        differences.insert(name, missing);
+    }
+    differences.into_values().collect()
+}

@@ -1,0 +1,241 @@
+//! The networks against independent PyTorch modules with the same weights
+//! (`tests/golden/nets.py`): logits in evaluation and in training mode, running
+//! statistics, gradients and parameter counts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use lacuna_nets::{
+    ModelConfig, ModelName, Network, TwoPathPreset, load_safetensors, to_safetensors,
+};
+use safetensors::SafeTensors;
+
+/// Largest error, relative to the largest expected value of the tensor.
+const TOLERANCE: f32 = 1e-4;
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/nets")
+}
+
+fn bytes(file: &str) -> Vec<u8> {
+    let path = folder().join(file);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A safetensors file as `name -> values`.
+fn values(bytes: &[u8]) -> BTreeMap<String, Vec<f32>> {
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    file.iter()
+        .map(|(name, view)| {
+            let numbers = view.data().as_chunks::<4>().0.iter();
+            (
+                name.to_owned(),
+                numbers.map(|b| f32::from_le_bytes(*b)).collect(),
+            )
+        })
+        .collect()
+}
+
+/// The same values as `pattern` in the script.
+fn pattern<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    let count: usize = shape.iter().product();
+    let values: Vec<f32> = (0..count as u64)
+        .map(|i| {
+            let bits = (i * 2_654_435_761 + 12_345) % (1 << 32);
+            let bits = ((bits ^ (bits >> 15)) * 2_246_822_519) % (1 << 32);
+            (bits >> 8) as f32 / (1 << 24) as f32 - 0.5
+        })
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let scale = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    assert!(scale > 0.0, "{what}: nothing to compare");
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            (f - e).abs() <= TOLERANCE * scale,
+            "{what}[{i}]: {f}, expected {e}"
+        );
+    }
+}
+
+fn flat<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().to_vec().unwrap()
+}
+
+/// Gradients of all parameters by name.
+struct NamedGradients<'a> {
+    gradients: &'a Gradients,
+    path: Vec<String>,
+    found: BTreeMap<String, Vec<f32>>,
+}
+
+impl ModuleVisitor for NamedGradients<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        let variant = container.starts_with("Enum:");
+        self.path.push(if variant {
+            String::new()
+        } else {
+            name.to_owned()
+        });
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad(self.gradients) {
+            let parts: Vec<&str> = self.path.iter().map(String::as_str).collect();
+            let name = parts.join(".").trim_start_matches('.').to_owned();
+            self.found.insert(name, flat(gradient));
+        }
+    }
+}
+
+/// One golden network: `shape` is batch, channels, then the spatial axes.
+struct Golden {
+    file: &'static str,
+    config: ModelConfig,
+    shape: &'static [usize],
+    classes: usize,
+}
+
+impl Golden {
+    fn network(&self, device: &Device) -> Network {
+        let made = Network::new(&self.config, self.shape[1], self.classes, 0, device).unwrap();
+        load_safetensors(made, &bytes(&format!("{}.safetensors", self.file))).unwrap()
+    }
+
+    /// Logits of the patterned input and, on an autodiff device, the sum of
+    /// their products with the pattern.
+    fn run(&self, network: &Network, device: &Device) -> (Vec<f32>, Tensor<1>) {
+        match *self.shape {
+            [b, c, y, x] => {
+                let logits = network.forward_2d(pattern([b, c, y, x], device));
+                let border = network.border();
+                assert_eq!(logits.dims(), [b, self.classes, y - border, x - border]);
+                let weight = pattern(logits.dims(), device);
+                (flat(logits.clone()), (logits * weight).sum())
+            }
+            [b, c, z, y, x] => {
+                let logits = network.forward_3d(pattern([b, c, z, y, x], device));
+                let lengths = [z, y, x].map(|n| network.effective_size(n).unwrap());
+                let [oz, oy, ox] = lengths;
+                assert_eq!(logits.dims(), [b, self.classes, oz, oy, ox]);
+                let weight = pattern(logits.dims(), device);
+                (flat(logits.clone()), (logits * weight).sum())
+            }
+            _ => unreachable!("goldens have two or three spatial axes"),
+        }
+    }
+
+    fn check(&self) {
+        let expected = values(&bytes(&format!("{}.expected.safetensors", self.file)));
+        let plain = Device::flex();
+        let (logits, _) = self.run(&self.network(&plain), &plain);
+        assert_close("output", &logits, &expected["output"]);
+
+        let autodiff = plain.autodiff();
+        let network = self.network(&autodiff);
+        let (logits, sum) = self.run(&network, &autodiff);
+        assert_close("train.output", &logits, &expected["train.output"]);
+
+        let gradients = sum.backward();
+        let mut visitor = NamedGradients {
+            gradients: &gradients,
+            path: Vec::new(),
+            found: BTreeMap::new(),
+        };
+        network.visit(&mut visitor);
+        let after = values(&to_safetensors(&network).unwrap());
+        for (name, value) in &expected {
+            if let Some(parameter) = name.strip_prefix("grad.") {
+                assert_close(name, &visitor.found[parameter], value);
+            } else if let Some(statistic) = name.strip_prefix("running.") {
+                assert_close(name, &after[statistic], value);
+            }
+        }
+    }
+}
+
+fn config(name: ModelName, width: f64) -> ModelConfig {
+    let mut config = ModelConfig::new(name);
+    config.width = width;
+    config
+}
+
+#[test]
+fn unet_agrees_with_pytorch() {
+    Golden {
+        file: "unet",
+        config: config(ModelName::Unet, 0.04),
+        shape: &[2, 2, 44, 52],
+        classes: 3,
+    }
+    .check();
+}
+
+#[test]
+fn two_path_cnn_agrees_with_pytorch() {
+    for (file, preset) in [
+        ("two_path_cnn_havaei", TwoPathPreset::Havaei),
+        ("two_path_cnn_sudre_text", TwoPathPreset::SudreText),
+    ] {
+        let mut config = config(ModelName::TwoPathCnn, 0.03);
+        config.preset = Some(preset);
+        Golden {
+            file,
+            config,
+            shape: &[2, 2, 34, 37],
+            classes: 2,
+        }
+        .check();
+    }
+}
+
+#[test]
+fn deep_medic_agrees_with_pytorch() {
+    Golden {
+        file: "deep_medic",
+        config: config(ModelName::DeepMedic, 0.05),
+        shape: &[2, 2, 51, 57, 51],
+        classes: 2,
+    }
+    .check();
+}
+
+#[test]
+fn high_res_3d_net_agrees_with_pytorch() {
+    Golden {
+        file: "high_res_3d_net",
+        config: config(ModelName::HighRes3dNet, 0.1),
+        shape: &[2, 2, 38, 40, 39],
+        classes: 3,
+    }
+    .check();
+}
+
+#[test]
+fn full_width_parameter_counts_agree_with_pytorch() {
+    let counts: BTreeMap<String, usize> =
+        serde_json::from_slice(&bytes("parameter_counts.json")).unwrap();
+    for (file, count) in counts {
+        let mut config = config(ModelName::Unet, 1.0);
+        config.name = match file.as_str() {
+            "unet" => ModelName::Unet,
+            "deep_medic" => ModelName::DeepMedic,
+            "high_res_3d_net" => ModelName::HighRes3dNet,
+            _ => ModelName::TwoPathCnn,
+        };
+        if file == "two_path_cnn_sudre_text" {
+            config.preset = Some(TwoPathPreset::SudreText);
+        }
+        let network = Network::new(&config, 3, 2, 0, &Device::flex()).unwrap();
+        assert_eq!(network.parameter_count(), count, "{file}");
+    }
+}

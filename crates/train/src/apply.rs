@@ -1,0 +1,129 @@
+//! A trained run applied to subjects: load, predict, return to the input's grid, write.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use lacuna_data::manifest::{Manifest, Subject};
+use lacuna_data::subject::{load_case, most_probable};
+use lacuna_nets::Network;
+
+use crate::checkpoint;
+use crate::config::RunConfig;
+use crate::dataset::preprocess;
+use crate::predict::{WindowOptions, predict_case};
+use crate::run::{DatasetFacts, RunError, read_json};
+
+/// A run folder opened for prediction, network in evaluation mode.
+pub struct TrainedRun {
+    /// The folder.
+    pub path: PathBuf,
+    /// The configuration it was trained with.
+    pub config: RunConfig,
+    /// Modalities, classes and split it was trained with.
+    pub facts: DatasetFacts,
+    /// Iterations behind the weights.
+    pub iteration: u64,
+    network: Network,
+    device: Device,
+}
+
+impl TrainedRun {
+    /// Opens `run` with its newest checkpoint on `device`.
+    ///
+    /// # Errors
+    /// When `run` is no run folder or its weights are of another network.
+    pub fn open(run: &Path, device: &Device) -> Result<Self, RunError> {
+        let config_path = run.join("run.toml");
+        if !config_path.exists() {
+            return Err(RunError::NotARun {
+                run: run.to_owned(),
+                missing: "run.toml",
+            });
+        }
+        let config = RunConfig::read(&config_path, &[])?;
+        let facts: DatasetFacts = read_json(run, "dataset.json")?;
+        let network = Network::new(
+            &config.model,
+            facts.modalities.len(),
+            facts.classes.len(),
+            config.seed,
+            device,
+        )?;
+        let (network, iteration) = checkpoint::load_latest(run, network)?;
+        Ok(Self {
+            path: run.to_owned(),
+            config,
+            facts,
+            iteration,
+            network,
+            device: device.clone(),
+        })
+    }
+
+    /// Refuses a manifest whose modalities are not those of the run, in order.
+    ///
+    /// # Errors
+    /// [`RunError::Modalities`]
+    pub fn check_modalities(&self, manifest: &Manifest) -> Result<(), RunError> {
+        if manifest.modalities == self.facts.modalities {
+            return Ok(());
+        }
+        Err(RunError::Modalities {
+            path: manifest.path.clone(),
+            run: self.path.clone(),
+            found: manifest.modalities.clone(),
+            expected: self.facts.modalities.clone(),
+        })
+    }
+
+    /// Predicts one subject and writes its label map (class indices) to `labels`
+    /// and, when a path is given, the class probabilities as a 4-D image.
+    /// Both lie on the grid of the subject's first modality.
+    ///
+    /// # Errors
+    /// When the subject cannot be loaded or the files cannot be written.
+    pub fn predict_to_files(
+        &self,
+        manifest: &Manifest,
+        subject: &Subject,
+        labels: &Path,
+        probabilities: Option<&Path>,
+        windows: WindowOptions,
+        stop: &AtomicBool,
+        on_window: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), RunError> {
+        // The reference label is not needed to predict, and may not even be readable.
+        let unlabelled = Subject {
+            label: None,
+            ..subject.clone()
+        };
+        let case = load_case(manifest, &unlabelled, &preprocess(&self.config))?;
+        let resampled = case.channels[0].grid() != case.source.grid;
+        let keep = probabilities.is_some() || resampled;
+        let prediction = predict_case(
+            &self.network,
+            self.config.patch.plane,
+            &case,
+            self.facts.classes.len(),
+            windows,
+            keep,
+            &self.device,
+            stop,
+            on_window,
+        )?;
+        let header = &case.source.header;
+        let restored = match prediction.probabilities {
+            Some(volumes) => {
+                let restored = case.restore_probabilities(volumes)?;
+                if let Some(path) = probabilities {
+                    lacuna_io::write_image_4d(path, &restored, header)?;
+                }
+                most_probable(&restored[0], &restored[1..])
+            }
+            None => case.restore_class_indices(&prediction.labels)?,
+        };
+        lacuna_io::write_labels(labels, &restored, header)?;
+        Ok(())
+    }
+}

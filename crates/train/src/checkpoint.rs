@@ -1,0 +1,203 @@
+//! Checkpoints: everything that the next iteration depends on.
+//!
+//! A checkpoint is a folder `checkpoint-NNNNNN` that appears whole or not at
+//! all: it is filled under another name, synced and renamed. The two newest are
+//! kept. Random numbers need no state: they are keyed by (seed, iteration,
+//! sample), so the seed and the iteration say it all.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Bool, Int, Tensor};
+use lacuna_data::sampler::Realised;
+use lacuna_nets::{Network, weights};
+use serde::{Deserialize, Serialize};
+
+use crate::run::{RunError, read_json, write_json};
+
+/// Checkpoints kept in a run folder.
+const KEPT: usize = 2;
+
+/// The counters of a checkpoint; `state.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct State {
+    /// Iterations done.
+    pub iteration: u64,
+    /// Key of the random numbers.
+    pub seed: u64,
+    /// What the sampler has drawn so far.
+    pub realised: Realised,
+}
+
+/// Writes a checkpoint into `run` and removes those older than the two newest.
+///
+/// # Errors
+/// When the folder cannot be written; the older checkpoints are then still there.
+pub fn save(
+    run: &Path,
+    state: &State,
+    network: &Network,
+    optimiser: &ModuleOptimizer,
+) -> Result<(), RunError> {
+    let target = run.join(format!("checkpoint-{:06}", state.iteration));
+    let partial = run.join(format!("checkpoint-{:06}.partial", state.iteration));
+    for leftover in [&partial, &target] {
+        if leftover.exists() {
+            std::fs::remove_dir_all(leftover).map_err(RunError::io(leftover))?;
+        }
+    }
+    std::fs::create_dir_all(&partial).map_err(RunError::io(&partial))?;
+    lacuna_io::atomic::write_bytes(
+        &partial.join("weights.safetensors"),
+        &weights::to_safetensors(network)?,
+    )?;
+    let path = partial.join("optimiser.bin");
+    let bytes = optimiser.into_bytes().map_err(|e| RunError::Corrupt {
+        path: path.clone(),
+        found: format!("the optimiser state cannot be serialised: {e}"),
+    })?;
+    lacuna_io::atomic::write_bytes(&path, &bytes)?;
+    write_json(&partial.join("state.json"), state)?;
+    std::fs::rename(&partial, &target).map_err(RunError::io(&target))?;
+    sync_folder(run)?;
+    for (_, old) in list(run)?.into_iter().rev().skip(KEPT) {
+        std::fs::remove_dir_all(&old).map_err(RunError::io(&old))?;
+    }
+    Ok(())
+}
+
+/// The newest checkpoint of `run`: its folder and counters. `None` before the first.
+///
+/// # Errors
+/// When its `state.json` cannot be read.
+pub fn latest(run: &Path) -> Result<Option<(PathBuf, State)>, RunError> {
+    let Some((_, folder)) = list(run)?.pop() else {
+        return Ok(None);
+    };
+    let state = read_json(&folder, "state.json")?;
+    Ok(Some((folder, state)))
+}
+
+/// Loads the weights of a checkpoint folder into a network of the same shape.
+///
+/// # Errors
+/// When the file is missing, truncated or of another network.
+pub fn load_weights(folder: &Path, network: Network) -> Result<Network, RunError> {
+    let path = folder.join("weights.safetensors");
+    let bytes = std::fs::read(&path).map_err(RunError::io(&path))?;
+    let network = weights::load_safetensors(network, &bytes).map_err(|e| RunError::Corrupt {
+        path,
+        found: e.to_string(),
+    })?;
+    Ok(number_parameters(network))
+}
+
+/// Loads the optimiser state of a checkpoint folder.
+///
+/// # Errors
+/// When the file is missing or truncated.
+pub fn load_optimiser(
+    folder: &Path,
+    optimiser: ModuleOptimizer,
+) -> Result<ModuleOptimizer, RunError> {
+    let path = folder.join("optimiser.bin");
+    let bytes = std::fs::read(&path).map_err(RunError::io(&path))?;
+    optimiser
+        .from_bytes(burn::tensor::Bytes::from_bytes_vec(bytes))
+        .map_err(|e| RunError::Corrupt {
+            path,
+            found: format!("not an optimiser state: {e}"),
+        })
+}
+
+/// Checkpoint folders with their iterations, oldest first.
+fn list(run: &Path) -> Result<Vec<(u64, PathBuf)>, RunError> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(run).map_err(RunError::io(run))? {
+        let entry = entry.map_err(RunError::io(run))?;
+        let name = entry.file_name();
+        let iteration = name
+            .to_str()
+            .and_then(|n| n.strip_prefix("checkpoint-"))
+            .and_then(|n| n.parse().ok());
+        if let Some(iteration) = iteration {
+            found.push((iteration, entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn sync_folder(path: &Path) -> Result<(), RunError> {
+    #[cfg(unix)]
+    std::fs::File::open(path)
+        .and_then(|f| f.sync_all())
+        .map_err(RunError::io(path))?;
+    Ok(())
+}
+
+/// Gives every parameter its position as identity. Burn keys optimiser state by
+/// parameter identity and draws identities at random, so a resumed process
+/// would otherwise not find its own state.
+pub fn number_parameters(network: Network) -> Network {
+    network.map(&mut Numbering { next: 1 })
+}
+
+struct Numbering {
+    next: u64,
+}
+
+impl Numbering {
+    fn take(&mut self) -> ParamId {
+        self.next += 1;
+        ParamId::from(self.next)
+    }
+}
+
+impl ModuleMapper for Numbering {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (_, value, mapper) = param.consume();
+        Param::from_mapped_value(self.take(), value, mapper)
+    }
+
+    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
+        let (_, value, mapper) = param.consume();
+        Param::from_mapped_value(self.take(), value, mapper)
+    }
+
+    fn map_bool<const D: usize>(
+        &mut self,
+        param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
+        let (_, value, mapper) = param.consume();
+        Param::from_mapped_value(self.take(), value, mapper)
+    }
+}
+
+/// A network on `device` with the newest weights of `run`, and the iteration they are from.
+///
+/// # Errors
+/// When the run has no checkpoint or the weights do not fit `network`.
+pub fn load_latest(run: &Path, network: Network) -> Result<(Network, u64), RunError> {
+    let (folder, state) = latest(run)?.ok_or_else(|| RunError::NotARun {
+        run: run.to_owned(),
+        missing: "checkpoint-NNNNNN",
+    })?;
+    Ok((load_weights(&folder, network)?, state.iteration))
+}
+
+/// True when no weight is NaN or infinite.
+pub fn weights_are_finite(network: &Network) -> bool {
+    struct Finite(bool);
+    impl burn::module::ModuleVisitor for Finite {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let data = param.val().into_data();
+            self.0 &= data.iter::<f32>().all(f32::is_finite);
+        }
+    }
+    let mut visitor = Finite(true);
+    network.visit(&mut visitor);
+    visitor.0
+}
+

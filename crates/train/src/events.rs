@@ -1,0 +1,239 @@
+//! What a run writes while it trains: `events.jsonl`, TensorBoard events and
+//! the summary of the last iterations.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use lacuna_metrics::Quartiles;
+use serde::{Deserialize, Serialize};
+
+use crate::run::RunError;
+use crate::tensorboard::TensorBoardWriter;
+
+/// One training iteration; a line of `events.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counted from 1.
+    pub iteration: u64,
+    /// Loss before the step.
+    pub loss: f64,
+    /// Hard foreground DSC pooled over the batch's effective patches.
+    pub dsc: f64,
+    /// Share of foreground voxels in the batch's effective patches.
+    pub foreground_share: f64,
+    /// Patches of the batch without a foreground voxel.
+    pub empty_patches: u64,
+    /// Duration of the iteration in seconds, waiting included.
+    pub seconds: f64,
+    /// Of these, seconds spent waiting for patches.
+    pub wait_seconds: f64,
+    /// Unix time at the end of the iteration, in seconds.
+    pub wall_time: f64,
+}
+
+/// Appends events to `events.jsonl` and to the TensorBoard file.
+pub struct EventLog {
+    lines: BufWriter<File>,
+    tensorboard: TensorBoardWriter<BufWriter<File>>,
+}
+
+impl EventLog {
+    /// Opens the log of `run`, keeping the events up to `iteration` and dropping
+    /// those that an interrupted session wrote after its last checkpoint.
+    /// Returns the kept events too.
+    ///
+    /// # Errors
+    /// When the folder cannot be written or the log cannot be read.
+    pub fn open(run: &Path, iteration: u64) -> Result<(Self, Vec<Event>), RunError> {
+        let mut kept = read_events(run)?;
+        kept.retain(|e| e.iteration <= iteration);
+        let path = run.join("events.jsonl");
+        lacuna_io::atomic::write_atomic(&path, |w| {
+            for event in &kept {
+                serde_json::to_writer(&mut *w, event)?;
+                w.write_all(b"\n")?;
+            }
+            Ok(())
+        })?;
+        let lines = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(RunError::io(&path))?;
+
+        // TensorBoard reads whatever lies in the folder, so it is made anew from
+        // the kept events rather than left with those of the dropped iterations.
+        let folder = run.join("tensorboard");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(RunError::io(&folder))?;
+        }
+        std::fs::create_dir_all(&folder).map_err(RunError::io(&folder))?;
+        let start = kept.first().map_or_else(unix_time, |e| e.wall_time);
+        let path = folder.join(format!("events.out.tfevents.{}.lacuna", start as u64));
+        let file = File::create(&path).map_err(RunError::io(&path))?;
+        let tensorboard =
+            TensorBoardWriter::new(BufWriter::new(file), start).map_err(RunError::io(&path))?;
+        let mut log = Self {
+            lines: BufWriter::new(lines),
+            tensorboard,
+        };
+        for event in &kept {
+            log.scalars(event).map_err(RunError::io(&path))?;
+        }
+        Ok((log, kept))
+    }
+
+    /// Appends one event to both files.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn append(&mut self, run: &Path, event: &Event) -> Result<(), RunError> {
+        self.write(event)
+            .map_err(RunError::io(&run.join("events.jsonl")))
+    }
+
+    /// Adds the validation DSC to the TensorBoard file.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn validation(&mut self, run: &Path, iteration: u64, dsc: f64) -> Result<(), RunError> {
+        self.tensorboard
+            .scalars(unix_time(), iteration, &[("validation/dsc", dsc)])
+            .and_then(|()| self.tensorboard.flush())
+            .map_err(RunError::io(&run.join("tensorboard")))
+    }
+
+    fn write(&mut self, event: &Event) -> std::io::Result<()> {
+        serde_json::to_writer(&mut self.lines, event)?;
+        self.lines.write_all(b"\n")?;
+        self.lines.flush()?;
+        self.scalars(event)?;
+        self.tensorboard.flush()
+    }
+
+    fn scalars(&mut self, event: &Event) -> std::io::Result<()> {
+        self.tensorboard.scalars(
+            event.wall_time,
+            event.iteration,
+            &[
+                ("train/loss", event.loss),
+                ("train/dsc", event.dsc),
+                ("train/foreground_share", event.foreground_share),
+                ("train/seconds", event.seconds),
+            ],
+        )
+    }
+}
+
+/// The events of a run folder, in order; none when it has not started.
+///
+/// # Errors
+/// When a line other than the last cannot be read.
+pub fn read_events(run: &Path) -> Result<Vec<Event>, RunError> {
+    let path = run.join("events.jsonl");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(RunError::io(&path)(e)),
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    let mut events = Vec::with_capacity(lines.len());
+    for (number, line) in lines.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(event) => events.push(event),
+            // A kill can cut the last line short; the run never depended on it.
+            Err(_) if number + 1 == lines.len() => {}
+            Err(e) => {
+                return Err(RunError::Corrupt {
+                    path,
+                    found: format!("line {}: {e}", number + 1),
+                });
+            }
+        }
+    }
+    Ok(events)
+}
+
+/// Seconds since the Unix epoch.
+pub fn unix_time() -> f64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// Median and interquartile range of the training DSC over the last iterations,
+/// the figure of Tables 2 and 3 of Sudre et al. 2017.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastIterations {
+    /// Number of iterations summarised: 200, or all when fewer were run.
+    pub iterations: usize,
+    /// Median DSC.
+    pub median: f64,
+    /// Third minus first quartile (linear interpolation).
+    pub iqr: f64,
+}
+
+impl LastIterations {
+    /// Summarises the last 200 of `events`; `None` without events.
+    pub fn of(events: &[Event]) -> Option<Self> {
+        let last = &events[events.len().saturating_sub(200)..];
+        let dsc: Vec<f64> = last.iter().map(|e| e.dsc).collect();
+        let quartiles = Quartiles::of(&dsc)?;
+        Some(Self {
+            iterations: last.len(),
+            median: quartiles.median,
+            iqr: quartiles.iqr(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(iteration: u64) -> Event {
+        Event {
+            iteration,
+            loss: 0.5,
+            dsc: iteration as f64,
+            foreground_share: 0.1,
+            empty_patches: 0,
+            seconds: 0.1,
+            wait_seconds: 0.0,
+            wall_time: 1.0,
+        }
+    }
+
+    #[test]
+    fn reopening_drops_events_after_the_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, _) = EventLog::open(folder.path(), 0).unwrap();
+        for i in 1..=5 {
+            log.append(folder.path(), &event(i)).unwrap();
+        }
+        drop(log);
+        let (_, kept) = EventLog::open(folder.path(), 3).unwrap();
+        assert_eq!(kept.len(), 3);
+        assert_eq!(read_events(folder.path()).unwrap(), kept);
+    }
+
+    #[test]
+    fn a_line_cut_short_by_a_kill_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = serde_json::to_string(&event(1)).unwrap();
+        let text = format!("{line}\n{}", &line[..20]);
+        std::fs::write(folder.path().join("events.jsonl"), text).unwrap();
+        assert_eq!(read_events(folder.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_summary_is_of_the_last_200() {
+        // DSC 101..=300: median 200.5, quartiles 150.75 and 250.25 by numpy.percentile.
+        let events: Vec<Event> = (1..=300).map(event).collect();
+        let last = LastIterations::of(&events).unwrap();
+        assert_eq!(
+            (last.iterations, last.median, last.iqr),
+            (200, 200.5, 99.5)
+        );
+    }
+}

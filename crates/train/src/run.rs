@@ -1,0 +1,230 @@
+//! The run folder: what lies where, and what can be wrong with it.
+//!
+//! ```text
+//! RUN/run.toml            effective configuration
+//! RUN/dataset.json        modalities, classes and split that the network was trained with
+//! RUN/events.jsonl        one line per iteration
+//! RUN/tensorboard/        the same for TensorBoard
+//! RUN/checkpoint-000100/  weights.safetensors, optimiser.bin, state.json
+//! RUN/validation.jsonl    whole-volume DSC of the validation subjects
+//! RUN/summary.json        last-200 DSC, sampler shares, time and memory
+//! ```
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lacuna_data::split::Split;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Anything that stops training or prediction.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The configuration was refused.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// The manifest was refused.
+    #[error(transparent)]
+    Manifest(#[from] lacuna_data::manifest::ManifestError),
+    /// The split was refused.
+    #[error(transparent)]
+    Split(#[from] lacuna_data::split::SplitError),
+    /// A subject cannot be used.
+    #[error(transparent)]
+    Case(#[from] lacuna_data::subject::CaseError),
+    /// No patches can be drawn.
+    #[error(transparent)]
+    Sampler(#[from] lacuna_data::sampler::SamplerError),
+    /// Two label maps cannot be compared.
+    #[error(transparent)]
+    Metrics(#[from] lacuna_metrics::MetricsError),
+    /// Patches could not be prepared ahead.
+    #[error(transparent)]
+    Prefetch(#[from] lacuna_data::prefetch::PrefetchError),
+    /// The network was refused.
+    #[error(transparent)]
+    Net(#[from] lacuna_nets::NetError),
+    /// The loss was refused.
+    #[error(transparent)]
+    Loss(#[from] lacuna_losses::LossError),
+    /// The device is not in this binary.
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceMissing),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] lacuna_io::atomic::WriteError),
+    /// An image cannot be read or written.
+    #[error(transparent)]
+    Nifti(#[from] lacuna_io::NiftiError),
+    /// The system refused.
+    #[error("{path}: {source}; check that the folder exists, can be written and has space left")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of the run folder is not what this program writes.
+    #[error("{path}: {found}; restore the file, or remove it and train again")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        found: String,
+    },
+    /// The folder already holds a run.
+    #[error("{run} already holds a run; continue it with --resume, or give another --out")]
+    Exists {
+        /// The folder.
+        run: PathBuf,
+    },
+    /// There is nothing to predict with or to resume.
+    #[error("{run} holds no {missing}; expected a folder made by `lacuna train`")]
+    NotARun {
+        /// The folder.
+        run: PathBuf,
+        /// The file that is missing.
+        missing: &'static str,
+    },
+    /// Another process is at work in the folder.
+    #[error("{run} is in use by another lacuna process; wait for it or stop it")]
+    Locked {
+        /// The folder.
+        run: PathBuf,
+    },
+    /// `--resume` with another configuration.
+    #[error("cannot resume {run}: the configuration differs from the one it was started with: {differences}; restore these values or start a new run with another --out")]
+    Changed {
+        /// The folder.
+        run: PathBuf,
+        /// `key: old -> new`, separated by semicolons.
+        differences: String,
+    },
+    /// The loss or the network's output is no longer a number.
+    #[error("training diverged at iteration {iteration}: {found}; the patches of that iteration are listed in {report}; the last good checkpoint is iteration {kept}; try a lower train.learning_rate, or look at the subjects named: {subjects}")]
+    NonFinite {
+        /// The iteration, counted from 1.
+        iteration: u64,
+        /// What was not finite.
+        found: String,
+        /// JSON file with the patches.
+        report: PathBuf,
+        /// Iteration of the last checkpoint (0: the initial weights).
+        kept: u64,
+        /// Ids of the subjects in the batch.
+        subjects: String,
+    },
+    /// The dataset to predict has other modalities than the network.
+    #[error("{path} has the modalities {found:?}, but {run} was trained with {expected:?}; give images of those modalities under those names")]
+    Modalities {
+        /// The manifest.
+        path: PathBuf,
+        /// The run.
+        run: PathBuf,
+        /// Modalities of the manifest.
+        found: Vec<String>,
+        /// Modalities of the run.
+        expected: Vec<String>,
+    },
+    /// A window size that was asked for cannot be used.
+    #[error("--window {found}: {message}")]
+    Window {
+        /// The size asked for.
+        found: usize,
+        /// Legal sizes.
+        message: String,
+    },
+    /// The user asked to stop before anything could be finished.
+    #[error("stopped by the user")]
+    Stopped,
+}
+
+impl RunError {
+    /// For `map_err`: an I/O error about `path`.
+    pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}
+
+/// What a trained network needs to know of its dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DatasetFacts {
+    /// Name in the manifest.
+    pub name: String,
+    /// Input channels, in order.
+    pub modalities: Vec<String>,
+    /// Output classes, in order; the first is background.
+    pub classes: Vec<String>,
+    /// The subjects of each part.
+    pub split: Split,
+}
+
+/// A run folder held by this process; the lock goes with the value.
+pub struct RunFolder {
+    /// The folder.
+    pub path: PathBuf,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Creates or opens `path` and locks it against other processes.
+    ///
+    /// # Errors
+    /// When it cannot be created or another process holds it.
+    pub fn open(path: &Path) -> Result<Self, RunError> {
+        std::fs::create_dir_all(path).map_err(RunError::io(path))?;
+        let lock_path = path.join(".lock");
+        let lock = File::create(&lock_path).map_err(RunError::io(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(RunError::Locked {
+                run: path.to_owned(),
+            }),
+            Err(std::fs::TryLockError::Error(e)) => Err(RunError::io(&lock_path)(e)),
+        }
+    }
+}
+
+/// Writes `value` as indented JSON, atomically.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
+    lacuna_io::atomic::write_atomic(path, |w| {
+        serde_json::to_writer_pretty(&mut *w, value)?;
+        w.write_all(b"\n")
+    })?;
+    Ok(())
+}
+
+/// Reads a JSON file of run folder `run`.
+///
+/// # Errors
+/// [`RunError::NotARun`] when it is missing, [`RunError::Corrupt`] when it is not what was written.
+pub fn read_json<T: DeserializeOwned>(run: &Path, name: &'static str) -> Result<T, RunError> {
+    let path = run.join(name);
+    let text = std::fs::read_to_string(&path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => RunError::NotARun {
+            run: run.to_owned(),
+            missing: name,
+        },
+        _ => RunError::io(&path)(e),
+    })?;
+    serde_json::from_str(&text).map_err(|e| RunError::Corrupt {
+        path,
+        found: e.to_string(),
+    })
+}
+
+/// Peak resident memory of this process in bytes, where the system tells (Linux).
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}

@@ -1,0 +1,405 @@
+//! The training loop.
+//!
+//! Per iteration: take a batch, forward, loss value and gradient in one
+//! operation outside the autodiff graph, backward, optimiser step, record.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{
+    AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig, momentum::MomentumConfig,
+};
+use burn::tensor::{Device, Tensor, TensorData};
+use lacuna_data::prefetch::Prefetch;
+use lacuna_data::sampler::{Batch, PatchGeometry, Realised, Sampler};
+use lacuna_data::subject::Case;
+use lacuna_losses::{Evaluation, Layout, Loss, LossError, value_and_gradient};
+use lacuna_metrics::{Counts, Quartiles};
+use lacuna_nets::{Architecture, Network};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{self, State};
+use crate::config::{OptimiserName, RunConfig};
+use crate::dataset::Dataset;
+use crate::forward::forward_flat;
+use crate::events::{Event, EventLog, LastIterations, unix_time};
+use crate::run::{RunError, RunFolder, peak_memory_bytes, write_json};
+use crate::validation;
+
+/// What training tells its caller while it runs.
+pub enum Progress<'a> {
+    /// Something to read once, such as a subject that is skipped.
+    Note(String),
+    /// The loop is about to start at iteration `done` of `total`.
+    Start {
+        /// Iterations done before.
+        done: u64,
+        /// Iterations in all.
+        total: u64,
+    },
+    /// An iteration is done.
+    Iteration(&'a Event),
+    /// Validation subjects were scored.
+    Validation {
+        /// After this iteration.
+        iteration: u64,
+        /// Mean foreground DSC over whole volumes.
+        dsc: f64,
+    },
+}
+
+/// How a session of training ended; `summary.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// Iterations done.
+    pub iterations: u64,
+    /// True when all iterations asked for are done.
+    pub finished: bool,
+    /// Training DSC over the last 200 iterations.
+    pub last_iterations: Option<LastIterations>,
+    /// Mean foreground share of the effective patches drawn.
+    pub foreground_share: f64,
+    /// Share of patches without foreground.
+    pub empty_patch_rate: f64,
+    /// Median seconds per iteration.
+    pub seconds_per_iteration: f64,
+    /// Share of the time spent waiting for patches.
+    pub wait_share: f64,
+    /// Trainable and running values of the network.
+    pub parameters: usize,
+    /// Peak resident memory of the process in bytes, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+    /// Mean whole-volume foreground DSC of the validation subjects at the end.
+    pub validation_dsc: Option<f64>,
+}
+
+/// Trains as `config` says into the folder `out`.
+///
+/// `stop` ends the run after the current iteration, with a checkpoint.
+///
+/// # Errors
+/// [`RunError`]; checkpoints written before the error stay.
+pub fn train(
+    config: &RunConfig,
+    out: &Path,
+    resume: bool,
+    device: &Device,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Summary, RunError> {
+    // Everything that can be refused is refused before the folder is touched.
+    let dataset = Dataset::open(config)?;
+    let loss = config.loss.build()?;
+    let architecture = Architecture::of(&config.model)?;
+    let effective = architecture.effective_size(config.patch.size)?;
+    let fresh = Network::new(
+        &config.model,
+        dataset.facts.modalities.len(),
+        dataset.facts.classes.len(),
+        config.seed,
+        &device.clone().autodiff(),
+    )?;
+    refuse_other_run(config, out, resume)?;
+    let cases = load_cases(&dataset, config, progress)?;
+    let validation_cases = dataset.load(&dataset.facts.split.validation, config)?;
+    let geometry = PatchGeometry {
+        rank: architecture.rank(),
+        input: config.patch.size,
+        effective,
+    };
+    let (sampler, warnings) = Sampler::new(cases, &config.patch, geometry, config.seed)?;
+    warnings.into_iter().for_each(|w| progress(Progress::Note(w)));
+    let sampler = Arc::new(sampler);
+
+    let folder = RunFolder::open(out)?;
+    let run = folder.path.as_path();
+    let text = config.to_toml().map_err(|e| RunError::Corrupt {
+        path: run.join("run.toml"),
+        found: e.to_string(),
+    })?;
+    lacuna_io::atomic::write_bytes(&run.join("run.toml"), text.as_bytes())?;
+    write_json(&run.join("dataset.json"), &dataset.facts)?;
+
+    let mut network = checkpoint::number_parameters(fresh);
+    let mut optimiser = new_optimiser(config);
+    let mut state = State {
+        iteration: 0,
+        seed: config.seed,
+        realised: Realised::default(),
+    };
+    if let Some((checkpoint, saved)) = checkpoint::latest(run)? {
+        network = checkpoint::load_weights(&checkpoint, network)?;
+        optimiser = checkpoint::load_optimiser(&checkpoint, optimiser)?;
+        state = saved;
+    }
+    let (mut log, mut events) = EventLog::open(run, state.iteration)?;
+    let mut saved_at = state.iteration;
+    let mut validation_dsc = None;
+    let total = config.train.iterations;
+    progress(Progress::Start {
+        done: state.iteration,
+        total,
+    });
+
+    let mut prefetch = Prefetch::new(
+        Arc::clone(&sampler),
+        config.train.batch,
+        state.iteration..total,
+        config.train.loader_threads,
+    )?;
+    while state.iteration < total && !stop.load(Ordering::Relaxed) {
+        let started = Instant::now();
+        let Some(ready) = prefetch.next().transpose()? else {
+            break;
+        };
+        let iteration = state.iteration + 1;
+
+        let images = images_of(&ready.batch, &geometry);
+        let logits = forward_flat(&network, images, &device.clone().autodiff());
+        let judged = judge(&logits, &ready.batch, loss.as_ref(), config);
+        if let Err(LossError::NonFiniteLogit { .. }) = &judged {
+            let found = "the network's output is not finite".to_owned();
+            return Err(diverged(run, iteration, saved_at, found, &ready.batch)?);
+        }
+        let (evaluation, gradient) = judged?;
+        // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to autodiff.
+        let gradient = Tensor::<3>::from_data(gradient, &logits.device());
+        let gradients = (logits * gradient).sum().backward();
+        let gradients = GradientsParams::from_grads(gradients, &network);
+        network = optimiser.step(config.train.learning_rate, network, gradients);
+
+        state.iteration = iteration;
+        let mut drawn = Realised::default();
+        drawn.add(&ready.batch);
+        state.realised.add(&ready.batch);
+        let event = Event {
+            iteration,
+            loss: evaluation.value,
+            dsc: foreground_dsc(&evaluation),
+            foreground_share: drawn.foreground_share().unwrap_or(0.0),
+            empty_patches: drawn.empty,
+            seconds: started.elapsed().as_secs_f64(),
+            wait_seconds: ready.waited_seconds,
+            wall_time: unix_time(),
+        };
+        log.append(run, &event)?;
+        progress(Progress::Iteration(&event));
+        events.push(event);
+
+        if iteration % config.train.checkpoint_every == 0 || iteration == total {
+            save_finite(run, &state, &network, &optimiser, &ready.batch, saved_at)?;
+            saved_at = iteration;
+        }
+        let every = config.train.validate_every;
+        let due = iteration == total || every > 0 && iteration % every == 0;
+        if due && !validation_cases.is_empty() {
+            let scored = validation::score(
+                run,
+                iteration,
+                &network.valid(),
+                &validation_cases,
+                dataset.facts.classes.len(),
+                config,
+                device,
+                stop,
+            );
+            let dsc = match scored {
+                Err(RunError::Stopped) => break,
+                other => other?,
+            };
+            log.validation(run, iteration, dsc)?;
+            progress(Progress::Validation { iteration, dsc });
+            validation_dsc = Some(dsc);
+        }
+    }
+    if state.iteration > saved_at {
+        checkpoint::save(run, &state, &network, &optimiser)?;
+    }
+
+    let summary = summarise(&state, total, &events, &network, validation_dsc);
+    write_json(&run.join("summary.json"), &summary)?;
+    Ok(summary)
+}
+
+/// Refuses a folder that holds a run when it is not to be resumed, and a resume
+/// under another configuration. More iterations, another checkpoint interval
+/// and other loader threads do not change the numbers of an iteration.
+fn refuse_other_run(config: &RunConfig, out: &Path, resume: bool) -> Result<(), RunError> {
+    let path = out.join("run.toml");
+    if !path.exists() {
+        if resume {
+            return Err(RunError::NotARun {
+                run: out.to_owned(),
+                missing: "run.toml",
+            });
+        }
+        return Ok(());
+    }
+    if !resume {
+        return Err(RunError::Exists {
+            run: out.to_owned(),
+        });
+    }
+    let before = RunConfig::read(&path, &[])?;
+    let done = checkpoint::latest(out)?.map_or(0, |(_, s)| s.iteration);
+    let harmless = |key: &str| {
+        matches!(
+            key,
+            "train.checkpoint_every" | "train.validate_every" | "train.loader_threads"
+        ) || key == "train.iterations" && config.train.iterations >= done
+    };
+    let differences: Vec<String> = before
+        .differences(config)
+        .into_iter()
+        .filter(|(key, _, _)| !harmless(key))
+        .map(|(key, old, new)| format!("{key} was {old}, now {new}"))
+        .collect();
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(RunError::Changed {
+        run: out.to_owned(),
+        differences: differences.join("; "),
+    })
+}
+
+fn load_cases(
+    dataset: &Dataset,
+    config: &RunConfig,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Arc<Vec<Case>>, RunError> {
+    let ids = &dataset.facts.split.train;
+    progress(Progress::Note(format!(
+        "loading {} training subject(s): {}",
+        ids.len(),
+        ids.join(", ")
+    )));
+    Ok(Arc::new(dataset.load(ids, config)?))
+}
+
+fn new_optimiser(config: &RunConfig) -> ModuleOptimizer {
+    match config.train.optimiser {
+        OptimiserName::Adam => AdamConfig::new().with_epsilon(1e-8).init(),
+        OptimiserName::Sgd => SgdConfig::new()
+            .with_momentum(Some(
+                MomentumConfig::new().with_momentum(0.9).with_dampening(0.0),
+            ))
+            .init(),
+    }
+}
+
+fn images_of(batch: &Batch, geometry: &PatchGeometry) -> TensorData {
+    let patches = batch.places.len();
+    let elements = geometry.input.pow(geometry.rank as u32);
+    let mut shape = vec![patches, batch.images.len() / patches / elements];
+    shape.resize(2 + geometry.rank, geometry.input);
+    TensorData::new(batch.images.clone(), shape)
+}
+
+/// Loss and its gradient `[B, classes, N]` with respect to the logits. Both are
+/// finite when the logits are.
+fn judge(
+    logits: &Tensor<3>,
+    batch: &Batch,
+    loss: &dyn Loss,
+    config: &RunConfig,
+) -> Result<(Evaluation, TensorData), LossError> {
+    let [patches, classes, elements] = logits.dims();
+    let layout = Layout {
+        batch: patches,
+        classes,
+        elements,
+    };
+    let host = logits.to_data();
+    let host: &[f32] = host.as_slice().expect("the device computes in f32");
+    let mut gradient = vec![0.0f32; host.len()];
+    let reduction = config.loss.reduction;
+    let evaluation =
+        value_and_gradient(loss, reduction, layout, host, &batch.labels, &mut gradient)?;
+    let gradient = TensorData::new(gradient, [patches, classes, elements]);
+    Ok((evaluation, gradient))
+}
+
+/// Hard foreground DSC of a batch (1 when neither side has foreground).
+fn foreground_dsc(evaluation: &Evaluation) -> f64 {
+    let counts = Counts {
+        true_positive: evaluation.tp,
+        false_positive: evaluation.fp,
+        false_negative: evaluation.fn_,
+        true_negative: 0,
+    };
+    counts.dsc()
+}
+
+/// Saves a checkpoint unless the step made the weights non-finite.
+fn save_finite(
+    run: &Path,
+    state: &State,
+    network: &Network,
+    optimiser: &ModuleOptimizer,
+    batch: &Batch,
+    saved_at: u64,
+) -> Result<(), RunError> {
+    if checkpoint::weights_are_finite(network) {
+        return checkpoint::save(run, state, network, optimiser);
+    }
+    let found = "the weights are not finite after the step".to_owned();
+    Err(diverged(run, state.iteration, saved_at, found, batch)?)
+}
+
+/// Writes `non_finite.json` beside the checkpoints and makes the error that names it.
+fn diverged(
+    run: &Path,
+    iteration: u64,
+    kept: u64,
+    found: String,
+    batch: &Batch,
+) -> Result<RunError, RunError> {
+    let report = run.join("non_finite.json");
+    write_json(
+        &report,
+        &serde_json::json!({
+            "iteration": iteration,
+            "found": found,
+            "last_good_checkpoint": kept,
+            "patches": batch.places,
+        }),
+    )?;
+    let mut subjects: Vec<&str> = batch.places.iter().map(|p| p.subject.as_str()).collect();
+    subjects.sort_unstable();
+    subjects.dedup();
+    Ok(RunError::NonFinite {
+        iteration,
+        found,
+        report,
+        kept,
+        subjects: subjects.join(", "),
+    })
+}
+
+fn summarise(
+    state: &State,
+    total: u64,
+    events: &[Event],
+    network: &Network,
+    validation_dsc: Option<f64>,
+) -> Summary {
+    let seconds: Vec<f64> = events.iter().map(|e| e.seconds).collect();
+    let spent: f64 = seconds.iter().sum();
+    let waited: f64 = events.iter().map(|e| e.wait_seconds).sum();
+    Summary {
+        iterations: state.iteration,
+        finished: state.iteration == total,
+        last_iterations: LastIterations::of(events),
+        foreground_share: state.realised.foreground_share().unwrap_or(0.0),
+        empty_patch_rate: state.realised.empty_rate().unwrap_or(0.0),
+        seconds_per_iteration: Quartiles::of(&seconds).map_or(0.0, |q| q.median),
+        wait_share: if spent > 0.0 { waited / spent } else { 0.0 },
+        parameters: network.parameter_count(),
+        peak_memory_bytes: peak_memory_bytes(),
+        validation_dsc,
+    }
+}
