@@ -80,7 +80,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dataset(arguments) => commands::dataset::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Config => commands::print(lacuna_train::config::TEMPLATE),
-        Command::Networks => commands::print(&commands::networks()),
+        Command::Networks => commands::print(&commands::networks()?),
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),

@@ -61,6 +61,17 @@ pub struct PhantomSubject {
     pub white_intensity: [f32; 3],
 }
 
+impl PhantomSubject {
+    /// 1 where white matter fills most of the voxel and there is no lesion.
+    pub fn healthy_white_matter(&self) -> LabelMap {
+        let mut lesion = self.label.data().iter();
+        self.tissue.map(|&tissue| {
+            let healthy = lesion.next() == Some(&0);
+            u8::from(healthy && tissue == Tissue::White as u8)
+        })
+    }
+}
+
 /// What a stream of random numbers is for, the last part of its key.
 #[derive(Clone, Copy)]
 #[repr(u64)]

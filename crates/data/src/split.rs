@@ -152,7 +152,7 @@ impl SplitConfig {
         let split = match (has_lists, drawn) {
             (true, Some(drawn)) => return Err(SplitError::ListsAndDraw { drawn }),
             (false, Some(_)) => self.draw(labelled_ids, seed)?,
-            (_, None) => self.from_lists(labelled_ids)?,
+            (_, None) => self.listed(labelled_ids)?,
         };
         if split.train.is_empty() {
             return Err(SplitError::NothingToTrain {
@@ -193,7 +193,7 @@ impl SplitConfig {
             .map(|(key, _)| *key))
     }
 
-    fn from_lists(&self, labelled_ids: &[String]) -> Result<Split, SplitError> {
+    fn listed(&self, labelled_ids: &[String]) -> Result<Split, SplitError> {
         let known: BTreeSet<&String> = labelled_ids.iter().collect();
         let mut part_of = BTreeMap::new();
         for (list, ids) in [

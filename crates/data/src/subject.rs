@@ -219,7 +219,7 @@ impl<'a> Loader<'a> {
         CaseError::Volume {
             subject: self.subject.id.clone(),
             file: file.to_owned(),
-            source,
+            source: Box::new(source),
         }
     }
 
@@ -231,11 +231,10 @@ impl<'a> Loader<'a> {
             return Err(CaseError::Grid {
                 subject: self.subject.id.clone(),
                 file: file.to_owned(),
-                found: volume.shape(),
+                found: Box::new(volume.grid()),
                 reference: self.first.clone(),
-                expected: expected.shape,
+                expected: Box::new(expected),
                 displacement_mm,
-                allowed_mm: GRID_TOLERANCE_MM,
             });
         }
         // One affine for all, so that all turn the same way.

@@ -294,6 +294,7 @@ fn a_cohort_is_written_as_a_dataset() {
         shape: [24, 28, 20],
         spacing: [6.0, 6.0, 6.5],
         foreground_share: 1e-3,
+        white_matter_mask: true,
         ..PhantomConfig::default()
     };
     let path = write_cohort(&config, &folder.path().join("cohort")).unwrap();
@@ -319,6 +320,12 @@ fn a_cohort_is_written_as_a_dataset() {
         manifest.map_labels(second, &label).unwrap().data(),
         expected.label.data()
     );
+    let white = lacuna_io::read_labels(second.white_matter.as_ref().unwrap()).unwrap();
+    for (i, white) in white.data().iter().enumerate() {
+        let healthy = expected.tissue.data()[i] == Tissue::White as u8;
+        let lesion = expected.label.data()[i] == 1;
+        assert_eq!(*white == 1, healthy && !lesion);
+    }
     let mask = lacuna_io::read_labels(second.mask.as_ref().unwrap()).unwrap();
     assert_eq!(mask.map(|&m| m as u8).data(), expected.mask.data());
 }

@@ -105,7 +105,7 @@ fn boxes_that_hold(conditions: &[&dyn Fn([usize; 3]) -> bool]) -> Vec<[usize; 3]
         for y in 0..SHAPE[1] - 1 {
             for x in 0..SHAPE[0] - 1 {
                 let voxels = (0..8).map(|i| [x + i % 2, y + i / 2 % 2, z + i / 4]);
-                if conditions.iter().all(|c| voxels.clone().any(|v| c(v))) {
+                if conditions.iter().all(|c| voxels.clone().any(c)) {
                     legal.push([x, y, z]);
                 }
             }

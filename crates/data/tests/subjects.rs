@@ -177,6 +177,10 @@ fn without_resampling_the_labels_come_back_exactly() {
         read_header(files.path("FLAIR")).unwrap().affine()
     );
 
+    assert_eq!(case.restore_class_indices(&own).unwrap(), back);
+    let ones = case.restore_class_indices(&own.map(|_| 1)).unwrap();
+    assert_eq!(ones.data().iter().filter(|&&c| c == 0).count(), 5 * 4);
+
     // A tie is background, and so is everything outside the mask.
     let tie = case.restore_labels(certain(&case, |_| 0.5)).unwrap();
     assert!(tie.data().iter().all(|&c| c == 0));
@@ -220,6 +224,12 @@ fn a_run_spacing_changes_the_grid_and_predictions_find_back() {
     assert_eq!(corner_displacement_mm(&back.grid(), &grid), 0.0);
     let all = case.restore_probabilities(certain(&case, |_| 1.0)).unwrap();
     assert_eq!(all[1].data().iter().filter(|&&p| p == 0.0).count(), 5 * 4);
+
+    let error = case.restore_class_indices(&own).unwrap_err().to_string();
+    assert!(
+        error.contains("[6, 10, 12]") && error.contains("probabilities"),
+        "{error}"
+    );
 
     // The files' own spacing is no change.
     let same = files

@@ -1,1 +1,41 @@
-//! placeholder
+//! Segmentation of rare structures in 2-D and 3-D medical images.
+//!
+//! This facade re-exports the crates behind the `lacuna` command:
+//!
+//! | module | what it holds | needs Burn |
+//! |---|---|---|
+//! | [`volume`] | volumes, affine geometry, orientation, resampling, components, distance transform | no |
+//! | [`io`] | NIfTI-1 and NIfTI-2, atomic writes | no |
+//! | [`metrics`] | DSC, HD95, NSD, lesion-wise scores, bootstrap | no |
+//! | [`losses`] | the four losses: value and analytic gradient in one operation | no |
+//! | [`data`] | manifest, checks, normalisation, samplers, prefetch, phantoms | no |
+//! | [`report`] | overlay pictures, plots, HTML | no |
+//! | [`nets`] | UNet, TwoPathCNN, DeepMedic, HighRes3DNet | yes |
+//! | [`train`] | run configuration, training loop, checkpoints, prediction | yes |
+//!
+//! The shortest way from files to numbers:
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use lacuna::train::{config::RunConfig, device::DeviceName, training::train};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = RunConfig::read(Path::new("run.toml"), &["train.batch=5".to_owned()])?;
+//! let device = DeviceName::Cpu.open()?;
+//! let stop = AtomicBool::new(false);
+//! let summary = train(&config, Path::new("run"), false, &device, &stop, &mut |_| {})?;
+//! println!("{:?}", summary.last_iterations);
+//! # Ok(())
+//! # }
+//! ```
+
+pub use lacuna_data as data;
+pub use lacuna_io as io;
+pub use lacuna_losses as losses;
+pub use lacuna_metrics as metrics;
+pub use lacuna_nets as nets;
+pub use lacuna_report as report;
+pub use lacuna_train as train;
+pub use lacuna_volume as volume;

@@ -35,7 +35,7 @@ pub enum DiceForm {
     AsPrinted,
 }
 
-/// The Dice loss over all classes; see `dice.rs` for both equations.
+/// The Dice loss over all classes; see [the module](self) for both equations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dice {
     form: DiceForm,

@@ -69,7 +69,7 @@ pub enum EmptyClass {
     OneVoxel,
 }
 
-/// The generalised Dice loss; see `generalised_dice.rs` for equation and policies.
+/// The generalised Dice loss; see [the module](self) for equation and policies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GeneralisedDice {
     /// What a class is weighted by.

@@ -14,7 +14,7 @@
 //! ([`Statistics`]). So [`value_and_gradient`] makes one pass over logits and
 //! labels for the sums, asks the loss for its value and its derivatives by
 //! those sums ([`Loss::evaluate`]), and makes a second pass that carries the
-//! derivatives through the softmax to the logits. A loss file holds its
+//! derivatives through the softmax to the logits. A loss module holds its
 //! equation and nothing of softmax, one-hot coding or batches.
 //!
 //! Memory order: logits and gradient `[batch, classes, elements]`, labels
@@ -38,18 +38,18 @@
 //! ```
 
 mod config;
-mod dice;
+pub mod dice;
 mod error;
-mod generalised_dice;
+pub mod generalised_dice;
 mod kernel;
 mod layout;
 mod loss;
 mod multi_class;
 mod real;
-mod sensitivity_specificity;
+pub mod sensitivity_specificity;
 mod statistics;
 mod two_class;
-mod weighted_cross_entropy;
+pub mod weighted_cross_entropy;
 
 pub use config::{Form, LossConfig, LossName};
 pub use dice::{Dice, DiceForm};

@@ -30,7 +30,7 @@ pub enum SensitivitySpecificityForm {
     Symmetric,
 }
 
-/// The sensitivity-specificity loss; see `sensitivity_specificity.rs`.
+/// The sensitivity-specificity loss; see [the module](self).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SensitivitySpecificity {
     form: SensitivitySpecificityForm,

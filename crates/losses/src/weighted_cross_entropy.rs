@@ -24,7 +24,7 @@ use crate::{Loss, Statistics, StatisticsGradient};
 /// Smallest predicted volume, in elements, that a weight is divided by.
 const FLOOR: f64 = 1.0;
 
-/// The weighted cross-entropy; see `weighted_cross_entropy.rs`.
+/// The weighted cross-entropy; see [the module](self).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WeightedCrossEntropy {
     /// Whether the gradient includes the weights' dependence on the prediction.

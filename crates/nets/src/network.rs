@@ -25,6 +25,8 @@ pub const CLASSES_MAX: usize = 256;
 /// pass changes nothing. Train from one thread: Burn averages running
 /// statistics over the threads that made forward passes.
 #[derive(Module, Debug)]
+// The largest variant has some 1.4 kB of handles; a program holds few networks.
+#[allow(clippy::large_enum_variant)]
 pub enum Network {
     /// 2-D UNet.
     Unet(Unet),

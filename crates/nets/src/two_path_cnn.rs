@@ -96,7 +96,7 @@ pub(crate) fn extents(preset: TwoPathPreset) -> Vec<Extent> {
     ]
 }
 
-/// A convolution, maxout over two halves of its channels, and a max pooling of
+/// A convolution, maxout over equal parts of its channels, and a max pooling of
 /// stride 1.
 #[derive(Module, Debug)]
 pub struct Maxout {
@@ -117,11 +117,10 @@ impl Maxout {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let pieces = self.conv.forward(x).chunk(PIECES, 1);
-        let x = pieces
-            .into_iter()
-            .reduce(Tensor::max_pair)
-            .expect("a maxout has pieces");
+        let maps = self.conv.forward(x);
+        let channels = maps.dims()[1] / PIECES;
+        let piece = |index| maps.clone().narrow(1, index * channels, channels);
+        let x = (1..PIECES).map(piece).fold(piece(0), Tensor::max_pair);
         match &self.pool {
             Some(pool) => pool.forward(x),
             None => x,

@@ -12,8 +12,13 @@ use lacuna_nets::{
 };
 use safetensors::SafeTensors;
 
-/// Largest error, relative to the largest expected value of the tensor.
+/// Largest error of logits and statistics, relative to the largest expected
+/// value of the tensor.
 const TOLERANCE: f32 = 1e-4;
+/// The same for gradients. A value near the bend of a ReLU may fall on either
+/// side in 32 bits: PyTorch's own gradients move by up to 2e-4 between 32 and
+/// 64 bits here.
+const GRADIENT_TOLERANCE: f32 = 1e-3;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/nets")
@@ -51,20 +56,20 @@ fn pattern<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
+fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
     assert!(scale > 0.0, "{what}: nothing to compare");
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
         assert!(
-            (f - e).abs() <= TOLERANCE * scale,
+            (f - e).abs() <= tolerance * scale,
             "{what}[{i}]: {f}, expected {e}"
         );
     }
 }
 
 fn flat<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().to_vec().unwrap()
+    tensor.into_data().try_to_vec().unwrap()
 }
 
 /// Gradients of all parameters by name.
@@ -138,12 +143,17 @@ impl Golden {
         let expected = values(&bytes(&format!("{}.expected.safetensors", self.file)));
         let plain = Device::flex();
         let (logits, _) = self.run(&self.network(&plain), &plain);
-        assert_close("output", &logits, &expected["output"]);
+        assert_close("output", &logits, &expected["output"], TOLERANCE);
 
         let autodiff = plain.autodiff();
         let network = self.network(&autodiff);
         let (logits, sum) = self.run(&network, &autodiff);
-        assert_close("train.output", &logits, &expected["train.output"]);
+        assert_close(
+            "train.output",
+            &logits,
+            &expected["train.output"],
+            TOLERANCE,
+        );
 
         let gradients = sum.backward();
         let mut visitor = NamedGradients {
@@ -155,9 +165,9 @@ impl Golden {
         let after = values(&to_safetensors(&network).unwrap());
         for (name, value) in &expected {
             if let Some(parameter) = name.strip_prefix("grad.") {
-                assert_close(name, &visitor.found[parameter], value);
+                assert_close(name, &visitor.found[parameter], value, GRADIENT_TOLERANCE);
             } else if let Some(statistic) = name.strip_prefix("running.") {
-                assert_close(name, &after[statistic], value);
+                assert_close(name, &after[statistic], value, TOLERANCE);
             }
         }
     }

@@ -71,6 +71,35 @@ fn initial_weights_follow_the_seed_alone() {
     }
 }
 
+/// Identities of the trained tensors, in visiting order.
+fn identities(network: &Network) -> Vec<u64> {
+    struct Identities(Vec<u64>);
+    impl burn::module::ModuleVisitor for Identities {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.0.push(param.id.val());
+            }
+        }
+    }
+    let mut visitor = Identities(Vec::new());
+    network.visit(&mut visitor);
+    visitor.0
+}
+
+#[test]
+fn tensors_keep_their_identity_from_process_to_process() {
+    let device = Device::flex().autodiff();
+    for name in ModelName::ALL {
+        let first = build(&narrow(name), 1, &device);
+        let second = build(&narrow(name), 2, &device);
+        let expected = identities(&first);
+        assert!(expected.is_sorted_by(|a, b| a < b), "{name}");
+        assert_eq!(identities(&second), expected, "{name}");
+        let loaded = load_safetensors(second, &bytes(&first)).unwrap();
+        assert_eq!(identities(&loaded), expected, "{name}");
+    }
+}
+
 #[test]
 fn initial_kernels_have_the_variance_of_he_et_al() {
     // 128 -> 256 channels, 3 x 3: 294912 values of variance 2 / (9 * 128).
@@ -255,7 +284,10 @@ fn the_narrowest_networks_still_run() {
         let network = build(&config, 0, &device);
         let n = network.architecture().smallest_legal();
         let finite = |data: burn::tensor::TensorData| {
-            data.to_vec::<f32>().unwrap().iter().all(|v| v.is_finite())
+            data.try_to_vec::<f32>()
+                .unwrap()
+                .iter()
+                .all(|v| v.is_finite())
         };
         if network.rank() == 2 {
             let logits = network.forward_2d(ramp([1, 1, n, n], &device));
@@ -264,5 +296,56 @@ fn the_narrowest_networks_still_run() {
             let logits = network.forward_3d(ramp([1, 1, n, n, n], &device));
             assert!(finite(logits.into_data()), "{name}");
         }
+    }
+}
+
+/// Logits and all gradients after one training pass in a pool of `threads`.
+fn training_pass(config: &ModelConfig, length: usize, threads: usize) -> Vec<Vec<f32>> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build().unwrap().install(|| {
+        let device = Device::flex().autodiff();
+        let network = build(config, 0, &device);
+        let n = length;
+        let (logits, sum) = if network.rank() == 2 {
+            let logits = network.forward_2d(ramp([1, 1, n, n], &device));
+            let weights = ramp(logits.dims(), &device);
+            (logits.to_data(), (logits * weights).sum())
+        } else {
+            let logits = network.forward_3d(ramp([1, 1, n, n, n], &device));
+            let weights = ramp(logits.dims(), &device);
+            (logits.to_data(), (logits * weights).sum())
+        };
+        let mut visitor = Values {
+            gradients: sum.backward(),
+            values: vec![logits.try_to_vec().unwrap()],
+        };
+        network.visit(&mut visitor);
+        visitor.values
+    })
+}
+
+struct Values {
+    gradients: burn::tensor::Gradients,
+    values: Vec<Vec<f32>>,
+}
+
+impl burn::module::ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad(&self.gradients) {
+            self.values.push(gradient.into_data().try_to_vec().unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for name in ModelName::ALL {
+        let mut config = ModelConfig::new(name);
+        config.width = 0.25;
+        let length = Architecture::of(&config).unwrap().smallest_legal();
+        let alone = training_pass(&config, length, 1);
+        assert!(alone.len() > 5);
+        let together = training_pass(&config, length, 3);
+        assert!(alone == together, "{name}");
     }
 }

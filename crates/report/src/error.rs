@@ -23,7 +23,9 @@ pub enum ReportError {
         shape: [usize; 3],
     },
     /// The picture cannot be encoded.
-    #[error("overlay: a picture of {width}x{height} pixels cannot be encoded: {source}; choose a smaller `panel_pixels`")]
+    #[error(
+        "overlay: a picture of {width}x{height} pixels cannot be encoded: {source}; choose a smaller `panel_pixels`"
+    )]
     Png {
         /// Pixels across.
         width: usize,

@@ -116,7 +116,7 @@ pub fn predict_case(
 fn host_f32(logits: burn::tensor::Tensor<3>) -> Vec<f32> {
     logits
         .into_data()
-        .into_vec()
+        .try_into_vec()
         .expect("the device computes in f32")
 }
 

@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn render(report: &CheckReport) -> String {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([
         "subject", "shape", "spacing mm", "axes", "label", "share %", "in mask %", "lesions",
         "smallest mm3", "median mm3", "largest mm3",

@@ -292,7 +292,7 @@ impl Evaluation {
     /// The terminal table: one row per subject and class, then the summary.
     pub fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
         table.set_header([
             "subject", "class", "DSC", "sens.", "prec.", "AVD %", "HD95 mm", "NSD", "lesion rec.",
             "lesion prec.", "lesion F1", "GDS",

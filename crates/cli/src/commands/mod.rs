@@ -10,10 +10,42 @@ pub mod train;
 use std::io::Write;
 use std::process::ExitCode;
 
+use lacuna_nets::{Architecture, ModelConfig, ModelName};
+
 /// Prints to stdout; a reader that has gone is an error the caller recognises.
 pub fn print(text: &str) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The networks with their borders and the patch sizes of Sudre et al., Table 1.
+pub fn networks() -> anyhow::Result<String> {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["network", "axes", "border", "legal sizes", "patch -> effective patch"]);
+    for name in ModelName::ALL {
+        let architecture = Architecture::of(&ModelConfig::new(name))?;
+        let sizes = architecture.legal_sizes(40..=96);
+        let pairs: Vec<String> = (sizes.iter())
+            .filter_map(|&size| {
+                let effective = architecture.effective_size(size).ok()?;
+                Some(format!("{size} -> {effective}"))
+            })
+            .step_by((sizes.len() / 6).max(1))
+            .collect();
+        table.add_row([
+            name.to_string(),
+            format!("{}-D", architecture.rank()),
+            architecture.border().to_string(),
+            format!(
+                "from {} in steps of {}",
+                architecture.smallest_legal(),
+                architecture.alignment()
+            ),
+            pairs.join(", "),
+        ]);
+    }
+    Ok(format!("{table}\n"))
 }

@@ -10,8 +10,9 @@ use super::{MODALITIES, PhantomConfig, PhantomError, PhantomSubject, phantom};
 use crate::manifest::{ImageRef, Manifest, Subject};
 
 /// Makes all subjects and writes `sub-01/T1.nii.gz`, `T2.nii.gz`,
-/// `FLAIR.nii.gz`, `lesion.nii.gz`, `brain_mask.nii.gz` and so on below
-/// `folder`, which is created, then `dataset.toml`, whose path is returned.
+/// `FLAIR.nii.gz`, `lesion.nii.gz`, `brain_mask.nii.gz`, with
+/// [`PhantomConfig::white_matter_mask`] also `white_matter.nii.gz`, and so on
+/// below `folder`, which is created, then `dataset.toml`, whose path is returned.
 /// Files of the same name are replaced.
 ///
 /// # Errors
@@ -22,7 +23,7 @@ pub fn write_cohort(config: &PhantomConfig, folder: &Path) -> Result<PathBuf, Ph
         .into_par_iter()
         .map(|index| {
             let id = subject_id(config, index);
-            write_subject(&phantom(config, index)?, &id, &folder.join(&id))
+            write_subject(config, &phantom(config, index)?, &id, &folder.join(&id))
         })
         .collect::<Result<Vec<_>, _>>()?;
 
@@ -46,6 +47,7 @@ fn subject_id(config: &PhantomConfig, index: usize) -> String {
 }
 
 fn write_subject(
+    config: &PhantomConfig,
     phantom: &PhantomSubject,
     id: &str,
     folder: &Path,
@@ -65,11 +67,20 @@ fn write_subject(
     write_labels(&label, &phantom.label, &header)?;
     let mask = folder.join("brain_mask.nii.gz");
     write_labels(&mask, &phantom.mask, &header)?;
+    let white_matter = match config.white_matter_mask {
+        true => {
+            let path = folder.join("white_matter.nii.gz");
+            write_labels(&path, &phantom.healthy_white_matter(), &header)?;
+            Some(path)
+        }
+        false => None,
+    };
     Ok(Subject {
         id: id.to_owned(),
         images,
         label: Some(label),
         mask: Some(mask),
+        white_matter,
         ..Subject::default()
     })
 }

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use lacuna_io::NiftiError;
-use lacuna_volume::VolumeError;
+use lacuna_volume::{Grid, VolumeError};
 
 use crate::manifest::ManifestError;
 use crate::normalise::NormaliseError;
+
+use super::GRID_TOLERANCE_MM;
 
 /// Why a subject cannot be made ready, or its result not be brought back.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +40,15 @@ pub enum CaseError {
     },
     /// Two files of one subject do not show the same voxels.
     #[error(
-        "subject {subject}: {file} has shape {found:?} and {reference} has {expected:?}{}; \
+        "subject {subject}: {file} has shape {:?} and {reference} has {:?}{}; \
          resample one onto the other's grid",
-        if found == expected {
-            format!(", but their corners lie {displacement_mm:.2} mm apart, at most {allowed_mm} mm is expected")
+        found.shape,
+        expected.shape,
+        if found.shape == expected.shape {
+            format!(
+                ", but their corners lie {displacement_mm:.2} mm apart, at most \
+                 {GRID_TOLERANCE_MM} mm is expected"
+            )
         } else {
             String::new()
         }
@@ -51,16 +58,14 @@ pub enum CaseError {
         subject: String,
         /// The file that differs.
         file: String,
-        /// Its voxels along x, y, z.
-        found: [usize; 3],
+        /// Where its voxels lie.
+        found: Box<Grid>,
         /// The subject's first image.
         reference: String,
-        /// Its voxels along x, y, z.
-        expected: [usize; 3],
+        /// Where its voxels lie.
+        expected: Box<Grid>,
         /// Largest distance between same-named corners; infinite when the shapes differ.
         displacement_mm: f64,
-        /// Largest distance accepted.
-        allowed_mm: f64,
     },
     /// An image with voxels that are no numbers.
     #[error(
@@ -135,7 +140,7 @@ pub enum CaseError {
         /// The file.
         file: String,
         /// What does not fit.
-        source: VolumeError,
+        source: Box<VolumeError>,
     },
     /// A prediction that is not on the case's grid.
     #[error(
@@ -151,5 +156,18 @@ pub enum CaseError {
         expected: [usize; 3],
         /// Classes given.
         classes: usize,
+    },
+    /// Class indices that would have to be interpolated.
+    #[error(
+        "subject {subject}: class indices on a grid of {found:?} voxels, expected the subject's \
+         own grid of {expected:?}; bring probabilities back instead"
+    )]
+    ClassIndices {
+        /// Id of the subject.
+        subject: String,
+        /// Their voxels along x, y, z.
+        found: [usize; 3],
+        /// Voxels of the subject's own canonical grid.
+        expected: [usize; 3],
     },
 }

@@ -1,6 +1,6 @@
 //! Predictions back onto the grid and axes of the subject's first image.
 
-use lacuna_volume::{LabelMap, Volume, resample_linear};
+use lacuna_volume::{LabelMap, Volume, VolumeError, resample_linear};
 
 use super::{Case, CaseError};
 
@@ -22,11 +22,6 @@ impl Case {
             true => &self.source.mask,
             false => &self.mask,
         };
-        let error = |source| CaseError::Volume {
-            subject: self.id.clone(),
-            file: "its prediction".to_owned(),
-            source,
-        };
         let restore = |(class, mut probability): (usize, Volume<f32>)| {
             if resampled {
                 probability = resample_linear(&probability, &self.source.grid)?;
@@ -46,7 +41,7 @@ impl Case {
             .enumerate()
             .map(restore)
             .collect::<Result<_, _>>()
-            .map_err(error)
+            .map_err(|source| self.volume_error(source))
     }
 
     /// The most probable class of each voxel, on the grid and axes of the
@@ -61,24 +56,35 @@ impl Case {
     }
 
     /// Class indices on the case's grid, onto the axes of the subject's first
-    /// image, without interpolation.
+    /// image. Voxels outside the mask become background.
     ///
     /// # Errors
-    /// When the case was resampled: then only probabilities can be brought back.
+    /// When they are not on the subject's own grid: class indices cannot be
+    /// interpolated, so a case that was resampled takes probabilities back.
     pub fn restore_class_indices(&self, labels: &LabelMap) -> Result<LabelMap, CaseError> {
-        if labels.grid() != self.source.grid {
-            return Err(CaseError::Prediction {
+        if labels.grid() != self.source.grid || self.shape() != labels.shape() {
+            return Err(CaseError::ClassIndices {
                 subject: self.id.clone(),
                 found: labels.shape(),
                 expected: self.source.grid.shape,
-                classes: 1,
             });
         }
-        (self.source.orientation.from_canonical(labels)).map_err(|source| CaseError::Volume {
+        let mut labels = labels.clone();
+        for (index, label) in labels.data_mut().iter_mut().enumerate() {
+            if !self.in_mask(index) {
+                *label = 0;
+            }
+        }
+        let restored = self.source.orientation.from_canonical(&labels);
+        restored.map_err(|source| self.volume_error(source))
+    }
+
+    fn volume_error(&self, source: VolumeError) -> CaseError {
+        CaseError::Volume {
             subject: self.id.clone(),
             file: "its prediction".to_owned(),
-            source,
-        })
+            source: Box::new(source),
+        }
     }
 
     fn check_prediction(&self, probabilities: &[Volume<f32>]) -> Result<(), CaseError> {

@@ -1,11 +1,15 @@
-//! White matter in the real images of the folder `LACUNA_DATA`, against what
-//! `tests/golden/white_matter.py` found with SciPy, without this project.
+//! The real subjects of the folder `LACUNA_DATA`: white matter against what
+//! `tests/golden/white_matter.py` found with SciPy, and training patches against
+//! `tests/golden/foreground_share.py`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_data::normalise::{NormaliseMethod, normalise};
+use lacuna_data::positions::Positions;
+use lacuna_data::sampler::{PatchConfig, PatchGeometry, Realised, Sampler};
 use lacuna_data::subject::{Case, Preprocess, load_case};
 use lacuna_io::{read_image, read_labels};
 use serde::Deserialize;
@@ -139,4 +143,51 @@ fn real_labels_come_back_onto_the_files_grid() {
     let case = load("ms_lesion/patient07", &["FLAIR"], "lesion", None);
     assert_eq!(case.source.orientation.codes(), "LAS");
     assert_comes_back(&case, "ms_lesion/patient07", "lesion");
+}
+
+/// Positions, mean and SD of the foreground share are the golden's.
+#[test]
+#[ignore = "needs LACUNA_DATA"]
+fn real_foreground_patches_are_the_papers() {
+    let brats = load(
+        "brats2015/pat0005",
+        &["FLAIR"],
+        "tumour",
+        Some("brain_mask"),
+    );
+    let ms = load("ms_lesion/patient19", &["FLAIR"], "lesion", None);
+    for (case, rank, effective, positions, mean, sd) in [
+        (&brats, 2, 16, 214_394, 0.37633, 0.33777),
+        (&brats, 2, 24, 293_959, 0.27447, 0.28228),
+        (&brats, 2, 48, 564_369, 0.14246, 0.15363),
+        (&ms, 3, 3, 115_479, 0.43098, 0.3359),
+        (&ms, 3, 15, 682_032, 0.07297, 0.1104),
+        (&ms, 3, 39, 1_845_039, 0.02697, 0.03729),
+    ] {
+        let label = case.label.as_ref().unwrap();
+        let depth = if rank == 2 { 1 } else { effective };
+        let set = Positions::of_boxes(
+            case.shape(),
+            [effective, effective, depth],
+            &[&|i| label.data()[i] > 0, &|i| case.in_mask(i)],
+        );
+        assert_eq!(set.len(), positions);
+
+        // The images are not looked at: no border keeps them small.
+        let geometry = PatchGeometry {
+            rank,
+            input: effective,
+            effective,
+        };
+        let cases = Arc::new(vec![case.clone()]);
+        let (sampler, _) = Sampler::new(cases, &PatchConfig::default(), geometry, 0).unwrap();
+        let mut realised = Realised::default();
+        for iteration in 0..100 {
+            realised.add(&sampler.batch(iteration, 10));
+        }
+        let off = (realised.foreground_share().unwrap() - mean).abs();
+        let standard_error = sd / 1000f64.sqrt();
+        assert!(off < 4.0 * standard_error, "{effective}: {off}");
+        assert_eq!(realised.empty_rate(), Some(0.0));
+    }
 }

@@ -1,0 +1,193 @@
+//! A picture of one subject: axial slices where they matter, with reference
+//! and prediction.
+//!
+//! Volumes are canonical (RAS+, `x` fastest). Slices are shown as radiologists
+//! view them: the patient's right, marked R, is on the left, anterior is up,
+//! and pixels have the aspect of the voxels. The upper row shows whole slices,
+//! the lower row the window framed in white above, enlarged. The reference is
+//! an outline in [`REFERENCE`](crate::colour::REFERENCE); the prediction is a
+//! translucent fill in [`PREDICTION`](crate::colour::PREDICTION), with an
+//! outline where voxels are large.
+
+mod canvas;
+mod choose;
+
+use lacuna_volume::{LabelMap, Volume};
+
+use crate::ReportError;
+use canvas::{Canvas, Window};
+use choose::{Pick, choose};
+
+/// How a picture is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OverlayOptions {
+    /// Aimed width and height of one slice. Voxels are enlarged by whole
+    /// factors up to it; larger slices are reduced to it, labels so that no
+    /// foreground voxel vanishes.
+    pub panel_pixels: usize,
+    /// Most slices shown.
+    pub slices: usize,
+    /// Smallest width and height of the enlarged window in mm.
+    pub window_mm: f64,
+    /// Opacity of the prediction's fill, 0 to 1; halfway from there to 1 where
+    /// voxels are smaller than 4 pixels and the prediction has no outline.
+    pub fill: f32,
+}
+
+impl Default for OverlayOptions {
+    fn default() -> Self {
+        Self {
+            panel_pixels: 288,
+            slices: 3,
+            window_mm: 36.0,
+            fill: 0.35,
+        }
+    }
+}
+
+/// A picture and what it shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overlay {
+    /// RGB picture, PNG.
+    pub png: Vec<u8>,
+    /// Pixels across and down.
+    pub size: [usize; 2],
+    /// The slices from left to right, the window and the colours in words.
+    pub caption: String,
+}
+
+/// Quantiles of the non-zero voxels that become black and white.
+const BLACK: f64 = 0.01;
+const WHITE: f64 = 0.995;
+/// Pixels between panels.
+const GAP: usize = 6;
+
+/// Draws the slices with the largest reference area, the largest error and the
+/// smallest lesion of the reference, as far as `options.slices` allows. Every
+/// label above 0 is foreground.
+///
+/// # Errors
+/// When the shapes differ, the image has no voxel, or the picture is too large
+/// to encode.
+pub fn overlay(
+    image: &Volume<f32>,
+    reference: Option<&LabelMap>,
+    prediction: Option<&LabelMap>,
+    options: &OverlayOptions,
+) -> Result<Overlay, ReportError> {
+    check("reference", image, reference)?;
+    check("prediction", image, prediction)?;
+    if image.is_empty() {
+        return Err(ReportError::Empty {
+            shape: image.shape(),
+        });
+    }
+    let picks = choose(image, reference, prediction, options.slices.max(1));
+    let window = grey_window(image);
+    let panel = panel_size(image, options);
+    let side = panel[0].max(panel[1]);
+    let mut canvas = Canvas::new([picks.len() * (side + GAP) - GAP, panel[1] + GAP + side]);
+    for (column, pick) in picks.iter().enumerate() {
+        let left = column * (side + GAP);
+        let slice = canvas::Slice {
+            image,
+            reference,
+            prediction,
+            z: pick.z,
+            grey: window,
+            fill: options.fill,
+        };
+        let whole = Window::whole(image);
+        let zoomed = Window::around(image, pick, options.window_mm);
+        let at = [left + (side - panel[0]) / 2, 0];
+        canvas.draw(&slice, &whole, at, panel);
+        canvas.frame(&whole, &zoomed, at, panel);
+        canvas.mark_sides(at, panel);
+        canvas.draw(&slice, &zoomed, [left, panel[1] + GAP], [side, side]);
+    }
+    Ok(Overlay {
+        caption: caption(&picks, reference.is_some(), prediction.is_some()),
+        size: canvas.size(),
+        png: canvas.encode()?,
+    })
+}
+
+fn check(
+    what: &'static str,
+    image: &Volume<f32>,
+    labels: Option<&LabelMap>,
+) -> Result<(), ReportError> {
+    match labels {
+        Some(labels) if labels.shape() != image.shape() => Err(ReportError::Shape {
+            what,
+            found: labels.shape(),
+            expected: image.shape(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Intensities shown black and white.
+fn grey_window(image: &Volume<f32>) -> [f32; 2] {
+    let finite = |zero: bool| {
+        let keep = |v: &f32| v.is_finite() && (zero || *v != 0.0);
+        image
+            .data()
+            .iter()
+            .copied()
+            .filter(keep)
+            .collect::<Vec<_>>()
+    };
+    let mut values = finite(false);
+    if values.is_empty() {
+        values = finite(true);
+    }
+    if values.is_empty() {
+        return [0.0, 1.0];
+    }
+    let last = values.len() - 1;
+    let mut at = |share: f64| {
+        let place = (share * last as f64).round() as usize;
+        *values.select_nth_unstable_by(place, f32::total_cmp).1
+    };
+    [at(BLACK), at(WHITE)]
+}
+
+/// Pixels of one whole slice.
+fn panel_size(image: &Volume<f32>, options: &OverlayOptions) -> [usize; 2] {
+    let ([nx, ny, _], spacing) = (image.shape(), image.spacing().0);
+    let finest = spacing[0].min(spacing[1]);
+    let extent = [
+        nx as f64 * spacing[0] / finest,
+        ny as f64 * spacing[1] / finest,
+    ];
+    let factor = options.panel_pixels.max(16) as f64 / extent[0].max(extent[1]);
+    let factor = if factor >= 1.0 {
+        factor.floor()
+    } else {
+        factor
+    };
+    extent.map(|e| ((e * factor).round() as usize).max(1))
+}
+
+fn caption(picks: &[Pick], reference: bool, prediction: bool) -> String {
+    let slices: Vec<String> = picks
+        .iter()
+        .map(|pick| format!("{} (z = {})", pick.why, pick.z))
+        .collect();
+    let mut text = format!(
+        "From left to right: {}. Below: the framed window enlarged. Radiological view: the \
+         patient's right is on the left.",
+        slices.join("; ")
+    );
+    if reference {
+        text.push_str(" Blue outline: reference.");
+    }
+    if prediction {
+        text.push_str(" Orange fill and outline: prediction.");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
