@@ -3,9 +3,9 @@
 //!
 //! A subject is a skull-stripped brain in three modalities, [`MODALITIES`]:
 //! folded cortex, white matter, ventricles, deep grey nuclei, cerebellum and
-//! brain stem ([`anatomy`]), lesions in the white matter ([`lesions`]) and what
+//! brain stem (`anatomy`), lesions in the white matter (`lesions`) and what
 //! a scanner makes of them: contrast, arbitrary units, bias field, Rician noise
-//! ([`appearance`]). The brain always fills the grid, whatever the spacing; a
+//! (`appearance`). The brain always fills the grid, whatever the spacing; a
 //! grid one voxel high shows the axial slice through the basal ganglia.
 //!
 //! Axes are RAS+, `x` fastest in memory. Anatomy, lesions, bias and noise draw

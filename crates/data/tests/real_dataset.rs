@@ -11,7 +11,7 @@ use lacuna_data::discover::{self, Search};
 use lacuna_data::manifest::Manifest;
 
 fn data() -> PathBuf {
-    std::env::var_os("LACUNA_DATA")
+    option_env!("LACUNA_DATA_FOLDER")
         .expect("LACUNA_DATA names the data folder")
         .into()
 }
@@ -54,7 +54,7 @@ fn assert_sound(report: &CheckReport) {
 }
 
 #[test]
-#[ignore = "needs LACUNA_DATA"]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_brats_is_sound() {
     let manifest = manifest("brats2015", &["FLAIR", "T1c"], "tumour", Some("brain_mask"));
     assert_eq!(manifest.label_values.len(), 5);
@@ -85,7 +85,7 @@ fn real_brats_is_sound() {
 }
 
 #[test]
-#[ignore = "needs LACUNA_DATA"]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_ms_lesions_have_the_described_share() {
     let manifest = manifest("ms_lesion", &["T1", "T2", "FLAIR"], "lesion", None);
     let report = check::check(&manifest, |_| {});

@@ -28,13 +28,13 @@ struct Golden {
 }
 
 fn data() -> PathBuf {
-    std::env::var_os("LACUNA_DATA")
+    option_env!("LACUNA_DATA_FOLDER")
         .expect("LACUNA_DATA names the data folder")
         .into()
 }
 
 #[test]
-#[ignore = "needs LACUNA_DATA"]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_white_matter_is_found_in_every_image() {
     let golden: BTreeMap<String, Golden> = serde_json::from_str(GOLDEN).unwrap();
     assert_eq!(golden.len(), 14);
@@ -130,7 +130,7 @@ fn assert_comes_back(case: &Case, folder: &str, label: &str) {
 }
 
 #[test]
-#[ignore = "needs LACUNA_DATA"]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_labels_come_back_onto_the_files_grid() {
     let case = load(
         "brats2015/pat0005",
@@ -147,7 +147,7 @@ fn real_labels_come_back_onto_the_files_grid() {
 
 /// Positions, mean and SD of the foreground share are the golden's.
 #[test]
-#[ignore = "needs LACUNA_DATA"]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_foreground_patches_are_the_papers() {
     let brats = load(
         "brats2015/pat0005",

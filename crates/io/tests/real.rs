@@ -6,12 +6,12 @@ use lacuna_io::{read_header, read_image, read_labels, write_labels};
 use lacuna_volume::Orientation;
 
 fn data(name: &str) -> PathBuf {
-    let folder = std::env::var_os("LACUNA_DATA").expect("LACUNA_DATA names the data folder");
+    let folder = option_env!("LACUNA_DATA_FOLDER").expect("LACUNA_DATA names the data folder");
     PathBuf::from(folder).join(name)
 }
 
 #[test]
-#[ignore = "needs LACUNA_DATA"]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_image_has_numpys_sum() {
     let path = data("brats2015/pat0003/FLAIR.nii.gz");
     let image = read_image(&path).unwrap();
@@ -23,7 +23,7 @@ fn real_image_has_numpys_sum() {
 }
 
 #[test]
-#[ignore = "needs LACUNA_DATA"]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_mask_of_almost_ones_is_a_label_map() {
     let mask = read_labels(data("brats2015/pat0003/brain_mask.nii.gz")).unwrap();
     let count = |label| mask.data().iter().filter(|&&v| v == label).count();
@@ -31,7 +31,7 @@ fn real_mask_of_almost_ones_is_a_label_map() {
 }
 
 #[test]
-#[ignore = "needs LACUNA_DATA"]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_labels_survive_canonical_order_and_a_file() {
     let path = data("brats2015/pat0003/tumour.nii.gz");
     let header = read_header(&path).unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 fn lesions(patient: &str) -> LabelMap {
-    let folder = std::env::var_os("LACUNA_DATA").expect("LACUNA_DATA is the data folder");
+    let folder = option_env!("LACUNA_DATA_FOLDER").expect("LACUNA_DATA is the data folder");
     let path = PathBuf::from(folder).join("ms_lesion").join(patient);
     let labels = lacuna_io::read_labels(path.join("lesion.nii.gz")).unwrap();
     labels.map(|&label| u8::try_from(label).unwrap())
@@ -20,7 +20,7 @@ fn golden() -> Value {
 }
 
 #[test]
-#[ignore = "needs LACUNA_DATA"]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_lesion_components_are_those_of_scipy() {
     let golden = golden();
     for patient in ["patient07", "patient19"] {
@@ -42,7 +42,7 @@ fn real_lesion_components_are_those_of_scipy() {
 
 /// Two patients on one grid, so the masks disagree far more than a prediction would.
 #[test]
-#[ignore = "needs LACUNA_DATA"]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_lesions_scored_against_those_of_another_patient() {
     let golden = &golden()["pair"];
     let [reference, prediction] = ["patient19", "patient07"].map(lesions);

@@ -7,9 +7,9 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::module::{Module, Param};
 use burn::optim::ModuleOptimizer;
-use burn::tensor::{Bool, Int, Tensor};
+use burn::tensor::Tensor;
 use lacuna_data::sampler::Realised;
 use lacuna_nets::{Network, weights};
 use serde::{Deserialize, Serialize};
@@ -86,11 +86,10 @@ pub fn latest(run: &Path) -> Result<Option<(PathBuf, State)>, RunError> {
 pub fn load_weights(folder: &Path, network: Network) -> Result<Network, RunError> {
     let path = folder.join("weights.safetensors");
     let bytes = std::fs::read(&path).map_err(RunError::io(&path))?;
-    let network = weights::load_safetensors(network, &bytes).map_err(|e| RunError::Corrupt {
+    weights::load_safetensors(network, &bytes).map_err(|e| RunError::Corrupt {
         path,
         found: e.to_string(),
-    })?;
-    Ok(number_parameters(network))
+    })
 }
 
 /// Loads the optimiser state of a checkpoint folder.
@@ -135,44 +134,6 @@ fn sync_folder(path: &Path) -> Result<(), RunError> {
         .and_then(|f| f.sync_all())
         .map_err(RunError::io(path))?;
     Ok(())
-}
-
-/// Gives every parameter its position as identity. Burn keys optimiser state by
-/// parameter identity and draws identities at random, so a resumed process
-/// would otherwise not find its own state.
-pub fn number_parameters(network: Network) -> Network {
-    network.map(&mut Numbering { next: 1 })
-}
-
-struct Numbering {
-    next: u64,
-}
-
-impl Numbering {
-    fn take(&mut self) -> ParamId {
-        self.next += 1;
-        ParamId::from(self.next)
-    }
-}
-
-impl ModuleMapper for Numbering {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (_, value, mapper) = param.consume();
-        Param::from_mapped_value(self.take(), value, mapper)
-    }
-
-    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
-        let (_, value, mapper) = param.consume();
-        Param::from_mapped_value(self.take(), value, mapper)
-    }
-
-    fn map_bool<const D: usize>(
-        &mut self,
-        param: Param<Tensor<D, Bool>>,
-    ) -> Param<Tensor<D, Bool>> {
-        let (_, value, mapper) = param.consume();
-        Param::from_mapped_value(self.take(), value, mapper)
-    }
 }
 
 /// A network on `device` with the newest weights of `run`, and the iteration they are from.

@@ -123,7 +123,7 @@ pub fn train(
     lacuna_io::atomic::write_bytes(&run.join("run.toml"), text.as_bytes())?;
     write_json(&run.join("dataset.json"), &dataset.facts)?;
 
-    let mut network = checkpoint::number_parameters(fresh);
+    let mut network = fresh;
     let mut optimiser = new_optimiser(config);
     let mut state = State {
         iteration: 0,
