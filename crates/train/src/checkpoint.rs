@@ -11,7 +11,7 @@ use burn::module::{Module, Param};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use lacuna_data::sampler::Realised;
-use lacuna_nets::{Network, weights};
+use lacuna_nets::{NetError, Network, weights};
 use serde::{Deserialize, Serialize};
 
 use crate::run::{RunError, read_json, write_json};
@@ -47,24 +47,36 @@ pub fn save(
             std::fs::remove_dir_all(leftover).map_err(RunError::io(leftover))?;
         }
     }
-    std::fs::create_dir_all(&partial).map_err(RunError::io(&partial))?;
-    lacuna_io::atomic::write_bytes(
-        &partial.join("weights.safetensors"),
-        &weights::to_safetensors(network)?,
-    )?;
-    let path = partial.join("optimiser.bin");
-    let bytes = optimiser.into_bytes().map_err(|e| RunError::Corrupt {
-        path: path.clone(),
-        found: format!("the optimiser state cannot be serialised: {e}"),
-    })?;
-    lacuna_io::atomic::write_bytes(&path, &bytes)?;
-    write_json(&partial.join("state.json"), state)?;
+    if let Err(error) = fill(&partial, state, network, optimiser) {
+        // What cannot be finished, on a full disk for example, is not left behind.
+        let _ = std::fs::remove_dir_all(&partial);
+        return Err(error);
+    }
     std::fs::rename(&partial, &target).map_err(RunError::io(&target))?;
     sync_folder(run)?;
     for (_, old) in list(run)?.into_iter().rev().skip(KEPT) {
         std::fs::remove_dir_all(&old).map_err(RunError::io(&old))?;
     }
     Ok(())
+}
+
+/// Writes the three files of a checkpoint into the new folder `partial`.
+fn fill(
+    partial: &Path,
+    state: &State,
+    network: &Network,
+    optimiser: &ModuleOptimizer,
+) -> Result<(), RunError> {
+    std::fs::create_dir_all(partial).map_err(RunError::io(partial))?;
+    let weights = weights::to_safetensors(network)?;
+    lacuna_io::atomic::write_bytes(partial.join("weights.safetensors"), &weights)?;
+    let path = partial.join("optimiser.bin");
+    let bytes = optimiser.into_bytes().map_err(|e| RunError::Corrupt {
+        path: path.clone(),
+        found: format!("the optimiser state cannot be serialised: {e}"),
+    })?;
+    lacuna_io::atomic::write_bytes(&path, &bytes)?;
+    write_json(&partial.join("state.json"), state)
 }
 
 /// The newest checkpoint of `run`: its folder and counters. `None` before the first.
@@ -85,10 +97,10 @@ pub fn latest(run: &Path) -> Result<Option<(PathBuf, State)>, RunError> {
 /// When the file is missing, truncated or of another network.
 pub fn load_weights(folder: &Path, network: Network) -> Result<Network, RunError> {
     let path = folder.join("weights.safetensors");
-    let bytes = std::fs::read(&path).map_err(RunError::io(&path))?;
-    weights::load_safetensors(network, &bytes).map_err(|e| RunError::Corrupt {
-        path,
-        found: e.to_string(),
+    let bytes = std::fs::read(&path).map_err(|e| damaged(&path, &e))?;
+    weights::load_safetensors(network, &bytes).map_err(|source| match source {
+        NetError::WeightsMismatch { .. } => RunError::OtherNetwork { path, source },
+        other => damaged(&path, &other),
     })
 }
 
@@ -101,13 +113,18 @@ pub fn load_optimiser(
     optimiser: ModuleOptimizer,
 ) -> Result<ModuleOptimizer, RunError> {
     let path = folder.join("optimiser.bin");
-    let bytes = std::fs::read(&path).map_err(RunError::io(&path))?;
+    let bytes = std::fs::read(&path).map_err(|e| damaged(&path, &e))?;
     optimiser
         .from_bytes(burn::tensor::Bytes::from_bytes_vec(bytes))
-        .map_err(|e| RunError::Corrupt {
-            path,
-            found: format!("not an optimiser state: {e}"),
-        })
+        .map_err(|e| damaged(&path, &format!("not an optimiser state: {e}")))
+}
+
+fn damaged(path: &Path, found: &dyn std::fmt::Display) -> RunError {
+    RunError::Checkpoint {
+        path: path.to_owned(),
+        found: found.to_string(),
+        folder: path.parent().unwrap_or(path).to_owned(),
+    }
 }
 
 /// Checkpoint folders with their iterations, oldest first.

@@ -155,7 +155,7 @@ impl Default for RunConfig {
 
 impl RunConfig {
     /// Reads `path`, applies `overrides` of the form `a.b=value`, checks keys and
-    /// ranges, and resolves the dataset path against the file's folder.
+    /// ranges, and makes the dataset path absolute, starting from the file's folder.
     ///
     /// # Errors
     /// [`ConfigError`], naming the file or the override.
@@ -165,7 +165,15 @@ impl RunConfig {
             source,
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, overrides, &path.display().to_string(), folder)
+        let mut config = Self::parse(&text, overrides, &path.display().to_string(), folder)?;
+        // Whole, so that the copy in the run folder means the same file.
+        config.dataset = std::fs::canonicalize(&config.dataset)
+            .or_else(|_| std::path::absolute(&config.dataset))
+            .map_err(|e| ConfigError::Invalid {
+                origin: path.display().to_string(),
+                message: format!("`dataset` is {:?}: {e}; name a dataset.toml", config.dataset),
+            })?;
+        Ok(config)
     }
 
     /// As [`Self::read`], from text; `origin` is named in errors and `folder` is
@@ -187,14 +195,14 @@ impl RunConfig {
             .parse()
             .map_err(|e: toml::de::Error| invalid(origin, e.to_string()))?;
         check_keys(&table, origin)?;
+        // From the text, so that an error shows the line and the offending value.
+        let mut config: Self = toml::from_str(text).map_err(|e| invalid(origin, e.to_string()))?;
         for set in overrides {
             apply_override(&mut table, set)?;
+            config = (table.clone().try_into()).map_err(|e: toml::de::Error| {
+                invalid(&format!("--set {set}"), e.message().to_owned())
+            })?;
         }
-        // Through text, so that an error shows the line and the offending value.
-        let merged = toml::to_string(&table).map_err(|e| invalid(origin, e.to_string()))?;
-        let source = if overrides.is_empty() { text } else { &merged };
-        let mut config: Self =
-            toml::from_str(source).map_err(|e| invalid(origin, e.to_string()))?;
         config.check_ranges(origin)?;
         config.dataset = folder.join(&config.dataset);
         Ok(config)
@@ -247,7 +255,12 @@ impl RunConfig {
         let t = &self.train;
         let count = "an integer of 1 or more";
         require(t.iterations > 0, "train.iterations", t.iterations.to_string(), count)?;
-        require(t.batch > 0, "train.batch", t.batch.to_string(), count)?;
+        require(
+            (1..=4096).contains(&t.batch),
+            "train.batch",
+            t.batch.to_string(),
+            "an integer from 1 to 4096",
+        )?;
         require(
             t.checkpoint_every > 0,
             "train.checkpoint_every",

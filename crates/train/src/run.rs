@@ -73,6 +73,24 @@ pub enum RunError {
         /// What is wrong.
         found: String,
     },
+    /// A file of a checkpoint is missing or damaged.
+    #[error("{path}: {found}; restore the file, or remove the folder {folder} to go on from the checkpoint before it")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        found: String,
+        /// The checkpoint.
+        folder: PathBuf,
+    },
+    /// The weights of a checkpoint are not those of the run's network.
+    #[error("{path}: {source}")]
+    OtherNetwork {
+        /// The file.
+        path: PathBuf,
+        /// Which tensors differ.
+        source: lacuna_nets::NetError,
+    },
     /// The folder already holds a run.
     #[error("{run} already holds a run; continue it with --resume, or give another --out")]
     Exists {
@@ -102,7 +120,9 @@ pub enum RunError {
         differences: String,
     },
     /// The loss or the network's output is no longer a number.
-    #[error("training diverged at iteration {iteration}: {found}; the patches of that iteration are listed in {report}; the last good checkpoint is iteration {kept}; try a lower train.learning_rate, or look at the subjects named: {subjects}")]
+    #[error("training diverged at iteration {iteration}: {found}; the patches of that iteration are listed in {report}; {}; try a lower train.learning_rate, or look at the subjects named: {subjects}",
+        if *kept == 0 { "no checkpoint was written before".to_owned() }
+        else { format!("the last good checkpoint is iteration {kept}") })]
     NonFinite {
         /// The iteration, counted from 1.
         iteration: u64,
@@ -110,7 +130,7 @@ pub enum RunError {
         found: String,
         /// JSON file with the patches.
         report: PathBuf,
-        /// Iteration of the last checkpoint (0: the initial weights).
+        /// Iteration of the last checkpoint, 0 without one.
         kept: u64,
         /// Ids of the subjects in the batch.
         subjects: String,

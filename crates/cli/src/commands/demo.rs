@@ -6,12 +6,17 @@ use std::process::ExitCode;
 use anyhow::Context;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
+use lacuna_metrics::Bootstrap;
+use lacuna_nets::Architecture;
+use lacuna_report::{Fact, IterationRow, MetricTable, Picture, RunReport, render};
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
+use lacuna_train::events::read_events;
 use lacuna_train::predict::WindowOptions;
+use lacuna_train::training::Summary;
 
-use super::evaluate::evaluate;
+use super::evaluate::{Evaluation, evaluate};
 use super::predict::predict_dataset;
 use super::train::train_with_progress;
 use crate::terminal::stop_flag;
@@ -74,9 +79,78 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     )?;
 
     eprintln!("4/4 evaluating");
-    let evaluation = evaluate(&manifest, &predictions, &out.join("evaluation"), &[], 1.0)?;
+    let folder = out.join("evaluation");
+    let evaluation = evaluate(&manifest, &predictions, &folder, &[], 1.0, None)?;
     print!("{}", evaluation.table());
+    let page = report(&config, &summary, &run, &evaluation, &folder)?;
+    let path = out.join("report.html");
+    lacuna_io::atomic::write_bytes(&path, page.as_bytes())?;
+    println!("report: {}", path.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The page of the demo's run.
+fn report(
+    config: &RunConfig,
+    summary: &Summary,
+    run: &Path,
+    evaluation: &Evaluation,
+    folder: &Path,
+) -> anyhow::Result<String> {
+    let iterations = read_events(run)?.into_iter().map(|e| IterationRow {
+        iteration: e.iteration,
+        loss: e.loss,
+        dsc: e.dsc,
+        foreground_share: e.foreground_share,
+        empty_patches: e.empty_patches,
+        seconds: e.seconds,
+    });
+    let scores: Vec<_> = (evaluation.subjects.iter())
+        .map(|s| (s.subject.clone(), s.classes.clone()))
+        .collect();
+    let pictures = evaluation.subjects.iter().map(|s| {
+        let path = folder.join(&s.overlay.file);
+        Ok(Picture {
+            title: s.subject.clone(),
+            caption: s.overlay.caption.clone(),
+            png: std::fs::read(&path).with_context(|| path.display().to_string())?,
+            size: s.overlay.size,
+        })
+    });
+    let effective = Architecture::of(&config.model)?.effective_size(config.patch.size)?;
+    let loss = serde_json::to_value(config.loss.effective()?)?;
+    let facts = vec![
+        Fact::new("Network", &config.model.name),
+        Fact::new("Width", config.model.width),
+        Fact::new("Parameters", summary.parameters),
+        Fact::new("Loss", loss["name"].as_str().unwrap_or_default()),
+        Fact::new("Patch", config.patch.size),
+        Fact::new("Effective patch", effective),
+        Fact::new("Patches per iteration", config.train.batch),
+        Fact::new("Learning rate", config.train.learning_rate),
+        Fact::new("Iterations", summary.iterations),
+        Fact::new(
+            "Seconds per iteration",
+            format!("{:.3}", summary.seconds_per_iteration),
+        ),
+        Fact::new("Device", "cpu"),
+        Fact::new("Seed", config.seed),
+    ];
+    Ok(render(&RunReport {
+        title: "Lacuna demo".to_owned(),
+        subtitle: "Phantom brains with rare lesions: trained, predicted and scored".to_owned(),
+        facts,
+        iterations: iterations.collect(),
+        patches_per_iteration: config.train.batch,
+        sampler: "every effective patch holds at least one foreground voxel".to_owned(),
+        metrics: Some(MetricTable::of_scores(&scores, &Bootstrap::default())?),
+        pictures: pictures.collect::<anyhow::Result<_>>()?,
+        notes: vec![
+            "The cohort is synthetic; the figures say that the software works, not how well it \
+             does on patients."
+                .to_owned(),
+        ],
+    }))
 }
 
 fn free_folder() -> PathBuf {

@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use comfy_table::Table;
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_metrics::{Bootstrap, ClassScores, Options, Summary, evaluate_pair};
-use lacuna_volume::{LabelMap, Volume, corner_displacement_mm};
+use lacuna_report::OverlayOptions;
+use lacuna_volume::{LabelMap, Orientation, Volume, corner_displacement_mm};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -25,7 +26,7 @@ pub struct Arguments {
     /// Folder with one <subject id>.nii.gz of class indices each
     #[arg(long, value_name = "DIR")]
     predictions: PathBuf,
-    /// Folder for scores.csv, lesions.csv and summary.json
+    /// Folder for scores.csv, lesions.csv, summary.json and overlays/
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Subjects to score; default: those that `lacuna predict` listed in the
@@ -35,6 +36,9 @@ pub struct Arguments {
     /// Tolerance of the normalised surface distance in mm
     #[arg(long, default_value_t = 1.0, value_name = "MM")]
     tolerance: f64,
+    /// Modality behind the overlay pictures; default: FLAIR if there is one, else the first
+    #[arg(long, value_name = "MODALITY")]
+    overlay: Option<String>,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -45,6 +49,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &arguments.out,
         &arguments.subjects,
         arguments.tolerance,
+        arguments.overlay.as_deref(),
     )?;
     print!("{}", evaluation.table());
     println!("written: {}", arguments.out.display());
@@ -55,7 +60,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 #[derive(Serialize)]
 pub struct SubjectScores {
     pub subject: String,
+    pub overlay: OverlayFile,
     pub classes: Vec<ClassScores>,
+}
+
+/// A picture of one subject, on disk.
+#[derive(Serialize)]
+pub struct OverlayFile {
+    /// Below the output folder.
+    pub file: PathBuf,
+    pub caption: String,
+    /// Pixels across and down.
+    pub size: [usize; 2],
 }
 
 /// All scores of an evaluation.
@@ -65,26 +81,31 @@ pub struct Evaluation {
     pub subjects: Vec<SubjectScores>,
 }
 
-/// Scores the predictions in a folder and writes the three files.
+/// Scores the predictions in a folder and writes tables and pictures into `out`.
 pub fn evaluate(
     manifest: &Manifest,
     predictions: &Path,
     out: &Path,
     subjects: &[String],
     tolerance: f64,
+    overlay: Option<&str>,
 ) -> anyhow::Result<Evaluation> {
     let options = Options {
         nsd_tolerance_mm: tolerance,
         ..Options::default()
     };
+    let modality = overlay_modality(manifest, overlay)?;
     let chosen = choose(manifest, predictions, subjects)?;
+    let pictures = out.join("overlays");
+    std::fs::create_dir_all(&pictures)
+        .with_context(|| format!("cannot create {}", pictures.display()))?;
     let mut bar = Progress::new("evaluate", 0, chosen.len() as u64);
     let mut scored = Vec::with_capacity(chosen.len());
     // One subject per core at a time bounds the memory.
     for group in chosen.chunks(rayon::current_num_threads()) {
         let group: Vec<SubjectScores> = group
             .par_iter()
-            .map(|subject| score(manifest, subject, predictions, &options))
+            .map(|subject| score(manifest, subject, predictions, out, modality, &options))
             .collect::<anyhow::Result<_>>()?;
         scored.extend(group);
         bar.at(scored.len() as u64, "");
@@ -95,7 +116,6 @@ pub fn evaluate(
         summary: Summary::of(&rows, &Bootstrap::default())?,
         subjects: scored,
     };
-    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     write_csv(&out.join("scores.csv"), &evaluation.score_rows())?;
     write_csv(&out.join("lesions.csv"), &evaluation.lesion_rows())?;
     lacuna_io::atomic::write_atomic(&out.join("summary.json"), |w| {
@@ -160,10 +180,30 @@ pub fn prediction_path(folder: &Path, id: &str) -> PathBuf {
     folder.join(format!("{id}.nii.gz"))
 }
 
+fn overlay_modality<'a>(manifest: &'a Manifest, wanted: Option<&str>) -> anyhow::Result<&'a str> {
+    let modalities = &manifest.modalities;
+    let found = match wanted {
+        Some(wanted) => modalities.iter().find(|m| *m == wanted),
+        None => (modalities.iter())
+            .find(|m| m.eq_ignore_ascii_case("flair"))
+            .or(modalities.first()),
+    };
+    found.map(String::as_str).with_context(|| {
+        format!(
+            "--overlay {}: {} has the modalities {}",
+            wanted.unwrap_or_default(),
+            manifest.path.display(),
+            modalities.join(", ")
+        )
+    })
+}
+
 fn score(
     manifest: &Manifest,
     subject: &Subject,
     predictions: &Path,
+    out: &Path,
+    modality: &str,
     options: &Options,
 ) -> anyhow::Result<SubjectScores> {
     let path = prediction_path(predictions, &subject.id);
@@ -182,9 +222,44 @@ fn score(
         );
     }
     Ok(SubjectScores {
+        overlay: draw(subject, modality, &reference, &prediction, out)?,
         subject: subject.id.clone(),
         classes: evaluate_pair(&reference, &prediction, &manifest.classes, options)
             .with_context(|| format!("{}", path.display()))?,
+    })
+}
+
+/// Draws reference and prediction on an image of the subject.
+fn draw(
+    subject: &Subject,
+    modality: &str,
+    reference: &LabelMap,
+    prediction: &LabelMap,
+    out: &Path,
+) -> anyhow::Result<OverlayFile> {
+    let image = (subject.images.get(modality))
+        .with_context(|| format!("subject `{}` has no {modality}", subject.id))?
+        .read()?;
+    let apart = corner_displacement_mm(&reference.grid(), &image.grid());
+    if apart > SAME_GRID_MM {
+        bail!(
+            "subject `{}`: its {modality} is not on the grid of its label: their corners are {apart:.2} mm apart; run `lacuna check`",
+            subject.id
+        );
+    }
+    let axes = Orientation::of(reference.affine());
+    let drawn = lacuna_report::overlay(
+        &axes.to_canonical(&image)?,
+        Some(&axes.to_canonical(reference)?),
+        Some(&axes.to_canonical(prediction)?),
+        &OverlayOptions::default(),
+    )?;
+    let file = Path::new("overlays").join(format!("{}.png", subject.id));
+    lacuna_io::atomic::write_bytes(&out.join(&file), &drawn.png)?;
+    Ok(OverlayFile {
+        file,
+        caption: drawn.caption,
+        size: drawn.size,
     })
 }
 

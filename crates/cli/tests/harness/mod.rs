@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of the harness")]
 
+pub mod geometry;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
