@@ -212,8 +212,11 @@ impl RunConfig {
     ///
     /// # Errors
     /// When a path is not valid Unicode.
-    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        toml::to_string(self)
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|e| ConfigError::Invalid {
+            origin: "the run configuration".to_owned(),
+            message: format!("cannot be written as TOML: {e}; rename {:?}", self.dataset),
+        })
     }
 
     /// Dotted keys whose values differ between two configurations, with both values.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::RunError;
 use crate::tensorboard::TensorBoardWriter;
+use crate::validation::Validation;
 
 /// One training iteration; a line of `events.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,11 +42,15 @@ pub struct EventLog {
 impl EventLog {
     /// Opens the log of `run`, keeping the events up to `iteration` and dropping
     /// those that an interrupted session wrote after its last checkpoint.
-    /// Returns the kept events too.
+    /// `validations` are those to keep. Returns the kept events too.
     ///
     /// # Errors
     /// When the folder cannot be written or the log cannot be read.
-    pub fn open(run: &Path, iteration: u64) -> Result<(Self, Vec<Event>), RunError> {
+    pub fn open(
+        run: &Path,
+        iteration: u64,
+        validations: &[Validation],
+    ) -> Result<(Self, Vec<Event>), RunError> {
         let mut kept = read_events(run)?;
         kept.retain(|e| e.iteration <= iteration);
         let path = run.join("events.jsonl");
@@ -79,6 +84,9 @@ impl EventLog {
         };
         for event in &kept {
             log.scalars(event).map_err(RunError::io(&path))?;
+            for validation in validations.iter().filter(|v| v.iteration == event.iteration) {
+                log.validation(run, validation, event.wall_time)?;
+            }
         }
         Ok((log, kept))
     }
@@ -96,9 +104,15 @@ impl EventLog {
     ///
     /// # Errors
     /// When the disk is full or gone.
-    pub fn validation(&mut self, run: &Path, iteration: u64, dsc: f64) -> Result<(), RunError> {
+    pub fn validation(
+        &mut self,
+        run: &Path,
+        validation: &Validation,
+        wall_time: f64,
+    ) -> Result<(), RunError> {
+        let values = [("validation/dsc", validation.dsc)];
         self.tensorboard
-            .scalars(unix_time(), iteration, &[("validation/dsc", dsc)])
+            .scalars(wall_time, validation.iteration, &values)
             .and_then(|()| self.tensorboard.flush())
             .map_err(RunError::io(&run.join("tensorboard")))
     }
@@ -207,12 +221,12 @@ mod tests {
     #[test]
     fn reopening_drops_events_after_the_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut log, _) = EventLog::open(folder.path(), 0).unwrap();
+        let (mut log, _) = EventLog::open(folder.path(), 0, &[]).unwrap();
         for i in 1..=5 {
             log.append(folder.path(), &event(i)).unwrap();
         }
         drop(log);
-        let (_, kept) = EventLog::open(folder.path(), 3).unwrap();
+        let (_, kept) = EventLog::open(folder.path(), 3, &[]).unwrap();
         assert_eq!(kept.len(), 3);
         assert_eq!(read_events(folder.path()).unwrap(), kept);
     }

@@ -97,6 +97,14 @@ pub enum RunError {
         /// The folder.
         run: PathBuf,
     },
+    /// A new run would mix with what is already in the folder.
+    #[error("{run} holds no run but is not empty: found {found}; give --out a new or an empty folder")]
+    NotEmpty {
+        /// The folder.
+        run: PathBuf,
+        /// One of its entries.
+        found: String,
+    },
     /// There is nothing to predict with or to resume.
     #[error("{run} holds no {missing}; expected a folder made by `lacuna train`")]
     NotARun {
@@ -111,12 +119,12 @@ pub enum RunError {
         /// The folder.
         run: PathBuf,
     },
-    /// `--resume` with another configuration.
-    #[error("cannot resume {run}: the configuration differs from the one it was started with: {differences}; restore these values or start a new run with another --out")]
+    /// `--resume` with another configuration or dataset.
+    #[error("cannot resume {run}: the configuration or the dataset differs from what it was started with: {differences}; restore these values or start a new run with another --out")]
     Changed {
         /// The folder.
         run: PathBuf,
-        /// `key: old -> new`, separated by semicolons.
+        /// "`key` was old, now new", separated by semicolons.
         differences: String,
     },
     /// The loss or the network's output is no longer a number.
@@ -181,6 +189,32 @@ pub struct DatasetFacts {
     pub split: Split,
 }
 
+impl DatasetFacts {
+    /// What differs from `now`, with both values.
+    pub fn differences(&self, now: &Self) -> Vec<(String, String, String)> {
+        let lists = |facts: &Self| {
+            let Split {
+                train,
+                validation,
+                test,
+            } = facts.split.clone();
+            [
+                ("modalities", facts.modalities.clone()),
+                ("classes", facts.classes.clone()),
+                ("train subjects", train),
+                ("validation subjects", validation),
+                ("test subjects", test),
+            ]
+        };
+        (lists(self).into_iter().zip(lists(now)))
+            .filter(|(before, now)| before != now)
+            .map(|((key, before), (_, now))| {
+                (key.to_owned(), format!("{before:?}"), format!("{now:?}"))
+            })
+            .collect()
+    }
+}
+
 /// A run folder held by this process; the lock goes with the value.
 pub struct RunFolder {
     /// The folder.
@@ -207,6 +241,47 @@ impl RunFolder {
             }),
             Err(std::fs::TryLockError::Error(e)) => Err(RunError::io(&lock_path)(e)),
         }
+    }
+
+    /// Opens `path` for a new run.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and as [`Self::check_new`].
+    pub fn create(path: &Path) -> Result<Self, RunError> {
+        let folder = Self::open(path)?;
+        // Another process may have begun and ended a run in the meantime.
+        Self::check_new(path)?;
+        Ok(folder)
+    }
+
+    /// Refuses a folder in which no new run can be: one that holds a run, whose
+    /// checkpoints would be taken for the new run's, or anything else. What a
+    /// start that was cut off leaves is no hindrance.
+    ///
+    /// # Errors
+    /// [`RunError::Exists`], [`RunError::NotEmpty`]
+    pub fn check_new(path: &Path) -> Result<(), RunError> {
+        if path.join("run.toml").exists() {
+            return Err(RunError::Exists {
+                run: path.to_owned(),
+            });
+        }
+        let entries = match std::fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(RunError::io(path)(e)),
+        };
+        for entry in entries {
+            let name = entry.map_err(RunError::io(path))?.file_name();
+            let found = name.to_string_lossy().into_owned();
+            if !found.starts_with('.') && found != "dataset.json" {
+                return Err(RunError::NotEmpty {
+                    run: path.to_owned(),
+                    found,
+                });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use burn::optim::{
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use lacuna_data::prefetch::Prefetch;
-use lacuna_data::sampler::{Batch, PatchGeometry, Realised, Sampler};
+use lacuna_data::sampler::{Batch, PatchGeometry, PatchPlace, Realised, Sampler};
 use lacuna_data::subject::Case;
 use lacuna_losses::{Evaluation, Layout, Loss, LossError, value_and_gradient};
 use lacuna_metrics::{Counts, Quartiles};
@@ -26,8 +26,8 @@ use crate::config::{OptimiserName, RunConfig};
 use crate::dataset::Dataset;
 use crate::forward::forward_flat;
 use crate::events::{Event, EventLog, LastIterations, unix_time};
-use crate::run::{RunError, RunFolder, peak_memory_bytes, write_json};
-use crate::validation;
+use crate::run::{DatasetFacts, RunError, RunFolder, peak_memory_bytes, read_json, write_json};
+use crate::validation::{self, Validation};
 
 /// What training tells its caller while it runs.
 pub enum Progress<'a> {
@@ -43,12 +43,7 @@ pub enum Progress<'a> {
     /// An iteration is done.
     Iteration(&'a Event),
     /// Validation subjects were scored.
-    Validation {
-        /// After this iteration.
-        iteration: u64,
-        /// Mean foreground DSC over whole volumes.
-        dsc: f64,
-    },
+    Validation(Validation),
 }
 
 /// How a session of training ended; `summary.json`.
@@ -102,7 +97,10 @@ pub fn train(
         config.seed,
         &device.clone().autodiff(),
     )?;
-    refuse_other_run(config, out, resume)?;
+    let held = match resume {
+        true => Some(open_to_resume(config, &dataset.facts, out)?),
+        false => RunFolder::check_new(out).map(|()| None)?,
+    };
     let cases = load_cases(&dataset, config, progress)?;
     let validation_cases = dataset.load(&dataset.facts.split.validation, config)?;
     let geometry = PatchGeometry {
@@ -114,14 +112,14 @@ pub fn train(
     warnings.into_iter().for_each(|w| progress(Progress::Note(w)));
     let sampler = Arc::new(sampler);
 
-    let folder = RunFolder::open(out)?;
+    let folder = match held {
+        Some(folder) => folder,
+        None => RunFolder::create(out)?,
+    };
     let run = folder.path.as_path();
-    let text = config.to_toml().map_err(|e| RunError::Corrupt {
-        path: run.join("run.toml"),
-        found: e.to_string(),
-    })?;
-    lacuna_io::atomic::write_bytes(&run.join("run.toml"), text.as_bytes())?;
     write_json(&run.join("dataset.json"), &dataset.facts)?;
+    // Last, since this file is what makes the folder a run.
+    lacuna_io::atomic::write_bytes(run.join("run.toml"), config.to_toml()?.as_bytes())?;
 
     let mut network = fresh;
     let mut optimiser = new_optimiser(config);
@@ -135,9 +133,11 @@ pub fn train(
         optimiser = checkpoint::load_optimiser(&checkpoint, optimiser)?;
         state = saved;
     }
-    let (mut log, mut events) = EventLog::open(run, state.iteration)?;
+    let validations = validation::keep(run, state.iteration)?;
+    let (mut log, mut events) = EventLog::open(run, state.iteration, &validations)?;
     let mut saved_at = state.iteration;
-    let mut validation_dsc = None;
+    let mut validated = validations.last().copied();
+    let mut places = Vec::new();
     let total = config.train.iterations;
     progress(Progress::Start {
         done: state.iteration,
@@ -150,7 +150,31 @@ pub fn train(
         state.iteration..total,
         config.train.loader_threads,
     )?;
-    while state.iteration < total && !stop.load(Ordering::Relaxed) {
+    loop {
+        let last = validated.map_or(0, |v| v.iteration);
+        if validation_is_due(config, state.iteration, last) && !validation_cases.is_empty() {
+            let scored = validation::score(
+                run,
+                state.iteration,
+                &network.valid(),
+                &validation_cases,
+                dataset.facts.classes.len(),
+                config,
+                device,
+                stop,
+            );
+            let scored = match scored {
+                Err(RunError::Stopped) => break,
+                other => other?,
+            };
+            log.validation(run, &scored, unix_time())?;
+            progress(Progress::Validation(scored));
+            validated = Some(scored);
+        }
+        if state.iteration >= total || stop.load(Ordering::Relaxed) {
+            break;
+        }
+
         let started = Instant::now();
         let Some(ready) = prefetch.next().transpose()? else {
             break;
@@ -162,7 +186,7 @@ pub fn train(
         let judged = judge(&logits, &ready.batch, loss.as_ref(), config);
         if let Err(LossError::NonFiniteLogit { .. }) = &judged {
             let found = "the network's output is not finite".to_owned();
-            return Err(diverged(run, iteration, saved_at, found, &ready.batch)?);
+            return Err(diverged(run, iteration, saved_at, found, &ready.batch.places)?);
         }
         let (evaluation, gradient) = judged?;
         // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to autodiff.
@@ -188,61 +212,38 @@ pub fn train(
         log.append(run, &event)?;
         progress(Progress::Iteration(&event));
         events.push(event);
+        places = ready.batch.places;
 
         if iteration % config.train.checkpoint_every == 0 || iteration == total {
-            save_finite(run, &state, &network, &optimiser, &ready.batch, saved_at)?;
+            save_finite(run, &state, &network, &optimiser, &places, saved_at)?;
             saved_at = iteration;
-        }
-        let every = config.train.validate_every;
-        let due = iteration == total || every > 0 && iteration % every == 0;
-        if due && !validation_cases.is_empty() {
-            let scored = validation::score(
-                run,
-                iteration,
-                &network.valid(),
-                &validation_cases,
-                dataset.facts.classes.len(),
-                config,
-                device,
-                stop,
-            );
-            let dsc = match scored {
-                Err(RunError::Stopped) => break,
-                other => other?,
-            };
-            log.validation(run, iteration, dsc)?;
-            progress(Progress::Validation { iteration, dsc });
-            validation_dsc = Some(dsc);
         }
     }
     if state.iteration > saved_at {
-        checkpoint::save(run, &state, &network, &optimiser)?;
+        save_finite(run, &state, &network, &optimiser, &places, saved_at)?;
     }
 
-    let summary = summarise(&state, total, &events, &network, validation_dsc);
+    let summary = summarise(&state, total, &events, &network, validated.map(|v| v.dsc));
     write_json(&run.join("summary.json"), &summary)?;
     Ok(summary)
 }
 
-/// Refuses a folder that holds a run when it is not to be resumed, and a resume
-/// under another configuration. More iterations, another checkpoint interval
-/// and other loader threads do not change the numbers of an iteration.
-fn refuse_other_run(config: &RunConfig, out: &Path, resume: bool) -> Result<(), RunError> {
+/// Opens the run in `out`; refused when its configuration or the subjects were
+/// others. More iterations, another checkpoint interval and other loader
+/// threads do not change the numbers of an iteration.
+fn open_to_resume(
+    config: &RunConfig,
+    facts: &DatasetFacts,
+    out: &Path,
+) -> Result<RunFolder, RunError> {
     let path = out.join("run.toml");
     if !path.exists() {
-        if resume {
-            return Err(RunError::NotARun {
-                run: out.to_owned(),
-                missing: "run.toml",
-            });
-        }
-        return Ok(());
-    }
-    if !resume {
-        return Err(RunError::Exists {
+        return Err(RunError::NotARun {
             run: out.to_owned(),
+            missing: "run.toml",
         });
     }
+    let folder = RunFolder::open(out)?;
     let before = RunConfig::read(&path, &[])?;
     let done = checkpoint::latest(out)?.map_or(0, |(_, s)| s.iteration);
     let harmless = |key: &str| {
@@ -251,19 +252,26 @@ fn refuse_other_run(config: &RunConfig, out: &Path, resume: bool) -> Result<(), 
             "train.checkpoint_every" | "train.validate_every" | "train.loader_threads"
         ) || key == "train.iterations" && config.train.iterations >= done
     };
-    let differences: Vec<String> = before
-        .differences(config)
-        .into_iter()
+    let facts_before: DatasetFacts = read_json(out, "dataset.json")?;
+    let differences: Vec<String> = (before.differences(config).into_iter())
         .filter(|(key, _, _)| !harmless(key))
+        .chain(facts_before.differences(facts))
         .map(|(key, old, new)| format!("{key} was {old}, now {new}"))
         .collect();
     if differences.is_empty() {
-        return Ok(());
+        return Ok(folder);
     }
     Err(RunError::Changed {
         run: out.to_owned(),
         differences: differences.join("; "),
     })
+}
+
+/// At the end, and at every multiple of `train.validate_every`.
+fn validation_is_due(config: &RunConfig, iteration: u64, last: u64) -> bool {
+    let every = config.train.validate_every;
+    let due = iteration == config.train.iterations || every > 0 && iteration % every == 0;
+    due && iteration > last
 }
 
 fn load_cases(
@@ -340,14 +348,14 @@ fn save_finite(
     state: &State,
     network: &Network,
     optimiser: &ModuleOptimizer,
-    batch: &Batch,
+    places: &[PatchPlace],
     saved_at: u64,
 ) -> Result<(), RunError> {
     if checkpoint::weights_are_finite(network) {
         return checkpoint::save(run, state, network, optimiser);
     }
     let found = "the weights are not finite after the step".to_owned();
-    Err(diverged(run, state.iteration, saved_at, found, batch)?)
+    Err(diverged(run, state.iteration, saved_at, found, places)?)
 }
 
 /// Writes `non_finite.json` beside the checkpoints and makes the error that names it.
@@ -356,7 +364,7 @@ fn diverged(
     iteration: u64,
     kept: u64,
     found: String,
-    batch: &Batch,
+    places: &[PatchPlace],
 ) -> Result<RunError, RunError> {
     let report = run.join("non_finite.json");
     write_json(
@@ -365,10 +373,10 @@ fn diverged(
             "iteration": iteration,
             "found": found,
             "last_good_checkpoint": kept,
-            "patches": batch.places,
+            "patches": places,
         }),
     )?;
-    let mut subjects: Vec<&str> = batch.places.iter().map(|p| p.subject.as_str()).collect();
+    let mut subjects: Vec<&str> = places.iter().map(|p| p.subject.as_str()).collect();
     subjects.sort_unstable();
     subjects.dedup();
     Ok(RunError::NonFinite {

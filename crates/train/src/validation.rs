@@ -1,4 +1,5 @@
-//! Whole-volume scores of the validation subjects during training.
+//! Whole-volume scores of the validation subjects during training,
+//! `validation.jsonl`: one line per subject and time.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -9,16 +10,33 @@ use burn::tensor::Device;
 use lacuna_data::subject::Case;
 use lacuna_metrics::Counts;
 use lacuna_nets::Network;
+use serde::{Deserialize, Serialize};
 
 use crate::config::RunConfig;
 use crate::predict::{WindowOptions, predict_case};
-use crate::run::RunError;
+use crate::run::{RunError, read_lines};
 
-/// Predicts every case, appends one line per case to `validation.jsonl` and
-/// returns the mean foreground DSC (both empty scores 1).
+/// The validation subjects at one time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Validation {
+    /// After this iteration.
+    pub iteration: u64,
+    /// Mean foreground DSC over whole volumes (1 when both sides are empty).
+    pub dsc: f64,
+}
+
+/// One subject at one time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Line {
+    iteration: u64,
+    subject: String,
+    dsc: f64,
+}
+
+/// Predicts every case and appends the lines of all, or nothing.
 ///
 /// # Errors
-/// When prediction or writing fails.
+/// When prediction or writing fails, [`RunError::Stopped`] when `stop` is set.
 pub fn score(
     run: &Path,
     iteration: u64,
@@ -28,9 +46,8 @@ pub fn score(
     config: &RunConfig,
     device: &Device,
     stop: &AtomicBool,
-) -> Result<f64, RunError> {
-    let path = run.join("validation.jsonl");
-    let mut sum = 0.0;
+) -> Result<Validation, RunError> {
+    let mut lines = Vec::new();
     for case in cases {
         let prediction = predict_case(
             network,
@@ -46,17 +63,54 @@ pub fn score(
         let Some(reference) = &case.label else {
             continue;
         };
-        let dsc = Counts::of_foreground(reference.data(), prediction.labels.data())?.dsc();
-        let line = serde_json::json!({
-            "iteration": iteration, "subject": case.id, "dsc": dsc,
+        lines.push(Line {
+            iteration,
+            subject: case.id.clone(),
+            dsc: Counts::of_foreground(reference.data(), prediction.labels.data())?.dsc(),
         });
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .and_then(|mut f| writeln!(f, "{line}"))
-            .map_err(RunError::io(&path))?;
-        sum += dsc;
     }
-    Ok(sum / cases.len() as f64)
+    let path = run.join("validation.jsonl");
+    let mut text = Vec::new();
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| {
+            write_lines(&mut text, &lines)?;
+            file.write_all(&text)
+        })
+        .map_err(RunError::io(&path))?;
+    Ok(mean(iteration, &lines))
+}
+
+/// Keeps the lines up to `iteration`, drops those that an interrupted session
+/// wrote after its last checkpoint, and returns what is kept, oldest first.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn keep(run: &Path, iteration: u64) -> Result<Vec<Validation>, RunError> {
+    let path = run.join("validation.jsonl");
+    let mut lines: Vec<Line> = read_lines(&path)?;
+    lines.retain(|line| line.iteration <= iteration);
+    if path.exists() {
+        lacuna_io::atomic::write_atomic(&path, |mut w| write_lines(&mut w, &lines))?;
+    }
+    let times = lines.chunk_by(|a, b| a.iteration == b.iteration);
+    Ok(times.map(|lines| mean(lines[0].iteration, lines)).collect())
+}
+
+fn mean(iteration: u64, lines: &[Line]) -> Validation {
+    let sum: f64 = lines.iter().map(|line| line.dsc).sum();
+    Validation {
+        iteration,
+        dsc: sum / lines.len() as f64,
+    }
+}
+
+fn write_lines(mut w: impl Write, lines: &[Line]) -> std::io::Result<()> {
+    for line in lines {
+        serde_json::to_writer(&mut w, line)?;
+        w.write_all(b"\n")?;
+    }
+    Ok(())
 }
