@@ -7,11 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use lacuna_train::device::DeviceName;
+use lacuna_train::run::RunError;
 
 /// Segments what is rare: trains, applies and judges deep-learning segmentation
 /// of rare structures in 2-D and 3-D medical images.
 #[derive(Parser)]
-#[command(name = "lacuna", version, about, max_term_width = 100)]
+#[command(name = "lacuna", version, max_term_width = 100)]
 struct Cli {
     /// Threads for computation; 0 uses every core. Results are bit-equal for equal threads.
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
@@ -66,7 +67,10 @@ fn main() -> ExitCode {
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref() {
+                Some(RunError::Stopped) => ExitCode::from(commands::INTERRUPTED),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

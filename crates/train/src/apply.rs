@@ -77,6 +77,14 @@ impl TrainedRun {
         })
     }
 
+    /// Refuses windows that the network cannot take.
+    ///
+    /// # Errors
+    /// [`RunError::Window`]
+    pub fn check_windows(&self, windows: WindowOptions) -> Result<(), RunError> {
+        windows.check(&self.network.architecture())
+    }
+
     /// Predicts one subject and writes its label map (class indices) to `labels`
     /// and, when a path is given, the class probabilities as a 4-D image.
     /// Both lie on the grid of the subject's first modality.

@@ -178,4 +178,3 @@ pub fn weights_are_finite(network: &Network) -> bool {
     network.visit(&mut visitor);
     visitor.0
 }
-

@@ -3,15 +3,19 @@
 //! `run_template.toml` is the documentation of every key and the source of the
 //! set of known keys; a test holds it equal to the defaults of the types.
 
+mod keys;
+
 use std::path::{Path, PathBuf};
 
 use lacuna_data::normalise::NormaliseConfig;
 use lacuna_data::sampler::PatchConfig;
 use lacuna_data::split::SplitConfig;
 use lacuna_losses::LossConfig;
-use lacuna_nets::ModelConfig;
+use lacuna_nets::{ModelConfig, ModelName};
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Table;
+
+use keys::{apply_override, check_keys, flatten};
 
 /// The documented default configuration, as `lacuna config` prints it.
 pub const TEMPLATE: &str = include_str!("run_template.toml");
@@ -171,7 +175,10 @@ impl RunConfig {
             .or_else(|_| std::path::absolute(&config.dataset))
             .map_err(|e| ConfigError::Invalid {
                 origin: path.display().to_string(),
-                message: format!("`dataset` is {:?}: {e}; name a dataset.toml", config.dataset),
+                message: format!(
+                    "`dataset` is {:?}: {e}; name a dataset.toml",
+                    config.dataset
+                ),
             })?;
         Ok(config)
     }
@@ -204,6 +211,11 @@ impl RunConfig {
             })?;
         }
         config.check_ranges(origin)?;
+        // Options left out are written out, so that the run records what it used.
+        config.loss = (config.loss.effective()).map_err(|e| invalid(origin, e.to_string()))?;
+        if config.model.name == ModelName::TwoPathCnn {
+            config.model.preset.get_or_insert_default();
+        }
         config.dataset = folder.join(&config.dataset);
         Ok(config)
     }
@@ -257,7 +269,12 @@ impl RunConfig {
         };
         let t = &self.train;
         let count = "an integer of 1 or more";
-        require(t.iterations > 0, "train.iterations", t.iterations.to_string(), count)?;
+        require(
+            t.iterations > 0,
+            "train.iterations",
+            t.iterations.to_string(),
+            count,
+        )?;
         require(
             (1..=4096).contains(&t.batch),
             "train.batch",
@@ -293,109 +310,9 @@ impl RunConfig {
     }
 }
 
-/// Applies `a.b=value`; the value is TOML, or else a bare string.
-fn apply_override(table: &mut Table, set: &str) -> Result<(), ConfigError> {
-    let origin = format!("--set {set}");
-    let invalid = |message: &str| ConfigError::Invalid {
-        origin: origin.clone(),
-        message: message.to_owned(),
-    };
-    let (key, value) = set
-        .split_once('=')
-        .ok_or_else(|| invalid("expected the form key=value, for example train.batch=5"))?;
-    let (key, value) = (key.trim(), value.trim());
-    let value = format!("v = {value}")
-        .parse::<Table>()
-        .ok()
-        .and_then(|mut t| t.remove("v"))
-        .unwrap_or_else(|| Value::String(value.to_owned()));
-    let mut parts: Vec<&str> = key.split('.').collect();
-    let last = parts.pop().unwrap_or_default();
-    let nested = parts.iter().rev().fold(
-        Table::from_iter([(last.to_owned(), value.clone())]),
-        |inner, part| Table::from_iter([((*part).to_owned(), Value::Table(inner))]),
-    );
-    check_keys(&nested, &origin)?;
-    let mut target = table;
-    for part in parts {
-        target = target
-            .entry(part)
-            .or_insert_with(|| Value::Table(Table::new()))
-            .as_table_mut()
-            .ok_or_else(|| invalid("the key is not a table in the file"))?;
-    }
-    target.insert(last.to_owned(), value);
-    Ok(())
-}
-
-/// Refuses keys that the template does not have.
-fn check_keys(table: &Table, origin: &str) -> Result<(), ConfigError> {
-    let known = known_keys();
-    let mut found = Vec::new();
-    flatten(table, "", &mut found);
-    for (key, _) in found {
-        if !known.contains(&key) {
-            return Err(ConfigError::UnknownKey {
-                origin: origin.to_owned(),
-                suggestion: suggestion(&key, &known),
-                key,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Dotted keys of the template, those without a default included.
-fn known_keys() -> Vec<String> {
-    let table: Table = full_template()
-        .parse()
-        .expect("the template is TOML; a test parses it");
-    let mut out = Vec::new();
-    flatten(&table, "", &mut out);
-    out.into_iter().map(|(k, _)| k).collect()
-}
-
-/// The template with the keys that start with `#` made active.
-fn full_template() -> String {
-    TEMPLATE
-        .lines()
-        .map(|line| match line.strip_prefix('#') {
-            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest,
-            _ => line,
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn flatten(table: &Table, prefix: &str, out: &mut Vec<(String, String)>) {
-    for (key, value) in table {
-        let path = if prefix.is_empty() {
-            key.clone()
-        } else {
-            format!("{prefix}.{key}")
-        };
-        match value {
-            Value::Table(inner) => flatten(inner, &path, out),
-            other => out.push((path, other.to_string())),
-        }
-    }
-}
-
-/// The nearest known key, by its last part first, when one is near enough.
-fn suggestion(key: &str, known: &[String]) -> String {
-    let last = |k: &str| k.rsplit('.').next().unwrap_or(k).to_owned();
-    let score = |k: &String| {
-        strsim::jaro_winkler(key, k).max(strsim::jaro_winkler(&last(key), &last(k)) - 0.01)
-    };
-    known
-        .iter()
-        .max_by(|a, b| score(a).total_cmp(&score(b)))
-        .filter(|k| score(k) > 0.75)
-        .map_or_else(String::new, |k| format!(", did you mean `{k}`?"))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::keys::{full_template, known_keys};
     use super::*;
 
     fn parse(text: &str, sets: &[&str]) -> Result<RunConfig, ConfigError> {
@@ -405,8 +322,9 @@ mod tests {
 
     #[test]
     fn the_template_states_the_defaults() {
-        assert_eq!(parse(TEMPLATE, &[]).unwrap(), RunConfig::default());
-        assert_eq!(parse("", &[]).unwrap(), RunConfig::default());
+        let stated: RunConfig = toml::from_str(TEMPLATE).unwrap();
+        assert_eq!(stated, RunConfig::default());
+        assert_eq!(parse("", &[]).unwrap(), parse(TEMPLATE, &[]).unwrap());
     }
 
     #[test]
@@ -431,11 +349,16 @@ mod tests {
     fn an_unknown_key_is_refused_with_a_suggestion() {
         let error = parse("[train]\nlearning_rat = 1e-3\n", &[]).unwrap_err();
         assert!(
-            error.to_string().contains("did you mean `train.learning_rate`?"),
+            error
+                .to_string()
+                .contains("did you mean `train.learning_rate`?"),
             "{error}"
         );
         let error = parse("", &["loss.nam=dice"]).unwrap_err();
-        assert!(error.to_string().contains("did you mean `loss.name`?"), "{error}");
+        assert!(
+            error.to_string().contains("did you mean `loss.name`?"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -447,6 +370,22 @@ mod tests {
         .unwrap();
         assert_eq!(config.train.batch, 5);
         assert_eq!(config.split.train, ["a"]);
+    }
+
+    #[test]
+    fn options_left_out_are_recorded() {
+        let config = parse("[loss]\nname = \"dice\"", &["model.name=two-path-cnn"]).unwrap();
+        let text = config.to_toml().unwrap();
+        assert!(text.contains("form = \"factor-two\""), "{text}");
+        assert!(text.contains("preset = \"havaei\""), "{text}");
+        // What was recorded reads back as the same configuration.
+        assert_eq!(parse(&text, &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn an_option_of_another_loss_is_refused() {
+        let error = parse("[loss]\nlambda = 0.1", &[]).unwrap_err();
+        assert!(error.to_string().starts_with("run.toml: "), "{error}");
     }
 
     #[test]

@@ -59,4 +59,3 @@ pub fn preprocess(config: &RunConfig) -> Preprocess {
         spacing: <[f64; 3]>::try_from(config.geometry.spacing.as_slice()).ok(),
     }
 }
-

@@ -14,29 +14,73 @@ pub enum DeviceName {
     Cuda,
 }
 
-/// A device that this binary was built without.
+/// A device that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("this binary was built without {name}; build it with `cargo build --release --features {name}`, or use --device cpu")]
-pub struct DeviceMissing {
-    name: &'static str,
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The cargo feature of the device was off.
+    #[error(
+        "--device {name}: this binary was built without it; build with \
+         `cargo build --release --features {name}`, or use --device cpu"
+    )]
+    NotBuilt {
+        /// The device.
+        name: &'static str,
+    },
+    /// The machine has no such device or no driver for it.
+    #[error(
+        "--device {name}: no usable device was found ({found}); check the driver, or use --device cpu"
+    )]
+    NotFound {
+        /// The device.
+        name: &'static str,
+        /// What the driver said.
+        found: String,
+    },
 }
 
 impl DeviceName {
     /// The device itself.
     ///
     /// # Errors
-    /// When the binary was built without the cargo feature of that device.
-    pub fn open(self) -> Result<Device, DeviceMissing> {
+    /// When the binary was built without that device, or the machine has none.
+    pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Cpu => Ok(Device::flex()),
             #[cfg(feature = "vulkan")]
-            Self::Vulkan => Ok(Device::vulkan(burn::tensor::DeviceKind::Default)),
+            Self::Vulkan => probed("vulkan", || {
+                Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)
+            }),
             #[cfg(not(feature = "vulkan"))]
-            Self::Vulkan => Err(DeviceMissing { name: "vulkan" }),
+            Self::Vulkan => Err(DeviceError::NotBuilt { name: "vulkan" }),
             #[cfg(feature = "cuda")]
-            Self::Cuda => Ok(Device::cuda(0)),
+            Self::Cuda => probed("cuda", || Device::cuda(0)),
             #[cfg(not(feature = "cuda"))]
-            Self::Cuda => Err(DeviceMissing { name: "cuda" }),
+            Self::Cuda => Err(DeviceError::NotBuilt { name: "cuda" }),
         }
     }
+}
+
+/// Opens a device and computes one number on it: without a driver Burn panics
+/// at first use rather than when the device is named.
+#[cfg(any(feature = "vulkan", feature = "cuda"))]
+fn probed(
+    name: &'static str,
+    open: impl FnOnce() -> Device + std::panic::UnwindSafe,
+) -> Result<Device, DeviceError> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = std::panic::catch_unwind(|| {
+        let device = open();
+        let _ = burn::tensor::Tensor::<1>::ones([1], &device).into_data();
+        device
+    });
+    std::panic::set_hook(hook);
+    result.map_err(|payload| DeviceError::NotFound {
+        name,
+        found: (payload.downcast_ref::<String>().map(String::as_str))
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("the driver did not say why")
+            .to_owned(),
+    })
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use lacuna_metrics::Quartiles;
 use serde::{Deserialize, Serialize};
 
-use crate::run::RunError;
+use crate::run::{RunError, read_lines};
 use crate::tensorboard::TensorBoardWriter;
 use crate::validation::Validation;
 
@@ -84,7 +84,10 @@ impl EventLog {
         };
         for event in &kept {
             log.scalars(event).map_err(RunError::io(&path))?;
-            for validation in validations.iter().filter(|v| v.iteration == event.iteration) {
+            for validation in validations
+                .iter()
+                .filter(|v| v.iteration == event.iteration)
+            {
                 log.validation(run, validation, event.wall_time)?;
             }
         }
@@ -144,28 +147,7 @@ impl EventLog {
 /// # Errors
 /// When a line other than the last cannot be read.
 pub fn read_events(run: &Path) -> Result<Vec<Event>, RunError> {
-    let path = run.join("events.jsonl");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(RunError::io(&path)(e)),
-    };
-    let lines: Vec<&str> = text.lines().collect();
-    let mut events = Vec::with_capacity(lines.len());
-    for (number, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(event) => events.push(event),
-            // A kill can cut the last line short; the run never depended on it.
-            Err(_) if number + 1 == lines.len() => {}
-            Err(e) => {
-                return Err(RunError::Corrupt {
-                    path,
-                    found: format!("line {}: {e}", number + 1),
-                });
-            }
-        }
-    }
-    Ok(events)
+    read_lines(&run.join("events.jsonl"))
 }
 
 /// Seconds since the Unix epoch.
@@ -245,9 +227,6 @@ mod tests {
         // DSC 101..=300: median 200.5, quartiles 150.75 and 250.25 by numpy.percentile.
         let events: Vec<Event> = (1..=300).map(event).collect();
         let last = LastIterations::of(&events).unwrap();
-        assert_eq!(
-            (last.iterations, last.median, last.iqr),
-            (200, 200.5, 99.5)
-        );
+        assert_eq!((last.iterations, last.median, last.iqr), (200, 200.5, 99.5));
     }
 }

@@ -23,6 +23,9 @@ const LARGEST_2D: usize = 512;
 /// The same for 3-D networks, where activations fill memory sooner.
 const LARGEST_3D: usize = 64;
 
+/// Most voxels of an input window, so that its activations can be held.
+const MOST_WINDOW_VOXELS: usize = 1 << 26;
+
 /// How windows are laid.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WindowOptions {
@@ -37,6 +40,33 @@ impl Default for WindowOptions {
         Self {
             window: None,
             overlap: 0.25,
+        }
+    }
+}
+
+impl WindowOptions {
+    /// Refuses a window that the network cannot take.
+    ///
+    /// # Errors
+    /// [`RunError::Window`]
+    pub fn check(&self, architecture: &Architecture) -> Result<(), RunError> {
+        let Some(found) = self.window else {
+            return Ok(());
+        };
+        let refused = |message| RunError::Window { found, message };
+        let rank = architecture.rank() as u32;
+        if (found.checked_pow(rank)).is_none_or(|voxels| voxels > MOST_WINDOW_VOXELS) {
+            let most = (MOST_WINDOW_VOXELS as f64)
+                .powf(1.0 / f64::from(rank))
+                .floor();
+            return Err(refused(format!(
+                "a window of {found} voxels along {rank} axes cannot be held in memory; choose \
+                 at most {most}"
+            )));
+        }
+        match architecture.effective_size(found) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(refused(e.to_string())),
         }
     }
 }
@@ -161,12 +191,8 @@ impl Layout {
             Some(size) => size,
             None => default_window(architecture, extent),
         };
-        let edge = architecture
-            .effective_size(input)
-            .map_err(|e| RunError::Window {
-                found: input,
-                message: e.to_string(),
-            })?;
+        options.check(architecture)?;
+        let edge = architecture.effective_size(input)?;
         let mut effective = [edge; 3];
         let mut input = [input; 3];
         if rank == 2 {
@@ -376,7 +402,11 @@ fn mask_box(case: &Case) -> ([usize; 3], [usize; 3]) {
     };
     let (mut low, mut high) = (shape, [0; 3]);
     for (i, _) in mask.data().iter().enumerate().filter(|(_, m)| **m) {
-        let at = [i % shape[0], i / shape[0] % shape[1], i / shape[0] / shape[1]];
+        let at = [
+            i % shape[0],
+            i / shape[0] % shape[1],
+            i / shape[0] / shape[1],
+        ];
         for a in 0..3 {
             low[a] = low[a].min(at[a]);
             high[a] = high[a].max(at[a] + 1);

@@ -50,7 +50,7 @@ pub enum RunError {
     Loss(#[from] lacuna_losses::LossError),
     /// The device is not in this binary.
     #[error(transparent)]
-    Device(#[from] crate::device::DeviceMissing),
+    Device(#[from] crate::device::DeviceError),
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] lacuna_io::atomic::WriteError),
@@ -74,7 +74,9 @@ pub enum RunError {
         found: String,
     },
     /// A file of a checkpoint is missing or damaged.
-    #[error("{path}: {found}; restore the file, or remove the folder {folder} to go on from the checkpoint before it")]
+    #[error(
+        "{path}: {found}; restore the file, or remove the folder {folder} to go on from the checkpoint before it"
+    )]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -98,7 +100,9 @@ pub enum RunError {
         run: PathBuf,
     },
     /// A new run would mix with what is already in the folder.
-    #[error("{run} holds no run but is not empty: found {found}; give --out a new or an empty folder")]
+    #[error(
+        "{run} holds no run but is not empty: found {found}; give --out a new or an empty folder"
+    )]
     NotEmpty {
         /// The folder.
         run: PathBuf,
@@ -120,7 +124,9 @@ pub enum RunError {
         run: PathBuf,
     },
     /// `--resume` with another configuration or dataset.
-    #[error("cannot resume {run}: the configuration or the dataset differs from what it was started with: {differences}; restore these values or start a new run with another --out")]
+    #[error(
+        "cannot resume {run}: the configuration or the dataset differs from what it was started with: {differences}; restore these values or start a new run with another --out"
+    )]
     Changed {
         /// The folder.
         run: PathBuf,
@@ -144,7 +150,9 @@ pub enum RunError {
         subjects: String,
     },
     /// The dataset to predict has other modalities than the network.
-    #[error("{path} has the modalities {found:?}, but {run} was trained with {expected:?}; give images of those modalities under those names")]
+    #[error(
+        "{path} has the modalities {found:?}, but {run} was trained with {expected:?}; give images of those modalities under those names"
+    )]
     Modalities {
         /// The manifest.
         path: PathBuf,
@@ -314,6 +322,34 @@ pub fn read_json<T: DeserializeOwned>(run: &Path, name: &'static str) -> Result<
         path,
         found: e.to_string(),
     })
+}
+
+/// The values of a file with one JSON value per line; none when there is no such file.
+///
+/// # Errors
+/// When it cannot be read, [`RunError::Corrupt`] for a line other than the last.
+pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RunError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(RunError::io(path)(e)),
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    let mut values = Vec::with_capacity(lines.len());
+    for (number, line) in lines.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(value) => values.push(value),
+            // A kill can cut the last line short; the run never depended on it.
+            Err(_) if number + 1 == lines.len() => {}
+            Err(e) => {
+                return Err(RunError::Corrupt {
+                    path: path.to_owned(),
+                    found: format!("line {}: {e}", number + 1),
+                });
+            }
+        }
+    }
+    Ok(values)
 }
 
 /// Peak resident memory of this process in bytes, where the system tells (Linux).

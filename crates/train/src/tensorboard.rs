@@ -30,12 +30,7 @@ impl<W: Write> TensorBoardWriter<W> {
     ///
     /// # Errors
     /// When writing fails.
-    pub fn scalars(
-        &mut self,
-        wall_time: f64,
-        step: u64,
-        values: &[(&str, f64)],
-    ) -> io::Result<()> {
+    pub fn scalars(&mut self, wall_time: f64, step: u64, values: &[(&str, f64)]) -> io::Result<()> {
         let mut summary = Vec::new();
         for (tag, value) in values {
             let mut entry = Vec::new();

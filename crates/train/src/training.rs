@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{self, State};
 use crate::config::{OptimiserName, RunConfig};
 use crate::dataset::Dataset;
-use crate::forward::forward_flat;
 use crate::events::{Event, EventLog, LastIterations, unix_time};
+use crate::forward::forward_flat;
 use crate::run::{DatasetFacts, RunError, RunFolder, peak_memory_bytes, read_json, write_json};
 use crate::validation::{self, Validation};
 
@@ -109,7 +109,9 @@ pub fn train(
         effective,
     };
     let (sampler, warnings) = Sampler::new(cases, &config.patch, geometry, config.seed)?;
-    warnings.into_iter().for_each(|w| progress(Progress::Note(w)));
+    warnings
+        .into_iter()
+        .for_each(|w| progress(Progress::Note(w)));
     let sampler = Arc::new(sampler);
 
     let folder = match held {
@@ -133,7 +135,7 @@ pub fn train(
         optimiser = checkpoint::load_optimiser(&checkpoint, optimiser)?;
         state = saved;
     }
-    let validations = validation::keep(run, state.iteration)?;
+    let validations = validation::keep(run, state.iteration, validation_cases.len())?;
     let (mut log, mut events) = EventLog::open(run, state.iteration, &validations)?;
     let mut saved_at = state.iteration;
     let mut validated = validations.last().copied();
@@ -186,7 +188,13 @@ pub fn train(
         let judged = judge(&logits, &ready.batch, loss.as_ref(), config);
         if let Err(LossError::NonFiniteLogit { .. }) = &judged {
             let found = "the network's output is not finite".to_owned();
-            return Err(diverged(run, iteration, saved_at, found, &ready.batch.places)?);
+            return Err(diverged(
+                run,
+                iteration,
+                saved_at,
+                found,
+                &ready.batch.places,
+            )?);
         }
         let (evaluation, gradient) = judged?;
         // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to autodiff.

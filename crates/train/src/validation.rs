@@ -84,19 +84,25 @@ pub fn score(
 }
 
 /// Keeps the lines up to `iteration`, drops those that an interrupted session
-/// wrote after its last checkpoint, and returns what is kept, oldest first.
+/// wrote after its last checkpoint and those that do not cover all `subjects`,
+/// and returns what is kept, oldest first.
 ///
 /// # Errors
 /// When the file cannot be read or written.
-pub fn keep(run: &Path, iteration: u64) -> Result<Vec<Validation>, RunError> {
+pub fn keep(run: &Path, iteration: u64, subjects: usize) -> Result<Vec<Validation>, RunError> {
     let path = run.join("validation.jsonl");
-    let mut lines: Vec<Line> = read_lines(&path)?;
-    lines.retain(|line| line.iteration <= iteration);
-    if path.exists() {
-        lacuna_io::atomic::write_atomic(&path, |mut w| write_lines(&mut w, &lines))?;
+    if !path.exists() {
+        return Ok(Vec::new());
     }
-    let times = lines.chunk_by(|a, b| a.iteration == b.iteration);
-    Ok(times.map(|lines| mean(lines[0].iteration, lines)).collect())
+    let lines: Vec<Line> = read_lines(&path)?;
+    let times = (lines.chunk_by(|a, b| a.iteration == b.iteration))
+        .filter(|time| time[0].iteration <= iteration && time.len() == subjects);
+    lacuna_io::atomic::write_atomic(&path, |w| {
+        times
+            .clone()
+            .try_for_each(|time| write_lines(&mut *w, time))
+    })?;
+    Ok(times.map(|time| mean(time[0].iteration, time)).collect())
 }
 
 fn mean(iteration: u64, lines: &[Line]) -> Validation {
@@ -107,9 +113,9 @@ fn mean(iteration: u64, lines: &[Line]) -> Validation {
     }
 }
 
-fn write_lines(mut w: impl Write, lines: &[Line]) -> std::io::Result<()> {
+fn write_lines(w: &mut dyn Write, lines: &[Line]) -> std::io::Result<()> {
     for line in lines {
-        serde_json::to_writer(&mut w, line)?;
+        serde_json::to_writer(&mut *w, line)?;
         w.write_all(b"\n")?;
     }
     Ok(())

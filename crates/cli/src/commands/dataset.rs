@@ -53,15 +53,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let labelled = (manifest.subjects.iter())
         .filter(|s| s.label.is_some())
         .count();
-    println!(
-        "{}: {} subjects ({labelled} with a label), modalities {}, classes {}",
+    super::print(&format!(
+        "{}: {} subjects ({labelled} with a label), modalities {}, classes {}\n\
+         next: lacuna check {0}\n",
         arguments.out.display(),
         manifest.subjects.len(),
         manifest.modalities.join(", "),
         manifest.classes.join(", ")
-    );
-    println!("next: lacuna check {}", arguments.out.display());
-    Ok(ExitCode::SUCCESS)
+    ))
 }
 
 fn search(arguments: &Arguments) -> anyhow::Result<Search> {

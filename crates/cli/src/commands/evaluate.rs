@@ -51,9 +51,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         arguments.tolerance,
         arguments.overlay.as_deref(),
     )?;
-    print!("{}", evaluation.table());
-    println!("written: {}", arguments.out.display());
-    Ok(ExitCode::SUCCESS)
+    super::print(&format!(
+        "{}written: {}\n",
+        evaluation.table(),
+        arguments.out.display()
+    ))
 }
 
 /// The scores of one subject.
@@ -96,18 +98,19 @@ pub fn evaluate(
     };
     let modality = overlay_modality(manifest, overlay)?;
     let chosen = choose(manifest, predictions, subjects)?;
-    let pictures = out.join("overlays");
-    std::fs::create_dir_all(&pictures)
-        .with_context(|| format!("cannot create {}", pictures.display()))?;
     let mut bar = Progress::new("evaluate", 0, chosen.len() as u64);
     let mut scored = Vec::with_capacity(chosen.len());
+    let mut pictures = Vec::with_capacity(chosen.len());
     // One subject per core at a time bounds the memory.
     for group in chosen.chunks(rayon::current_num_threads()) {
-        let group: Vec<SubjectScores> = group
+        let group: Vec<(SubjectScores, Vec<u8>)> = group
             .par_iter()
-            .map(|subject| score(manifest, subject, predictions, out, modality, &options))
+            .map(|subject| score(manifest, subject, predictions, modality, &options))
             .collect::<anyhow::Result<_>>()?;
-        scored.extend(group);
+        for (scores, picture) in group {
+            scored.push(scores);
+            pictures.push(picture);
+        }
         bar.at(scored.len() as u64, "");
     }
     bar.finish();
@@ -116,6 +119,11 @@ pub fn evaluate(
         summary: Summary::of(&rows, &Bootstrap::default())?,
         subjects: scored,
     };
+    // Only now, so that a file that cannot be scored leaves no half of an evaluation.
+    super::create_folder(&out.join("overlays"))?;
+    for (subject, png) in evaluation.subjects.iter().zip(&pictures) {
+        lacuna_io::atomic::write_bytes(out.join(&subject.overlay.file), png)?;
+    }
     write_csv(&out.join("scores.csv"), &evaluation.score_rows())?;
     write_csv(&out.join("lesions.csv"), &evaluation.lesion_rows())?;
     lacuna_io::atomic::write_atomic(&out.join("summary.json"), |w| {
@@ -131,7 +139,19 @@ fn choose<'a>(
     predictions: &Path,
     subjects: &[String],
 ) -> anyhow::Result<Vec<&'a Subject>> {
-    let listed = Predicted::read(predictions)?.map(|p| p.subjects);
+    let listed = Predicted::read(predictions)?;
+    if let Some(Predicted { classes, .. }) = &listed
+        && *classes != manifest.classes
+    {
+        bail!(
+            "{}: the predictions hold indices of the classes {}, but {} has the classes {}; give the manifest the classes of the run, in that order",
+            predictions.display(),
+            classes.join(", "),
+            manifest.path.display(),
+            manifest.classes.join(", ")
+        );
+    }
+    let listed = listed.map(|p| p.subjects);
     let chosen: Vec<&Subject> = match (subjects.is_empty(), listed) {
         (false, _) => find(manifest, subjects)?,
         (true, Some(listed)) => find(manifest, &listed)?
@@ -202,10 +222,9 @@ fn score(
     manifest: &Manifest,
     subject: &Subject,
     predictions: &Path,
-    out: &Path,
     modality: &str,
     options: &Options,
-) -> anyhow::Result<SubjectScores> {
+) -> anyhow::Result<(SubjectScores, Vec<u8>)> {
     let path = prediction_path(predictions, &subject.id);
     let label_path = subject.label.as_deref().unwrap_or(Path::new(""));
     let raw = lacuna_io::read_labels(label_path)?;
@@ -221,12 +240,15 @@ fn score(
             reference.shape(),
         );
     }
-    Ok(SubjectScores {
-        overlay: draw(subject, modality, &reference, &prediction, out)?,
+    let classes = evaluate_pair(&reference, &prediction, &manifest.classes, options)
+        .with_context(|| format!("{}", path.display()))?;
+    let (overlay, png) = draw(subject, modality, &reference, &prediction)?;
+    let scores = SubjectScores {
         subject: subject.id.clone(),
-        classes: evaluate_pair(&reference, &prediction, &manifest.classes, options)
-            .with_context(|| format!("{}", path.display()))?,
-    })
+        overlay,
+        classes,
+    };
+    Ok((scores, png))
 }
 
 /// Draws reference and prediction on an image of the subject.
@@ -235,8 +257,7 @@ fn draw(
     modality: &str,
     reference: &LabelMap,
     prediction: &LabelMap,
-    out: &Path,
-) -> anyhow::Result<OverlayFile> {
+) -> anyhow::Result<(OverlayFile, Vec<u8>)> {
     let image = (subject.images.get(modality))
         .with_context(|| format!("subject `{}` has no {modality}", subject.id))?
         .read()?;
@@ -254,13 +275,12 @@ fn draw(
         Some(&axes.to_canonical(prediction)?),
         &OverlayOptions::default(),
     )?;
-    let file = Path::new("overlays").join(format!("{}.png", subject.id));
-    lacuna_io::atomic::write_bytes(&out.join(&file), &drawn.png)?;
-    Ok(OverlayFile {
-        file,
+    let overlay = OverlayFile {
+        file: Path::new("overlays").join(format!("{}.png", subject.id)),
         caption: drawn.caption,
         size: drawn.size,
-    })
+    };
+    Ok((overlay, drawn.png))
 }
 
 /// A label map of class indices.

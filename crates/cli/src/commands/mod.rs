@@ -8,9 +8,24 @@ pub mod predict;
 pub mod train;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use lacuna_nets::{Architecture, ModelConfig, ModelName};
+
+/// Exit code after Ctrl-C: 128 + SIGINT.
+pub const INTERRUPTED: u8 = 130;
+
+/// Makes the folder of `--out`, and those above it.
+pub fn create_folder(path: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(path).map_err(|e| {
+        anyhow!(
+            "cannot create the folder {}: {e}; choose an --out that can be written",
+            path.display()
+        )
+    })
+}
 
 /// Prints to stdout; a reader that has gone is an error the caller recognises.
 pub fn print(text: &str) -> anyhow::Result<ExitCode> {

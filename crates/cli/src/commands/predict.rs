@@ -129,8 +129,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         windows,
         &stop,
     )?;
-    println!("written: {}", arguments.out.display());
-    Ok(ExitCode::SUCCESS)
+    super::print(&format!("written: {}\n", arguments.out.display()))
 }
 
 /// Predicts the subjects `ids` of a manifest into the folder `out`.
@@ -144,10 +143,11 @@ pub fn predict_dataset(
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
     trained.check_modalities(manifest)?;
+    trained.check_windows(windows)?;
     let subjects: Vec<&Subject> = (ids.iter())
         .map(|id| manifest.subject(id))
         .collect::<Result<_, _>>()?;
-    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    super::create_folder(out)?;
     let predicted = Predicted {
         run: trained.path.clone(),
         iteration: trained.iteration,
@@ -191,6 +191,13 @@ fn predict_images(
     let Some(stem) = (name.strip_suffix(".nii.gz")).or_else(|| name.strip_suffix(".nii")) else {
         bail!("--out {name}: expected a file name ending in .nii.gz or .nii with --image");
     };
+    let folder = (arguments.out.parent())
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("--out {name}: there is no folder {}; create it first", folder.display());
+    }
+    trained.check_windows(windows)?;
     let mut subject = Subject {
         id: "image".to_owned(),
         mask: arguments.mask.clone(),
@@ -231,6 +238,5 @@ fn predict_images(
         &mut |done, total| bar.at(1000 * done as u64 / total.max(1) as u64, ""),
     )?;
     bar.finish();
-    println!("written: {}", arguments.out.display());
-    Ok(ExitCode::SUCCESS)
+    super::print(&format!("written: {}\n", arguments.out.display()))
 }

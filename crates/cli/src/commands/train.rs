@@ -11,9 +11,6 @@ use lacuna_train::training::{Progress as Step, Summary, train};
 use crate::DeviceArgument;
 use crate::terminal::{Progress, stop_flag};
 
-/// Exit code after Ctrl-C: 128 + SIGINT.
-const INTERRUPTED: u8 = 130;
-
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The run configuration; `lacuna config` prints a documented one
@@ -50,7 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         arguments.config.display(),
         arguments.out.display()
     );
-    Ok(ExitCode::from(INTERRUPTED))
+    Ok(ExitCode::from(super::INTERRUPTED))
 }
 
 /// Trains, showing progress, and prints the summary.
@@ -72,9 +69,12 @@ pub fn train_with_progress(
                 bar.at(event.iteration, &state);
             }
         }
-        Step::Validation { iteration, dsc } => {
+        Step::Validation(scored) => {
             if let Some(bar) = &bar {
-                bar.note(&format!("validation after {iteration}: mean DSC {dsc:.3}"));
+                bar.note(&format!(
+                    "validation after {}: mean DSC {:.3}",
+                    scored.iteration, scored.dsc
+                ));
             }
         }
     });
@@ -82,29 +82,29 @@ pub fn train_with_progress(
         bar.finish();
     }
     let summary = summary?;
-    print_summary(&summary, out);
+    super::print(&describe(&summary, out))?;
     Ok(summary)
 }
 
-fn print_summary(summary: &Summary, out: &Path) {
+fn describe(summary: &Summary, out: &Path) -> String {
+    let mut text = String::new();
     if let Some(last) = &summary.last_iterations {
-        println!(
-            "training DSC over the last {} iterations: median {:.3} (IQR {:.3})",
+        text += &format!(
+            "training DSC over the last {} iterations: median {:.3} (IQR {:.3})\n",
             last.iterations, last.median, last.iqr
         );
     }
-    println!(
-        "patches: foreground share {:.4}, without foreground {:.1} %",
-        summary.foreground_share,
-        100.0 * summary.empty_patch_rate
-    );
     let memory = summary
         .peak_memory_bytes
         .map_or_else(String::new, |b| format!(", peak memory {:.2} GB", b as f64 / 1e9));
-    println!(
-        "{:.3} s per iteration (median), {:.1} % of the time waiting for patches{memory}",
+    text + &format!(
+        "patches: foreground share {:.4}, without foreground {:.1} %\n\
+         {:.3} s per iteration (median), {:.1} % of the time waiting for patches{memory}\n\
+         run folder: {}\n",
+        summary.foreground_share,
+        100.0 * summary.empty_patch_rate,
         summary.seconds_per_iteration,
-        100.0 * summary.wait_share
-    );
-    println!("run folder: {}", out.display());
+        100.0 * summary.wait_share,
+        out.display()
+    )
 }

@@ -160,7 +160,8 @@ impl Place {
         let outcome = self.run(words);
         assert_eq!(outcome.code, Some(1), "{outcome}");
         assert!(!outcome.stderr.contains("panicked"), "{outcome}");
-        assert_eq!(outcome.stderr.matches("error: ").count(), 1, "{outcome}");
+        let messages = outcome.stderr.lines().filter(|l| l.starts_with("error: "));
+        assert_eq!(messages.count(), 1, "{outcome}");
         for part in parts {
             assert!(outcome.error().contains(part), "{part:?} is missing: {outcome}");
         }

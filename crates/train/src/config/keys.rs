@@ -1,0 +1,109 @@
+//! Keys of the configuration: those there are, and overrides from the command line.
+//!
+//! The template is the list of known keys, so that a key cannot be known and
+//! undocumented.
+
+use toml::{Table, Value};
+
+use super::{ConfigError, TEMPLATE};
+
+/// Applies `a.b=value`; the value is TOML, or else a bare string.
+pub(super) fn apply_override(table: &mut Table, set: &str) -> Result<(), ConfigError> {
+    let origin = format!("--set {set}");
+    let invalid = |message: &str| ConfigError::Invalid {
+        origin: origin.clone(),
+        message: message.to_owned(),
+    };
+    let (key, value) = set
+        .split_once('=')
+        .ok_or_else(|| invalid("expected the form key=value, for example train.batch=5"))?;
+    let (key, value) = (key.trim(), value.trim());
+    let value = format!("v = {value}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut t| t.remove("v"))
+        .unwrap_or_else(|| Value::String(value.to_owned()));
+    let mut parts: Vec<&str> = key.split('.').collect();
+    let last = parts.pop().unwrap_or_default();
+    let nested = parts.iter().rev().fold(
+        Table::from_iter([(last.to_owned(), value.clone())]),
+        |inner, part| Table::from_iter([((*part).to_owned(), Value::Table(inner))]),
+    );
+    check_keys(&nested, &origin)?;
+    let mut target = table;
+    for part in parts {
+        target = target
+            .entry(part)
+            .or_insert_with(|| Value::Table(Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| invalid("the key is not a table in the file"))?;
+    }
+    target.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// Refuses keys that the template does not have.
+pub(super) fn check_keys(table: &Table, origin: &str) -> Result<(), ConfigError> {
+    let known = known_keys();
+    let mut found = Vec::new();
+    flatten(table, "", &mut found);
+    for (key, _) in found {
+        if !known.contains(&key) {
+            return Err(ConfigError::UnknownKey {
+                origin: origin.to_owned(),
+                suggestion: suggestion(&key, &known),
+                key,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Dotted keys of the template, those without a default included.
+pub(super) fn known_keys() -> Vec<String> {
+    let table: Table = full_template()
+        .parse()
+        .expect("the template is TOML; a test parses it");
+    let mut out = Vec::new();
+    flatten(&table, "", &mut out);
+    out.into_iter().map(|(k, _)| k).collect()
+}
+
+/// The template with the keys that start with `#` made active.
+pub(super) fn full_template() -> String {
+    TEMPLATE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest,
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+pub(super) fn flatten(table: &Table, prefix: &str, out: &mut Vec<(String, String)>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match value {
+            Value::Table(inner) => flatten(inner, &path, out),
+            other => out.push((path, other.to_string())),
+        }
+    }
+}
+
+/// The nearest known key, by its last part first, when one is near enough.
+fn suggestion(key: &str, known: &[String]) -> String {
+    let last = |k: &str| k.rsplit('.').next().unwrap_or(k).to_owned();
+    let score = |k: &String| {
+        strsim::jaro_winkler(key, k).max(strsim::jaro_winkler(&last(key), &last(k)) - 0.01)
+    };
+    known
+        .iter()
+        .max_by(|a, b| score(a).total_cmp(&score(b)))
+        .filter(|k| score(k) > 0.75)
+        .map_or_else(String::new, |k| format!(", did you mean `{k}`?"))
+}
