@@ -16,7 +16,8 @@ use lacuna_train::run::RunError;
 struct Cli {
     /// Threads for computation; 0 uses every core. Results are bit-equal for equal threads.
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
-    threads: usize,
+    #[arg(value_parser = clap::value_parser!(u16).range(..=1024))]
+    threads: u16,
     #[command(subcommand)]
     command: Command,
 }
@@ -77,7 +78,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     rayon::ThreadPoolBuilder::new()
-        .num_threads(cli.threads)
+        .num_threads(cli.threads.into())
         .build_global()?;
     match cli.command {
         Command::Demo(arguments) => commands::demo::run(&arguments),

@@ -47,12 +47,22 @@ fn a_truncated_file() {
     let place = trained();
     for (id, words) in [
         ("sub-01", "train run.toml --out new"),
-        ("sub-02", "predict run --dataset cohort/dataset.toml --split test --out pred"),
+        (
+            "sub-02",
+            "predict run --dataset cohort/dataset.toml --split test --out pred",
+        ),
     ] {
         let name = format!("cohort/{id}/T2.nii.gz");
         let bytes = place.read(&name);
         place.write(&name, &bytes[..bytes.len() / 2]);
-        let parts = [&name[..], id, "cut off or corrupt", "bytes of", "expected", "copy or download"];
+        let parts = [
+            &name[..],
+            id,
+            "cut off or corrupt",
+            "bytes of",
+            "expected",
+            "copy or download",
+        ];
         place.refused(words, &parts);
     }
     assert!(!place.path("new").exists());
@@ -70,9 +80,20 @@ fn a_corrupt_gzip_stream() {
     let place = Place::new();
     let mut bytes = place.read("cohort/sub-01/FLAIR.nii.gz");
     let middle = bytes.len() / 2;
-    bytes[middle..middle + 8].iter_mut().for_each(|b| *b ^= 0xff);
+    bytes[middle..middle + 8]
+        .iter_mut()
+        .for_each(|b| *b ^= 0xff);
     place.write("cohort/sub-01/FLAIR.nii.gz", bytes);
-    no_training(&place, "", &["cohort/sub-01/FLAIR.nii.gz", "corrupt", "expected", "copy or download"]);
+    no_training(
+        &place,
+        "",
+        &[
+            "cohort/sub-01/FLAIR.nii.gz",
+            "corrupt",
+            "expected",
+            "copy or download",
+        ],
+    );
 }
 
 #[test]
@@ -82,7 +103,11 @@ fn a_header_that_lies_about_the_size() {
     let image = read_image(place.path("cohort/sub-01/T1.nii.gz")).unwrap();
     write_image(&path, &image, &Header::from_grid(&image.grid())).unwrap();
     place.edit("cohort/dataset.toml", "sub-01/T1.nii.gz", "sub-01/T1.nii");
-    place.edit("cohort/dataset.toml", "mask = \"sub-01/brain_mask.nii.gz\"", "");
+    place.edit(
+        "cohort/dataset.toml",
+        "mask = \"sub-01/brain_mask.nii.gz\"",
+        "",
+    );
     let whole = place.read("cohort/sub-01/T1.nii");
     // dim[1], dim[2] and dim[3]: 2 bytes each from byte 42. 40 x 44 x 10 voxels of 4 bytes are there.
     let set = |axes: [i16; 3]| {
@@ -94,7 +119,17 @@ fn a_header_that_lies_about_the_size() {
     };
     let file = "cohort/sub-01/T1.nii";
     set([40, 44, 11]);
-    no_training(&place, "", &[file, "ends early", "70400 bytes", "77440 expected", "export it again"]);
+    no_training(
+        &place,
+        "",
+        &[
+            file,
+            "ends early",
+            "70400 bytes",
+            "77440 expected",
+            "export it again",
+        ],
+    );
     set([i16::MAX; 3]);
     no_training(&place, "", &[file, "ends early", "70400 bytes", "expected"]);
     set([40, -44, 10]);
@@ -105,11 +140,32 @@ fn a_header_that_lies_about_the_size() {
 fn not_an_image_or_no_file_at_all() {
     let place = Place::new();
     place.write("cohort/sub-01/T1.nii.gz", "no image");
-    no_training(&place, "", &["cohort/sub-01/T1.nii.gz", "found", "expected"]);
+    no_training(
+        &place,
+        "",
+        &["cohort/sub-01/T1.nii.gz", "found", "expected"],
+    );
     std::fs::remove_file(place.path("cohort/sub-01/T1.nii.gz")).unwrap();
-    no_training(&place, "", &["cohort/sub-01/T1.nii.gz", "sub-01", "cannot read", "check the path"]);
+    no_training(
+        &place,
+        "",
+        &[
+            "cohort/sub-01/T1.nii.gz",
+            "sub-01",
+            "cannot read",
+            "check the path",
+        ],
+    );
     std::fs::create_dir(place.path("cohort/sub-01/T1.nii.gz")).unwrap();
-    no_training(&place, "", &["cohort/sub-01/T1.nii.gz", "not a regular file", "give the path"]);
+    no_training(
+        &place,
+        "",
+        &[
+            "cohort/sub-01/T1.nii.gz",
+            "not a regular file",
+            "give the path",
+        ],
+    );
 }
 
 #[test]
@@ -123,10 +179,18 @@ fn an_image_with_nan() {
             image
         });
     }
-    let parts = ["FLAIR.nii.gz", "2 voxels that are NaN or infinite", "[3, 2, 1]", "replace them"];
+    let parts = [
+        "FLAIR.nii.gz",
+        "2 voxels that are NaN or infinite",
+        "[3, 2, 1]",
+        "replace them",
+    ];
     place.refused("train run.toml --out new", &parts);
     assert!(!place.path("new").exists());
-    place.refused("predict run --dataset cohort/dataset.toml --split test --out pred", &parts);
+    place.refused(
+        "predict run --dataset cohort/dataset.toml --split test --out pred",
+        &parts,
+    );
     let images = "--image T1=cohort/sub-02/T1.nii.gz --image T2=cohort/sub-02/T2.nii.gz";
     place.refused(
         &format!("predict run {images} --image FLAIR=cohort/sub-02/FLAIR.nii.gz --out seg.nii.gz"),
@@ -142,12 +206,28 @@ fn files_on_different_grids() {
     no_training(
         &place,
         "",
-        &["sub-01", "lesion.nii.gz", "T1.nii.gz", "5.00 mm apart", "0.1 mm is expected", "resample"],
+        &[
+            "sub-01",
+            "lesion.nii.gz",
+            "T1.nii.gz",
+            "5.00 mm apart",
+            "0.1 mm is expected",
+            "resample",
+        ],
     );
     relabel(&place, "sub-01/lesion.nii.gz", |label| {
-        Volume::new([40, 44, 5], *label.affine(), label.data()[..40 * 44 * 5].to_vec()).unwrap()
+        Volume::new(
+            [40, 44, 5],
+            *label.affine(),
+            label.data()[..40 * 44 * 5].to_vec(),
+        )
+        .unwrap()
     });
-    no_training(&place, "", &["lesion.nii.gz", "[40, 44, 5]", "[40, 44, 10]", "resample"]);
+    no_training(
+        &place,
+        "",
+        &["lesion.nii.gz", "[40, 44, 5]", "[40, 44, 10]", "resample"],
+    );
 }
 
 // ---------------------------------------------------------- labels and manifest
@@ -163,40 +243,76 @@ fn a_label_value_outside_the_map() {
     no_training(
         &place,
         "",
-        &["lesion.nii.gz", "sub-01", "label value 3 in 1 voxels", "[7, 8, 9]", "one of 0, 1", "label_values"],
+        &[
+            "lesion.nii.gz",
+            "sub-01",
+            "label value 3 in 1 voxels",
+            "[7, 8, 9]",
+            "one of 0, 1",
+            "label_values",
+        ],
     );
 }
 
 #[test]
 fn a_label_map_of_fractions() {
     let place = Place::new();
-    change(&place, "sub-01/lesion.nii.gz", |label| label.map(|v| 0.5 * v));
-    no_training(&place, "", &["lesion.nii.gz", "holds 0.5", "whole numbers", "round it"]);
+    change(&place, "sub-01/lesion.nii.gz", |label| {
+        label.map(|v| 0.5 * v)
+    });
+    no_training(
+        &place,
+        "",
+        &["lesion.nii.gz", "holds 0.5", "whole numbers", "round it"],
+    );
 }
 
 #[test]
 fn no_foreground_anywhere() {
     let place = Place::new();
     relabel(&place, "sub-01/lesion.nii.gz", |label| label.map(|_| 0));
-    no_training(&place, "", &["none of the 1 subjects", "foreground", "lacuna check"]);
+    no_training(
+        &place,
+        "",
+        &["none of the 1 subjects", "foreground", "lacuna check"],
+    );
     // One subject without lesions among others only gets a warning.
     let warned = place.ok("train run.toml --out run --set split.train=[] --set split.test=[]");
-    assert_eq!(warned.stderr.matches("skips 1 of 2 subjects").count(), 1, "{warned}");
-    assert!(warned.stderr.contains("nothing to draw: sub-01"), "{warned}");
+    assert_eq!(
+        warned.stderr.matches("skips 1 of 2 subjects").count(),
+        1,
+        "{warned}"
+    );
+    assert!(
+        warned.stderr.contains("nothing to draw: sub-01"),
+        "{warned}"
+    );
 }
 
 #[test]
 fn a_missing_modality() {
     let place = Place::new();
     let text = place.text("cohort/dataset.toml");
-    let line = text.lines().find(|l| l.contains("sub-01/T2.nii.gz")).unwrap();
-    let entry = line.split_inclusive(',').find(|e| e.contains("T2 =")).unwrap();
+    let line = text
+        .lines()
+        .find(|l| l.contains("sub-01/T2.nii.gz"))
+        .unwrap();
+    let entry = line
+        .split_inclusive(',')
+        .find(|e| e.contains("T2 ="))
+        .unwrap();
     let entry = entry.trim_start_matches("images = {");
     place.write("cohort/dataset.toml", text.replace(entry, " "));
     no_training(
         &place,
         "",
-        &["cohort/dataset.toml", "sub-01", "no image of T2", "one each of T1, T2, FLAIR", "add the files"],
+        &[
+            "cohort/dataset.toml",
+            "sub-01",
+            "no image of T2",
+            "one each of T1, T2, FLAIR",
+            "add the files",
+        ],
     );
 }
 
@@ -204,27 +320,58 @@ fn a_missing_modality() {
 fn an_unknown_key_in_the_manifest() {
     let place = Place::new();
     place.edit("cohort/dataset.toml", "classes = ", "clases = ");
-    let parts = ["cohort/dataset.toml", "unknown key `clases`", "did you mean `classes`?", "correct or remove"];
+    let parts = [
+        "cohort/dataset.toml",
+        "unknown key `clases`",
+        "did you mean `classes`?",
+        "correct or remove",
+    ];
     no_training(&place, "", &parts);
     place.refused("check cohort/dataset.toml", &parts);
     place.edit("cohort/dataset.toml", "clases = ", "classes = ");
-    place.edit("cohort/dataset.toml", "id = \"sub-02\"", "id = \"sub-02\"\nlable = \"x\"");
-    no_training(&place, "", &["unknown key `lable` in subject `sub-02`", "did you mean `label`?"]);
+    place.edit(
+        "cohort/dataset.toml",
+        "id = \"sub-02\"",
+        "id = \"sub-02\"\nlable = \"x\"",
+    );
+    no_training(
+        &place,
+        "",
+        &[
+            "unknown key `lable` in subject `sub-02`",
+            "did you mean `label`?",
+        ],
+    );
 }
 
 #[test]
 fn a_manifest_that_is_not_there_or_not_toml() {
     let place = Place::new();
-    no_training(&place, "--set dataset=nowhere.toml", &["nowhere.toml", "cannot read", "give the path"]);
+    no_training(
+        &place,
+        "--set dataset=nowhere.toml",
+        &["nowhere.toml", "cannot read", "give the path"],
+    );
     place.write("cohort/dataset.toml", "name = ");
-    no_training(&place, "", &["cohort/dataset.toml", "not a dataset manifest", "line 1"]);
+    no_training(
+        &place,
+        "",
+        &["cohort/dataset.toml", "not a dataset manifest", "line 1"],
+    );
 }
 
 #[test]
 fn an_unknown_subject() {
     let place = trained();
-    let parts = ["cohort/dataset.toml", "no subject `sub-2`", "did you mean `sub-02`?"];
-    place.refused("predict run --dataset cohort/dataset.toml --subjects sub-2 --out pred", &parts);
+    let parts = [
+        "cohort/dataset.toml",
+        "no subject `sub-2`",
+        "did you mean `sub-02`?",
+    ];
+    place.refused(
+        "predict run --dataset cohort/dataset.toml --subjects sub-2 --out pred",
+        &parts,
+    );
     assert!(!place.path("pred").exists());
     place.refused(
         "evaluate --dataset cohort/dataset.toml --predictions cohort --subjects sub-2 --out eval",
@@ -256,30 +403,85 @@ fn an_unknown_key_or_a_wrong_value_in_the_run() {
     with(
         "learning_rate = 1e-3",
         "learning_rat = 1e-3",
-        &["run.toml", "unknown key `train.learning_rat`", "did you mean `train.learning_rate`?", help],
+        &[
+            "run.toml",
+            "unknown key `train.learning_rat`",
+            "did you mean `train.learning_rate`?",
+            help,
+        ],
     );
-    with("batch = 2", "batch = \"two\"", &["run.toml", "batch = \"two\"", "expected usize"]);
-    with("batch = 2", "batch = 0", &["run.toml", "`train.batch` is 0", "1 to 4096"]);
-    with("batch = 2", "batch = 1000000000", &["`train.batch` is 1000000000", "1 to 4096"]);
-    with("\"z-score\"", "\"zscore\"", &["run.toml", "zscore", "`z-score`"]);
-    with("width = 0.05", "width = 0.0", &["width", "unet is 0", "above 0"]);
+    with(
+        "batch = 2",
+        "batch = \"two\"",
+        &["run.toml", "batch = \"two\"", "expected usize"],
+    );
+    with(
+        "batch = 2",
+        "batch = 0",
+        &["run.toml", "`train.batch` is 0", "1 to 4096"],
+    );
+    with(
+        "batch = 2",
+        "batch = 1000000000",
+        &["`train.batch` is 1000000000", "1 to 4096"],
+    );
+    with(
+        "\"z-score\"",
+        "\"zscore\"",
+        &["run.toml", "zscore", "`z-score`"],
+    );
+    with(
+        "width = 0.05",
+        "width = 0.0",
+        &["width", "unet is 0", "above 0"],
+    );
     with("dataset = ", "dataset : ", &["run.toml", "line 1"]);
 
     no_training(
         &place,
         "--set trian.batch=2",
-        &["--set trian.batch=2", "unknown key `trian.batch`", "did you mean `train.batch`?", help],
+        &[
+            "--set trian.batch=2",
+            "unknown key `trian.batch`",
+            "did you mean `train.batch`?",
+            help,
+        ],
     );
-    no_training(&place, "--set train.batch=two", &["--set train.batch=two", "\"two\"", "expected usize"]);
-    no_training(&place, "--set train.batch", &["--set train.batch", "key=value"]);
-    no_training(&place, "--set loss.name=gdl", &["--set loss.name=gdl", "`gdl`", "`generalised-dice`"]);
+    no_training(
+        &place,
+        "--set train.batch=two",
+        &["--set train.batch=two", "\"two\"", "expected usize"],
+    );
+    no_training(
+        &place,
+        "--set train.batch",
+        &["--set train.batch", "key=value"],
+    );
+    no_training(
+        &place,
+        "--set loss.name=gdl",
+        &["--set loss.name=gdl", "`gdl`", "`generalised-dice`"],
+    );
     no_training(
         &place,
         "--set loss.name=dice --set loss.weight=square",
-        &["run.toml", "`weight`", "\"dice\"", "remove it", "form, epsilon"],
+        &[
+            "run.toml",
+            "`weight`",
+            "\"dice\"",
+            "remove it",
+            "form, epsilon",
+        ],
     );
-    no_training(&place, "--set split.test_fraction=0.5", &["[split]", "test_fraction", "remove"]);
-    place.refused("train nowhere.toml --out run", &["nowhere.toml", "cannot read"]);
+    no_training(
+        &place,
+        "--set split.test_fraction=0.5",
+        &["[split]", "test_fraction", "remove"],
+    );
+    place.refused(
+        "train nowhere.toml --out run",
+        &["nowhere.toml", "cannot read"],
+    );
 }
 
 #[test]
@@ -288,9 +490,18 @@ fn an_illegal_patch_size() {
     no_training(
         &place,
         "--set patch.size=50",
-        &["unet", "a patch of 50 voxels", "44 + k * 4", "choose 48 or 52"],
+        &[
+            "unet",
+            "a patch of 50 voxels",
+            "44 + k * 4",
+            "choose 48 or 52",
+        ],
     );
-    no_training(&place, "--set patch.size=10", &["a patch of 10 voxels", "choose 44"]);
+    no_training(
+        &place,
+        "--set patch.size=10",
+        &["a patch of 10 voxels", "choose 44"],
+    );
     no_training(
         &place,
         "--set model.name=deep-medic --set patch.size=55",
@@ -305,7 +516,13 @@ fn an_effective_patch_larger_than_the_volume() {
     no_training(
         &place,
         "--set patch.size=88",
-        &["sub-01", "[48, 48, 1]", "patch.size 88", "[40, 44, 10]", "at most 80"],
+        &[
+            "sub-01",
+            "[48, 48, 1]",
+            "patch.size 88",
+            "[40, 44, 10]",
+            "at most 80",
+        ],
     );
 }
 
@@ -313,7 +530,12 @@ fn an_effective_patch_larger_than_the_volume() {
 fn a_device_that_is_not_in_this_binary() {
     let place = trained();
     if !cfg!(feature = "vulkan") {
-        let parts = ["--device vulkan", "built without it", "--features vulkan", "--device cpu"];
+        let parts = [
+            "--device vulkan",
+            "built without it",
+            "--features vulkan",
+            "--device cpu",
+        ];
         place.refused("train run.toml --out new --device vulkan", &parts);
         let predict = "predict run --dataset cohort/dataset.toml --out pred --device vulkan";
         place.refused(predict, &parts);
@@ -329,9 +551,18 @@ fn wrong_usage_exits_with_2() {
         ("tarin run.toml --out run", "train"),
         ("train run.toml --out run --device gpu", "cpu"),
         ("predict run --out pred", "--dataset"),
-        ("predict run --dataset d.toml --image T1=a.nii --out pred", "cannot be used with"),
-        ("predict run --dataset d.toml --out pred --overlap 1", "0 to 0.9"),
-        ("predict run --dataset d.toml --out pred --split tset", "test"),
+        (
+            "predict run --dataset d.toml --image T1=a.nii --out pred",
+            "cannot be used with",
+        ),
+        (
+            "predict run --dataset d.toml --out pred --overlap 1",
+            "0 to 0.9",
+        ),
+        (
+            "predict run --dataset d.toml --out pred --split tset",
+            "test",
+        ),
         ("evaluate --dataset d.toml --out eval", "--predictions"),
         ("check", "<DATASET>"),
     ] {
@@ -348,13 +579,25 @@ fn wrong_usage_exits_with_2() {
 fn a_folder_that_holds_a_run_or_something_else() {
     let place = trained();
     let before = place.read("run/checkpoint-000001/weights.safetensors");
-    place.refused("train run.toml --out run", &["run", "already holds a run", "--resume", "another --out"]);
-    assert_eq!(place.read("run/checkpoint-000001/weights.safetensors"), before);
-    place.refused("train run.toml --out cohort", &["cohort", "not empty", "--out"]);
+    place.refused(
+        "train run.toml --out run",
+        &["run", "already holds a run", "--resume", "another --out"],
+    );
+    assert_eq!(
+        place.read("run/checkpoint-000001/weights.safetensors"),
+        before
+    );
+    place.refused(
+        "train run.toml --out cohort",
+        &["cohort", "not empty", "--out"],
+    );
     assert_eq!(place.names("cohort"), ["dataset.toml", "sub-01", "sub-02"]);
     // Checkpoints without their configuration are not taken up unasked.
     std::fs::remove_file(place.path("run/run.toml")).unwrap();
-    place.refused("train run.toml --out run", &["run", "not empty", "checkpoint-000001"]);
+    place.refused(
+        "train run.toml --out run",
+        &["run", "not empty", "found checkpoint-000001"],
+    );
 }
 
 #[test]
@@ -364,7 +607,10 @@ fn nothing_to_resume_or_to_predict_with() {
     for folder in ["empty", "nowhere"] {
         let parts = [folder, "holds no run.toml", "lacuna train"];
         place.refused(&format!("train run.toml --out {folder} --resume"), &parts);
-        place.refused(&format!("predict {folder} --dataset cohort/dataset.toml --out pred"), &parts);
+        place.refused(
+            &format!("predict {folder} --dataset cohort/dataset.toml --out pred"),
+            &parts,
+        );
     }
     assert_eq!(place.names("empty"), [".keep"]);
     assert!(!place.path("nowhere").exists() && !place.path("pred").exists());
@@ -380,11 +626,19 @@ fn a_resume_with_another_configuration_or_dataset() {
     let place = Place::new();
     place.ok("train run.toml --out run --set train.iterations=2");
     let words = "train run.toml --out run --resume";
-    let parts = ["run", "train.learning_rate was 0.001, now 0.01", "restore these values", "--out"];
+    let parts = [
+        "run",
+        "train.learning_rate was 0.001, now 0.01",
+        "restore these values",
+        "--out",
+    ];
     place.refused(&format!("{words} --set train.learning_rate=0.01"), &parts);
     place.refused(
         &format!("{words} --set loss.name=dice --set seed=5"),
-        &["loss.name was \"generalised-dice\", now \"dice\"", "seed was 0, now 5"],
+        &[
+            "loss.name was \"generalised-dice\", now \"dice\"",
+            "seed was 0, now 5",
+        ],
     );
     place.refused(
         &format!("{words} --set loss.epsilon=0.1 --set loss.name=dice"),
@@ -395,7 +649,11 @@ fn a_resume_with_another_configuration_or_dataset() {
         &["train.iterations was 2, now 1"],
     );
     // The manifest has the same name, but other contents.
-    place.edit("cohort/dataset.toml", "[\"T1\", \"T2\", \"FLAIR\"]", "[\"T2\", \"T1\", \"FLAIR\"]");
+    place.edit(
+        "cohort/dataset.toml",
+        "[\"T1\", \"T2\", \"FLAIR\"]",
+        "[\"T2\", \"T1\", \"FLAIR\"]",
+    );
     place.refused(
         words,
         &["modalities was [\"T1\", \"T2\", \"FLAIR\"], now [\"T2\", \"T1\", \"FLAIR\"]"],
@@ -432,13 +690,24 @@ fn damaged_checkpoints() {
     let folder = "run/checkpoint-000006";
     let predict = "predict run --dataset cohort/dataset.toml --out pred";
     let resume = "train run.toml --out run --resume --set train.iterations=7";
-    let remedy = ["restore the file", "run/checkpoint-000006", "the checkpoint before it"];
+    let remedy = [
+        "restore the file",
+        "run/checkpoint-000006",
+        "the checkpoint before it",
+    ];
 
     let weights = format!("{folder}/weights.safetensors");
     let whole = place.read(&weights);
     let mut lying = whole.clone();
     lying[..8].copy_from_slice(&u64::MAX.to_le_bytes());
-    let cuts = [&whole[..0], &whole[..5], &whole[..200], &whole[..whole.len() - 1], &lying, b"{}"];
+    let cuts = [
+        &whole[..0],
+        &whole[..5],
+        &whole[..200],
+        &whole[..whole.len() - 1],
+        &lying,
+        b"{}",
+    ];
     for bytes in cuts {
         place.write(&weights, bytes);
         for words in [predict, resume] {
@@ -451,18 +720,29 @@ fn damaged_checkpoints() {
 
     let optimiser = format!("{folder}/optimiser.bin");
     let whole = place.read(&optimiser);
-    for bytes in [&whole[..0], &whole[..20], &whole[..whole.len() / 2], &whole[..whole.len() - 1]] {
+    for bytes in [
+        &whole[..0],
+        &whole[..20],
+        &whole[..whole.len() / 2],
+        &whole[..whole.len() - 1],
+    ] {
         place.write(&optimiser, bytes);
         place.refused(resume, &[&[&optimiser[..]], &remedy[..]].concat());
     }
-    place.write(&optimiser, b"not an optimiser state, but long enough to look like one at first");
+    place.write(
+        &optimiser,
+        b"not an optimiser state, but long enough to look like one at first",
+    );
     place.refused(resume, &[&[&optimiser[..]], &remedy[..]].concat());
     // Prediction does not need it.
     place.ok(predict);
     place.write(&optimiser, whole);
 
     place.write(format!("{folder}/state.json"), "{\"iteration\": 6");
-    place.refused(resume, &["run/checkpoint-000006/state.json", "restore the file"]);
+    place.refused(
+        resume,
+        &["run/checkpoint-000006/state.json", "restore the file"],
+    );
     // The remedy works.
     std::fs::remove_dir_all(place.path(folder)).unwrap();
     place.ok(resume);
@@ -474,8 +754,13 @@ fn a_diverging_training_names_its_patches_and_keeps_the_last_good_checkpoint() {
     // A step that overflows at once: nothing good was saved before.
     place.refused(
         "train run.toml --out at-once --set train.learning_rate=1e38",
-        &["diverged at iteration", "at-once/non_finite.json", "no checkpoint was written before",
-          "lower train.learning_rate", "sub-01"],
+        &[
+            "diverged at iteration",
+            "at-once/non_finite.json",
+            "no checkpoint was written before",
+            "lower train.learning_rate",
+            "sub-01",
+        ],
     );
     let report = place.json("at-once/non_finite.json");
     assert_eq!(report["last_good_checkpoint"], 0);
@@ -484,18 +769,35 @@ fn a_diverging_training_names_its_patches_and_keeps_the_last_good_checkpoint() {
     let origin = report["patches"][0]["origin"].as_array().unwrap();
     let inside = |axis: usize, most: u64| origin[axis].as_u64().unwrap() <= most;
     assert!(inside(0, 36) && inside(1, 40) && inside(2, 9), "{origin:?}");
-    assert!(place.names("at-once").iter().all(|n| !n.starts_with("checkpoint")));
+    assert!(
+        place
+            .names("at-once")
+            .iter()
+            .all(|n| !n.starts_with("checkpoint"))
+    );
 
     // Good for three iterations, then not: as a run whose rate is too high later on.
     place.ok("train run.toml --out run --set train.iterations=3");
     let good = place.read("run/checkpoint-000003/weights.safetensors");
-    place.edit("run/run.toml", "learning_rate = 0.001", "learning_rate = 1e38");
+    place.edit(
+        "run/run.toml",
+        "learning_rate = 0.001",
+        "learning_rate = 1e38",
+    );
     place.refused(
         "train run.toml --out run --resume --set train.learning_rate=1e38",
-        &["diverged", "run/non_finite.json", "last good checkpoint is iteration 3", "sub-01"],
+        &[
+            "diverged",
+            "run/non_finite.json",
+            "last good checkpoint is iteration 3",
+            "sub-01",
+        ],
     );
     assert_eq!(place.json("run/non_finite.json")["last_good_checkpoint"], 3);
-    assert_eq!(place.read("run/checkpoint-000003/weights.safetensors"), good);
+    assert_eq!(
+        place.read("run/checkpoint-000003/weights.safetensors"),
+        good
+    );
     place.ok("predict run --dataset cohort/dataset.toml --split test --out pred");
     assert_eq!(place.json("pred/predictions.json")["iteration"], 3);
 }
@@ -505,11 +807,20 @@ fn a_diverging_training_names_its_patches_and_keeps_the_last_good_checkpoint() {
 #[test]
 fn a_dataset_of_other_modalities() {
     let place = trained();
-    let text = place.text("cohort/dataset.toml").replace("FLAIR", "PD").replace("PD.nii", "FLAIR.nii");
+    let text = place
+        .text("cohort/dataset.toml")
+        .replace("FLAIR", "PD")
+        .replace("PD.nii", "FLAIR.nii");
     place.write("cohort/other.toml", text);
     place.refused(
         "predict run --dataset cohort/other.toml --out pred",
-        &["cohort/other.toml", "run", "\"PD\"", "\"FLAIR\"", "give images"],
+        &[
+            "cohort/other.toml",
+            "run",
+            "\"PD\"",
+            "\"FLAIR\"",
+            "give images",
+        ],
     );
     place.refused(
         "predict run --image T1=cohort/sub-02/T1.nii.gz --image T2=cohort/sub-02/T2.nii.gz --out seg.nii.gz",
@@ -529,10 +840,22 @@ fn images_that_are_given_wrongly() {
     };
     let all = format!("{t1} {t2} {flair}");
     predict(&all, "seg.img", &["seg.img", ".nii.gz or .nii"]);
-    predict(&all, "nowhere/seg.nii.gz", &["nowhere", "no folder", "create it"]);
-    predict("--image cohort/sub-02/T1.nii.gz", "seg.nii", &["MODALITY=FILE"]);
+    predict(
+        &all,
+        "nowhere/seg.nii.gz",
+        &["nowhere", "no folder", "create it"],
+    );
+    predict(
+        "--image cohort/sub-02/T1.nii.gz",
+        "seg.nii",
+        &["MODALITY=FILE"],
+    );
     predict(&format!("{all} {t1}"), "seg.nii", &["T1 is given twice"]);
-    predict(&format!("{all} --image PD=x.nii"), "seg.nii", &["unknown modality `PD`", "T1, T2, FLAIR"]);
+    predict(
+        &format!("{all} --image PD=x.nii"),
+        "seg.nii",
+        &["unknown modality `PD`", "T1, T2, FLAIR"],
+    );
 }
 
 #[test]
@@ -540,7 +863,8 @@ fn an_illegal_window() {
     let place = trained();
     let predict = |window: &str, parts: &[&str]| {
         let parts = [&["--window", window], parts].concat();
-        let words = format!("predict run --dataset cohort/dataset.toml --out pred --window {window}");
+        let words =
+            format!("predict run --dataset cohort/dataset.toml --out pred --window {window}");
         place.refused(&words, &parts);
         assert!(!place.path("pred").exists());
     };
@@ -555,8 +879,14 @@ fn predictions_that_cannot_be_scored() {
     let place = trained();
     place.ok("predict run --dataset cohort/dataset.toml --out pred");
     let evaluate = |parts: &[&str]| {
-        place.refused("evaluate --dataset cohort/dataset.toml --predictions pred --out eval", parts);
-        assert!(!place.path("eval").exists(), "half an evaluation was left behind");
+        place.refused(
+            "evaluate --dataset cohort/dataset.toml --predictions pred --out eval",
+            parts,
+        );
+        assert!(
+            !place.path("eval").exists(),
+            "half an evaluation was left behind"
+        );
     };
     let path = place.path("pred/sub-02.nii.gz");
     let good = place.read("pred/sub-02.nii.gz");
@@ -565,24 +895,52 @@ fn predictions_that_cannot_be_scored() {
         write_labels(&path, labels, &Header::from_grid(&labels.grid())).unwrap();
     };
     write(&moved(&labels, 2.0));
-    evaluate(&["pred/sub-02.nii.gz", "lesion.nii.gz", "2.00 mm apart", "predict on"]);
+    evaluate(&[
+        "pred/sub-02.nii.gz",
+        "lesion.nii.gz",
+        "2.00 mm apart",
+        "predict on",
+    ]);
     write(&Volume::new([44, 40, 10], *labels.affine(), labels.data().to_vec()).unwrap());
     evaluate(&["pred/sub-02.nii.gz", "[44, 40, 10]", "[40, 44, 10]"]);
     write(&labels.map(|_| 7));
-    evaluate(&["pred/sub-02.nii.gz", "the value 7", "0 to 1", "map the values"]);
+    evaluate(&[
+        "pred/sub-02.nii.gz",
+        "the value 7",
+        "0 to 1",
+        "map the values",
+    ]);
     place.write("pred/sub-02.nii.gz", &good[..good.len() / 2]);
     evaluate(&["pred/sub-02.nii.gz", "cut off or corrupt"]);
     std::fs::remove_file(&path).unwrap();
-    evaluate(&["pred", "no prediction", "1 of 2 subjects: sub-02", "--subjects"]);
+    evaluate(&[
+        "pred",
+        "no prediction",
+        "1 of 2 subjects: sub-02",
+        "--subjects",
+    ]);
     place.write("pred/sub-02.nii.gz", &good);
 
     // Class indices mean nothing under another order of classes.
-    place.edit("cohort/dataset.toml", "[\"background\", \"lesion\"]", "[\"lesion\", \"background\"]");
-    evaluate(&["pred", "background, lesion", "lesion, background", "cohort/dataset.toml"]);
-    place.edit("cohort/dataset.toml", "[\"lesion\", \"background\"]", "[\"background\", \"lesion\"]");
+    place.edit(
+        "cohort/dataset.toml",
+        "[\"background\", \"lesion\"]",
+        "[\"lesion\", \"background\"]",
+    );
+    evaluate(&[
+        "pred",
+        "background, lesion",
+        "lesion, background",
+        "cohort/dataset.toml",
+    ]);
+    place.edit(
+        "cohort/dataset.toml",
+        "[\"lesion\", \"background\"]",
+        "[\"background\", \"lesion\"]",
+    );
 
     let words = "evaluate --dataset cohort/dataset.toml --predictions pred --out eval";
-    place.refused(&format!("{words} --tolerance -1"), &["tolerance", "-1"]);
+    place.refused(&format!("{words} --tolerance=-1"), &["tolerance", "-1"]);
     place.refused(&format!("{words} --overlay PD"), &["PD", "T1, T2, FLAIR"]);
     assert!(!place.path("eval").exists());
     place.ok(words);
@@ -603,7 +961,8 @@ fn an_output_that_cannot_be_made() {
         format!("predict run {all} --out file/new.nii.gz"),
         "evaluate --dataset cohort/dataset.toml --predictions pred --out file/new".to_owned(),
         "check cohort/dataset.toml --json file/new.json".to_owned(),
-        "dataset cohort --images T1=*/T1.nii.gz --label */lesion.nii.gz --out file/new.toml".to_owned(),
+        "dataset cohort --images T1=*/T1.nii.gz --label */lesion.nii.gz --out file/new.toml"
+            .to_owned(),
     ] {
         place.refused(&words, &["file", "folder"]);
     }
@@ -631,15 +990,25 @@ fn a_disk_that_fills_up() {
         assert!(stderr.contains("error: cannot write"), "{stderr}");
         stderr
     };
-    let stderr = full("predict run --dataset cohort/dataset.toml --split test --out pred --probabilities");
-    assert!(stderr.contains("pred/sub-02.probabilities.nii.gz"), "{stderr}");
+    let stderr =
+        full("predict run --dataset cohort/dataset.toml --split test --out pred --probabilities");
+    assert!(
+        stderr.contains("pred/sub-02.probabilities.nii.gz"),
+        "{stderr}"
+    );
     assert_eq!(place.names("pred"), ["predictions.json"]);
 
     let stderr = full("train run.toml --out new");
     assert!(stderr.contains("weights.safetensors"), "{stderr}");
     assert_eq!(
         place.names("new"),
-        [".lock", "dataset.json", "events.jsonl", "run.toml", "tensorboard"]
+        [
+            ".lock",
+            "dataset.json",
+            "events.jsonl",
+            "run.toml",
+            "tensorboard"
+        ]
     );
     // With room again, the run goes on.
     place.ok("train run.toml --out new --resume");
@@ -663,6 +1032,9 @@ fn a_reader_that_has_gone_is_no_error() {
         let output = place.command(words).stdout(writer).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{words}: {stderr}");
-        assert!(!stderr.contains("error") && !stderr.contains("panicked"), "{words}: {stderr}");
+        assert!(
+            !stderr.contains("error") && !stderr.contains("panicked"),
+            "{words}: {stderr}"
+        );
     }
 }

@@ -13,7 +13,10 @@ fn a_manifest_from_patterns_is_that_of_the_cohort() {
         "dataset cohort --images T1=*/T1.nii.gz --images T2=*/T2.nii.gz FLAIR=*/FLAIR.nii.gz \
          --label */lesion.nii.gz --mask */brain_mask.nii.gz --classes lesion --out found.toml",
     );
-    assert!(said.stdout.contains("2 subjects (2 with a label)"), "{said}");
+    assert!(
+        said.stdout.contains("2 subjects (2 with a label)"),
+        "{said}"
+    );
     assert!(said.stdout.contains("lacuna check found.toml"), "{said}");
     let found = Manifest::read(&place.path("found.toml")).unwrap();
     let expected = Manifest::read(&place.path("cohort/dataset.toml")).unwrap();
@@ -23,14 +26,24 @@ fn a_manifest_from_patterns_is_that_of_the_cohort() {
     for (found, expected) in found.subjects.iter().zip(&expected.subjects) {
         assert_eq!(found.id, expected.id);
         let whole = |p: &std::path::Path| p.canonicalize().unwrap();
-        assert_eq!(found.label.as_deref().map(whole), expected.label.as_deref().map(whole));
-        assert_eq!(found.mask.as_deref().map(whole), expected.mask.as_deref().map(whole));
+        assert_eq!(
+            found.label.as_deref().map(whole),
+            expected.label.as_deref().map(whole)
+        );
+        assert_eq!(
+            found.mask.as_deref().map(whole),
+            expected.mask.as_deref().map(whole)
+        );
         for (modality, image) in &found.images {
             assert_eq!(whole(&image.path), whole(&expected.images[modality].path));
         }
     }
     // Paths are relative to the manifest, so that both can move together.
-    assert!(place.text("found.toml").contains("\"cohort/sub-01/T1.nii.gz\""));
+    assert!(
+        place
+            .text("found.toml")
+            .contains("\"cohort/sub-01/T1.nii.gz\"")
+    );
     place.ok("check found.toml");
     place.ok("train run.toml --out run --set dataset=found.toml --set train.iterations=1");
 }
@@ -72,13 +85,22 @@ fn patterns_that_match_wrongly() {
         assert!(!place.path("new.toml").exists());
     };
     refused("cohort", &["cohort", "--images", "no dataset.json"]);
-    refused("cohort --images */T1.nii.gz", &["*/T1.nii.gz", "MODALITY=PATTERN"]);
+    refused(
+        "cohort --images */T1.nii.gz",
+        &["*/T1.nii.gz", "MODALITY=PATTERN"],
+    );
     refused(
         "cohort --images T1=*/T9.nii.gz --label */lesion.nii.gz",
         &["cohort", "no file matches", "*/T9.nii.gz", "wildcards"],
     );
-    refused("cohort --images T1=*/T1.nii.gz", &["cohort", "classes are unknown", "label pattern"]);
-    refused("nowhere --images T1=*/T1.nii.gz --label */lesion.nii.gz", &["nowhere"]);
+    refused(
+        "cohort --images T1=*/T1.nii.gz",
+        &["cohort", "classes are unknown", "label pattern"],
+    );
+    refused(
+        "nowhere --images T1=*/T1.nii.gz --label */lesion.nii.gz",
+        &["nowhere"],
+    );
     std::fs::remove_file(place.path("cohort/sub-02/T2.nii.gz")).unwrap();
     refused(
         "cohort --images T1=*/T1.nii.gz --images T2=*/T2.nii.gz --label */lesion.nii.gz",
@@ -90,12 +112,22 @@ fn patterns_that_match_wrongly() {
 fn a_sound_dataset_passes_the_check() {
     let place = Place::new();
     let checked = place.ok("check cohort/dataset.toml --json report.json");
-    for part in ["sub-01", "sub-02", "40x44x10", "2.00x2.50x4.00", "RAS", "0 error(s)"] {
+    for part in [
+        "sub-01",
+        "sub-02",
+        "40x44x10",
+        "2.00x2.50x4.00",
+        "RAS",
+        "0 error(s)",
+    ] {
         assert!(checked.stdout.contains(part), "{part}: {checked}");
     }
     let report = place.json("report.json");
     assert_eq!(report["labelled"], 2);
-    assert_eq!(report["modalities"], serde_json::json!(["T1", "T2", "FLAIR"]));
+    assert_eq!(
+        report["modalities"],
+        serde_json::json!(["T1", "T2", "FLAIR"])
+    );
     let label = &report["subjects"][0]["label"];
     // 5e-3 of 17600 voxels.
     assert_eq!(label["values"]["1"], 88);
@@ -127,9 +159,16 @@ fn the_check_finds_what_would_stop_a_run() {
         .filter(|p| p["severity"] == "error")
         .map(|p| format!("{} {} {}", p["subject"], p["file"], p["finding"]))
         .collect();
-    let found = |parts: [&str; 3]| problems.iter().any(|p| parts.iter().all(|part| p.contains(part)));
+    let found = |parts: [&str; 3]| {
+        problems
+            .iter()
+            .any(|p| parts.iter().all(|part| p.contains(part)))
+    };
     assert!(found(["sub-01", "FLAIR.nii.gz", "NaN"]), "{problems:?}");
-    assert!(found(["sub-02", "T1.nii.gz", "cut off or corrupt"]), "{problems:?}");
+    assert!(
+        found(["sub-02", "T1.nii.gz", "cut off or corrupt"]),
+        "{problems:?}"
+    );
     assert!(found(["sub-02", "lesion.nii.gz", "9"]), "{problems:?}");
     assert!(checked.stdout.contains("error: sub-01"), "{checked}");
     assert!(checked.stdout.contains("3 error(s)"), "{checked}");
@@ -153,14 +192,22 @@ fn a_warning_does_not_fail_the_check() {
 fn the_printed_configuration_is_a_run() {
     let place = Place::with(&phantoms([40, 44, 10]), RUN);
     let printed = place.ok("config");
-    assert!(printed.stdout.contains("# The dataset manifest"), "{printed}");
+    assert!(
+        printed.stdout.contains("# The dataset manifest"),
+        "{printed}"
+    );
     place.write("default.toml", &printed.stdout);
     place.ok(
         "train default.toml --out run --set dataset=cohort/dataset.toml --set model.width=0.05 \
          --set train.iterations=1 --set patch.size=56",
     );
     let effective = place.text("run/run.toml");
-    for line in ["size = 56", "width = 0.05", "method = \"white-matter\"", "batch = 3"] {
+    for line in [
+        "size = 56",
+        "width = 0.05",
+        "method = \"white-matter\"",
+        "batch = 3",
+    ] {
         assert!(effective.contains(line), "{line}: {effective}");
     }
     // The effective configuration of a run is one too.
@@ -180,7 +227,10 @@ fn the_networks_are_listed_with_their_borders() {
         ("deep-medic", 48),
         ("high-res-3d-net", 36),
     ] {
-        let line = listed.lines().find(|l| l.split_whitespace().next() == Some(name)).unwrap();
+        let line = listed
+            .lines()
+            .find(|l| l.split_whitespace().next() == Some(name))
+            .unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(words[2], border.to_string(), "{line}");
     }

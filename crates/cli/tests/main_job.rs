@@ -34,7 +34,10 @@ fn the_main_job_writes_what_it_promises() {
     assert_eq!(prediction.shape(), [40, 44, 10]);
     let mask = read_labels(place.path("cohort/sub-02/brain_mask.nii.gz")).unwrap();
     for (label, inside) in prediction.data().iter().zip(mask.data()) {
-        assert!((0..=*inside).contains(label), "{label} where the mask is {inside}");
+        assert!(
+            (0..=*inside).contains(label),
+            "{label} where the mask is {inside}"
+        );
     }
 
     let evaluated =
@@ -63,7 +66,10 @@ fn the_run_folder_is_complete(place: &Place) {
             ["optimiser.bin", "state.json", "weights.safetensors"]
         );
     }
-    assert_eq!(place.json("run/checkpoint-000006/state.json")["iteration"], 6);
+    assert_eq!(
+        place.json("run/checkpoint-000006/state.json")["iteration"],
+        6
+    );
 
     // The effective configuration, defaults and overrides included.
     let written = RunConfig::read(&place.path("run/run.toml"), &[]).unwrap();
@@ -73,21 +79,36 @@ fn the_run_folder_is_complete(place: &Place) {
     assert!(place.text("run/run.toml").contains("optimiser = \"adam\""));
 
     let facts = place.json("run/dataset.json");
-    assert_eq!(facts["modalities"], serde_json::json!(["T1", "T2", "FLAIR"]));
-    assert_eq!(facts["classes"], serde_json::json!(["background", "lesion"]));
+    assert_eq!(
+        facts["modalities"],
+        serde_json::json!(["T1", "T2", "FLAIR"])
+    );
+    assert_eq!(
+        facts["classes"],
+        serde_json::json!(["background", "lesion"])
+    );
     assert_eq!(facts["split"]["train"], serde_json::json!(["sub-01"]));
     assert_eq!(facts["split"]["test"], serde_json::json!(["sub-02"]));
 
     let lines = place.text("run/events.jsonl");
-    let events: Vec<Event> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let events: Vec<Event> = lines
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
     let iterations: Vec<u64> = events.iter().map(|e| e.iteration).collect();
     assert_eq!(iterations, [1, 2, 3, 4, 5, 6]);
     for event in &events {
-        assert!(event.loss.is_finite() && (0.0..=1.0).contains(&event.dsc), "{event:?}");
+        assert!(
+            event.loss.is_finite() && (0.0..=1.0).contains(&event.dsc),
+            "{event:?}"
+        );
         // The foreground sampler never draws an empty patch: 1 of 2 x 4 x 4 voxels at least.
         assert_eq!(event.empty_patches, 0);
         assert!(event.foreground_share >= 2.0 / 32.0, "{event:?}");
-        assert!(event.seconds >= event.wait_seconds && event.wait_seconds >= 0.0, "{event:?}");
+        assert!(
+            event.seconds >= event.wait_seconds && event.wait_seconds >= 0.0,
+            "{event:?}"
+        );
     }
     let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     let mut keys: Vec<&String> = first.as_object().unwrap().keys().collect();
@@ -95,8 +116,14 @@ fn the_run_folder_is_complete(place: &Place) {
     assert_eq!(
         keys,
         [
-            "dsc", "empty_patches", "foreground_share", "iteration", "loss", "seconds",
-            "wait_seconds", "wall_time"
+            "dsc",
+            "empty_patches",
+            "foreground_share",
+            "iteration",
+            "loss",
+            "seconds",
+            "wait_seconds",
+            "wall_time"
         ]
     );
 
@@ -168,7 +195,10 @@ fn the_scores_are_those_of_the_files(place: &Place) {
     let mut lines = table.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
     let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
-    let lesion = rows.iter().find(|r| r[..2] == ["sub-02", "lesion"]).unwrap();
+    let lesion = rows
+        .iter()
+        .find(|r| r[..2] == ["sub-02", "lesion"])
+        .unwrap();
     let column = |name: &str| header.iter().position(|h| *h == name).unwrap();
     let found: f64 = lesion[column("dsc")].parse().unwrap();
     assert!((found - dsc).abs() < 1e-12, "{found} {dsc}");
@@ -178,7 +208,9 @@ fn the_scores_are_those_of_the_files(place: &Place) {
 
     let lesions = label_components(&reference.map(|v| *v == 1), Connectivity::TwentySix);
     let table = place.text("eval/lesions.csv");
-    let rows = table.lines().filter(|l| l.starts_with("sub-02,lesion,reference,"));
+    let rows = table
+        .lines()
+        .filter(|l| l.starts_with("sub-02,lesion,reference,"));
     assert_eq!(rows.count(), lesions.count);
 
     let summary = place.json("eval/summary.json");
@@ -224,15 +256,29 @@ fn bits(volume: &Volume<f32>) -> Vec<u32> {
 #[test]
 fn predictions_return_to_the_axes_of_their_input() {
     let place = Place::new();
-    let same = Turn { from: [0, 1, 2], flipped: [false; 3] };
-    let lps = Turn { from: [0, 1, 2], flipped: [true, true, false] };
+    let same = Turn {
+        from: [0, 1, 2],
+        flipped: [false; 3],
+    };
+    let lps = Turn {
+        from: [0, 1, 2],
+        flipped: [true, true, false],
+    };
     // x runs to the head, y to the left, z to the back.
-    let permuted = Turn { from: [2, 0, 1], flipped: [false, true, true] };
+    let permuted = Turn {
+        from: [2, 0, 1],
+        flipped: [false, true, true],
+    };
     rewrite(&place, "lps", ".nii.gz", |v| lps.apply(v));
     rewrite(&place, "permuted", ".nii.gz", |v| permuted.apply(v));
     rewrite(&place, "oblique", ".nii.gz", oblique);
     rewrite(&place, "both", ".nii.gz", |v| oblique(&permuted.apply(v)));
-    let turns = [("lps", lps), ("permuted", permuted), ("oblique", same), ("both", permuted)];
+    let turns = [
+        ("lps", lps),
+        ("permuted", permuted),
+        ("oblique", same),
+        ("both", permuted),
+    ];
     place.write("cohort/turned.toml", manifest_of(&turns.map(|(id, _)| id)));
 
     place.ok("train run.toml --out run");
@@ -246,7 +292,11 @@ fn predictions_return_to_the_axes_of_their_input() {
         let input = place.path(format!("cohort/{id}/T1.nii.gz"));
         assert_eq!(labels.shape(), read_header(&input).unwrap().shape(), "{id}");
         assert_eq!(affine_bits(&path), affine_bits(&input), "{id}");
-        assert_eq!(turn.undo(&labels, expected.shape()), expected.data(), "{id}");
+        assert_eq!(
+            turn.undo(&labels, expected.shape()),
+            expected.data(),
+            "{id}"
+        );
 
         let path = place.path(format!("turned/{id}.probabilities.nii.gz"));
         assert_eq!(affine_bits(&path), affine_bits(&input), "{id}");
@@ -268,7 +318,13 @@ fn predictions_return_to_the_axes_of_their_input() {
     let expected = score("eval", 0);
     for (number, (id, _)) in turns.iter().enumerate() {
         let found = score("eval-turned", number);
-        for metric in ["dsc", "sensitivity", "precision", "lesion_recall", "lesion_f1"] {
+        for metric in [
+            "dsc",
+            "sensitivity",
+            "precision",
+            "lesion_recall",
+            "lesion_f1",
+        ] {
             assert!(expected[metric].is_f64(), "{metric}: {expected}");
             assert_eq!(found[metric], expected[metric], "{id} {metric}");
         }
@@ -279,7 +335,9 @@ fn predictions_return_to_the_axes_of_their_input() {
 fn probabilities_sum_to_1_and_the_labels_are_the_most_probable() {
     let place = Place::new();
     place.ok("train run.toml --out run");
-    place.ok("predict run --dataset cohort/dataset.toml --subjects sub-02 --out pred --probabilities");
+    place.ok(
+        "predict run --dataset cohort/dataset.toml --subjects sub-02 --out pred --probabilities",
+    );
     // At the run's own spacing they come back by interpolation.
     place.ok("train run.toml --out coarse --set geometry.spacing=[3,3,5]");
     place.ok("predict coarse --dataset cohort/dataset.toml --subjects sub-02 --out pred-coarse --probabilities");
@@ -303,7 +361,10 @@ fn probabilities_sum_to_1_and_the_labels_are_the_most_probable() {
             }
             lesion += usize::from(p1 > p0);
         }
-        assert!(lesion > 0 && lesion < labels.len(), "{folder}: nothing to compare");
+        assert!(
+            lesion > 0 && lesion < labels.len(),
+            "{folder}: nothing to compare"
+        );
     }
 }
 
@@ -327,7 +388,11 @@ fn images_given_one_by_one_give_the_same_labels() {
     // pixdim, xyzt_units, and from qform_code to srow_z.
     let (input, output) = (place.read("cohort/oblique/T1.nii"), place.read("seg.nii"));
     for range in [76..92, 123..124, 252..328] {
-        assert_eq!(output[range.clone()], input[range.clone()], "bytes {range:?}");
+        assert_eq!(
+            output[range.clone()],
+            input[range.clone()],
+            "bytes {range:?}"
+        );
     }
     assert_eq!(
         affine_bits(&place.path("seg.probabilities.nii.gz")),
@@ -365,15 +430,28 @@ fn planes_cut_along_the_axes_they_name() {
     // Coronal: width is x, height is z. Sagittal: width is y, height is z.
     let planes = [("coronal", [0, 2, 1]), ("sagittal", [2, 0, 1])];
     for (plane, from) in planes {
-        let turn = Turn { from, flipped: [false; 3] };
+        let turn = Turn {
+            from,
+            flipped: [false; 3],
+        };
         let upright = Affine::from_spacing(Spacing([2.0, 2.0, 3.0]));
-        rewrite(&place, plane, ".nii.gz", |v| relabelled(&turn.apply(v), upright));
+        rewrite(&place, plane, ".nii.gz", |v| {
+            relabelled(&turn.apply(v), upright)
+        });
         place.write(format!("cohort/{plane}.toml"), manifest_of(&[plane]));
-        place.edit("run/run.toml", "plane = \"axial\"", &format!("plane = \"{plane}\""));
+        place.edit(
+            "run/run.toml",
+            "plane = \"axial\"",
+            &format!("plane = \"{plane}\""),
+        );
         place.ok(&format!(
             "predict run --dataset cohort/{plane}.toml --out {plane} --probabilities"
         ));
-        place.edit("run/run.toml", &format!("plane = \"{plane}\""), "plane = \"axial\"");
+        place.edit(
+            "run/run.toml",
+            &format!("plane = \"{plane}\""),
+            "plane = \"axial\"",
+        );
         let path = place.path(format!("{plane}/{plane}.probabilities.nii.gz"));
         let found = read_image_4d(&path).unwrap();
         for (found, expected) in found.iter().zip(&expected) {
@@ -403,14 +481,20 @@ fn every_network_trains_and_predicts() {
             "train run.toml --out {name} --set model.name={name} --set model.width={width} \
              --set patch.size={size} --set train.iterations=2"
         ));
-        assert_eq!(place.text(format!("{name}/events.jsonl")).lines().count(), 2);
+        assert_eq!(
+            place.text(format!("{name}/events.jsonl")).lines().count(),
+            2
+        );
         place.ok(&format!(
             "predict {name} --dataset cohort/dataset.toml --split test --out pred-{name}"
         ));
         let path = place.path(format!("pred-{name}/sub-02.nii.gz"));
         let labels = read_labels(&path).unwrap();
         assert_eq!(labels.shape(), [18, 20, 8], "{name}");
-        assert_eq!(affine_bits(&path), affine_bits(&place.path("cohort/sub-02/T1.nii.gz")));
+        assert_eq!(
+            affine_bits(&path),
+            affine_bits(&place.path("cohort/sub-02/T1.nii.gz"))
+        );
         assert!(labels.data().iter().all(|v| (0..2).contains(v)), "{name}");
     }
 }
@@ -427,18 +511,30 @@ fn single_slices_and_the_default_normalisation_work() {
 #[test]
 fn validation_scores_whole_volumes() {
     let place = Place::new();
-    place.edit("run.toml", "test = [\"sub-02\"]", "validation = [\"sub-02\"]");
+    place.edit(
+        "run.toml",
+        "test = [\"sub-02\"]",
+        "validation = [\"sub-02\"]",
+    );
     let trained = place.ok("train run.toml --out run --set train.validate_every=4");
     assert!(trained.stderr.contains("validation after 4"), "{trained}");
     let lines = place.text("run/validation.jsonl");
-    let lines: Vec<serde_json::Value> =
-        lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
     assert_eq!(lines.len(), 2);
-    assert_eq!((&lines[0]["iteration"], &lines[1]["iteration"]), (&4.into(), &6.into()));
+    assert_eq!(
+        (&lines[0]["iteration"], &lines[1]["iteration"]),
+        (&4.into(), &6.into())
+    );
     // The last one is the DSC that evaluating the prediction gives.
     place.ok("predict run --dataset cohort/dataset.toml --split validation --out pred");
     place.ok("evaluate --dataset cohort/dataset.toml --predictions pred --out eval");
     let scores = place.json("eval/summary.json");
     assert_eq!(lines[1]["dsc"], scores["subjects"][0]["classes"][0]["dsc"]);
-    assert_eq!(place.json("run/summary.json")["validation_dsc"], lines[1]["dsc"]);
+    assert_eq!(
+        place.json("run/summary.json")["validation_dsc"],
+        lines[1]["dsc"]
+    );
 }

@@ -11,23 +11,37 @@ use lacuna_train::events::Event;
 
 /// Bytes of the weights after `iteration`.
 fn weights(place: &Place, run: &str, iteration: u64) -> Vec<u8> {
-    place.read(format!("{run}/checkpoint-{iteration:06}/weights.safetensors"))
+    place.read(format!(
+        "{run}/checkpoint-{iteration:06}/weights.safetensors"
+    ))
 }
 
 /// What the events say of the numbers, without the times.
 fn figures(place: &Place, run: &str) -> Vec<(u64, u64, u64, u64, u64)> {
     let lines = place.text(format!("{run}/events.jsonl"));
-    let events = lines.lines().map(|l| serde_json::from_str::<Event>(l).unwrap());
+    let events = lines
+        .lines()
+        .map(|l| serde_json::from_str::<Event>(l).unwrap());
     events
         .map(|e| {
             let share = e.foreground_share.to_bits();
-            (e.iteration, e.loss.to_bits(), e.dsc.to_bits(), share, e.empty_patches)
+            (
+                e.iteration,
+                e.loss.to_bits(),
+                e.dsc.to_bits(),
+                share,
+                e.empty_patches,
+            )
         })
         .collect()
 }
 
 fn assert_same_run(place: &Place, run: &str, other: &str, iteration: u64) {
-    assert_eq!(figures(place, run), figures(place, other), "{run} and {other}");
+    assert_eq!(
+        figures(place, run),
+        figures(place, other),
+        "{run} and {other}"
+    );
     let same = weights(place, run, iteration) == weights(place, other, iteration);
     assert!(same, "the weights of {run} and {other} differ");
 }
@@ -39,12 +53,18 @@ fn three_and_three_iterations_are_six() {
         let set = format!("--set train.optimiser={optimiser}");
         let (whole, parts) = (format!("{optimiser}-whole"), format!("{optimiser}-parts"));
         place.ok(&format!("train run.toml --out {whole} {set}"));
-        place.ok(&format!("train run.toml --out {parts} {set} --set train.iterations=3"));
+        place.ok(&format!(
+            "train run.toml --out {parts} {set} --set train.iterations=3"
+        ));
         place.ok(&format!("train run.toml --out {parts} {set} --resume"));
         assert_same_run(&place, &whole, &parts, 6);
         // What the optimiser remembers is alike too, though both were saved apart.
-        place.ok(&format!("train run.toml --out {whole} {set} --resume --set train.iterations=8"));
-        place.ok(&format!("train run.toml --out {parts} {set} --resume --set train.iterations=8"));
+        place.ok(&format!(
+            "train run.toml --out {whole} {set} --resume --set train.iterations=8"
+        ));
+        place.ok(&format!(
+            "train run.toml --out {parts} {set} --resume --set train.iterations=8"
+        ));
         assert_same_run(&place, &whole, &parts, 8);
         let state = |run: &str| place.json(format!("{run}/checkpoint-000008/state.json"));
         assert_eq!(state(&whole), state(&parts));
@@ -53,7 +73,10 @@ fn three_and_three_iterations_are_six() {
         assert_eq!(summary["last_iterations"]["iterations"], 8);
     }
     // The two optimisers do differ, so the comparison can tell runs apart.
-    assert_ne!(weights(&place, "adam-whole", 6), weights(&place, "sgd-whole", 6));
+    assert_ne!(
+        weights(&place, "adam-whole", 6),
+        weights(&place, "sgd-whole", 6)
+    );
 }
 
 #[test]
@@ -65,13 +88,22 @@ fn running_statistics_of_batch_norm_are_resumed() {
              --set train.checkpoint_every=2"
         );
         let (whole, parts) = (format!("{name}-whole"), format!("{name}-parts"));
-        place.ok(&format!("train run.toml --out {whole} {set} --set train.iterations=4"));
-        place.ok(&format!("train run.toml --out {parts} {set} --set train.iterations=2"));
-        place.ok(&format!("train run.toml --out {parts} {set} --set train.iterations=4 --resume"));
+        place.ok(&format!(
+            "train run.toml --out {whole} {set} --set train.iterations=4"
+        ));
+        place.ok(&format!(
+            "train run.toml --out {parts} {set} --set train.iterations=2"
+        ));
+        place.ok(&format!(
+            "train run.toml --out {parts} {set} --set train.iterations=4 --resume"
+        ));
         assert_same_run(&place, &whole, &parts, 4);
         // Such a network does keep running statistics.
         let text = String::from_utf8_lossy(&weights(&place, &whole, 4)).into_owned();
-        assert!(text.contains("running_mean") && text.contains("running_var"), "{name}");
+        assert!(
+            text.contains("running_mean") && text.contains("running_var"),
+            "{name}"
+        );
     }
 }
 
@@ -107,13 +139,23 @@ fn a_run_is_resumed_from_another_folder() {
 #[test]
 fn resuming_a_finished_run_changes_nothing() {
     let place = Place::new();
-    place.edit("run.toml", "test = [\"sub-02\"]", "validation = [\"sub-02\"]");
+    place.edit(
+        "run.toml",
+        "test = [\"sub-02\"]",
+        "validation = [\"sub-02\"]",
+    );
     place.ok("train run.toml --out run --set train.validate_every=2");
     let before = weights(&place, "run", 6);
-    let (summary, lines) = (place.json("run/summary.json"), place.text("run/validation.jsonl"));
+    let (summary, lines) = (
+        place.json("run/summary.json"),
+        place.text("run/validation.jsonl"),
+    );
     place.ok("train run.toml --out run --set train.validate_every=2 --resume");
     assert_eq!(weights(&place, "run", 6), before);
-    assert_eq!(place.json("run/summary.json")["validation_dsc"], summary["validation_dsc"]);
+    assert_eq!(
+        place.json("run/summary.json")["validation_dsc"],
+        summary["validation_dsc"]
+    );
     assert!(summary["validation_dsc"].is_f64(), "{summary}");
     assert_eq!(place.text("run/validation.jsonl"), lines);
 }
@@ -122,21 +164,32 @@ fn resuming_a_finished_run_changes_nothing() {
 #[test]
 fn validation_is_recorded_once() {
     let place = Place::new();
-    place.edit("run.toml", "test = [\"sub-02\"]", "validation = [\"sub-02\"]");
+    place.edit(
+        "run.toml",
+        "test = [\"sub-02\"]",
+        "validation = [\"sub-02\"]",
+    );
     let set = "--set train.validate_every=2";
     place.ok(&format!("train run.toml --out whole {set}"));
     place.ok(&format!("train run.toml --out run {set}"));
     // As a kill between iterations 4 and 6 leaves it.
     std::fs::remove_dir_all(place.path("run/checkpoint-000006")).unwrap();
     place.ok(&format!("train run.toml --out run {set} --resume"));
-    assert_eq!(place.text("run/validation.jsonl"), place.text("whole/validation.jsonl"));
+    assert_eq!(
+        place.text("run/validation.jsonl"),
+        place.text("whole/validation.jsonl")
+    );
     assert_same_run(&place, "whole", "run", 6);
     let size = |run: &str| {
         let names = place.names(format!("{run}/tensorboard"));
         assert_eq!(names.len(), 1, "{names:?}");
         place.read(format!("{run}/tensorboard/{}", names[0])).len()
     };
-    assert_eq!(size("whole"), size("run"), "the same events for TensorBoard");
+    assert_eq!(
+        size("whole"),
+        size("run"),
+        "the same events for TensorBoard"
+    );
 }
 
 /// Starts a run without end and waits until it has done `iterations`.
@@ -162,7 +215,9 @@ fn start(place: &Place, run: &str, set: &str, iterations: usize) -> Child {
 
 fn send(child: &Child, signal: &str) {
     let command = format!("kill -{signal} {}", child.id());
-    let status = std::process::Command::new("sh").args(["-c", &command]).status();
+    let status = std::process::Command::new("sh")
+        .args(["-c", &command])
+        .status();
     assert!(status.unwrap().success());
 }
 
@@ -194,7 +249,10 @@ fn an_interrupted_run_saves_and_resumes_to_the_same_bits() {
         );
         let done = newest(&place, signal);
         assert_eq!(figures(&place, signal).len() as u64, done);
-        assert_eq!(place.json(format!("{signal}/summary.json"))["finished"], false);
+        assert_eq!(
+            place.json(format!("{signal}/summary.json"))["finished"],
+            false
+        );
 
         let total = done + 2;
         let more = format!("{set} --set train.iterations={total}");
@@ -214,11 +272,17 @@ fn a_killed_run_loses_no_more_than_the_checkpoint_interval() {
     let done = newest(&place, "run");
     let text = place.text("run/events.jsonl");
     let whole_lines = text.lines().filter(|l| l.ends_with('}')).count() as u64;
-    assert!(done >= 5 && done + 5 >= whole_lines, "{done} of {whole_lines}");
+    assert!(
+        done >= 5 && done + 5 >= whole_lines,
+        "{done} of {whole_lines}"
+    );
 
     // The worst that a kill leaves: a line cut short and a checkpoint half filled.
     place.write("run/events.jsonl", format!("{text}{{\"iteration\":"));
-    place.write(format!("run/checkpoint-{:06}.partial/weights.safetensors", done + 5), "x");
+    place.write(
+        format!("run/checkpoint-{:06}.partial/weights.safetensors", done + 5),
+        "x",
+    );
     let total = done + 7;
     let more = format!("{set} --set train.iterations={total}");
     place.ok(&format!("train run.toml --out run {more} --resume"));
@@ -232,11 +296,16 @@ fn a_run_folder_belongs_to_one_process() {
     let place = Place::new();
     let child = start(&place, "run", "", 1);
     let words = "train run.toml --out run --set train.iterations=1000000";
-    place.refused(&format!("{words} --resume"), &["run", "in use by another lacuna process"]);
+    place.refused(
+        &format!("{words} --resume"),
+        &["run", "in use by another lacuna process"],
+    );
     place.refused(words, &["run", "already holds a run"]);
     send(&child, "INT");
     assert_eq!(ended(child).status.code(), Some(130));
     // The lock went with the process.
     let total = newest(&place, "run") + 1;
-    place.ok(&format!("train run.toml --out run --resume --set train.iterations={total}"));
+    place.ok(&format!(
+        "train run.toml --out run --resume --set train.iterations={total}"
+    ));
 }

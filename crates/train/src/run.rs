@@ -279,17 +279,19 @@ impl RunFolder {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(RunError::io(path)(e)),
         };
+        let mut names = Vec::new();
         for entry in entries {
             let name = entry.map_err(RunError::io(path))?.file_name();
-            let found = name.to_string_lossy().into_owned();
-            if !found.starts_with('.') && found != "dataset.json" {
-                return Err(RunError::NotEmpty {
-                    run: path.to_owned(),
-                    found,
-                });
-            }
+            names.push(name.to_string_lossy().into_owned());
         }
-        Ok(())
+        names.retain(|name| !name.starts_with('.') && name != "dataset.json");
+        match names.into_iter().min() {
+            None => Ok(()),
+            Some(found) => Err(RunError::NotEmpty {
+                run: path.to_owned(),
+                found,
+            }),
+        }
     }
 }
 

@@ -47,8 +47,17 @@ fn render(report: &CheckReport) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header([
-        "subject", "shape", "spacing mm", "axes", "label", "share %", "in mask %", "lesions",
-        "smallest mm3", "median mm3", "largest mm3",
+        "subject",
+        "shape",
+        "spacing mm",
+        "axes",
+        "label",
+        "share %",
+        "in mask %",
+        "lesions",
+        "smallest mm3",
+        "median mm3",
+        "largest mm3",
     ]);
     for subject in &report.subjects {
         table.add_row(subject_row(subject));

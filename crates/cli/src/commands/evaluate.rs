@@ -332,7 +332,15 @@ impl Evaluation {
 
     /// One row per lesion of the reference and of the prediction.
     fn lesion_rows(&self) -> Vec<Vec<String>> {
-        let header = ["subject", "class", "mask", "voxels", "mm3", "overlap_voxels", "detected"];
+        let header = [
+            "subject",
+            "class",
+            "mask",
+            "voxels",
+            "mm3",
+            "overlap_voxels",
+            "detected",
+        ];
         let mut out = vec![header.map(str::to_owned).to_vec()];
         for (subject, scores) in self.rows() {
             let masks = [
@@ -379,7 +387,14 @@ impl Evaluation {
         let c = &summary.conventions;
         text += &format!(
             "conventions: overlap {}; GDS {}; AVD {}; surface {}; HD95 {}; NSD {} at {} mm; lesions {}\n",
-            c.overlap, c.generalised_dice, c.avd, c.surface, c.hd95, c.nsd, c.nsd_tolerance_mm, c.lesion
+            c.overlap,
+            c.generalised_dice,
+            c.avd,
+            c.surface,
+            c.hd95,
+            c.nsd,
+            c.nsd_tolerance_mm,
+            c.lesion
         );
         text
     }
@@ -389,8 +404,18 @@ impl Evaluation {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
         table.set_header([
-            "subject", "class", "DSC", "sens.", "prec.", "AVD %", "HD95 mm", "NSD", "lesion rec.",
-            "lesion prec.", "lesion F1", "GDS",
+            "subject",
+            "class",
+            "DSC",
+            "sens.",
+            "prec.",
+            "AVD %",
+            "HD95 mm",
+            "NSD",
+            "lesion rec.",
+            "lesion prec.",
+            "lesion F1",
+            "GDS",
         ]);
         for (subject, s) in self.rows() {
             table.add_row([

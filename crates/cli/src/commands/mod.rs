@@ -39,7 +39,13 @@ pub fn print(text: &str) -> anyhow::Result<ExitCode> {
 pub fn networks() -> anyhow::Result<String> {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["network", "axes", "border", "legal sizes", "patch -> effective patch"]);
+    table.set_header([
+        "network",
+        "axes",
+        "border",
+        "legal sizes",
+        "patch -> effective patch",
+    ]);
     for name in ModelName::ALL {
         let architecture = Architecture::of(&ModelConfig::new(name))?;
         let sizes = architecture.legal_sizes(40..=96);

@@ -29,7 +29,12 @@ pub struct Arguments {
     #[arg(long, requires = "images")]
     mask: Option<PathBuf>,
     /// With --dataset: predict these subjects only
-    #[arg(long, value_delimiter = ',', value_name = "ID,...", conflicts_with = "images")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "ID,...",
+        conflicts_with = "images"
+    )]
     subjects: Vec<String>,
     /// With --dataset: predict the subjects of this part of the run's split only
     #[arg(long, value_enum, conflicts_with_all = ["images", "subjects"])]
@@ -195,7 +200,10 @@ fn predict_images(
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     if !folder.is_dir() {
-        bail!("--out {name}: there is no folder {}; create it first", folder.display());
+        bail!(
+            "--out {name}: there is no folder {}; create it first",
+            folder.display()
+        );
     }
     trained.check_windows(windows)?;
     let mut subject = Subject {

@@ -94,9 +94,9 @@ fn describe(summary: &Summary, out: &Path) -> String {
             last.iterations, last.median, last.iqr
         );
     }
-    let memory = summary
-        .peak_memory_bytes
-        .map_or_else(String::new, |b| format!(", peak memory {:.2} GB", b as f64 / 1e9));
+    let memory = summary.peak_memory_bytes.map_or_else(String::new, |b| {
+        format!(", peak memory {:.2} GB", b as f64 / 1e9)
+    });
     text + &format!(
         "patches: foreground share {:.4}, without foreground {:.1} %\n\
          {:.3} s per iteration (median), {:.1} % of the time waiting for patches{memory}\n\

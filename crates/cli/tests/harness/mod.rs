@@ -163,7 +163,10 @@ impl Place {
         let messages = outcome.stderr.lines().filter(|l| l.starts_with("error: "));
         assert_eq!(messages.count(), 1, "{outcome}");
         for part in parts {
-            assert!(outcome.error().contains(part), "{part:?} is missing: {outcome}");
+            assert!(
+                outcome.error().contains(part),
+                "{part:?} is missing: {outcome}"
+            );
         }
         outcome
     }
