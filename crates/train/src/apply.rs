@@ -91,6 +91,7 @@ impl TrainedRun {
     ///
     /// # Errors
     /// When the subject cannot be loaded or the files cannot be written.
+    #[allow(clippy::too_many_arguments, reason = "each is a different thing")]
     pub fn predict_to_files(
         &self,
         manifest: &Manifest,

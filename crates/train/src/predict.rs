@@ -85,6 +85,7 @@ pub struct Prediction {
 ///
 /// # Errors
 /// [`RunError::Window`] for an illegal window, [`RunError::Stopped`] when `stop` is set.
+#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
 pub fn predict_case(
     network: &Network,
     plane: Plane,

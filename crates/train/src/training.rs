@@ -222,7 +222,7 @@ pub fn train(
         events.push(event);
         places = ready.batch.places;
 
-        if iteration % config.train.checkpoint_every == 0 || iteration == total {
+        if iteration.is_multiple_of(config.train.checkpoint_every) || iteration == total {
             save_finite(run, &state, &network, &optimiser, &places, saved_at)?;
             saved_at = iteration;
         }
@@ -278,7 +278,7 @@ fn open_to_resume(
 /// At the end, and at every multiple of `train.validate_every`.
 fn validation_is_due(config: &RunConfig, iteration: u64, last: u64) -> bool {
     let every = config.train.validate_every;
-    let due = iteration == config.train.iterations || every > 0 && iteration % every == 0;
+    let due = iteration == config.train.iterations || every > 0 && iteration.is_multiple_of(every);
     due && iteration > last
 }
 

@@ -37,6 +37,7 @@ struct Line {
 ///
 /// # Errors
 /// When prediction or writing fails, [`RunError::Stopped`] when `stop` is set.
+#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
 pub fn score(
     run: &Path,
     iteration: u64,

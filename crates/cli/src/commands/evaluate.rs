@@ -126,7 +126,7 @@ pub fn evaluate(
     }
     write_csv(&out.join("scores.csv"), &evaluation.score_rows())?;
     write_csv(&out.join("lesions.csv"), &evaluation.lesion_rows())?;
-    lacuna_io::atomic::write_atomic(&out.join("summary.json"), |w| {
+    lacuna_io::atomic::write_atomic(out.join("summary.json"), |w| {
         serde_json::to_writer_pretty(&mut *w, &evaluation)?;
         w.write_all(b"\n")
     })?;

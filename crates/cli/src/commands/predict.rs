@@ -159,7 +159,7 @@ pub fn predict_dataset(
         classes: trained.facts.classes.clone(),
         subjects: ids.to_vec(),
     };
-    lacuna_io::atomic::write_atomic(&out.join("predictions.json"), |w| {
+    lacuna_io::atomic::write_atomic(out.join("predictions.json"), |w| {
         serde_json::to_writer_pretty(&mut *w, &predicted)?;
         w.write_all(b"\n")
     })?;
