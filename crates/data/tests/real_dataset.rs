@@ -10,10 +10,11 @@ use lacuna_data::check::{self, CheckReport, Severity};
 use lacuna_data::discover::{self, Search};
 use lacuna_data::manifest::Manifest;
 
+/// The data folder, known when `LACUNA_DATA` was set while building.
+const DATA: Option<&str> = option_env!("LACUNA_DATA_FOLDER");
+
 fn data() -> PathBuf {
-    option_env!("LACUNA_DATA_FOLDER")
-        .expect("LACUNA_DATA names the data folder")
-        .into()
+    DATA.expect("LACUNA_DATA names the data folder").into()
 }
 
 /// The manifest made from patterns, written to a file and read back, so that

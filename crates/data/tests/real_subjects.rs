@@ -14,6 +14,9 @@ use lacuna_data::subject::{Case, Preprocess, load_case};
 use lacuna_io::{read_image, read_labels};
 use serde::Deserialize;
 
+/// The data folder, known when `LACUNA_DATA` was set while building.
+const DATA: Option<&str> = option_env!("LACUNA_DATA_FOLDER");
+
 const GOLDEN: &str = include_str!("../../../tests/golden/white_matter/values.json");
 
 /// SD of a standard normal variable between its quantiles 0.45 and 0.55.
@@ -28,9 +31,7 @@ struct Golden {
 }
 
 fn data() -> PathBuf {
-    option_env!("LACUNA_DATA_FOLDER")
-        .expect("LACUNA_DATA names the data folder")
-        .into()
+    DATA.expect("LACUNA_DATA names the data folder").into()
 }
 
 #[test]

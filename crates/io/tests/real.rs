@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use lacuna_io::{read_header, read_image, read_labels, write_labels};
 use lacuna_volume::Orientation;
 
+/// The data folder, known when `LACUNA_DATA` was set while building.
+const DATA: Option<&str> = option_env!("LACUNA_DATA_FOLDER");
+
 fn data(name: &str) -> PathBuf {
-    let folder = option_env!("LACUNA_DATA_FOLDER").expect("LACUNA_DATA names the data folder");
+    let folder = DATA.expect("LACUNA_DATA names the data folder");
     PathBuf::from(folder).join(name)
 }
 

@@ -6,8 +6,11 @@ use lacuna_volume::{Connectivity, LabelMap, label_components};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+/// The data folder, known when `LACUNA_DATA` was set while building.
+const DATA: Option<&str> = option_env!("LACUNA_DATA_FOLDER");
+
 fn lesions(patient: &str) -> LabelMap {
-    let folder = option_env!("LACUNA_DATA_FOLDER").expect("LACUNA_DATA is the data folder");
+    let folder = DATA.expect("LACUNA_DATA is the data folder");
     let path = PathBuf::from(folder).join("ms_lesion").join(patient);
     let labels = lacuna_io::read_labels(path.join("lesion.nii.gz")).unwrap();
     labels.map(|&label| u8::try_from(label).unwrap())
