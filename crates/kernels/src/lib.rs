@@ -1,0 +1,5 @@
+//! Vector kernels for the processor, without a tensor library.
+
+mod instructions;
+
+pub use instructions::Instructions;
