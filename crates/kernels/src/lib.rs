@@ -1,7 +1,13 @@
 //! Vector kernels for the processor, without a tensor library.
 
+mod geometry;
 mod instructions;
+mod precision;
 mod product;
+mod source;
 mod vector;
 
+pub use geometry::Convolution;
 pub use instructions::Instructions;
+pub use precision::Precision;
+pub use source::{ScaleShift, Source};

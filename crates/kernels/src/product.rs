@@ -221,11 +221,7 @@ unsafe fn steps<V: Vector, const ROWS: usize, const WIDTH: usize, const UNROLL: 
 
 /// Adds what C starts from to a row of sums and stores it.
 #[inline(always)]
-unsafe fn finish<V: Vector, const WIDTH: usize>(
-    p: &Product,
-    row: &[V; WIDTH],
-    c: *mut f32,
-) {
+unsafe fn finish<V: Vector, const WIDTH: usize>(p: &Product, row: &[V; WIDTH], c: *mut f32) {
     for (j, &sum) in row.iter().enumerate() {
         // SAFETY: the caller gives whole registers at `c`.
         unsafe {
