@@ -1,5 +1,6 @@
 //! Vector kernels for the processor, without a tensor library.
 
+mod convolve;
 mod geometry;
 mod instructions;
 mod precision;
@@ -10,4 +11,4 @@ mod vector;
 pub use geometry::Convolution;
 pub use instructions::Instructions;
 pub use precision::Precision;
-pub use source::{ScaleShift, Source};
+pub use source::{Rectifier, Source};

@@ -9,6 +9,10 @@ pub enum Precision {
     F32,
     /// bfloat16: 8 bits of significand, the range of f32.
     Bf16,
+    /// Each factor as the sum of two bfloat16 values and three products of
+    /// them: 16 bits of significand. For processors whose matrix tiles multiply
+    /// bfloat16 faster than their vectors multiply f32.
+    Bf16x3,
 }
 
 /// The bfloat16 nearest to `value`, ties to even; what is not a number stays so.

@@ -11,18 +11,22 @@ use crate::precision::{Precision, to_bf16_and_back};
 pub struct Source<'a> {
     /// The values, `[batch, z, y, x, channel]`.
     pub values: &'a [f32],
-    /// Where present, `max(0, scale[c] * value + shift[c])` stands for a value
-    /// of channel `c`: a normalisation and a rectifier that are never stored.
-    pub rectified: Option<ScaleShift<'a>>,
+    /// Where present, the values are read through it: a normalisation and an
+    /// activation that are never stored.
+    pub rectified: Option<Rectifier<'a>>,
 }
 
-/// A scale and a shift for each channel.
+/// A scale and a shift for each channel, and what negative results are
+/// multiplied by: with `u = scale[c] * value + shift[c]`, `u` where it is
+/// positive and `slope[c] * u` elsewhere.
 #[derive(Clone, Copy, Debug)]
-pub struct ScaleShift<'a> {
+pub struct Rectifier<'a> {
     /// Factor of each channel.
     pub scale: &'a [f32],
     /// Added to each channel after the factor.
     pub shift: &'a [f32],
+    /// Factor of negative results; 0 is the ReLU.
+    pub slope: &'a [f32],
 }
 
 impl<'a> Source<'a> {
@@ -107,7 +111,7 @@ pub(crate) fn boxed<'a>(
 /// One row of the box from one row of the source.
 fn fill_row(
     values: &[f32],
-    rectified: Option<ScaleShift<'_>>,
+    rectified: Option<Rectifier<'_>>,
     p: &Placement,
     precision: Precision,
     row: &mut [f32],
@@ -127,12 +131,14 @@ fn fill_row(
         let to = &mut row[place * p.stride..][..count];
         match rectified {
             None => to.copy_from_slice(from),
-            Some(ScaleShift { scale, shift }) => {
-                for ((to, &from), (&scale, &shift)) in
-                    to.iter_mut().zip(from).zip(scale.iter().zip(shift))
-                {
-                    let value = scale * from + shift;
-                    *to = if value < 0.0 { 0.0 } else { value };
+            Some(Rectifier {
+                scale,
+                shift,
+                slope,
+            }) => {
+                for (c, (to, &from)) in to.iter_mut().zip(from).enumerate() {
+                    let value = scale[c] * from + shift[c];
+                    *to = if value < 0.0 { slope[c] * value } else { value };
                 }
             }
         }
