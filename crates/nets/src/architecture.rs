@@ -160,7 +160,8 @@ impl Architecture {
     pub fn of(config: &ModelConfig) -> Result<Self, NetError> {
         config.validate()?;
         Ok(match config.name {
-            ModelName::Unet => Self::new(config.name, 2, unet::extents()),
+            ModelName::Unet => Self::new(config.name, 2, unet::extents(&unet::UNPADDED)),
+            ModelName::PaddedUnet => Self::new(config.name, 2, unet::extents(&unet::PADDED)),
             ModelName::TwoPathCnn => {
                 let preset = config.preset.unwrap_or_default();
                 Self::new(config.name, 2, two_path_cnn::extents(preset))

@@ -10,13 +10,15 @@ use crate::error::NetError;
 /// channel counts.
 pub const WIDTH_MAX: f64 = 16.0;
 
-/// The networks of Sudre et al. 2017, Table 1.
+/// The networks of Sudre et al. 2017, Table 1, and a UNet without border.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelName {
     /// 2-D UNet with unpadded convolutions and two poolings.
     #[default]
     Unet,
+    /// 2-D UNet of five levels whose output is as large as its input.
+    PaddedUnet,
     /// 2-D two-path network of Havaei et al.
     TwoPathCnn,
     /// 3-D DeepMedic of Kamnitsas et al., in NiftyNet's form.
@@ -27,9 +29,11 @@ pub enum ModelName {
 }
 
 impl ModelName {
-    /// All networks, in the order of the paper's Table 1.
-    pub const ALL: [Self; 4] = [
+    /// All networks: those of the paper's Table 1 in its order, each followed by
+    /// what is derived from it.
+    pub const ALL: [Self; 5] = [
         Self::Unet,
+        Self::PaddedUnet,
         Self::TwoPathCnn,
         Self::DeepMedic,
         Self::HighRes3dNet,
@@ -41,6 +45,7 @@ impl fmt::Display for ModelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unet => "unet",
+            Self::PaddedUnet => "padded-unet",
             Self::TwoPathCnn => "two-path-cnn",
             Self::DeepMedic => "deep-medic",
             Self::HighRes3dNet => "high-res-3d-net",

@@ -16,17 +16,22 @@
 //! the classifier too, which bounds the logits' scale and is taken as an
 //! oversight. No dropout, no residual connections.
 //!
-//! Axis order: `[batch, channel, z, y, x]`.
+//! Axis order: input and logits `[batch, channel, z, y, x]`, within
+//! `[batch, z, y, x, channel]`.
 
 use burn::module::Module;
 use burn::nn::conv::Conv3d;
 use burn::nn::{BatchNorm, PRelu, PReluConfig};
 use burn::tensor::{Device, Tensor};
+use lacuna_ops::{Precision, convolve};
 
 use crate::architecture::Extent;
 use crate::config::ModelConfig;
 use crate::init;
-use crate::layers::{Faces, batch_norm, conv3d, crop};
+use crate::layers::{
+    Faces, batch_norm, channels_first, channels_last, conv3d, crop, filter_3d, normalise_rectify,
+    normalise_rectify_convolve,
+};
 
 /// Channels of the eight convolutions of each path.
 const PATH: [usize; 8] = [30, 30, 40, 40, 40, 40, 50, 50];
@@ -81,10 +86,26 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        self.activation
-            .forward(self.norm.forward(self.conv.forward(x)))
+    /// Norm and activation of what this layer's convolution gave, read by another.
+    fn read_by(&self, x: Tensor<5>, conv: &Conv3d, precision: Precision) -> Tensor<5> {
+        let filter = filter_3d(conv, precision);
+        normalise_rectify_convolve(x, &self.norm, Some(&self.activation), &filter)
     }
+}
+
+/// Layers one behind the other, without the last one's norm and activation, and
+/// that last layer.
+fn through<'a>(
+    layers: &'a [Layer],
+    x: Tensor<5>,
+    precision: Precision,
+) -> (Tensor<5>, &'a Layer) {
+    let (first, last) = (&layers[0], &layers[layers.len() - 1]);
+    let x = convolve(x, &filter_3d(&first.conv, precision));
+    let x = layers
+        .windows(2)
+        .fold(x, |x, pair| pair[0].read_by(x, &pair[1].conv, precision));
+    (x, last)
 }
 
 /// Layers of the given channels, one behind the other.
@@ -132,39 +153,44 @@ impl DeepMedic {
 
     /// Logits `[batch, class, z - border, y - border, x - border]` of
     /// `[batch, channel, z, y, x]`.
-    pub(crate) fn forward(&self, input: Tensor<5>) -> Tensor<5> {
-        let through = |layers: &[Layer], x| layers.iter().fold(x, |x, layer| layer.forward(x));
-        let normal = through(&self.normal, crop(input.clone(), NORMAL_CROP, NORMAL_CROP));
-        let context = replicate(through(&self.context, block_centres(input)));
-        let both = Tensor::cat(vec![normal, context], 1);
-        self.classifier.forward(through(&self.full, both))
+    pub(crate) fn forward(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
+        let input = channels_last(input);
+        let path = |layers: &[Layer], x| {
+            let (x, last) = through(layers, x, precision);
+            normalise_rectify(x, &last.norm, Some(&last.activation))
+        };
+        let normal = path(&self.normal, crop(input.clone(), NORMAL_CROP, NORMAL_CROP));
+        let context = replicate(path(&self.context, block_centres(input)));
+        let both = Tensor::cat(vec![normal, context], 4);
+        let (x, last) = through(&self.full, both, precision);
+        channels_first(last.read_by(x, &self.classifier, precision))
     }
 }
 
-/// The centre voxel of every block, `[batch, channel, z / 3, y / 3, x / 3]`.
+/// The centre voxel of every block, `[batch, z / 3, y / 3, x / 3, channel]`.
 fn block_centres(x: Tensor<5>) -> Tensor<5> {
-    let [batch, channels, z, y, x_length] = x.dims();
+    let [batch, z, y, x_length, channels] = x.dims();
     let blocks = [z, y, x_length].map(|length| length / FACTOR);
     let split = x.reshape([
-        batch * channels,
+        batch,
         blocks[0],
         FACTOR,
         blocks[1],
         FACTOR,
         blocks[2],
         FACTOR,
+        channels,
     ]);
     [2, 4, 6]
         .into_iter()
         .fold(split, |x, axis| x.narrow(axis, FACTOR / 2, 1))
-        .reshape([batch, channels, blocks[0], blocks[1], blocks[2]])
+        .reshape([batch, blocks[0], blocks[1], blocks[2], channels])
 }
 
-/// Every voxel repeated along each axis,
-/// `[batch, channel, 3 z, 3 y, 3 x]`.
+/// Every voxel repeated along each axis, `[batch, 3 z, 3 y, 3 x, channel]`.
 fn replicate(x: Tensor<5>) -> Tensor<5> {
-    let [batch, channels, z, y, x_length] = x.dims();
-    x.reshape([batch * channels, z, 1, y, 1, x_length, 1])
-        .expand([batch * channels, z, FACTOR, y, FACTOR, x_length, FACTOR])
-        .reshape([batch, channels, z * FACTOR, y * FACTOR, x_length * FACTOR])
+    let [batch, z, y, x_length, channels] = x.dims();
+    x.reshape([batch, z, 1, y, 1, x_length, 1, channels])
+        .expand([batch, z, FACTOR, y, FACTOR, x_length, FACTOR, channels])
+        .reshape([batch, z * FACTOR, y * FACTOR, x_length * FACTOR, channels])
 }

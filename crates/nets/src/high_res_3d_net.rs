@@ -16,18 +16,22 @@
 //! field of 87 reaches 43 voxels to either side, so the crop does not remove
 //! all influence of the padded zeros.
 //!
-//! Axis order: `[batch, channel, z, y, x]`.
+//! Axis order: input and logits `[batch, channel, z, y, x]`, within
+//! `[batch, z, y, x, channel]`.
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::nn::conv::Conv3d;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use lacuna_ops::{Precision, add_widened, convolve};
 
 use crate::architecture::Extent;
 use crate::config::ModelConfig;
 use crate::init;
-use crate::layers::{Faces, batch_norm, conv3d, crop};
+use crate::layers::{
+    Faces, batch_norm, channels_first, channels_last, conv3d, crop, filter_3d, normalise_rectify,
+    normalise_rectify_convolve,
+};
 
 /// Voxels dropped from the output at each face. A choice, not a consequence of
 /// the layers: it is what the effective patches of Table 1 need.
@@ -90,32 +94,17 @@ impl Residual {
         Self { norms, convs }
     }
 
-    fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+    /// `[batch, z, y, x, channel]` to the same lengths and the block's channels.
+    fn forward(&self, x: Tensor<5>, precision: Precision) -> Tensor<5> {
         let change = self
             .norms
             .iter()
             .zip(&self.convs)
             .fold(x.clone(), |x, (norm, conv)| {
-                conv.forward(relu(norm.forward(x)))
+                normalise_rectify_convolve(x, norm, None, &filter_3d(conv, precision))
             });
-        widen(x, change.dims()[1]) + change
+        add_widened(x, change)
     }
-}
-
-/// Zero channels half before and half behind those of `x`, `channels` in all.
-fn widen(x: Tensor<5>, channels: usize) -> Tensor<5> {
-    let [batch, from, z, y, x_length] = x.dims();
-    let more = channels - from;
-    if more == 0 {
-        return x;
-    }
-    let zeros = |count| Tensor::zeros([batch, count, z, y, x_length], &x.device());
-    let before = more / 2;
-    let parts = match before {
-        0 => vec![x.clone(), zeros(more)],
-        _ => vec![zeros(before), x.clone(), zeros(more - before)],
-    };
-    Tensor::cat(parts, 1)
 }
 
 /// The high-resolution network.
@@ -169,10 +158,17 @@ impl HighRes3dNet {
 
     /// Logits `[batch, class, z - border, y - border, x - border]` of
     /// `[batch, channel, z, y, x]`.
-    pub(crate) fn forward(&self, input: Tensor<5>) -> Tensor<5> {
-        let x = relu(self.stem_norm.forward(self.stem.forward(input)));
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
-        let x = relu(self.tail_norm.forward(self.tail.forward(x)));
-        crop(self.classifier.forward(x), CROP, CROP)
+    pub(crate) fn forward(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
+        let filter = |conv| filter_3d(conv, precision);
+        let x = convolve(channels_last(input), &filter(&self.stem));
+        let x = normalise_rectify(x, &self.stem_norm, None);
+        let x = self
+            .blocks
+            .iter()
+            .fold(x, |x, block| block.forward(x, precision));
+        let x = convolve(x, &filter(&self.tail));
+        let norm = &self.tail_norm;
+        let logits = normalise_rectify_convolve(x, norm, None, &filter(&self.classifier));
+        channels_first(crop(logits, CROP, CROP))
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Layers start with zero weights, which [`crate::init`] fills.
 
-use burn::nn::conv::{Conv2d, Conv2dConfig, Conv3d, Conv3dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d, PaddingConfig3d};
+use burn::module::Param;
+use burn::nn::conv::{Conv2d, Conv2dConfig, Conv3d, Conv3dConfig, ConvTranspose2d};
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PRelu, PaddingConfig2d, PaddingConfig3d};
 use burn::tensor::{Device, Tensor};
+use lacuna_ops::{Filter, Normalisation, Precision, Statistics};
 
 /// Share of the batch in the running mean and variance at each training
 /// forward pass: NiftyNet's decay of 0.9 (its `BNLayer` default), which is also
@@ -17,21 +19,33 @@ pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 /// PyTorch's.
 pub const BATCH_NORM_EPSILON: f64 = 1e-5;
 
-/// An unpadded square convolution with bias, stride 1.
-pub(crate) fn conv2d(channels: [usize; 2], kernel: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new(channels, [kernel; 2])
-        .with_padding(PaddingConfig2d::Valid)
-        .with_initializer(Initializer::Zeros)
-        .init(device)
-}
-
-/// How a 3-D convolution treats the faces of its input.
+/// How a convolution treats the faces of its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Faces {
     /// No padding: the output is smaller.
     Valid,
     /// Zeros around the input keep its size (odd kernels).
     Padded,
+}
+
+/// A square convolution with bias, stride 1.
+pub(crate) fn conv2d(
+    channels: [usize; 2],
+    kernel: usize,
+    faces: Faces,
+    device: &Device,
+) -> Conv2d {
+    let padding = match faces {
+        Faces::Valid => PaddingConfig2d::Valid,
+        Faces::Padded => {
+            let pad = (kernel - 1) / 2;
+            PaddingConfig2d::Explicit(pad, pad, pad, pad)
+        }
+    };
+    Conv2dConfig::new(channels, [kernel; 2])
+        .with_padding(padding)
+        .with_initializer(Initializer::Zeros)
+        .init(device)
 }
 
 /// A cubic convolution of stride 1; `bias` only where no batch norm follows.
@@ -69,23 +83,148 @@ pub(crate) fn batch_norm(channels: usize, device: &Device) -> BatchNorm {
         .init(device)
 }
 
-/// Drops `before` and `after` voxels at the two ends of every spatial axis of
-/// `[batch, channel, ...]`.
-pub(crate) fn crop<const D: usize>(x: Tensor<D>, before: usize, after: usize) -> Tensor<D> {
-    if before + after == 0 {
-        return x;
+/// What [`lacuna_ops`] takes of a convolution layer.
+pub(crate) fn filter_3d(conv: &Conv3d, precision: Precision) -> Filter {
+    let padding = match &conv.padding {
+        PaddingConfig3d::Valid => [0; 3],
+        PaddingConfig3d::Explicit(z, y, x) => [*z, *y, *x],
+        PaddingConfig3d::Same => unreachable!("no layer here is made with it"),
+    };
+    Filter {
+        weight: conv.weight.val(),
+        bias: conv.bias.as_ref().map(Param::val),
+        stride: conv.stride,
+        dilation: conv.dilation,
+        padding,
+        precision,
     }
-    (2..D).fold(x, |x, axis| {
-        let length = x.dims()[axis] - before - after;
-        x.narrow(axis, before, length)
+}
+
+/// The same of a 2-D layer, for images of one voxel along z.
+pub(crate) fn filter_2d(conv: &Conv2d, precision: Precision) -> Filter {
+    let [out, channels, y, x] = conv.weight.dims();
+    let [top, left] = match &conv.padding {
+        PaddingConfig2d::Valid => [0; 2],
+        PaddingConfig2d::Explicit(top, left, _, _) => [*top, *left],
+        PaddingConfig2d::Same => unreachable!("no layer here is made with it"),
+    };
+    Filter {
+        weight: conv.weight.val().reshape([out, channels, 1, y, x]),
+        bias: conv.bias.as_ref().map(Param::val),
+        stride: [1, conv.stride[0], conv.stride[1]],
+        dilation: [1, conv.dilation[0], conv.dilation[1]],
+        padding: [0, top, left],
+        precision,
+    }
+}
+
+/// Batch norm of `x` `[batch, z, y, x, channel]` and a rectifier with the slopes
+/// of `activation` (none: ReLU).
+pub(crate) fn normalise_rectify(
+    x: Tensor<5>,
+    norm: &BatchNorm,
+    activation: Option<&PRelu>,
+) -> Tensor<5> {
+    let norm = normalisation(&x, norm, activation);
+    lacuna_ops::normalise_rectify(x, &norm)
+}
+
+/// [`normalise_rectify`] and a convolution.
+pub(crate) fn normalise_rectify_convolve(
+    x: Tensor<5>,
+    norm: &BatchNorm,
+    activation: Option<&PRelu>,
+    filter: &Filter,
+) -> Tensor<5> {
+    let norm = normalisation(&x, norm, activation);
+    lacuna_ops::normalise_rectify_convolve(x, &norm, filter)
+}
+
+/// The normalisation that a layer is for `x`: by the statistics of `x`, which
+/// its running ones then take in, where [`BatchNorm::forward`] would do so.
+fn normalisation(x: &Tensor<5>, norm: &BatchNorm, activation: Option<&PRelu>) -> Normalisation {
+    let statistics = match x.device().is_autodiff() && norm.training.is_enabled() {
+        true => {
+            let statistics = Statistics::of(x);
+            let moved = |running: Tensor<1>, batch: &Tensor<1>| {
+                let kept = running.mul_scalar(1.0 - norm.momentum);
+                (kept + batch.clone().mul_scalar(norm.momentum)).detach()
+            };
+            let mean = moved(norm.running_mean.value_sync(), &statistics.mean);
+            let variance = moved(norm.running_var.value_sync(), &statistics.variance);
+            norm.running_mean.update(mean);
+            norm.running_var.update(variance);
+            statistics
+        }
+        false => Statistics::given(norm.running_mean.value(), norm.running_var.value()),
+    };
+    Normalisation {
+        gamma: norm.gamma.val(),
+        beta: norm.beta.val(),
+        slope: activation.map(|activation| activation.alpha.val()),
+        statistics,
+        epsilon: norm.epsilon,
+    }
+}
+
+/// `[batch, channel, z, y, x]` to `[batch, z, y, x, channel]`.
+pub(crate) fn channels_last(x: Tensor<5>) -> Tensor<5> {
+    x.permute([0, 2, 3, 4, 1])
+}
+
+/// `[batch, z, y, x, channel]` to `[batch, channel, z, y, x]`.
+pub(crate) fn channels_first(x: Tensor<5>) -> Tensor<5> {
+    x.permute([0, 4, 1, 2, 3])
+}
+
+/// `[batch, channel, y, x]` to `[batch, 1, y, x, channel]`.
+pub(crate) fn planes_last(x: Tensor<4>) -> Tensor<5> {
+    let [batch, channels, y, x_length] = x.dims();
+    channels_last(x.reshape([batch, channels, 1, y, x_length]))
+}
+
+/// `[batch, 1, y, x, channel]` to `[batch, channel, y, x]`.
+pub(crate) fn planes_first(x: Tensor<5>) -> Tensor<4> {
+    let [batch, _, y, x_length, channels] = x.dims();
+    channels_first(x).reshape([batch, channels, y, x_length])
+}
+
+/// A transposed convolution whose stride is the width of its kernel,
+/// `[batch, 1, y, x, channels_in]` to `[batch, 1, k y, k x, channels_out]`: a
+/// 1x1 convolution to the values of each block of `k` by `k` voxels, which are
+/// then put in their places.
+pub(crate) fn grow(x: Tensor<5>, conv: &ConvTranspose2d, precision: Precision) -> Tensor<5> {
+    let [batch, _, y, x_length, channels_in] = x.dims();
+    let [_, channels_out, k, _] = conv.weight.dims();
+    let filter = Filter {
+        weight: (conv.weight.val().permute([2, 3, 1, 0]))
+            .reshape([k * k * channels_out, channels_in, 1, 1, 1]),
+        bias: (conv.bias.as_ref()).map(|bias| bias.val().repeat(&[k * k])),
+        stride: [1; 3],
+        dilation: [1; 3],
+        padding: [0; 3],
+        precision,
+    };
+    lacuna_ops::convolve(x, &filter)
+        .reshape([batch * y, x_length, k, k * channels_out])
+        .swap_dims(1, 2)
+        .reshape([batch, 1, k * y, k * x_length, channels_out])
+}
+
+/// Drops `before` and `after` voxels at the two ends of every spatial axis of
+/// `[batch, z, y, x, channel]` that is longer than one voxel.
+pub(crate) fn crop(x: Tensor<5>, before: usize, after: usize) -> Tensor<5> {
+    (1..4).fold(x, |x, axis| match x.dims()[axis] {
+        1 => x,
+        length => x.narrow(axis, before, length - before - after),
     })
 }
 
 /// The central part of `x` with the spatial shape of `reference`, both
-/// `[batch, channel, ...]`.
-pub(crate) fn crop_like<const D: usize>(x: Tensor<D>, reference: &Tensor<D>) -> Tensor<D> {
+/// `[batch, z, y, x, channel]`.
+pub(crate) fn crop_like(x: Tensor<5>, reference: &Tensor<5>) -> Tensor<5> {
     let target = reference.dims();
-    (2..D).fold(x, |x, axis| {
+    (1..4).fold(x, |x, axis| {
         let start = (x.dims()[axis] - target[axis]) / 2;
         x.narrow(axis, start, target[axis])
     })

@@ -27,5 +27,6 @@ pub mod weights;
 pub use architecture::{Architecture, Extent};
 pub use config::{ModelConfig, ModelName, TwoPathPreset};
 pub use error::{NetError, TensorDifference};
+pub use lacuna_ops::Precision;
 pub use network::Network;
 pub use weights::{load_safetensors, to_safetensors};

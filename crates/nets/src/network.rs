@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use lacuna_ops::Precision;
 
 use crate::architecture::Architecture;
 use crate::config::{ModelConfig, ModelName};
@@ -17,7 +18,7 @@ pub const INPUT_CHANNELS_MAX: usize = 256;
 /// The most classes: labels are bytes.
 pub const CLASSES_MAX: usize = 256;
 
-/// One of the four networks with its weights.
+/// One of the networks with its weights.
 ///
 /// A network made on an autodiff device trains: batch norm uses and records the
 /// statistics of each batch. [`Module::valid`] gives the same network on the
@@ -30,6 +31,8 @@ pub const CLASSES_MAX: usize = 256;
 pub enum Network {
     /// 2-D UNet.
     Unet(Unet),
+    /// 2-D UNet of five levels whose output is as large as its input.
+    PaddedUnet(Unet),
     /// 2-D two-path network.
     TwoPathCnn(TwoPathCnn),
     /// 3-D DeepMedic.
@@ -67,8 +70,10 @@ impl Network {
         };
         within("input channels", input_channels, 1, INPUT_CHANNELS_MAX)?;
         within("classes", classes, 2, CLASSES_MAX)?;
+        let unet = |plan| Unet::new(plan, config, input_channels, classes, seed, device);
         Ok(match config.name {
-            ModelName::Unet => Self::Unet(Unet::new(config, input_channels, classes, seed, device)),
+            ModelName::Unet => Self::Unet(unet(&unet::UNPADDED)),
+            ModelName::PaddedUnet => Self::PaddedUnet(unet(&unet::PADDED)),
             ModelName::TwoPathCnn => Self::TwoPathCnn(TwoPathCnn::new(
                 config,
                 input_channels,
@@ -96,7 +101,12 @@ impl Network {
     /// The spatial arithmetic of this network: border, legal lengths.
     pub fn architecture(&self) -> Architecture {
         match self {
-            Self::Unet(_) => Architecture::new(ModelName::Unet, 2, unet::extents()),
+            Self::Unet(_) => {
+                Architecture::new(ModelName::Unet, 2, unet::extents(&unet::UNPADDED))
+            }
+            Self::PaddedUnet(_) => {
+                Architecture::new(ModelName::PaddedUnet, 2, unet::extents(&unet::PADDED))
+            }
             Self::TwoPathCnn(net) => Architecture::new(
                 ModelName::TwoPathCnn,
                 2,
@@ -129,17 +139,19 @@ impl Network {
     }
 
     /// Logits of a 2-D network: `[batch, channel, y, x]` to
-    /// `[batch, class, y - border, x - border]`.
+    /// `[batch, class, y - border, x - border]`, the convolutions' products in
+    /// `precision`.
     ///
     /// # Panics
     /// If the network is 3-D ([`Self::rank`]), a length is not legal
-    /// ([`Self::effective_size`]) or the number of channels is not the
-    /// network's.
-    pub fn forward_2d(&self, input: Tensor<4>) -> Tensor<4> {
+    /// ([`Self::effective_size`]), the number of channels is not the
+    /// network's, or the device is not the processor and the precision not
+    /// [`Precision::F32`].
+    pub fn forward_2d(&self, input: Tensor<4>, precision: Precision) -> Tensor<4> {
         self.assert_legal(&input.dims()[2..]);
         match self {
-            Self::Unet(net) => net.forward(input),
-            Self::TwoPathCnn(net) => net.forward(input),
+            Self::Unet(net) | Self::PaddedUnet(net) => net.forward(input, precision),
+            Self::TwoPathCnn(net) => net.forward(input, precision),
             Self::DeepMedic(_) | Self::HighRes3dNet(_) => {
                 panic!("a 3-D network was given a 2-D patch")
             }
@@ -151,12 +163,12 @@ impl Network {
     ///
     /// # Panics
     /// As [`Self::forward_2d`], if the network is 2-D.
-    pub fn forward_3d(&self, input: Tensor<5>) -> Tensor<5> {
+    pub fn forward_3d(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
         self.assert_legal(&input.dims()[2..]);
         match self {
-            Self::DeepMedic(net) => net.forward(input),
-            Self::HighRes3dNet(net) => net.forward(input),
-            Self::Unet(_) | Self::TwoPathCnn(_) => {
+            Self::DeepMedic(net) => net.forward(input, precision),
+            Self::HighRes3dNet(net) => net.forward(input, precision),
+            Self::Unet(_) | Self::PaddedUnet(_) | Self::TwoPathCnn(_) => {
                 panic!("a 2-D network was given a 3-D patch")
             }
         }

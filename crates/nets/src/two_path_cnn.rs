@@ -18,17 +18,18 @@
 //!
 //! There is no dropout and no weight penalty: Sudre et al. mention neither.
 //!
-//! Axis order: `[batch, channel, y, x]`.
+//! Axis order: input and logits `[batch, channel, y, x]`, within
+//! `[batch, 1, y, x, channel]`.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::tensor::{Device, Tensor};
+use lacuna_ops::{Precision, convolve, max_pool};
 
 use crate::architecture::Extent;
 use crate::config::{ModelConfig, TwoPathPreset};
 use crate::init;
-use crate::layers::{conv2d, crop};
+use crate::layers::{Faces, conv2d, crop, filter_2d, planes_first, planes_last};
 
 /// Feature maps that each maxout channel is the largest of.
 const PIECES: usize = 2;
@@ -101,29 +102,27 @@ pub(crate) fn extents(preset: TwoPathPreset) -> Vec<Extent> {
 #[derive(Module, Debug)]
 pub struct Maxout {
     conv: Conv2d,
-    pool: Option<MaxPool2d>,
+    pool: usize,
 }
 
 impl Maxout {
     fn new(stage: &Stage, channels: [usize; 2], device: &Device) -> Self {
+        let maps = [channels[0], PIECES * channels[1]];
         Self {
-            conv: conv2d([channels[0], PIECES * channels[1]], stage.kernel, device),
-            pool: (stage.pool > 1).then(|| {
-                MaxPool2dConfig::new([stage.pool; 2])
-                    .with_strides([1; 2])
-                    .init()
-            }),
+            conv: conv2d(maps, stage.kernel, Faces::Valid, device),
+            pool: stage.pool,
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let maps = self.conv.forward(x);
-        let channels = maps.dims()[1] / PIECES;
-        let piece = |index| maps.clone().narrow(1, index * channels, channels);
+    /// `[batch, 1, y, x, channel]` to the same axes.
+    fn forward(&self, x: Tensor<5>, precision: Precision) -> Tensor<5> {
+        let maps = convolve(x, &filter_2d(&self.conv, precision));
+        let channels = maps.dims()[4] / PIECES;
+        let piece = |index| maps.clone().narrow(4, index * channels, channels);
         let x = (1..PIECES).map(piece).fold(piece(0), Tensor::max_pair);
-        match &self.pool {
-            Some(pool) => pool.forward(x),
-            None => x,
+        match self.pool {
+            1 => x,
+            window => max_pool(x, window, 1),
         }
     }
 }
@@ -163,7 +162,12 @@ impl TwoPathCnn {
             local,
             global: Maxout::new(&plan.global, [input_channels, global_channels], device),
             global_crop: plan.global_crop,
-            classifier: conv2d([from + global_channels, classes], plan.head, device),
+            classifier: conv2d(
+                [from + global_channels, classes],
+                plan.head,
+                Faces::Valid,
+                device,
+            ),
             preset,
         };
         init::fill(network, seed, init::MAXOUT_GAIN)
@@ -175,12 +179,14 @@ impl TwoPathCnn {
 
     /// Logits `[batch, class, y - border, x - border]` of
     /// `[batch, channel, y, x]`.
-    pub(crate) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn forward(&self, input: Tensor<4>, precision: Precision) -> Tensor<4> {
+        let input = planes_last(input);
         let local = self
             .local
             .iter()
-            .fold(input.clone(), |x, stage| stage.forward(x));
-        let global = crop(self.global.forward(input), 0, self.global_crop);
-        self.classifier.forward(Tensor::cat(vec![local, global], 1))
+            .fold(input.clone(), |x, stage| stage.forward(x, precision));
+        let global = crop(self.global.forward(input, precision), 0, self.global_crop);
+        let both = Tensor::cat(vec![local, global], 4);
+        planes_first(convolve(both, &filter_2d(&self.classifier, precision)))
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use lacuna_nets::{
-    ModelConfig, ModelName, Network, TwoPathPreset, load_safetensors, to_safetensors,
+    ModelConfig, ModelName, Network, Precision, TwoPathPreset, load_safetensors, to_safetensors,
 };
 use safetensors::SafeTensors;
 
@@ -121,14 +121,14 @@ impl Golden {
     fn run(&self, network: &Network, device: &Device) -> (Vec<f32>, Tensor<1>) {
         match *self.shape {
             [b, c, y, x] => {
-                let logits = network.forward_2d(pattern([b, c, y, x], device));
+                let logits = network.forward_2d(pattern([b, c, y, x], device), Precision::F32);
                 let border = network.border();
                 assert_eq!(logits.dims(), [b, self.classes, y - border, x - border]);
                 let weight = pattern(logits.dims(), device);
                 (flat(logits.clone()), (logits * weight).sum())
             }
             [b, c, z, y, x] => {
-                let logits = network.forward_3d(pattern([b, c, z, y, x], device));
+                let logits = network.forward_3d(pattern([b, c, z, y, x], device), Precision::F32);
                 let lengths = [z, y, x].map(|n| network.effective_size(n).unwrap());
                 let [oz, oy, ox] = lengths;
                 assert_eq!(logits.dims(), [b, self.classes, oz, oy, ox]);

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use lacuna_nets::{
-    Architecture, ModelConfig, ModelName, NetError, Network, TensorDifference, TwoPathPreset,
+    Architecture, ModelConfig, ModelName, NetError, Network, Precision, TensorDifference, TwoPathPreset,
     load_safetensors, to_safetensors,
 };
 use safetensors::SafeTensors;
@@ -45,11 +45,11 @@ fn the_declared_border_is_that_of_a_forward_pass() {
         let effective = small - architecture.border();
         if network.rank() == 2 {
             let other = small + 3 * architecture.alignment();
-            let logits = network.forward_2d(Tensor::zeros([1, 1, small, other], &device));
+            let logits = network.forward_2d(Tensor::zeros([1, 1, small, other], &device), Precision::F32);
             let expected = [1, 2, effective, other - architecture.border()];
             assert_eq!(logits.dims(), expected, "{}", config.name);
         } else {
-            let logits = network.forward_3d(Tensor::zeros([1, 1, small, small, small], &device));
+            let logits = network.forward_3d(Tensor::zeros([1, 1, small, small, small], &device), Precision::F32);
             let expected = [1, 2, effective, effective, effective];
             assert_eq!(logits.dims(), expected, "{}", config.name);
         }
@@ -177,11 +177,11 @@ fn a_training_pass_moves_the_running_statistics_and_an_evaluation_does_not() {
 
     let evaluated = network.valid();
     let patch = ramp([1, 1, 37, 37, 37], &device);
-    let once = evaluated.forward_3d(patch.clone()).into_data();
-    assert_eq!(evaluated.forward_3d(patch.clone()).into_data(), once);
+    let once = evaluated.forward_3d(patch.clone(), Precision::F32).into_data();
+    assert_eq!(evaluated.forward_3d(patch.clone(), Precision::F32).into_data(), once);
     assert_eq!(bytes(&evaluated), start);
 
-    network.forward_3d(ramp([1, 1, 37, 37, 37], &device.clone().autodiff()));
+    network.forward_3d(ramp([1, 1, 37, 37, 37], &device.clone().autodiff()), Precision::F32);
     let trained = bytes(&network);
     assert_ne!(trained, start);
 
@@ -190,8 +190,8 @@ fn a_training_pass_moves_the_running_statistics_and_an_evaluation_does_not() {
         build(&narrow(ModelName::HighRes3dNet), 5, &device),
         &trained,
     );
-    let expected = network.valid().forward_3d(patch.clone()).into_data();
-    assert_eq!(copy.unwrap().forward_3d(patch).into_data(), expected);
+    let expected = network.valid().forward_3d(patch.clone(), Precision::F32).into_data();
+    assert_eq!(copy.unwrap().forward_3d(patch, Precision::F32).into_data(), expected);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn loading_discards_statistics_of_earlier_passes() {
     let config = narrow(ModelName::DeepMedic);
     let saved = bytes(&build(&config, 1, &device));
     let used = build(&config, 2, &device);
-    used.forward_3d(ramp([1, 1, 51, 51, 51], &device));
+    used.forward_3d(ramp([1, 1, 51, 51, 51], &device), Precision::F32);
     assert_eq!(bytes(&load_safetensors(used, &saved).unwrap()), saved);
 }
 
@@ -290,10 +290,10 @@ fn the_narrowest_networks_still_run() {
                 .all(|v| v.is_finite())
         };
         if network.rank() == 2 {
-            let logits = network.forward_2d(ramp([1, 1, n, n], &device));
+            let logits = network.forward_2d(ramp([1, 1, n, n], &device), Precision::F32);
             assert!(finite(logits.into_data()), "{name}");
         } else {
-            let logits = network.forward_3d(ramp([1, 1, n, n, n], &device));
+            let logits = network.forward_3d(ramp([1, 1, n, n, n], &device), Precision::F32);
             assert!(finite(logits.into_data()), "{name}");
         }
     }
@@ -307,11 +307,11 @@ fn training_pass(config: &ModelConfig, length: usize, threads: usize) -> Vec<Vec
         let network = build(config, 0, &device);
         let n = length;
         let (logits, sum) = if network.rank() == 2 {
-            let logits = network.forward_2d(ramp([1, 1, n, n], &device));
+            let logits = network.forward_2d(ramp([1, 1, n, n], &device), Precision::F32);
             let weights = ramp(logits.dims(), &device);
             (logits.to_data(), (logits * weights).sum())
         } else {
-            let logits = network.forward_3d(ramp([1, 1, n, n, n], &device));
+            let logits = network.forward_3d(ramp([1, 1, n, n, n], &device), Precision::F32);
             let weights = ramp(logits.dims(), &device);
             (logits.to_data(), (logits * weights).sum())
         };

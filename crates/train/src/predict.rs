@@ -12,7 +12,7 @@ use burn::tensor::{Device, TensorData};
 use lacuna_data::sampler::Plane;
 use lacuna_data::subject::Case;
 use lacuna_data::window::extract_window;
-use lacuna_nets::{Architecture, Network};
+use lacuna_nets::{Architecture, Network, Precision};
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::forward::forward_flat;
@@ -120,7 +120,7 @@ pub fn predict_case(
                 let origin = layout.to_xyz([u, v, s]);
                 if layout.touches_mask(case, origin) {
                     let image = layout.input(case, origin);
-                    let logits = forward_flat(network, image, device);
+                    let logits = forward_flat(network, image, device, Precision::F32);
                     slab.add(&layout, &host_f32(logits), [u, v]);
                 }
                 done += 1;

@@ -18,7 +18,7 @@ use lacuna_data::sampler::{Batch, PatchGeometry, PatchPlace, Realised, Sampler};
 use lacuna_data::subject::Case;
 use lacuna_losses::{Evaluation, Layout, Loss, LossError, value_and_gradient};
 use lacuna_metrics::{Counts, Quartiles};
-use lacuna_nets::{Architecture, Network};
+use lacuna_nets::{Architecture, Network, Precision};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, State};
@@ -184,7 +184,7 @@ pub fn train(
         let iteration = state.iteration + 1;
 
         let images = images_of(&ready.batch, &geometry);
-        let logits = forward_flat(&network, images, &device.clone().autodiff());
+        let logits = forward_flat(&network, images, &device.clone().autodiff(), Precision::F32);
         let judged = judge(&logits, &ready.batch, loss.as_ref(), config);
         if let Err(LossError::NonFiniteLogit { .. }) = &judged {
             let found = "the network's output is not finite".to_owned();

@@ -1,0 +1,86 @@
+//! The operations composed of Burn's own, for devices without kernels.
+
+use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
+use burn::tensor::{Tensor, activation, module};
+use lacuna_kernels::Precision;
+
+use crate::convolve::Filter;
+use crate::normalise::Normalisation;
+use crate::residual::channels_before;
+
+/// `[batch, z, y, x, channel]` to `[batch, channel, z, y, x]`.
+fn channels_first(x: Tensor<5>) -> Tensor<5> {
+    x.permute([0, 4, 1, 2, 3])
+}
+
+/// `[batch, channel, z, y, x]` to `[batch, z, y, x, channel]`.
+fn channels_last(x: Tensor<5>) -> Tensor<5> {
+    x.permute([0, 2, 3, 4, 1])
+}
+
+pub(crate) fn convolve(x: Tensor<5>, filter: &Filter, rectify: bool) -> Tensor<5> {
+    assert_eq!(
+        filter.precision,
+        Precision::F32,
+        "only the processor computes in other precisions"
+    );
+    let options = ConvOptions::new(filter.stride, filter.padding, filter.dilation, 1);
+    let y = module::conv3d(
+        channels_first(x),
+        filter.weight.clone(),
+        filter.bias.clone(),
+        options,
+    );
+    channels_last(if rectify { activation::relu(y) } else { y })
+}
+
+pub(crate) fn moments(x: Tensor<5>) -> (Tensor<1>, Tensor<1>) {
+    let channels = x.dims()[4];
+    let voxels = x.shape().num_elements() / channels;
+    let rows = x.detach().reshape([voxels, channels]);
+    let mean = rows.clone().mean_dim(0);
+    let variance = (rows - mean.clone()).square().mean_dim(0);
+    (mean.reshape([channels]), variance.reshape([channels]))
+}
+
+pub(crate) fn normalise_rectify(x: Tensor<5>, norm: &Normalisation) -> Tensor<5> {
+    let x = channels_first(x);
+    let (gamma, beta) = (norm.gamma.clone(), norm.beta.clone());
+    let settings = norm.settings();
+    let normalised = match settings.of_batch {
+        true => module::batch_norm_train(x, gamma, beta, settings.epsilon).output,
+        false => {
+            let statistics = &norm.statistics;
+            let (mean, variance) = (statistics.mean.clone(), statistics.variance.clone());
+            module::batch_norm(x, gamma, beta, mean, variance, settings.epsilon)
+        }
+    };
+    channels_last(match &norm.slope {
+        None => activation::relu(normalised),
+        Some(slope) => activation::prelu(normalised, slope.clone()),
+    })
+}
+
+pub(crate) fn add_widened(x: Tensor<5>, change: Tensor<5>) -> Tensor<5> {
+    let (narrow, wide) = (x.dims()[4], change.dims()[4]);
+    let before = channels_before(narrow, wide);
+    let zeros = |count| {
+        let [n, z, y, x_length, _] = x.dims();
+        Tensor::zeros([n, z, y, x_length, count], &x.device())
+    };
+    let parts = [zeros(before), x.clone(), zeros(wide - narrow - before)];
+    let parts = parts.into_iter().filter(|part| part.dims()[4] > 0).collect();
+    Tensor::cat(parts, 4) + change
+}
+
+pub(crate) fn max_pool(x: Tensor<5>, window: usize, stride: usize) -> Tensor<5> {
+    let [batch, z, y, x_length, channels] = x.dims();
+    let planes = channels_first(x.reshape([batch * z, 1, y, x_length, channels]))
+        .reshape([batch * z, channels, y, x_length]);
+    let options = MaxPoolOptions::new([window; 2]).with_stride([stride; 2]);
+    let largest = module::max_pool2d(planes, options);
+    let [_, _, y, x_length] = largest.dims();
+    channels_last(largest
+        .reshape([batch, z, channels, y, x_length])
+        .permute([0, 2, 1, 3, 4]))
+}

@@ -1,0 +1,93 @@
+//! The operations as Burn's backends see them.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, DispatchDevice, backend_extension};
+use burn::tensor::Tensor;
+use lacuna_kernels::Precision;
+
+use crate::pool::Pooling;
+
+/// What a convolution does besides its weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Input voxels from one output voxel to the next.
+    pub stride: [usize; 3],
+    /// Input voxels from one tap to the next.
+    pub dilation: [usize; 3],
+    /// Voxels of zeros at both ends of each axis.
+    pub padding: [usize; 3],
+    /// Negative results become 0.
+    pub rectify: bool,
+    /// Arithmetic of the products.
+    pub precision: Precision,
+}
+
+/// Where a normalisation's mean and variance come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct NormSettings {
+    /// Added to the variance before the root.
+    pub epsilon: f64,
+    /// Mean and variance are those of the values, which the gradient follows;
+    /// otherwise they are constants.
+    pub of_batch: bool,
+}
+
+/// The operations with a kernel on the processor. Values are
+/// `[batch, z, y, x, channel]`, weights `[out, in, z, y, x]`, all others
+/// `[channel]`.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait Operations: Backend {
+    /// A convolution with bias.
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        settings: Settings,
+    ) -> FloatTensor<Self>;
+
+    /// Mean and biased variance of each channel, without gradient.
+    fn moments(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Normalisation and rectifier.
+    #[allow(clippy::too_many_arguments, reason = "each is a different tensor")]
+    fn normalise_rectify(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        slope: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        norm: NormSettings,
+    ) -> FloatTensor<Self>;
+
+    /// Normalisation, rectifier and convolution.
+    #[allow(clippy::too_many_arguments, reason = "each is a different tensor")]
+    fn normalise_rectify_convolve(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        slope: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        norm: NormSettings,
+        settings: Settings,
+    ) -> FloatTensor<Self>;
+
+    /// `change` plus `x`, whose channels lie in the middle of those of `change`.
+    fn add_widened(x: FloatTensor<Self>, change: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The largest values of squares of voxels.
+    fn max_pool(x: FloatTensor<Self>, pooling: Pooling) -> FloatTensor<Self>;
+}
+
+/// Whether the tensor lies where the kernels run.
+pub(crate) fn has_kernels<const D: usize>(x: &Tensor<D>) -> bool {
+    match x.device().as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(device) => matches!(**device, DispatchDevice::Flex(_)),
+        #[allow(unreachable_patterns, reason = "other backends are optional")]
+        _ => false,
+    }
+}

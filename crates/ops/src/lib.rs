@@ -1,0 +1,25 @@
+//! Operations that Burn lacks or computes slowly, each with its own gradient.
+//!
+//! On the processor (Burn's `flex` backend) they run the kernels of
+//! `lacuna-kernels`; on every other device they are composed of Burn's own
+//! operations. Both give the same values up to rounding.
+//!
+//! Values are channels-last, `[batch, z, y, x, channel]`; a 2-D image has one
+//! voxel along z. Weights are in PyTorch's order,
+//! `[channels_out, channels_in, z, y, x]`.
+
+mod composed;
+mod convolve;
+mod elementwise;
+mod extension;
+mod flex;
+mod gradient;
+mod normalise;
+mod pool;
+mod residual;
+
+pub use convolve::{Filter, convolve, convolve_rectify};
+pub use lacuna_kernels::Precision;
+pub use normalise::{Normalisation, Statistics, normalise_rectify, normalise_rectify_convolve};
+pub use pool::max_pool;
+pub use residual::add_widened;
