@@ -8,6 +8,8 @@
 //! voxel along z. Weights are in PyTorch's order,
 //! `[channels_out, channels_in, z, y, x]`.
 
+#[cfg(test)]
+mod agreement;
 mod composed;
 mod convolve;
 mod elementwise;
