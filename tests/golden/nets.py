@@ -1,4 +1,4 @@
-"""Goldens for crates/nets: the four networks written independently in PyTorch.
+"""Goldens for crates/nets: the networks written independently in PyTorch.
 
 Run with Python 3, torch 2.13 and safetensors, from anywhere:
     python tests/golden/nets.py
@@ -81,6 +81,41 @@ UNET_NAMES = [
     (r"^mid\.0", "down.2.convs.0"), (r"^mid\.2", "down.2.convs.1"),
     (r"^up2", "up.0.grow"), (r"^dec2\.0", "up.0.block.convs.0"), (r"^dec2\.2", "up.0.block.convs.1"),
     (r"^up1", "up.1.grow"), (r"^dec1\.0", "up.1.block.convs.0"), (r"^dec1\.2", "up.1.block.convs.1"),
+    (r"^out", "classifier"),
+]
+
+
+# Padded UNet --------------------------------------------------------------
+
+
+def padded_conv(i, o):
+    return nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU(), nn.Conv2d(o, o, 3, padding=1), nn.ReLU())
+
+
+class PaddedUNet(nn.Module):
+    def __init__(self, channels, classes, width):
+        super().__init__()
+        w = [scaled(f, width) for f in (64, 128, 256, 512, 1024)]
+        self.enc = nn.ModuleList(padded_conv(i, o) for i, o in zip([channels] + w, w))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in reversed(list(zip(w, w[1:]))))
+        self.dec = nn.ModuleList(padded_conv(2 * a, a) for a in reversed(w[:-1]))
+        self.out = nn.Conv2d(w[0], classes, 1)
+
+    def forward(self, x):
+        skips = []
+        for i, enc in enumerate(self.enc):
+            x = enc(x if i == 0 else F.max_pool2d(x, 2))
+            skips.append(x)
+        skips.pop()
+        for up, dec in zip(self.up, self.dec):
+            x = dec(torch.cat([skips.pop(), up(x)], 1))
+        return self.out(x)
+
+
+PADDED_UNET_NAMES = [
+    (r"^enc\.(\d)\.0", r"down.\1.convs.0"), (r"^enc\.(\d)\.2", r"down.\1.convs.1"),
+    (r"^up\.(\d)\.(weight|bias)", r"up.\1.grow.\2"),
+    (r"^dec\.(\d)\.0", r"up.\1.block.convs.0"), (r"^dec\.(\d)\.2", r"up.\1.block.convs.1"),
     (r"^out", "classifier"),
 ]
 
@@ -262,6 +297,8 @@ def main():
     FOLDER.mkdir(exist_ok=True)
     golden("unet", UNet(2, 3, 0.04), UNET_NAMES, (2, 2, 44, 52),
            ["down.0.convs.0.weight", "up.0.grow.weight", "up.1.block.convs.0.bias"])
+    golden("padded_unet", PaddedUNet(2, 3, 0.02), PADDED_UNET_NAMES, (2, 2, 32, 48),
+           ["down.0.convs.0.weight", "down.3.convs.1.bias", "up.0.grow.weight", "up.3.block.convs.0.weight"])
     golden("two_path_cnn_havaei", TwoPath(2, 2, 0.03, False), TWO_PATH_NAMES, (2, 2, 34, 37),
            ["local.0.conv.bias", "local.1.conv.weight", "global.conv.bias"])
     golden("two_path_cnn_sudre_text", TwoPath(2, 2, 0.03, True), TWO_PATH_NAMES, (2, 2, 34, 37),
@@ -271,7 +308,7 @@ def main():
     golden("high_res_3d_net", HighRes(2, 3, 0.1), HIGH_RES_NAMES, (2, 2, 38, 40, 39),
            ["stem.weight", "blocks.3.convs.0.weight", "blocks.6.norms.0.beta"])
     full = {
-        "unet": UNet(3, 2, 1.0), "two_path_cnn_havaei": TwoPath(3, 2, 1.0, False),
+        "unet": UNet(3, 2, 1.0), "padded_unet": PaddedUNet(3, 2, 1.0), "two_path_cnn_havaei": TwoPath(3, 2, 1.0, False),
         "two_path_cnn_sudre_text": TwoPath(3, 2, 1.0, True), "deep_medic": DeepMedic(3, 2, 1.0),
         "high_res_3d_net": HighRes(3, 2, 1.0),
     }

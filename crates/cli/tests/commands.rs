@@ -223,6 +223,7 @@ fn the_networks_are_listed_with_their_borders() {
     // Borders as Table 1 of Sudre et al. 2017 has them: patch minus effective patch.
     for (name, border) in [
         ("unet", 40),
+        ("padded-unet", 0),
         ("two-path-cnn", 32),
         ("deep-medic", 48),
         ("high-res-3d-net", 36),

@@ -312,6 +312,8 @@ mod tests {
         let expected = [
             // 12 * 2^2 - 8; lengths where every pooling meets an even number.
             (40, 44, 4),
+            // Four poolings and no border.
+            (0, 16, 16),
             // Receptive field 33.
             (32, 33, 1),
             // 3 (x / 3 - 16) = x - 48, x an odd multiple of 3.
@@ -381,11 +383,15 @@ mod tests {
     }
 
     #[test]
-    fn only_high_res_3d_net_lets_padding_reach_its_output() {
+    fn only_padded_networks_let_padding_reach_their_output() {
         for architecture in all() {
-            // Receptive field 87: 43 voxels to either side, of which 18 are cropped.
             let reach = match architecture.name() {
+                // Receptive field 87: 43 voxels to either side, of which 18 are cropped.
                 ModelName::HighRes3dNet => 43 - 18,
+                // Two voxels at each level on the way down, halved (rounded up)
+                // by each pooling: 4 at the bottom; then doubled by each level
+                // on the way up, which adds two.
+                ModelName::PaddedUnet => (((4 * 2 + 2) * 2 + 2) * 2 + 2) * 2 + 2,
                 _ => 0,
             };
             assert_eq!(architecture.padding_reach(), reach);

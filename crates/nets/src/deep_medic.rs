@@ -95,11 +95,7 @@ impl Layer {
 
 /// Layers one behind the other, without the last one's norm and activation, and
 /// that last layer.
-fn through<'a>(
-    layers: &'a [Layer],
-    x: Tensor<5>,
-    precision: Precision,
-) -> (Tensor<5>, &'a Layer) {
+fn through<'a>(layers: &'a [Layer], x: Tensor<5>, precision: Precision) -> (Tensor<5>, &'a Layer) {
     let (first, last) = (&layers[0], &layers[layers.len() - 1]);
     let x = convolve(x, &filter_3d(&first.conv, precision));
     let x = layers
@@ -172,14 +168,7 @@ fn block_centres(x: Tensor<5>) -> Tensor<5> {
     let [batch, z, y, x_length, channels] = x.dims();
     let blocks = [z, y, x_length].map(|length| length / FACTOR);
     let split = x.reshape([
-        batch,
-        blocks[0],
-        FACTOR,
-        blocks[1],
-        FACTOR,
-        blocks[2],
-        FACTOR,
-        channels,
+        batch, blocks[0], FACTOR, blocks[1], FACTOR, blocks[2], FACTOR, channels,
     ]);
     [2, 4, 6]
         .into_iter()

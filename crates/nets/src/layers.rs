@@ -29,12 +29,7 @@ pub(crate) enum Faces {
 }
 
 /// A square convolution with bias, stride 1.
-pub(crate) fn conv2d(
-    channels: [usize; 2],
-    kernel: usize,
-    faces: Faces,
-    device: &Device,
-) -> Conv2d {
+pub(crate) fn conv2d(channels: [usize; 2], kernel: usize, faces: Faces, device: &Device) -> Conv2d {
     let padding = match faces {
         Faces::Valid => PaddingConfig2d::Valid,
         Faces::Padded => {
@@ -197,8 +192,13 @@ pub(crate) fn grow(x: Tensor<5>, conv: &ConvTranspose2d, precision: Precision) -
     let [batch, _, y, x_length, channels_in] = x.dims();
     let [_, channels_out, k, _] = conv.weight.dims();
     let filter = Filter {
-        weight: (conv.weight.val().permute([2, 3, 1, 0]))
-            .reshape([k * k * channels_out, channels_in, 1, 1, 1]),
+        weight: (conv.weight.val().permute([2, 3, 1, 0])).reshape([
+            k * k * channels_out,
+            channels_in,
+            1,
+            1,
+            1,
+        ]),
         bias: (conv.bias.as_ref()).map(|bias| bias.val().repeat(&[k * k])),
         stride: [1; 3],
         dilation: [1; 3],

@@ -101,9 +101,7 @@ impl Network {
     /// The spatial arithmetic of this network: border, legal lengths.
     pub fn architecture(&self) -> Architecture {
         match self {
-            Self::Unet(_) => {
-                Architecture::new(ModelName::Unet, 2, unet::extents(&unet::UNPADDED))
-            }
+            Self::Unet(_) => Architecture::new(ModelName::Unet, 2, unet::extents(&unet::UNPADDED)),
             Self::PaddedUnet(_) => {
                 Architecture::new(ModelName::PaddedUnet, 2, unet::extents(&unet::PADDED))
             }

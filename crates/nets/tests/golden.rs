@@ -16,9 +16,10 @@ use safetensors::SafeTensors;
 /// value of the tensor.
 const TOLERANCE: f32 = 1e-4;
 /// The same for gradients. A value near the bend of a ReLU may fall on either
-/// side in 32 bits: PyTorch's own gradients move by up to 2e-4 between 32 and
-/// 64 bits here.
-const GRADIENT_TOLERANCE: f32 = 1e-3;
+/// side in 32 bits, as the order of summation has it: one such value moves a
+/// gradient of HighRes3DNet by 1e-3 here (all agree to 1e-5 where sums are taken
+/// in 64 bits), and PyTorch's own move by 2e-4 between 32 and 64 bits.
+const GRADIENT_TOLERANCE: f32 = 5e-3;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/nets")
@@ -191,6 +192,17 @@ fn unet_agrees_with_pytorch() {
 }
 
 #[test]
+fn padded_unet_agrees_with_pytorch() {
+    Golden {
+        file: "padded_unet",
+        config: config(ModelName::PaddedUnet, 0.02),
+        shape: &[2, 2, 32, 48],
+        classes: 3,
+    }
+    .check();
+}
+
+#[test]
 fn two_path_cnn_agrees_with_pytorch() {
     for (file, preset) in [
         ("two_path_cnn_havaei", TwoPathPreset::Havaei),
@@ -238,6 +250,7 @@ fn full_width_parameter_counts_agree_with_pytorch() {
         let mut config = config(ModelName::Unet, 1.0);
         config.name = match file.as_str() {
             "unet" => ModelName::Unet,
+            "padded_unet" => ModelName::PaddedUnet,
             "deep_medic" => ModelName::DeepMedic,
             "high_res_3d_net" => ModelName::HighRes3dNet,
             _ => ModelName::TwoPathCnn,

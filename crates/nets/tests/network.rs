@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use lacuna_nets::{
-    Architecture, ModelConfig, ModelName, NetError, Network, Precision, TensorDifference, TwoPathPreset,
-    load_safetensors, to_safetensors,
+    Architecture, ModelConfig, ModelName, NetError, Network, Precision, TensorDifference,
+    TwoPathPreset, load_safetensors, to_safetensors,
 };
 use safetensors::SafeTensors;
 
@@ -40,16 +40,21 @@ fn the_declared_border_is_that_of_a_forward_pass() {
         assert_eq!(network.architecture(), architecture);
         let small = match config.name {
             ModelName::Unet => 56,
+            ModelName::PaddedUnet => 48,
             _ => 51,
         };
         let effective = small - architecture.border();
         if network.rank() == 2 {
             let other = small + 3 * architecture.alignment();
-            let logits = network.forward_2d(Tensor::zeros([1, 1, small, other], &device), Precision::F32);
+            let logits =
+                network.forward_2d(Tensor::zeros([1, 1, small, other], &device), Precision::F32);
             let expected = [1, 2, effective, other - architecture.border()];
             assert_eq!(logits.dims(), expected, "{}", config.name);
         } else {
-            let logits = network.forward_3d(Tensor::zeros([1, 1, small, small, small], &device), Precision::F32);
+            let logits = network.forward_3d(
+                Tensor::zeros([1, 1, small, small, small], &device),
+                Precision::F32,
+            );
             let expected = [1, 2, effective, effective, effective];
             assert_eq!(logits.dims(), expected, "{}", config.name);
         }
@@ -177,11 +182,21 @@ fn a_training_pass_moves_the_running_statistics_and_an_evaluation_does_not() {
 
     let evaluated = network.valid();
     let patch = ramp([1, 1, 37, 37, 37], &device);
-    let once = evaluated.forward_3d(patch.clone(), Precision::F32).into_data();
-    assert_eq!(evaluated.forward_3d(patch.clone(), Precision::F32).into_data(), once);
+    let once = evaluated
+        .forward_3d(patch.clone(), Precision::F32)
+        .into_data();
+    assert_eq!(
+        evaluated
+            .forward_3d(patch.clone(), Precision::F32)
+            .into_data(),
+        once
+    );
     assert_eq!(bytes(&evaluated), start);
 
-    network.forward_3d(ramp([1, 1, 37, 37, 37], &device.clone().autodiff()), Precision::F32);
+    network.forward_3d(
+        ramp([1, 1, 37, 37, 37], &device.clone().autodiff()),
+        Precision::F32,
+    );
     let trained = bytes(&network);
     assert_ne!(trained, start);
 
@@ -190,8 +205,14 @@ fn a_training_pass_moves_the_running_statistics_and_an_evaluation_does_not() {
         build(&narrow(ModelName::HighRes3dNet), 5, &device),
         &trained,
     );
-    let expected = network.valid().forward_3d(patch.clone(), Precision::F32).into_data();
-    assert_eq!(copy.unwrap().forward_3d(patch, Precision::F32).into_data(), expected);
+    let expected = network
+        .valid()
+        .forward_3d(patch.clone(), Precision::F32)
+        .into_data();
+    assert_eq!(
+        copy.unwrap().forward_3d(patch, Precision::F32).into_data(),
+        expected
+    );
 }
 
 #[test]

@@ -165,7 +165,10 @@ fn filter(inputs: &Inputs, case: &Case) -> Filter {
 /// Image and weights of a case, and a bias.
 fn inputs(case: &Case) -> (Vec<(Vec<f32>, [usize; 5])>, Vec<Vec<f32>>) {
     let ([z, y, x], [from, to], [kz, ky, kx], ..) = *case;
-    let images = vec![image([2, z, y, x, from], 1), image([to, from, kz, ky, kx], 2)];
+    let images = vec![
+        image([2, z, y, x, from], 1),
+        image([to, from, kz, ky, kx], 2),
+    ];
     (images, vec![noise(to, 3)])
 }
 
@@ -292,7 +295,10 @@ fn statistics_are_those_of_the_values() {
 #[test]
 fn residual_sums_agree_with_burn_and_lay_the_channels_in_the_middle() {
     for (narrow, wide) in [(3, 3), (2, 4), (2, 5), (1, 2)] {
-        let images = [image([2, 2, 3, 4, narrow], 41), image([2, 2, 3, 4, wide], 42)];
+        let images = [
+            image([2, 2, 3, 4, narrow], 41),
+            image([2, 2, 3, 4, wide], 42),
+        ];
         let kernels = |i: &Inputs| add_widened(i.images[0].clone(), i.images[1].clone());
         let own = |i: &Inputs| composed::add_widened(i.images[0].clone(), i.images[1].clone());
         assert_agree(&format!("{narrow} of {wide}"), &kernels, &own, &images, &[]);

@@ -69,18 +69,27 @@ pub(crate) fn add_widened(x: Tensor<5>, change: Tensor<5>) -> Tensor<5> {
         Tensor::zeros([n, z, y, x_length, count], &x.device())
     };
     let parts = [zeros(before), x.clone(), zeros(wide - narrow - before)];
-    let parts = parts.into_iter().filter(|part| part.dims()[4] > 0).collect();
+    let parts = parts
+        .into_iter()
+        .filter(|part| part.dims()[4] > 0)
+        .collect();
     Tensor::cat(parts, 4) + change
 }
 
 pub(crate) fn max_pool(x: Tensor<5>, window: usize, stride: usize) -> Tensor<5> {
     let [batch, z, y, x_length, channels] = x.dims();
-    let planes = channels_first(x.reshape([batch * z, 1, y, x_length, channels]))
-        .reshape([batch * z, channels, y, x_length]);
+    let planes = channels_first(x.reshape([batch * z, 1, y, x_length, channels])).reshape([
+        batch * z,
+        channels,
+        y,
+        x_length,
+    ]);
     let options = MaxPoolOptions::new([window; 2]).with_stride([stride; 2]);
     let largest = module::max_pool2d(planes, options);
     let [_, _, y, x_length] = largest.dims();
-    channels_last(largest
-        .reshape([batch, z, channels, y, x_length])
-        .permute([0, 2, 1, 3, 4]))
+    channels_last(
+        largest
+            .reshape([batch, z, channels, y, x_length])
+            .permute([0, 2, 1, 3, 4]),
+    )
 }

@@ -195,12 +195,7 @@ impl Backward<Flex, 2> for AddWidenedBackward {
     /// Channels of the narrow side.
     type State = usize;
 
-    fn backward(
-        self,
-        ops: Ops<usize, 2>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<usize, 2>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let [by_x, by_change] = ops.parents;
         let narrow = ops.state;
         let upper = owned(grads.consume::<Flex>(&ops.node));

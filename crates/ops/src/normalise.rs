@@ -106,7 +106,11 @@ pub fn normalise_rectify(x: Tensor<5>, norm: &Normalisation) -> Tensor<5> {
 /// # Panics
 /// If the channels of `x` are not the normalisation's and the filter's, or the
 /// kernel does not fit.
-pub fn normalise_rectify_convolve(x: Tensor<5>, norm: &Normalisation, filter: &Filter) -> Tensor<5> {
+pub fn normalise_rectify_convolve(
+    x: Tensor<5>,
+    norm: &Normalisation,
+    filter: &Filter,
+) -> Tensor<5> {
     if !has_kernels(&x) {
         return composed::convolve(composed::normalise_rectify(x, norm), filter, false);
     }

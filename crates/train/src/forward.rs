@@ -7,7 +7,12 @@ use lacuna_nets::{Network, Precision};
 ///
 /// With an autodiff `device` the graph is kept and batch norm uses batch
 /// statistics; without, the network must be in evaluation mode.
-pub fn forward_flat(network: &Network, images: TensorData, device: &Device, precision: Precision) -> Tensor<3> {
+pub fn forward_flat(
+    network: &Network,
+    images: TensorData,
+    device: &Device,
+    precision: Precision,
+) -> Tensor<3> {
     if network.rank() == 2 {
         let logits = network.forward_2d(Tensor::from_data(images, device), precision);
         let [b, c, h, w] = logits.dims();
