@@ -1,8 +1,12 @@
 //! Vector kernels for the processor, without a tensor library.
 
+mod columns;
 mod convolve;
 mod geometry;
 mod instructions;
+mod moments;
+#[cfg(test)]
+mod noise;
 mod precision;
 mod product;
 mod source;
@@ -10,5 +14,6 @@ mod vector;
 
 pub use geometry::Convolution;
 pub use instructions::Instructions;
+pub use moments::{Moments, column_sums, moments};
 pub use precision::Precision;
 pub use source::{Rectifier, Source};
