@@ -1,5 +1,6 @@
 //! Vector kernels for the processor, without a tensor library.
 
+mod adam;
 mod add_widened;
 mod columns;
 mod convolve;
@@ -16,6 +17,7 @@ mod rectify;
 mod source;
 mod vector;
 
+pub use adam::{Adam, AdamState};
 pub use add_widened::{add_widened, widened_gradient};
 pub use geometry::Convolution;
 pub use instructions::Instructions;
