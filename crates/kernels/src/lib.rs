@@ -1,5 +1,7 @@
 //! Vector kernels for the processor, without a tensor library.
 
+mod adam;
+mod add_widened;
 mod columns;
 mod convolve;
 mod geometry;
@@ -8,16 +10,20 @@ mod moments;
 #[cfg(test)]
 mod noise;
 mod norm;
+mod pool;
 mod precision;
 mod product;
 mod rectify;
 mod source;
 mod vector;
 
+pub use adam::{Adam, AdamState};
+pub use add_widened::{add_widened, widened_gradient};
 pub use geometry::Convolution;
 pub use instructions::Instructions;
 pub use moments::{Moments, column_sums, moments};
 pub use norm::{Normalisation, NormalisationGradients, Statistics};
+pub use pool::MaxPool;
 pub use precision::Precision;
 pub use rectify::{activate, mask_rectified};
 pub use source::{Rectifier, Source};
