@@ -23,14 +23,14 @@ use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::nn::conv::Conv3d;
 use burn::tensor::{Device, Tensor};
-use lacuna_ops::{Precision, add_widened, convolve};
+use lacuna_ops::{Precision, convolve};
 
 use crate::architecture::Extent;
 use crate::config::ModelConfig;
 use crate::init;
 use crate::layers::{
     Faces, batch_norm, channels_first, channels_last, conv3d, crop, filter_3d, normalise_rectify,
-    normalise_rectify_convolve,
+    normalise_rectify_convolve, residual,
 };
 
 /// Voxels dropped from the output at each face. A choice, not a consequence of
@@ -96,14 +96,14 @@ impl Residual {
 
     /// `[batch, z, y, x, channel]` to the same lengths and the block's channels.
     fn forward(&self, x: Tensor<5>, precision: Precision) -> Tensor<5> {
-        let change = self
-            .norms
-            .iter()
-            .zip(&self.convs)
-            .fold(x.clone(), |x, (norm, conv)| {
+        let ([norm, norms @ ..], [conv, convs @ ..]) = (&self.norms[..], &self.convs[..]) else {
+            unreachable!("a block has convolutions");
+        };
+        residual(x, norm, &filter_3d(conv, precision), |x| {
+            norms.iter().zip(convs).fold(x, |x, (norm, conv)| {
                 normalise_rectify_convolve(x, norm, None, &filter_3d(conv, precision))
-            });
-        add_widened(x, change)
+            })
+        })
     }
 }
 

@@ -135,6 +135,18 @@ pub(crate) fn normalise_rectify_convolve(
     lacuna_ops::normalise_rectify_convolve(x, &norm, filter)
 }
 
+/// A residual block: [`normalise_rectify_convolve`] of `x`, `rest` of that, and
+/// `x` added.
+pub(crate) fn residual(
+    x: Tensor<5>,
+    norm: &BatchNorm,
+    filter: &Filter,
+    rest: impl FnOnce(Tensor<5>) -> Tensor<5>,
+) -> Tensor<5> {
+    let norm = normalisation(&x, norm, None);
+    lacuna_ops::residual(x, &norm, filter, rest)
+}
+
 /// The normalisation that a layer is for `x`: by the statistics of `x`, which
 /// its running ones then take in, where [`BatchNorm::forward`] would do so.
 fn normalisation(x: &Tensor<5>, norm: &BatchNorm, activation: Option<&PRelu>) -> Normalisation {

@@ -6,7 +6,7 @@ use lacuna_kernels::Precision;
 
 use crate::{
     Filter, Normalisation, Statistics, add_widened, composed, convolve, convolve_rectify, max_pool,
-    normalise_rectify, normalise_rectify_convolve,
+    normalise_rectify, normalise_rectify_convolve, residual,
 };
 
 /// Inputs of an operation: images and weights, then values per channel.
@@ -336,4 +336,31 @@ fn gradients_are_those_of_finite_differences() {
         normalise_rectify_convolve(i.images[0].clone(), &norm, &filter(i, &case))
     };
     assert_differences(&normalised, &images, &rows);
+}
+
+#[test]
+fn a_residual_block_agrees_with_burn_also_behind_another() {
+    let case = ([3, 4, 5], [2, 2], [3, 3, 3], 1, 1, 1);
+    let (images, mut rows) = inputs(&case);
+    rows.extend(norm_rows(2));
+    rows.truncate(3);
+    // The first block reads a leaf, the second does not.
+    let block = |i: &Inputs, x: Tensor<5>, own: bool| {
+        let norm = Normalisation {
+            statistics: Statistics::of(&x),
+            ..norm(i, 1, false, true)
+        };
+        let filter = filter(i, &case);
+        match own {
+            false => residual(x, &norm, &filter, |x| convolve(x, &filter)),
+            true => {
+                let read = composed::normalise_rectify(x.clone(), &norm);
+                let read = composed::convolve(read, &filter, false);
+                composed::add_widened(x, composed::convolve(read, &filter, false))
+            }
+        }
+    };
+    let kernels = |i: &Inputs| block(i, block(i, i.images[0].clone(), false), false);
+    let own = |i: &Inputs| block(i, block(i, i.images[0].clone(), true), true);
+    assert_agree("residual", &kernels, &own, &images, &rows);
 }

@@ -6,7 +6,6 @@ use lacuna_kernels::Precision;
 
 use crate::convolve::Filter;
 use crate::normalise::Normalisation;
-use crate::residual::channels_before;
 
 /// `[batch, z, y, x, channel]` to `[batch, channel, z, y, x]`.
 fn channels_first(x: Tensor<5>) -> Tensor<5> {
@@ -63,7 +62,7 @@ pub(crate) fn normalise_rectify(x: Tensor<5>, norm: &Normalisation) -> Tensor<5>
 
 pub(crate) fn add_widened(x: Tensor<5>, change: Tensor<5>) -> Tensor<5> {
     let (narrow, wide) = (x.dims()[4], change.dims()[4]);
-    let before = channels_before(narrow, wide);
+    let before = (wide - narrow) / 2;
     let zeros = |count| {
         let [n, z, y, x_length, _] = x.dims();
         Tensor::zeros([n, z, y, x_length, count], &x.device())

@@ -33,6 +33,7 @@ impl Filter {
             padding: self.padding,
             rectify,
             precision: self.precision,
+            joins: false,
         }
     }
 

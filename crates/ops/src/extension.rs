@@ -5,8 +5,6 @@ use burn::backend::{Backend, DispatchDevice, backend_extension};
 use burn::tensor::Tensor;
 use lacuna_kernels::Precision;
 
-use crate::pool::Pooling;
-
 /// What a convolution does besides its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -20,6 +18,9 @@ pub(crate) struct Settings {
     pub rectify: bool,
     /// Arithmetic of the products.
     pub precision: Precision,
+    /// The gradient by what is read has been handed a part before this
+    /// operation's turn comes, and is added to in the same pass.
+    pub joins: bool,
 }
 
 /// Where a normalisation's mean and variance come from.
@@ -79,7 +80,7 @@ pub(crate) trait Operations: Backend {
     fn add_widened(x: FloatTensor<Self>, change: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The largest values of squares of voxels.
-    fn max_pool(x: FloatTensor<Self>, pooling: Pooling) -> FloatTensor<Self>;
+    fn max_pool(x: FloatTensor<Self>, window: usize, stride: usize) -> FloatTensor<Self>;
 }
 
 /// Whether the tensor lies where the kernels run.

@@ -3,12 +3,10 @@
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
-use lacuna_kernels::{Convolution, Rectifier, Source};
+use lacuna_kernels::{self as kernels, Convolution, MaxPool, Moments, Normalisation};
+use lacuna_kernels::{Rectifier, Source, Statistics};
 
-use crate::elementwise::{self, Channels, Planes};
 use crate::extension::{NormSettings, Operations, Settings};
-use crate::pool::Pooling;
-use crate::residual::channels_before;
 
 /// The values of a tensor that is contiguous.
 pub(crate) fn values(tensor: &FlexTensor) -> &[f32] {
@@ -22,9 +20,12 @@ pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape.into()))
 }
 
-/// The values of `tensor` to change, copied only where another holds them.
-pub(crate) fn owned(tensor: FlexTensor) -> FlexTensor {
-    tensor.to_contiguous()
+/// The values of `tensor`, copied only where another holds them or they are not
+/// contiguous.
+pub(crate) fn into_values(tensor: FlexTensor) -> Vec<f32> {
+    let data = tensor.to_contiguous();
+    drop(tensor);
+    (data.into_data().into_vec()).expect("a tensor of 32-bit floats")
 }
 
 /// The convolution that `settings` and the tensors' shapes describe.
@@ -72,17 +73,23 @@ fn run(
     tensor(output, output_shape(&convolution))
 }
 
-/// The tensors of a normalisation as slices.
-pub(crate) fn channels<'a>(tensors: [&'a FlexTensor; 5], norm: &NormSettings) -> Channels<'a> {
+/// The tensors of a normalisation as slices: gamma, beta, slope, mean, variance.
+pub(crate) fn normalisation<'a>(
+    tensors: [&'a FlexTensor; 5],
+    norm: &NormSettings,
+) -> Normalisation<'a> {
     let [gamma, beta, slope, mean, variance] = tensors.map(values);
-    Channels {
+    Normalisation {
+        mean,
+        variance,
+        epsilon: norm.epsilon as f32,
         gamma,
         beta,
         slope,
-        mean,
-        variance,
-        epsilon: norm.epsilon,
-        of_batch: norm.of_batch,
+        statistics: match norm.of_batch {
+            true => Statistics::Batch,
+            false => Statistics::Fixed,
+        },
     }
 }
 
@@ -100,7 +107,7 @@ impl Operations for Flex {
     fn moments(x: FlexTensor) -> (FlexTensor, FlexTensor) {
         let x = x.to_contiguous();
         let [.., channels] = x.shape().dims::<5>();
-        let (mean, variance) = elementwise::moments(values(&x), channels);
+        let Moments { mean, variance } = kernels::moments(values(&x), channels);
         (tensor(mean, [channels]), tensor(variance, [channels]))
     }
 
@@ -114,10 +121,14 @@ impl Operations for Flex {
         norm: NormSettings,
     ) -> FlexTensor {
         let x = x.to_contiguous();
-        let channels = channels([&gamma, &beta, &slope, &mean, &variance], &norm);
-        let (scale, shift) = channels.scale_and_shift();
-        let y = elementwise::rectified(values(&x), &scale, &shift, channels.slope);
-        tensor(y, x.shape())
+        let norm = normalisation([&gamma, &beta, &slope, &mean, &variance], &norm);
+        let (scale, shift) = norm.scale_and_shift();
+        let rectifier = Rectifier {
+            scale: &scale,
+            shift: &shift,
+            slope: norm.slope,
+        };
+        tensor(kernels::activate(values(&x), rectifier), x.shape())
     }
 
     fn normalise_rectify_convolve(
@@ -133,46 +144,46 @@ impl Operations for Flex {
         settings: Settings,
     ) -> FlexTensor {
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
-        let channels = channels([&gamma, &beta, &slope, &mean, &variance], &norm);
-        let (scale, shift) = channels.scale_and_shift();
+        let norm = normalisation([&gamma, &beta, &slope, &mean, &variance], &norm);
+        let (scale, shift) = norm.scale_and_shift();
         let rectifier = Rectifier {
             scale: &scale,
             shift: &shift,
-            slope: channels.slope,
+            slope: norm.slope,
         };
         run(&x, Some(rectifier), &weight, &bias, &settings)
     }
 
     fn add_widened(x: FlexTensor, change: FlexTensor) -> FlexTensor {
         let x = x.to_contiguous();
-        let mut sum = owned(change);
-        let ([.., narrow], [.., wide]) = (x.shape().dims::<5>(), sum.shape().dims::<5>());
+        let shape = change.shape();
+        let ([.., narrow], [.., wide]) = (x.shape().dims::<5>(), shape.dims::<5>());
         assert_eq!(
             x.shape()[..4],
-            sum.shape()[..4],
+            shape[..4],
             "the voxels of the two sides of a residual sum"
         );
-        let before = channels_before(narrow, wide);
-        elementwise::add_channels(sum.storage_mut(), wide, values(&x), narrow, before);
-        sum
+        let sum = kernels::add_widened(into_values(change), wide, values(&x), narrow);
+        tensor(sum, shape)
     }
 
-    fn max_pool(x: FlexTensor, pooling: Pooling) -> FlexTensor {
-        largest(&x.to_contiguous(), pooling).0
+    fn max_pool(x: FlexTensor, window: usize, stride: usize) -> FlexTensor {
+        let x = x.to_contiguous();
+        let [batch, z, .., channels] = x.shape().dims::<5>();
+        let pool = pool(&x, window, stride);
+        let [oy, ox] = pool.output();
+        tensor(pool.forward(values(&x)), [batch, z, oy, ox, channels])
     }
 }
 
-/// Planes of a max pooling of `x`.
-pub(crate) fn planes(x: &FlexTensor, pooling: Pooling) -> Planes {
+/// The pooling of the planes of `x`.
+pub(crate) fn pool(x: &FlexTensor, window: usize, stride: usize) -> MaxPool {
     let [batch, z, y, x_length, channels] = x.shape().dims();
-    Planes::new([batch * z, y, x_length, channels], pooling)
-}
-
-/// The largest values of a contiguous `x` and their places in their squares.
-pub(crate) fn largest(x: &FlexTensor, pooling: Pooling) -> (FlexTensor, Vec<u8>) {
-    let [batch, z, _, _, channels] = x.shape().dims();
-    let planes = planes(x, pooling);
-    let (largest, places) = planes.largest(values(x));
-    let [oy, ox] = planes.output;
-    (tensor(largest, [batch, z, oy, ox, channels]), places)
+    MaxPool {
+        batch: batch * z,
+        input: [y, x_length],
+        channels,
+        window: [window; 2],
+        stride: [stride; 2],
+    }
 }

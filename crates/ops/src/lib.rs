@@ -8,11 +8,11 @@
 //! voxel along z. Weights are in PyTorch's order,
 //! `[channels_out, channels_in, z, y, x]`.
 
+mod adam;
 #[cfg(test)]
 mod agreement;
 mod composed;
 mod convolve;
-mod elementwise;
 mod extension;
 mod flex;
 mod gradient;
@@ -20,8 +20,9 @@ mod normalise;
 mod pool;
 mod residual;
 
+pub use adam::adam;
 pub use convolve::{Filter, convolve, convolve_rectify};
 pub use lacuna_kernels::Precision;
 pub use normalise::{Normalisation, Statistics, normalise_rectify, normalise_rectify_convolve};
 pub use pool::max_pool;
-pub use residual::add_widened;
+pub use residual::{add_widened, residual};

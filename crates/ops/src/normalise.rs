@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use crate::composed;
 use crate::convolve::Filter;
-use crate::extension::{NormSettings, Operations, has_kernels};
+use crate::extension::{NormSettings, Operations, Settings, has_kernels};
 
 /// Mean and variance of each channel.
 #[derive(Clone, Debug)]
@@ -111,9 +111,19 @@ pub fn normalise_rectify_convolve(
     norm: &Normalisation,
     filter: &Filter,
 ) -> Tensor<5> {
+    apply(x, norm, filter, false)
+}
+
+/// [`normalise_rectify_convolve`]; `joins` where the gradient by `x` has been
+/// handed a part before this operation's turn comes.
+pub(crate) fn apply(x: Tensor<5>, norm: &Normalisation, filter: &Filter, joins: bool) -> Tensor<5> {
     if !has_kernels(&x) {
         return composed::convolve(composed::normalise_rectify(x, norm), filter, false);
     }
+    let settings = Settings {
+        joins,
+        ..filter.settings(false)
+    };
     Tensor::from_dispatch(Dispatch::normalise_rectify_convolve(
         x.into_dispatch(),
         norm.gamma.clone().into_dispatch(),
@@ -124,6 +134,6 @@ pub fn normalise_rectify_convolve(
         filter.weight.clone().into_dispatch(),
         filter.bias_or_zeros().into_dispatch(),
         norm.settings(),
-        filter.settings(false),
+        settings,
     ))
 }

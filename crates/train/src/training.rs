@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{
-    AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig, momentum::MomentumConfig,
-};
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig, momentum::MomentumConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use lacuna_data::prefetch::Prefetch;
 use lacuna_data::sampler::{Batch, PatchGeometry, PatchPlace, Realised, Sampler};
@@ -298,7 +296,7 @@ fn load_cases(
 
 fn new_optimiser(config: &RunConfig) -> ModuleOptimizer {
     match config.train.optimiser {
-        OptimiserName::Adam => AdamConfig::new().with_epsilon(1e-8).init(),
+        OptimiserName::Adam => lacuna_ops::adam(1e-8),
         OptimiserName::Sgd => SgdConfig::new()
             .with_momentum(Some(
                 MomentumConfig::new().with_momentum(0.9).with_dampening(0.0),
