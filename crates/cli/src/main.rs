@@ -6,7 +6,7 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use lacuna_train::device::DeviceName;
+use lacuna_train::device::{DeviceName, PrecisionName};
 use lacuna_train::run::RunError;
 
 /// Segments what is rare: trains, applies and judges deep-learning segmentation
@@ -57,6 +57,24 @@ impl From<DeviceArgument> for DeviceName {
             DeviceArgument::Cpu => Self::Cpu,
             DeviceArgument::Vulkan => Self::Vulkan,
             DeviceArgument::Cuda => Self::Cuda,
+        }
+    }
+}
+
+/// `--precision`
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum PrecisionArgument {
+    F32,
+    Bf16,
+    Bf16x3,
+}
+
+impl From<PrecisionArgument> for PrecisionName {
+    fn from(argument: PrecisionArgument) -> Self {
+        match argument {
+            PrecisionArgument::F32 => Self::F32,
+            PrecisionArgument::Bf16 => Self::Bf16,
+            PrecisionArgument::Bf16x3 => Self::Bf16x3,
         }
     }
 }

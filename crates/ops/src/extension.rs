@@ -2,7 +2,7 @@
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, DispatchDevice, backend_extension};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use lacuna_kernels::Precision;
 
 /// What a convolution does besides its weights.
@@ -85,7 +85,13 @@ pub(crate) trait Operations: Backend {
 
 /// Whether the tensor lies where the kernels run.
 pub(crate) fn has_kernels<const D: usize>(x: &Tensor<D>) -> bool {
-    match x.device().as_dispatch() {
+    is_processor(&x.device())
+}
+
+/// Whether the device is the processor through Burn's `flex` backend, with
+/// autodiff or without: where the kernels run, in every [`Precision`].
+pub fn is_processor(device: &Device) -> bool {
+    match device.as_dispatch() {
         DispatchDevice::Flex(_) => true,
         DispatchDevice::Autodiff(device) => matches!(**device, DispatchDevice::Flex(_)),
         #[allow(unreachable_patterns, reason = "other backends are optional")]

@@ -25,7 +25,7 @@ pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
 pub(crate) fn into_values(tensor: FlexTensor) -> Vec<f32> {
     let data = tensor.to_contiguous();
     drop(tensor);
-    (data.into_data().into_vec()).expect("a tensor of 32-bit floats")
+    (data.into_data().try_into_vec()).expect("a tensor of 32-bit floats")
 }
 
 /// The convolution that `settings` and the tensors' shapes describe.

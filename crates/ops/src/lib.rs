@@ -22,6 +22,7 @@ mod residual;
 
 pub use adam::adam;
 pub use convolve::{Filter, convolve, convolve_rectify};
+pub use extension::is_processor;
 pub use lacuna_kernels::Precision;
 pub use normalise::{Normalisation, Statistics, normalise_rectify, normalise_rectify_convolve};
 pub use pool::max_pool;

@@ -9,8 +9,10 @@ use lacuna_data::subject::{load_case, most_probable};
 use lacuna_nets::Network;
 
 use crate::checkpoint;
+use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::dataset::preprocess;
+use crate::device::PrecisionName;
 use crate::predict::{WindowOptions, predict_case};
 use crate::run::{DatasetFacts, RunError, read_json};
 
@@ -25,15 +27,21 @@ pub struct TrainedRun {
     /// Iterations behind the weights.
     pub iteration: u64,
     network: Network,
-    device: Device,
+    compute: Compute,
 }
 
 impl TrainedRun {
-    /// Opens `run` with its newest checkpoint on `device`.
+    /// Opens `run` with its newest checkpoint on `device`, to compute in
+    /// `precision` or else in the one it was trained in.
     ///
     /// # Errors
-    /// When `run` is no run folder or its weights are of another network.
-    pub fn open(run: &Path, device: &Device) -> Result<Self, RunError> {
+    /// When `run` is no run folder, its weights are of another network or the
+    /// device does not know the precision.
+    pub fn open(
+        run: &Path,
+        device: &Device,
+        precision: Option<PrecisionName>,
+    ) -> Result<Self, RunError> {
         let config_path = run.join("run.toml");
         if !config_path.exists() {
             return Err(RunError::NotARun {
@@ -42,6 +50,7 @@ impl TrainedRun {
             });
         }
         let config = RunConfig::read(&config_path, &[])?;
+        let compute = Compute::new(device, precision.unwrap_or(config.train.precision))?;
         let facts: DatasetFacts = read_json(run, "dataset.json")?;
         let network = Network::new(
             &config.model,
@@ -57,7 +66,7 @@ impl TrainedRun {
             facts,
             iteration,
             network,
-            device: device.clone(),
+            compute,
         })
     }
 
@@ -117,7 +126,7 @@ impl TrainedRun {
             self.facts.classes.len(),
             windows,
             keep,
-            &self.device,
+            &self.compute,
             stop,
             on_window,
         )?;

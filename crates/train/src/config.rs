@@ -15,6 +15,7 @@ use lacuna_nets::{ModelConfig, ModelName};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use crate::device::PrecisionName;
 use keys::{apply_override, check_keys, flatten};
 
 /// The documented default configuration, as `lacuna config` prints it.
@@ -87,6 +88,8 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// The optimiser.
     pub optimiser: OptimiserName,
+    /// What convolutions multiply.
+    pub precision: PrecisionName,
     /// Iterations between checkpoints.
     pub checkpoint_every: u64,
     /// Iterations between validations; 0 means only at the end.
@@ -102,6 +105,7 @@ impl Default for TrainConfig {
             batch: 3,
             learning_rate: 1e-4,
             optimiser: OptimiserName::Adam,
+            precision: PrecisionName::F32,
             checkpoint_every: 100,
             validate_every: 0,
             loader_threads: 1,

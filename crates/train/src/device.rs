@@ -1,6 +1,7 @@
-//! Where tensors live, chosen at run time.
+//! Where tensors live and what is multiplied there, chosen at run time.
 
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 
 /// A device by the name users give on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,36 @@ pub enum DeviceError {
         /// What the driver said.
         found: String,
     },
+    /// The device multiplies 32-bit floats only.
+    #[error("precision \"{precision}\" is computed by --device cpu alone; choose \"f32\"")]
+    Precision {
+        /// What was asked for.
+        precision: PrecisionName,
+    },
+}
+
+/// What convolutions multiply, as run files and the command line name it. Sums
+/// and everything else are 32-bit floats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrecisionName {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// Two bfloat16 values for each float, three products.
+    Bf16x3,
+}
+
+impl std::fmt::Display for PrecisionName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Bf16x3 => "bf16x3",
+        })
+    }
 }
 
 impl DeviceName {

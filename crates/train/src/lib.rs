@@ -5,11 +5,11 @@
 
 pub mod apply;
 pub mod checkpoint;
+pub mod compute;
 pub mod config;
 pub mod dataset;
 pub mod device;
 pub mod events;
-pub mod forward;
 pub mod predict;
 pub mod run;
 pub mod tensorboard;

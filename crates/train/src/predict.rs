@@ -8,14 +8,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::TensorData;
 use lacuna_data::sampler::Plane;
 use lacuna_data::subject::Case;
 use lacuna_data::window::extract_window;
-use lacuna_nets::{Architecture, Network, Precision};
+use lacuna_nets::{Architecture, Network};
 use lacuna_volume::{LabelMap, Volume};
 
-use crate::forward::forward_flat;
+use crate::compute::Compute;
 use crate::run::RunError;
 
 /// Largest default effective window: a 2-D slice up to this edge is one window.
@@ -93,7 +93,7 @@ pub fn predict_case(
     classes: usize,
     options: WindowOptions,
     keep_probabilities: bool,
-    device: &Device,
+    compute: &Compute,
     stop: &AtomicBool,
     on_window: &mut dyn FnMut(usize, usize),
 ) -> Result<Prediction, RunError> {
@@ -120,7 +120,7 @@ pub fn predict_case(
                 let origin = layout.to_xyz([u, v, s]);
                 if layout.touches_mask(case, origin) {
                     let image = layout.input(case, origin);
-                    let logits = forward_flat(network, image, device, Precision::F32);
+                    let logits = compute.logits(network, image);
                     slab.add(&layout, &host_f32(logits), [u, v]);
                 }
                 done += 1;

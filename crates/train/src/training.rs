@@ -16,14 +16,14 @@ use lacuna_data::sampler::{Batch, PatchGeometry, PatchPlace, Realised, Sampler};
 use lacuna_data::subject::Case;
 use lacuna_losses::{Evaluation, Layout, Loss, LossError, value_and_gradient};
 use lacuna_metrics::{Counts, Quartiles};
-use lacuna_nets::{Architecture, Network, Precision};
+use lacuna_nets::{Architecture, Network};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, State};
+use crate::compute::Compute;
 use crate::config::{OptimiserName, RunConfig};
 use crate::dataset::Dataset;
 use crate::events::{Event, EventLog, LastIterations, unix_time};
-use crate::forward::forward_flat;
 use crate::run::{DatasetFacts, RunError, RunFolder, peak_memory_bytes, read_json, write_json};
 use crate::validation::{self, Validation};
 
@@ -84,6 +84,7 @@ pub fn train(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Summary, RunError> {
     // Everything that can be refused is refused before the folder is touched.
+    let compute = Compute::new(device, config.train.precision)?;
     let dataset = Dataset::open(config)?;
     let loss = config.loss.build()?;
     let architecture = Architecture::of(&config.model)?;
@@ -93,7 +94,7 @@ pub fn train(
         dataset.facts.modalities.len(),
         dataset.facts.classes.len(),
         config.seed,
-        &device.clone().autodiff(),
+        compute.autodiff().device(),
     )?;
     let held = match resume {
         true => Some(open_to_resume(config, &dataset.facts, out)?),
@@ -160,7 +161,7 @@ pub fn train(
                 &validation_cases,
                 dataset.facts.classes.len(),
                 config,
-                device,
+                &compute,
                 stop,
             );
             let scored = match scored {
@@ -182,7 +183,7 @@ pub fn train(
         let iteration = state.iteration + 1;
 
         let images = images_of(&ready.batch, &geometry);
-        let logits = forward_flat(&network, images, &device.clone().autodiff(), Precision::F32);
+        let logits = compute.autodiff().logits(&network, images);
         let judged = judge(&logits, &ready.batch, loss.as_ref(), config);
         if let Err(LossError::NonFiniteLogit { .. }) = &judged {
             let found = "the network's output is not finite".to_owned();

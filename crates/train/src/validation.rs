@@ -6,12 +6,12 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use burn::tensor::Device;
 use lacuna_data::subject::Case;
 use lacuna_metrics::Counts;
 use lacuna_nets::Network;
 use serde::{Deserialize, Serialize};
 
+use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::predict::{WindowOptions, predict_case};
 use crate::run::{RunError, read_lines};
@@ -45,7 +45,7 @@ pub fn score(
     cases: &[Case],
     classes: usize,
     config: &RunConfig,
-    device: &Device,
+    compute: &Compute,
     stop: &AtomicBool,
 ) -> Result<Validation, RunError> {
     let mut lines = Vec::new();
@@ -57,7 +57,7 @@ pub fn score(
             classes,
             WindowOptions::default(),
             false,
-            device,
+            compute,
             stop,
             &mut |_, _| {},
         )?;

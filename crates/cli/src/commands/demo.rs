@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 
     let predictions = out.join("predictions");
-    let trained = TrainedRun::open(&run, &DeviceName::Cpu.open()?)?;
+    let trained = TrainedRun::open(&run, &DeviceName::Cpu.open()?, None)?;
     let manifest = Manifest::read(&dataset)?;
     let test = trained.facts.split.test.clone();
     eprintln!("3/4 predicting the held-out subjects: {}", test.join(", "));

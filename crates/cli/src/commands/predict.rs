@@ -8,12 +8,13 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject};
 use lacuna_train::apply::TrainedRun;
+use lacuna_train::device::PrecisionName;
 use lacuna_train::predict::WindowOptions;
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::prediction_path;
-use crate::DeviceArgument;
 use crate::terminal::{Progress, stop_flag};
+use crate::{DeviceArgument, PrecisionArgument};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -51,6 +52,9 @@ pub struct Arguments {
     /// Overlap of neighbouring windows, 0 to 0.9
     #[arg(long, default_value_t = 0.25, value_parser = overlap)]
     overlap: f64,
+    /// What convolutions multiply; default: what they did in training
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionArgument>,
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArgument,
@@ -100,7 +104,8 @@ impl Predicted {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
-    let trained = TrainedRun::open(&arguments.run, &device)?;
+    let precision = arguments.precision.map(PrecisionName::from);
+    let trained = TrainedRun::open(&arguments.run, &device, precision)?;
     let windows = WindowOptions {
         window: arguments.window,
         overlap: arguments.overlap,

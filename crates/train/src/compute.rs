@@ -1,0 +1,65 @@
+//! Where and in what precision a network is computed.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use lacuna_nets::{Network, Precision};
+
+use crate::device::{DeviceError, PrecisionName};
+
+/// A device and the precision of convolutions on it.
+#[derive(Clone, Debug)]
+pub struct Compute {
+    device: Device,
+    precision: Precision,
+}
+
+impl Compute {
+    /// Computing on `device` in `precision`.
+    ///
+    /// # Errors
+    /// [`DeviceError::Precision`] for another precision than f32 where the
+    /// device is not the processor.
+    pub fn new(device: &Device, precision: PrecisionName) -> Result<Self, DeviceError> {
+        if precision != PrecisionName::F32 && !lacuna_ops::is_processor(device) {
+            return Err(DeviceError::Precision { precision });
+        }
+        Ok(Self {
+            device: device.clone(),
+            precision: match precision {
+                PrecisionName::F32 => Precision::F32,
+                PrecisionName::Bf16 => Precision::Bf16,
+                PrecisionName::Bf16x3 => Precision::Bf16x3,
+            },
+        })
+    }
+
+    /// The same with gradients.
+    pub fn autodiff(&self) -> Self {
+        Self {
+            device: self.device.clone().autodiff(),
+            precision: self.precision,
+        }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Logits `[B, classes, N]` of `images` `[B, C, H, W]` or `[B, C, D, H, W]`,
+    /// the spatial axes flattened whatever the network's rank.
+    ///
+    /// With autodiff the graph is kept and batch norm uses batch statistics;
+    /// without, the network must be in evaluation mode.
+    pub fn logits(&self, network: &Network, images: TensorData) -> Tensor<3> {
+        if network.rank() == 2 {
+            let images = Tensor::from_data(images, &self.device);
+            let logits = network.forward_2d(images, self.precision);
+            let [b, c, h, w] = logits.dims();
+            return logits.reshape([b, c, h * w]);
+        }
+        let images = Tensor::from_data(images, &self.device);
+        let logits = network.forward_3d(images, self.precision);
+        let [b, c, d, h, w] = logits.dims();
+        logits.reshape([b, c, d * h * w])
+    }
+}
