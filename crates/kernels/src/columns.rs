@@ -12,8 +12,10 @@ use crate::vector::Vector;
 const LANES_MAX: usize = 16;
 /// The fewest values in a period.
 const PERIOD_MIN: usize = 64;
-/// About as many values as the first level of cache holds beside the periods.
-const RUN: usize = 4096;
+/// About as many values as stay in a core's cache for a second look.
+const RUN: usize = 1 << 14;
+/// The most periods in a run: the most values that are added up in f32.
+const PERIODS: usize = 64;
 /// About as many values as a thread takes at a time.
 const TASK: usize = 1 << 16;
 
@@ -35,7 +37,7 @@ impl Columns {
         let voxels = LANES_MAX >> channels.trailing_zeros().min(LANES_MAX.ilog2());
         let shortest = channels * voxels;
         let period = shortest * PERIOD_MIN.div_ceil(shortest);
-        let run = period * (RUN / period).max(1);
+        let run = period * (RUN / period).clamp(1, PERIODS);
         let task = run * (TASK / run).max(1);
         Self {
             channels,

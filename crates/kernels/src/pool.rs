@@ -1,9 +1,13 @@
 //! Max pooling over two axes.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 /// Input rows whose gradient is one parallel task.
 const BAND: usize = 16;
+/// Channels of a window that are held in registers.
+const BLOCK: usize = 16;
 
 /// Max pooling over the last two spatial axes, without padding; values are
 /// `[batch, y, x, channel]`, where other spatial axes count as batch. A window
@@ -56,16 +60,22 @@ impl MaxPool {
     pub fn forward(&self, input: &[f32]) -> Vec<f32> {
         assert_eq!(input.len(), self.input_len(), "values of the input");
         let [rows, columns] = self.output();
+        let taps = self.taps();
         let mut output = vec![0.0f32; self.output_len()];
         output
             .par_chunks_mut(columns * self.channels)
             .enumerate()
             .for_each(|(row, output)| {
                 let (plane, y) = (row / rows, row % rows);
-                for (x, largest) in output.chunks_exact_mut(self.channels).enumerate() {
-                    largest.fill(f32::NEG_INFINITY);
-                    for from in self.taps(plane, y, x).flatten() {
-                        take_larger(largest, &input[from..][..self.channels]);
+                for (x, output) in output.chunks_exact_mut(self.channels).enumerate() {
+                    let window = &input[self.start(plane, y, x)..];
+                    let whole = self.channels / BLOCK * BLOCK;
+                    for c in (0..whole).step_by(BLOCK) {
+                        let block: [f32; BLOCK] = largest(&taps, &window[c..]);
+                        output[c..c + BLOCK].copy_from_slice(&block);
+                    }
+                    for c in whole..self.channels {
+                        [output[c]] = largest(&taps, &window[c..]);
                     }
                 }
             });
@@ -74,7 +84,7 @@ impl MaxPool {
 
     /// The gradient by the input, given what [`Self::forward`] read and gave and
     /// the gradient by it: each window's goes to the first of its largest values,
-    /// row by row as in PyTorch.
+    /// row by row as in PyTorch, and to none where the largest is not a number.
     ///
     /// # Panics
     /// If a length does not fit.
@@ -111,76 +121,107 @@ impl MaxPool {
         gradient: &mut [f32],
     ) {
         let [rows, columns] = self.output();
-        let start = (plane * self.input[0] + first) * self.input[1] * self.channels;
+        let taps = self.taps();
+        let start = self.pixel(plane, first, 0);
         let behind = first + gradient.len() / (self.input[1] * self.channels);
-        let mut left = vec![0.0f32; self.channels];
         let reaching = (first + 1).saturating_sub(self.window[0]);
         for y in reaching.div_ceil(self.stride[0])..rows.min(behind.div_ceil(self.stride[0])) {
+            let top = y * self.stride[0];
             for x in 0..columns {
                 let to = ((plane * rows + y) * columns + x) * self.channels;
-                let output = &output[to..][..self.channels];
-                left.copy_from_slice(&upstream[to..][..self.channels]);
-                for (tap_row, taps) in self.taps(plane, y, x).enumerate() {
-                    let inside = (first..behind).contains(&(y * self.stride[0] + tap_row));
-                    for from in taps {
-                        let input = &input[from..][..self.channels];
-                        match inside {
-                            true => {
-                                let gradient = &mut gradient[from - start..][..self.channels];
-                                give_to_equal(input, output, &mut left, gradient);
-                            }
-                            false => drop_equal(input, output, &mut left),
-                        }
-                    }
+                let from = self.start(plane, y, x);
+                let whole = self.channels / BLOCK * BLOCK;
+                let mut window = Window {
+                    taps: &taps,
+                    inside: first.saturating_sub(top)..behind - top,
+                    input,
+                    start,
+                    gradient,
+                };
+                for c in (0..whole).step_by(BLOCK) {
+                    window.give::<BLOCK>(from + c, &output[to + c..], &upstream[to + c..]);
+                }
+                for c in whole..self.channels {
+                    window.give::<1>(from + c, &output[to + c..], &upstream[to + c..]);
                 }
             }
         }
     }
 
-    /// Where the pixels of a window start in the input, row by row.
-    fn taps(
-        &self,
-        plane: usize,
-        y: usize,
-        x: usize,
-    ) -> impl Iterator<Item = impl Iterator<Item = usize>> {
-        let Self {
-            input,
-            channels,
-            window,
-            stride,
-            ..
-        } = *self;
-        let top = plane * input[0] + y * stride[0];
-        (top..top + window[0]).map(move |row| {
-            let start = row * input[1] + x * stride[1];
-            (start..start + window[1]).map(move |pixel| pixel * channels)
-        })
+    /// Where a pixel of the input starts.
+    fn pixel(&self, plane: usize, y: usize, x: usize) -> usize {
+        ((plane * self.input[0] + y) * self.input[1] + x) * self.channels
+    }
+
+    /// Where the window of a pixel of the output starts in the input.
+    fn start(&self, plane: usize, y: usize, x: usize) -> usize {
+        self.pixel(plane, y * self.stride[0], x * self.stride[1])
+    }
+
+    /// The pixels of a window, row by row.
+    fn taps(&self) -> Vec<Tap> {
+        let row = |row| {
+            (0..self.window[1]).map(move |x| Tap {
+                row,
+                offset: self.pixel(0, row, x),
+            })
+        };
+        (0..self.window[0]).flat_map(row).collect()
     }
 }
 
-fn take_larger(largest: &mut [f32], values: &[f32]) {
-    for (largest, &value) in largest.iter_mut().zip(values) {
-        if value > *largest || value.is_nan() {
-            *largest = value;
+/// A pixel of a window.
+#[derive(Clone, Copy)]
+struct Tap {
+    row: usize,
+    /// From the window's first value to the pixel's.
+    offset: usize,
+}
+
+/// The largest of each of `N` channels over the `taps` of a window.
+fn largest<const N: usize>(taps: &[Tap], window: &[f32]) -> [f32; N] {
+    taps.iter().fold([f32::NEG_INFINITY; N], |largest, tap| {
+        let values: [f32; N] = channels(&window[tap.offset..]);
+        std::array::from_fn(|i| {
+            let take = (values[i] > largest[i]) | values[i].is_nan();
+            if take { values[i] } else { largest[i] }
+        })
+    })
+}
+
+/// A window whose gradient is handed out.
+struct Window<'a> {
+    taps: &'a [Tap],
+    /// The rows of the window that `gradient` holds.
+    inside: Range<usize>,
+    input: &'a [f32],
+    /// Where in the input `gradient` starts.
+    start: usize,
+    gradient: &'a mut [f32],
+}
+
+impl Window<'_> {
+    /// Adds `upstream` of `N` channels, whose values start at `from`, to the
+    /// gradient of the first tap that equals `output`, where it is inside.
+    fn give<const N: usize>(&mut self, from: usize, output: &[f32], upstream: &[f32]) {
+        let output: [f32; N] = channels(output);
+        let mut left: [f32; N] = channels(upstream);
+        for tap in self.taps {
+            let at = from + tap.offset;
+            let values: [f32; N] = channels(&self.input[at..]);
+            if self.inside.contains(&tap.row) {
+                let gradient = &mut self.gradient[at - self.start..][..N];
+                for i in 0..N {
+                    gradient[i] += if values[i] == output[i] { left[i] } else { 0.0 };
+                }
+            }
+            left = std::array::from_fn(|i| if values[i] == output[i] { 0.0 } else { left[i] });
         }
     }
 }
 
-/// Moves what is `left` of a window's gradient to the inputs that equal its output.
-fn give_to_equal(input: &[f32], output: &[f32], left: &mut [f32], gradient: &mut [f32]) {
-    for (((&input, &output), left), gradient) in input.iter().zip(output).zip(left).zip(gradient) {
-        let given = if input == output { *left } else { 0.0 };
-        *gradient += given;
-        *left = if input == output { 0.0 } else { *left };
-    }
-}
-
-/// As [`give_to_equal`] where the gradient belongs to another band.
-fn drop_equal(input: &[f32], output: &[f32], left: &mut [f32]) {
-    for ((&input, &output), left) in input.iter().zip(output).zip(left) {
-        *left = if input == output { 0.0 } else { *left };
-    }
+fn channels<const N: usize>(values: &[f32]) -> [f32; N] {
+    *values.first_chunk().expect("a pixel has its channels")
 }
 
 #[cfg(test)]
