@@ -23,7 +23,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv3d;
 use burn::nn::{BatchNorm, PRelu, PReluConfig};
 use burn::tensor::{Device, Tensor};
-use lacuna_ops::{Precision, convolve};
+use lacuna_ops::{Precision, convolve, join_channels};
 
 use crate::architecture::Extent;
 use crate::config::ModelConfig;
@@ -157,7 +157,7 @@ impl DeepMedic {
         };
         let normal = path(&self.normal, crop(input.clone(), NORMAL_CROP, NORMAL_CROP));
         let context = replicate(path(&self.context, block_centres(input)));
-        let both = Tensor::cat(vec![normal, context], 4);
+        let both = join_channels(normal, context);
         let (x, last) = through(&self.full, both, precision);
         channels_first(last.read_by(x, &self.classifier, precision))
     }

@@ -6,7 +6,7 @@ use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig, Conv3d, Conv3dConfig, ConvTranspose2d};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PRelu, PaddingConfig2d, PaddingConfig3d};
 use burn::tensor::{Device, Tensor};
-use lacuna_ops::{Filter, Normalisation, Precision, Statistics};
+use lacuna_ops::{Filter, Normalisation, Precision, Statistics, convolve, shuffle_pixels};
 
 /// Share of the batch in the running mean and variance at each training
 /// forward pass: NiftyNet's decay of 0.9 (its `BNLayer` default), which is also
@@ -196,31 +196,26 @@ pub(crate) fn planes_first(x: Tensor<5>) -> Tensor<4> {
     channels_first(x).reshape([batch, channels, y, x_length])
 }
 
-/// A transposed convolution whose stride is the width of its kernel,
-/// `[batch, 1, y, x, channels_in]` to `[batch, 1, k y, k x, channels_out]`: a
-/// 1x1 convolution to the values of each block of `k` by `k` voxels, which are
-/// then put in their places.
+/// A transposed convolution of width and stride 2, `[batch, 1, y, x, channels_in]`
+/// to `[batch, 1, 2 y, 2 x, channels_out]`: a 1x1 convolution to the values of
+/// each square of four voxels, which are then put in their places.
 pub(crate) fn grow(x: Tensor<5>, conv: &ConvTranspose2d, precision: Precision) -> Tensor<5> {
-    let [batch, _, y, x_length, channels_in] = x.dims();
-    let [_, channels_out, k, _] = conv.weight.dims();
+    let [channels_in, channels_out, ..] = conv.weight.dims();
     let filter = Filter {
         weight: (conv.weight.val().permute([2, 3, 1, 0])).reshape([
-            k * k * channels_out,
+            4 * channels_out,
             channels_in,
             1,
             1,
             1,
         ]),
-        bias: (conv.bias.as_ref()).map(|bias| bias.val().repeat(&[k * k])),
+        bias: (conv.bias.as_ref()).map(|bias| bias.val().repeat(&[4])),
         stride: [1; 3],
         dilation: [1; 3],
         padding: [0; 3],
         precision,
     };
-    lacuna_ops::convolve(x, &filter)
-        .reshape([batch * y, x_length, k, k * channels_out])
-        .swap_dims(1, 2)
-        .reshape([batch, 1, k * y, k * x_length, channels_out])
+    shuffle_pixels(convolve(x, &filter))
 }
 
 /// Drops `before` and `after` voxels at the two ends of every spatial axis of
@@ -236,8 +231,8 @@ pub(crate) fn crop(x: Tensor<5>, before: usize, after: usize) -> Tensor<5> {
 /// `[batch, z, y, x, channel]`.
 pub(crate) fn crop_like(x: Tensor<5>, reference: &Tensor<5>) -> Tensor<5> {
     let target = reference.dims();
-    (1..4).fold(x, |x, axis| {
-        let start = (x.dims()[axis] - target[axis]) / 2;
-        x.narrow(axis, start, target[axis])
+    (1..4).fold(x, |x, axis| match x.dims()[axis] - target[axis] {
+        0 => x,
+        excess => x.narrow(axis, excess / 2, target[axis]),
     })
 }

@@ -24,7 +24,7 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
-use lacuna_ops::{Precision, convolve, max_pool};
+use lacuna_ops::{Precision, convolve, join_channels, max_pool};
 
 use crate::architecture::Extent;
 use crate::config::{ModelConfig, TwoPathPreset};
@@ -186,7 +186,7 @@ impl TwoPathCnn {
             .iter()
             .fold(input.clone(), |x, stage| stage.forward(x, precision));
         let global = crop(self.global.forward(input, precision), 0, self.global_crop);
-        let both = Tensor::cat(vec![local, global], 4);
+        let both = join_channels(local, global);
         planes_first(convolve(both, &filter_2d(&self.classifier, precision)))
     }
 }

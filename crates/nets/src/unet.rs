@@ -28,7 +28,7 @@ use burn::module::Module;
 use burn::nn::Initializer;
 use burn::nn::conv::{Conv2d, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::tensor::{Device, Tensor};
-use lacuna_ops::{Precision, convolve, convolve_rectify, max_pool};
+use lacuna_ops::{Precision, convolve, convolve_rectify, join_channels, max_pool};
 
 use crate::architecture::Extent;
 use crate::config::ModelConfig;
@@ -142,8 +142,7 @@ impl Up {
     fn forward(&self, x: Tensor<5>, skip: Tensor<5>, precision: Precision) -> Tensor<5> {
         let grown = grow(x, &self.grow, precision);
         let skip = crop_like(skip, &grown);
-        let both = Tensor::cat(vec![skip, grown], 4);
-        self.block.forward(both, precision)
+        self.block.forward(join_channels(skip, grown), precision)
     }
 }
 

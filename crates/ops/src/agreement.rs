@@ -5,8 +5,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lacuna_kernels::Precision;
 
 use crate::{
-    Filter, Normalisation, Statistics, add_widened, composed, convolve, convolve_rectify, max_pool,
-    normalise_rectify, normalise_rectify_convolve, residual,
+    Filter, Normalisation, Statistics, add_widened, composed, convolve, convolve_rectify,
+    join_channels, max_pool, normalise_rectify, normalise_rectify_convolve, residual,
+    shuffle_pixels,
 };
 
 /// Inputs of an operation: images and weights, then values per channel.
@@ -319,6 +320,22 @@ fn poolings_agree_with_burn() {
         let what = format!("{y} x {x}, {window}, {stride}");
         assert_agree(&what, &kernels, &own, &images, &[]);
     }
+}
+
+#[test]
+fn rearrangements_agree_with_burn() {
+    let images = [image([2, 2, 3, 4, 3], 61), image([2, 2, 3, 4, 8], 62)];
+    let kernels = |i: &Inputs| join_channels(i.images[0].clone(), i.images[1].clone());
+    let own = |i: &Inputs| composed::join_channels(i.images[0].clone(), i.images[1].clone());
+    assert_agree("joined", &kernels, &own, &images, &[]);
+
+    let kernels = |i: &Inputs| shuffle_pixels(i.images[0].clone());
+    let own = |i: &Inputs| composed::shuffle_pixels(i.images[0].clone());
+    assert_agree("shuffled", &kernels, &own, &images[1..], &[]);
+    let x = Tensor::<1>::from_floats([1.0, 2.0, 3.0, 4.0], &Device::flex());
+    let square = shuffle_pixels(x.reshape([1, 1, 1, 1, 4]));
+    let expected = TensorData::from([[[[[1.0f32], [2.0]], [[3.0], [4.0]]]]]);
+    square.into_data().assert_eq(&expected, true);
 }
 
 #[test]

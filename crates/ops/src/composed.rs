@@ -92,3 +92,14 @@ pub(crate) fn max_pool(x: Tensor<5>, window: usize, stride: usize) -> Tensor<5> 
             .permute([0, 2, 1, 3, 4]),
     )
 }
+
+pub(crate) fn join_channels(a: Tensor<5>, b: Tensor<5>) -> Tensor<5> {
+    Tensor::cat(vec![a, b], 4)
+}
+
+pub(crate) fn shuffle_pixels(x: Tensor<5>) -> Tensor<5> {
+    let [batch, z, y, x_length, channels] = x.dims();
+    x.reshape([batch * z * y, x_length, 2, channels / 2])
+        .swap_dims(1, 2)
+        .reshape([batch, z, 2 * y, 2 * x_length, channels / 4])
+}

@@ -81,6 +81,12 @@ pub(crate) trait Operations: Backend {
 
     /// The largest values of squares of voxels.
     fn max_pool(x: FloatTensor<Self>, window: usize, stride: usize) -> FloatTensor<Self>;
+
+    /// The channels of `b` behind those of `a`.
+    fn join_channels(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Four channels to a square of voxels.
+    fn shuffle_pixels(x: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// Whether the tensor lies where the kernels run.

@@ -4,7 +4,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
 use lacuna_kernels::{self as kernels, Convolution, MaxPool, Moments, Normalisation};
-use lacuna_kernels::{Rectifier, Source, Statistics};
+use lacuna_kernels::{PixelShuffle, Rectifier, Source, Statistics};
 
 use crate::extension::{NormSettings, Operations, Settings};
 
@@ -173,6 +173,30 @@ impl Operations for Flex {
         let pool = pool(&x, window, stride);
         let [oy, ox] = pool.output();
         tensor(pool.forward(values(&x)), [batch, z, oy, ox, channels])
+    }
+
+    fn join_channels(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        let (a, b) = (a.to_contiguous(), b.to_contiguous());
+        let ([n, z, y, x, from_a], [.., from_b]) = (a.shape().dims(), b.shape().dims::<5>());
+        assert_eq!(a.shape()[..4], b.shape()[..4], "the voxels to join");
+        let joined = kernels::join_channels(values(&a), values(&b), [from_a, from_b]);
+        tensor(joined, [n, z, y, x, from_a + from_b])
+    }
+
+    fn shuffle_pixels(x: FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        let [batch, z, y, x_length, channels] = x.shape().dims();
+        let apart = shuffle(x.shape().dims()).forward(values(&x));
+        tensor(apart, [batch, z, 2 * y, 2 * x_length, channels / 4])
+    }
+}
+
+/// The pixel shuffle of values of that shape.
+pub(crate) fn shuffle([batch, z, y, x, channels]: [usize; 5]) -> PixelShuffle {
+    PixelShuffle {
+        batch: batch * z,
+        input: [y, x],
+        channels: channels / 4,
     }
 }
 

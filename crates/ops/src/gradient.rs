@@ -9,8 +9,9 @@ use burn::backend::{Autodiff, Flex, TensorMetadata};
 
 use crate::extension::{NormSettings, Operations, Settings};
 use steps::{
-    AddWidenedBackward, ConvolveBackward, Convolved, MaxPoolBackward, NormaliseRectifyBackward,
-    NormaliseRectifyConvolveBackward, Normalised, NormalisedConvolved, Pooled,
+    AddWidenedBackward, ConvolveBackward, Convolved, JoinChannelsBackward, MaxPoolBackward,
+    NormaliseRectifyBackward, NormaliseRectifyConvolveBackward, Normalised, NormalisedConvolved,
+    Pooled, ShufflePixelsBackward,
 };
 
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
@@ -174,6 +175,34 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
                 };
                 prep.finish(kept, output)
             }
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn join_channels(a: Tracked<C>, b: Tracked<C>) -> Tracked<C> {
+        let ((a, by_a), (b, by_b)) = (a.into_parts(), b.into_parts());
+        let ([.., from_a], [.., from_b]) = (a.shape().dims::<5>(), b.shape().dims::<5>());
+        let output = Flex::join_channels(a, b);
+        match JoinChannelsBackward
+            .prepare::<C>([by_a, by_b])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish([from_a, from_b], output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn shuffle_pixels(x: Tracked<C>) -> Tracked<C> {
+        let (x, by_x) = x.into_parts();
+        let shape = x.shape().dims();
+        let output = Flex::shuffle_pixels(x);
+        match ShufflePixelsBackward
+            .prepare::<C>([by_x])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(shape, output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }

@@ -18,6 +18,7 @@ mod flex;
 mod gradient;
 mod normalise;
 mod pool;
+mod rearrange;
 mod residual;
 
 pub use adam::adam;
@@ -26,4 +27,5 @@ pub use extension::is_processor;
 pub use lacuna_kernels::Precision;
 pub use normalise::{Normalisation, Statistics, normalise_rectify, normalise_rectify_convolve};
 pub use pool::max_pool;
+pub use rearrange::{join_channels, shuffle_pixels};
 pub use residual::{add_widened, residual};

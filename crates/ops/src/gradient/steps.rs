@@ -11,7 +11,7 @@ use burn_flex::FlexTensor;
 use lacuna_kernels::{self as kernels, NormalisationGradients, Rectifier, Source};
 
 use crate::extension::{NormSettings, Settings};
-use crate::flex::{geometry, into_values, normalisation, pool, tensor, values};
+use crate::flex::{geometry, into_values, normalisation, pool, shuffle, tensor, values};
 
 #[derive(Debug)]
 pub(super) struct ConvolveBackward;
@@ -247,6 +247,51 @@ impl Backward<Flex, 1> for MaxPoolBackward {
             let pool = pool(&x, kept.window, kept.stride);
             let gradient = pool.backward(values(&x), values(&kept.output), values(&upper));
             tensor(gradient, x.shape())
+        });
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct JoinChannelsBackward;
+
+impl Backward<Flex, 2> for JoinChannelsBackward {
+    /// Channels of the two sides.
+    type State = [usize; 2];
+
+    fn backward(
+        self,
+        ops: Ops<[usize; 2], 2>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let upper = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let [n, z, y, x, _] = upper.shape().dims();
+        let parts = kernels::split_channels(values(&upper), ops.state);
+        for ((node, part), channels) in ops.parents.into_iter().zip(parts).zip(ops.state) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, tensor(part, [n, z, y, x, channels]));
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ShufflePixelsBackward;
+
+impl Backward<Flex, 1> for ShufflePixelsBackward {
+    /// Shape of what was shuffled.
+    type State = [usize; 5];
+
+    fn backward(
+        self,
+        ops: Ops<[usize; 5], 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let shape = ops.state;
+        unary::<Flex, _>(ops.parents, ops.node, grads, |upper| {
+            let upper = upper.to_contiguous();
+            tensor(shuffle(shape).inverse(values(&upper)), shape)
         });
     }
 }
