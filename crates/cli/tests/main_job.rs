@@ -472,7 +472,7 @@ fn planes_cut_along_the_axes_they_name() {
 fn every_network_trains_and_predicts() {
     let place = Place::with(&phantoms([18, 20, 8]), RUN);
     let networks = [
-        ("padded-unet", 0.05, 32),
+        ("padded-unet", 0.05, 16),
         ("two-path-cnn", 0.05, 37),
         ("deep-medic", 0.1, 51),
         ("high-res-3d-net", 0.1, 39),
