@@ -1,12 +1,16 @@
 //! Vector kernels for the processor, without a tensor library.
 
 mod convolve;
+mod direct;
 mod geometry;
 mod instructions;
 mod precision;
 mod product;
+mod scratch;
 mod source;
 mod vector;
+mod weights;
+mod winograd;
 
 pub use geometry::Convolution;
 pub use instructions::Instructions;
