@@ -4,6 +4,7 @@
 use crate::direct::{self, Direct};
 use crate::geometry::Convolution;
 use crate::instructions::Instructions;
+use crate::narrow;
 use crate::precision::Precision;
 use crate::source::Source;
 use crate::weights::Weights;
@@ -28,9 +29,7 @@ impl Convolution {
         rectify: bool,
         precision: Precision,
     ) -> Vec<f32> {
-        let by = Algorithm::chosen(precision);
-        let weights = Weights::of(self, weights, by.round);
-        by.forward(self, input, &weights, bias, rectify)
+        Algorithm::chosen(self, precision).forward(self, input, weights, bias, rectify)
     }
 
     /// The gradient by the values that the convolution reads (after a
@@ -44,8 +43,7 @@ impl Convolution {
         weights: &[f32],
         precision: Precision,
     ) -> Vec<f32> {
-        let by = Algorithm::chosen(precision);
-        by.data_gradient(self, output_gradient, &Weights::of(self, weights, by.round))
+        Algorithm::chosen(self, precision).data_gradient(self, output_gradient, weights)
     }
 
     /// The gradient by the weights, in their order.
@@ -58,7 +56,7 @@ impl Convolution {
         output_gradient: &[f32],
         precision: Precision,
     ) -> Vec<f32> {
-        Algorithm::chosen(precision).weight_gradient(self, input, output_gradient)
+        Algorithm::chosen(self, precision).weight_gradient(self, input, output_gradient)
     }
 
     /// The convolution of the gradient by the output that gives the gradient by
@@ -80,51 +78,69 @@ impl Convolution {
 #[derive(Clone, Copy, Debug)]
 struct Algorithm {
     instructions: Instructions,
-    /// Whether by Winograd's transforms; where `None`, if that is less work.
-    transform: Option<bool>,
+    kind: Kind,
     /// Whether factors are rounded to bfloat16.
     round: bool,
 }
 
+/// The order in which products are summed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Tap by tap.
+    Direct,
+    /// Tap by tap, the weights as they lie in memory.
+    Narrow,
+    /// In the domain of Winograd's transforms.
+    Winograd,
+}
+
 impl Algorithm {
-    fn chosen(precision: Precision) -> Self {
+    fn chosen(c: &Convolution, precision: Precision) -> Self {
+        let transforms = |c: &Convolution| winograd::takes(c) && winograd::relative_cost(c) < WORTH;
+        let kind = match narrow::takes(c) {
+            true => Kind::Narrow,
+            false if transforms(c) => Kind::Winograd,
+            false => Kind::Direct,
+        };
         Self {
             instructions: Instructions::detected(),
-            transform: None,
+            kind,
             round: precision == Precision::Bf16,
         }
-    }
-
-    fn transforms(&self, c: &Convolution) -> bool {
-        let worth = || winograd::relative_cost(c) < WORTH;
-        winograd::takes(c) && self.transform.unwrap_or_else(worth)
     }
 
     fn forward(
         &self,
         c: &Convolution,
         input: Source<'_>,
-        weights: &Weights<'_>,
+        weights: &[f32],
         bias: Option<&[f32]>,
         rectify: bool,
     ) -> Vec<f32> {
-        if self.transforms(c) {
-            return winograd::forward(self.instructions, c, input, weights, bias, rectify);
+        let packed = Weights::of(c, weights, self.round);
+        match self.kind {
+            Kind::Winograd => {
+                winograd::forward(self.instructions, c, input, &packed, bias, rectify)
+            }
+            Kind::Narrow => {
+                let round = self.round;
+                narrow::forward(self.instructions, c, input, weights, bias, rectify, round)
+            }
+            Kind::Direct => {
+                let direct = Direct::forward_of(c);
+                direct::forward(self.instructions, &direct, input, &packed, bias, rectify)
+            }
         }
-        let direct = Direct::forward_of(c);
-        direct::forward(self.instructions, &direct, input, weights, bias, rectify)
     }
 
-    fn data_gradient(
-        &self,
-        c: &Convolution,
-        output_gradient: &[f32],
-        weights: &Weights<'_>,
-    ) -> Vec<f32> {
-        let (upper, weights) = (Source::plain(output_gradient), weights.turned());
-        if let Some(turned) = c.turned()
-            && self.transforms(&turned)
-        {
+    fn data_gradient(&self, c: &Convolution, output_gradient: &[f32], weights: &[f32]) -> Vec<f32> {
+        if self.kind == Kind::Narrow {
+            let round = self.round;
+            return narrow::data_gradient(self.instructions, c, output_gradient, weights, round);
+        }
+        let upper = Source::plain(output_gradient);
+        let weights = Weights::of(c, weights, self.round).turned();
+        if let (Kind::Winograd, Some(turned)) = (self.kind, c.turned()) {
             return winograd::forward(self.instructions, &turned, upper, &weights, None, false);
         }
         let direct = Direct::data_gradient_of(c);
@@ -137,9 +153,10 @@ impl Algorithm {
         input: Source<'_>,
         output_gradient: &[f32],
     ) -> Vec<f32> {
-        let gradient = match self.transforms(c) {
-            true => winograd::weight_gradient,
-            false => direct::weight_gradient,
+        let gradient = match self.kind {
+            Kind::Winograd => winograd::weight_gradient,
+            Kind::Narrow => narrow::weight_gradient,
+            Kind::Direct => direct::weight_gradient,
         };
         gradient(self.instructions, c, input, output_gradient, self.round)
     }

@@ -4,6 +4,7 @@ mod convolve;
 mod direct;
 mod geometry;
 mod instructions;
+mod narrow;
 mod precision;
 mod product;
 mod scratch;

@@ -27,6 +27,13 @@ use moves::{Lens, Volume};
 /// Values in the two transformed blocks of a thread: what its share of the
 /// caches holds.
 const BLOCK_VALUES: usize = 192 * 1024;
+/// Kernels from which on reading them is much of the work, in values ...
+const MANY_KERNELS: usize = 512 * 1024;
+/// ... and the values of all tiles up to which they are one block, whose
+/// positions are shared out instead of its tiles.
+const ONE_BLOCK: usize = 6 << 20;
+/// Tiles that are transformed together in such a block.
+const TOGETHER: usize = 4;
 /// Values between the ends of positions, so that a tile's stores do not all
 /// fall on one cache set.
 const GAP: usize = 16;
@@ -41,6 +48,9 @@ struct Plan<'a> {
     padded: [usize; 2],
     /// Tiles in a block.
     block: usize,
+    /// Whether threads share the work inside a block; otherwise they share
+    /// blocks.
+    inside: bool,
 }
 
 /// Whether the kernel and stride are of this kind.
@@ -76,9 +86,15 @@ impl<'a> Plan<'a> {
         let positions = positions(c);
         let fitting = BLOCK_VALUES / (positions * (padded[0] + padded[1]));
         let rows = 12;
-        let block = (fitting / rows * rows)
-            .clamp(rows, 8 * rows)
-            .min(grid.len());
+        let kernels = positions * padded[0] * padded[1];
+        let tiles = positions * (padded[0] + padded[1]) * grid.len();
+        let inside = kernels > MANY_KERNELS && tiles <= ONE_BLOCK;
+        let block = match inside {
+            true => grid.len(),
+            false => (fitting / rows * rows)
+                .clamp(rows, 8 * rows)
+                .min(grid.len()),
+        };
         Self {
             instructions,
             c,
@@ -86,6 +102,7 @@ impl<'a> Plan<'a> {
             positions,
             padded,
             block,
+            inside,
         }
     }
 
@@ -94,10 +111,51 @@ impl<'a> Plan<'a> {
         self.block * padded + GAP
     }
 
+    /// Values from one position to the next of the kernels, and of their sums.
+    fn kernel_stride(&self) -> usize {
+        self.c.channels_in * self.padded[1] + GAP
+    }
+
     fn tiles(&self, block: usize) -> Vec<(usize, [Line; 3])> {
         let first = block * self.block;
         let last = (first + self.block).min(self.grid.len());
         (first..last).map(|index| self.grid.tile(index)).collect()
+    }
+
+    /// Calls `f` with each of `parts` parts of the work in a block.
+    fn in_block(&self, parts: usize, f: impl Fn(usize) + Sync + Send) {
+        match self.inside {
+            true => (0..parts).into_par_iter().for_each(f),
+            false => (0..parts).for_each(f),
+        }
+    }
+
+    /// Calls `f` with runs of a block's tiles: the first's place and the run.
+    fn runs(
+        &self,
+        tiles: &[(usize, [Line; 3])],
+        f: impl Fn(usize, &[(usize, [Line; 3])]) + Sync + Send,
+    ) {
+        let run = if self.inside { TOGETHER } else { tiles.len() };
+        self.in_block(tiles.len().div_ceil(run), |part| {
+            let last = ((part + 1) * run).min(tiles.len());
+            f(part * run, &tiles[part * run..last]);
+        });
+    }
+
+    /// Calls `f` with memory for a block's inputs and results.
+    fn with_memory<R>(&self, f: impl FnOnce(&mut [f32], &mut [f32]) -> R) -> R {
+        let [from, to] = self.padded.map(|n| self.positions * self.stride(n));
+        let halves = |values: &mut [f32]| {
+            let (inputs, results) = values.split_at_mut(from);
+            f(inputs, results)
+        };
+        match self.inside {
+            // This thread's own memory may be asked for by work that it takes
+            // over while it waits for the others.
+            true => halves(&mut vec![0.0; from + to]),
+            false => scratch::with(from + to, halves),
+        }
     }
 
     fn blocks(&self) -> usize {
@@ -130,12 +188,12 @@ pub(crate) fn forward(
     let shared = Shared::new(&mut output);
     let [from, to] = plan.padded;
     let (from_stride, to_stride) = (plan.stride(from), plan.stride(to));
-    (0..plan.blocks()).into_par_iter().for_each(|block| {
-        let tiles = plan.tiles(block);
-        scratch::with(plan.positions * (from_stride + to_stride), |values| {
-            let (read, written) = values.split_at_mut(plan.positions * from_stride);
-            side.transform(&tiles, read, from_stride);
-            for p in 0..plan.positions {
+    let write_block = |block: usize| {
+        let tiles = &plan.tiles(block)[..];
+        plan.with_memory(|read, written| {
+            side.transform(tiles, read, from_stride);
+            let results = Shared::new(written);
+            plan.in_block(plan.positions, |p| {
                 for (start, width) in plan.panels() {
                     let product = Product {
                         rows: tiles.len(),
@@ -148,7 +206,7 @@ pub(crate) fn forward(
                         start: Start::Zero,
                         rectify: false,
                     };
-                    let kernel = p * c.channels_in * to + start * c.channels_in;
+                    let kernel = p * plan.kernel_stride() + start * c.channels_in;
                     // SAFETY: a position holds a row of `from` values for each
                     // tile, its kernels `channels_in` rows of `width`, its
                     // result rows of `to`.
@@ -159,21 +217,27 @@ pub(crate) fn forward(
                             &[Term { a: 0, b: 0 }],
                             read.as_ptr().add(p * from_stride),
                             kernels.as_ptr().add(kernel),
-                            written.as_mut_ptr().add(p * to_stride + start),
+                            results.start().add(p * to_stride + start),
                         );
                     }
                 }
-            }
+            });
             let back = Back {
                 plan,
                 bias: bias.as_deref(),
                 rectify,
                 stride: to_stride,
             };
-            // SAFETY: tiles write different voxels of the output.
-            unsafe { back.write(&tiles, written, shared.start()) };
+            plan.runs(tiles, |first, tiles| {
+                // SAFETY: tiles write different voxels of the output.
+                unsafe { back.write(tiles, &written[first * to..], shared.start()) };
+            });
         });
-    });
+    };
+    match plan.inside {
+        true => (0..plan.blocks()).for_each(write_block),
+        false => (0..plan.blocks()).into_par_iter().for_each(write_block),
+    }
     output
 }
 
@@ -197,19 +261,22 @@ pub(crate) fn weight_gradient(
     );
     let [from, to] = plan.padded;
     let (from_stride, to_stride) = (plan.stride(from), plan.stride(to));
-    let length = plan.positions * c.channels_in * to;
+    let length = plan.positions * plan.kernel_stride();
     // Each part sums a fixed run of blocks.
-    let parts = rayon::current_num_threads().min(plan.blocks());
+    let parts = match plan.inside {
+        true => 1,
+        false => rayon::current_num_threads().min(plan.blocks()),
+    };
     let run = plan.blocks().div_ceil(parts);
     let sum_of = |part: usize| {
         let mut sums = vec![0.0f32; length];
         for block in part * run..((part + 1) * run).min(plan.blocks()) {
-            let tiles = plan.tiles(block);
-            scratch::with(plan.positions * (from_stride + to_stride), |values| {
-                let (inputs, uppers) = values.split_at_mut(plan.positions * from_stride);
-                read.transform(&tiles, inputs, from_stride);
-                upper.transform(&tiles, uppers, to_stride);
-                for p in 0..plan.positions {
+            let tiles = &plan.tiles(block)[..];
+            plan.with_memory(|inputs, uppers| {
+                read.transform(tiles, inputs, from_stride);
+                upper.transform(tiles, uppers, to_stride);
+                let sums = Shared::new(&mut sums);
+                plan.in_block(plan.positions, |p| {
                     for (start, width) in plan.panels() {
                         let product = Product {
                             rows: c.channels_in,
@@ -231,11 +298,11 @@ pub(crate) fn weight_gradient(
                                 &[Term { a: 0, b: 0 }],
                                 inputs.as_ptr().add(p * from_stride),
                                 uppers.as_ptr().add(p * to_stride + start),
-                                sums.as_mut_ptr().add(p * c.channels_in * to + start),
+                                sums.start().add(p * plan.kernel_stride() + start),
                             );
                         }
                     }
-                }
+                });
             });
         }
         sums
@@ -296,19 +363,26 @@ impl<'a> Side<'a> {
 
     /// Position `p` of the tiles, a row of channels for each, at `p * stride`.
     fn transform(&self, tiles: &[(usize, [Line; 3])], to: &mut [f32], stride: usize) {
-        let side = self;
-        // SAFETY: the plan's instructions are the processor's.
-        unsafe {
-            with_vector!(
-                side.plan.instructions,
-                transform_tiles(
-                    side: &Side<'_>,
-                    tiles: &[(usize, [Line; 3])],
-                    to: &mut [f32],
-                    stride: usize,
+        let padded = padded_columns(self.plan.instructions, self.channels);
+        assert!(to.len() >= self.plan.positions * stride && stride >= tiles.len() * padded);
+        let to = Shared::new(to);
+        self.plan.runs(tiles, |first, tiles| {
+            let side = self;
+            // SAFETY: the plan's instructions are the processor's; runs write
+            // different rows of the positions, which `to` has room for.
+            unsafe {
+                let to = to.start().add(first * padded);
+                with_vector!(
+                    side.plan.instructions,
+                    transform_tiles(
+                        side: &Side<'_>,
+                        tiles: &[(usize, [Line; 3])],
+                        to: *mut f32,
+                        stride: usize,
+                    )
                 )
-            )
-        }
+            }
+        });
     }
 }
 
@@ -316,11 +390,10 @@ impl<'a> Side<'a> {
 unsafe fn transform_tiles<V: Vector>(
     side: &Side<'_>,
     tiles: &[(usize, [Line; 3])],
-    to: &mut [f32],
+    to: *mut f32,
     stride: usize,
 ) {
     let padded = side.channels.next_multiple_of(V::LANES);
-    assert!(to.len() >= side.plan.positions * stride && stride >= tiles.len() * padded);
     let deep = side.plan.c.kernel[0] != 1;
     let image = volume(side.size) * side.channels;
     for first in (0..side.channels).step_by(V::LANES) {
@@ -339,7 +412,7 @@ unsafe fn transform_tiles<V: Vector>(
             };
             for (t, (n, tile)) in tiles.iter().enumerate() {
                 let from = side.values.as_ptr().add(n * image + first);
-                let to = to.as_mut_ptr().add(t * padded + first);
+                let to = to.add(t * padded + first);
                 match (side.input, deep) {
                     (true, true) => {
                         moves::input::<V, INPUTS>(&volume, &lens, from, tile, to, stride)
@@ -394,7 +467,8 @@ unsafe fn write_tiles<V: Vector>(
 ) {
     let c = back.plan.c;
     let padded = back.plan.padded[1];
-    assert!(from.len() >= back.plan.positions * back.stride);
+    let last = (back.plan.positions - 1) * back.stride + tiles.len() * padded;
+    assert!(from.len() >= last);
     let size = c.output();
     let image = volume(size) * c.channels_out;
     for first in (0..c.channels_out).step_by(V::LANES) {
@@ -438,8 +512,8 @@ unsafe fn write_tiles<V: Vector>(
 /// The weights in the domain of the products: for each position, panels of
 /// outputs, `channels_in` rows of a panel's width each.
 fn transformed(plan: &Plan<'_>, weights: &Weights<'_>) -> Vec<f32> {
-    let [rows, to] = [plan.c.channels_in, plan.padded[1]];
-    let mut result = vec![0.0f32; plan.positions * rows * to];
+    let rows = plan.c.channels_in;
+    let mut result = vec![0.0f32; plan.positions * plan.kernel_stride()];
     let shared = Shared::new(&mut result);
     (0..rows).into_par_iter().for_each(|row| {
         // SAFETY: each row writes its own part of every position.
@@ -461,7 +535,7 @@ unsafe fn transform_row<V: Vector>(
     row: usize,
     to: *mut f32,
 ) {
-    let [rows, columns] = [plan.c.channels_in, plan.padded[1]];
+    let (rows, stride) = (plan.c.channels_in, plan.kernel_stride());
     let taps = volume(plan.c.kernel);
     let mut part = [0.0f32; TAPS * TAPS * TAPS * 16];
     for (start, width) in plan.panels() {
@@ -478,8 +552,8 @@ unsafe fn transform_row<V: Vector>(
             unsafe {
                 let to = to.add(rows * start + row * width + first - start);
                 match plan.c.kernel[0] != 1 {
-                    true => moves::taps::<V, INPUTS>(part.as_ptr(), to, rows * columns),
-                    false => moves::taps::<V, 1>(part.as_ptr(), to, rows * columns),
+                    true => moves::taps::<V, INPUTS>(part.as_ptr(), to, stride),
+                    false => moves::taps::<V, 1>(part.as_ptr(), to, stride),
                 }
             }
         }
@@ -508,15 +582,16 @@ fn kernels_of(plan: &Plan<'_>, sums: &[f32]) -> Vec<f32> {
 unsafe fn kernels_of_row<V: Vector>(plan: &Plan<'_>, sums: &[f32], row: usize, to: *mut f32) {
     let [rows, columns] = [plan.c.channels_in, plan.padded[1]];
     let taps = volume(plan.c.kernel);
-    assert!(sums.len() >= plan.positions * rows * columns);
+    let stride = plan.kernel_stride();
+    assert!(sums.len() >= plan.positions * stride);
     let mut part = [0.0f32; TAPS * TAPS * TAPS * 16];
     for first in (0..plan.c.channels_out).step_by(V::LANES) {
         // SAFETY: `sums` was checked; `to` is as long as the weights.
         unsafe {
             let from = sums.as_ptr().add(row * columns + first);
             match plan.c.kernel[0] != 1 {
-                true => moves::to_taps::<V, INPUTS>(from, rows * columns, part.as_mut_ptr()),
-                false => moves::to_taps::<V, 1>(from, rows * columns, part.as_mut_ptr()),
+                true => moves::to_taps::<V, INPUTS>(from, stride, part.as_mut_ptr()),
+                false => moves::to_taps::<V, 1>(from, stride, part.as_mut_ptr()),
             }
             for lane in 0..V::LANES.min(plan.c.channels_out - first) {
                 let to = to.add(((first + lane) * rows + row) * taps);

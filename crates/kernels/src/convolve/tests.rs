@@ -99,20 +99,19 @@ fn check(c: &Convolution, seed: u32) {
     let mut products = 0;
     each_product(c, |_, _, _| products += c.channels_in * c.channels_out);
     for instructions in Instructions::available() {
-        for transform in [false, true] {
-            if transform && !winograd::takes(c) {
+        for kind in [Kind::Direct, Kind::Narrow, Kind::Winograd] {
+            if kind == Kind::Winograd && !winograd::takes(c) {
                 continue;
             }
             for bf16 in [false, true] {
                 let by = Algorithm {
                     instructions,
-                    transform: Some(transform),
+                    kind,
                     round: bf16,
                 };
-                let weights = Weights::of(c, &w, bf16);
                 let found = [
-                    by.forward(c, Source::plain(&x), &weights, Some(&bias), false),
-                    by.data_gradient(c, &dy, &weights),
+                    by.forward(c, Source::plain(&x), &w, Some(&bias), false),
+                    by.data_gradient(c, &dy, &w),
                     by.weight_gradient(c, Source::plain(&x), &dy),
                 ];
                 for (target, limit) in [(&exact, if bf16 { 1e-2 } else { 1e-5 }), (&rounded, 1e-5)]
@@ -130,7 +129,7 @@ fn check(c: &Convolution, seed: u32) {
                         let error = relative(found, expected, products);
                         assert!(
                             error < limit,
-                            "{name}, {instructions}, transformed {transform}, bf16 {bf16}: \
+                            "{name}, {instructions}, {kind:?}, bf16 {bf16}: \
                              error {error:e} of {c:?}"
                         );
                     }
@@ -219,13 +218,12 @@ fn a_rectifier_acts_on_voxels_and_not_on_the_zeros_around_them() {
         // All taps 1: both outputs see both voxels.
         let weights = vec![1.0; c.weight_len()];
         for instructions in Instructions::available() {
-            for transform in [false, true] {
+            for kind in [Kind::Direct, Kind::Narrow, Kind::Winograd] {
                 let by = Algorithm {
                     instructions,
-                    transform: Some(transform),
+                    kind,
                     round: false,
                 };
-                let weights = Weights::of(&c, &weights, false);
                 for (bias, rectify, expected) in [(0.0, false, 3.5), (-5.0, true, 0.0)] {
                     for value in by.forward(&c, input, &weights, Some(&[bias]), rectify) {
                         assert!((value - expected).abs() < 1e-5, "{value} {expected}");
