@@ -1,9 +1,18 @@
 //! The three products of a convolution: forward, and the gradients by what it
-//! reads and by its weights.
+//! reads and by its weights; by whichever algorithm costs less.
 
-use crate::geometry::{Convolution, volume};
-use crate::precision::{Precision, to_bf16_and_back};
+use crate::direct::{self, Direct};
+use crate::geometry::Convolution;
+use crate::instructions::Instructions;
+use crate::narrow;
+use crate::precision::Precision;
 use crate::source::Source;
+use crate::weights::Weights;
+use crate::winograd;
+
+/// Winograd's algorithm is used where its work is below this share of the
+/// plain sum's.
+const WORTH: f64 = 0.85;
 
 impl Convolution {
     /// The output, `[batch, z, y, x, channels_out]`: the convolution of `input`
@@ -20,27 +29,7 @@ impl Convolution {
         rectify: bool,
         precision: Precision,
     ) -> Vec<f32> {
-        let input = seen(input, self.channels_in, precision);
-        let weights = rounded(weights, precision);
-        let mut output = vec![0.0f32; self.output_len()];
-        for (i, row) in output.chunks_exact_mut(self.channels_out).enumerate() {
-            if let Some(bias) = bias {
-                row.copy_from_slice(bias);
-            }
-            self.each_tap(i, |voxel, tap| {
-                for (o, out) in row.iter_mut().enumerate() {
-                    for c in 0..self.channels_in {
-                        *out +=
-                            input[voxel * self.channels_in + c] * weights[self.weight(o, c, tap)];
-                    }
-                }
-            });
-            if rectify {
-                row.iter_mut()
-                    .for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v });
-            }
-        }
-        output
+        Algorithm::chosen(self, precision).forward(self, input, weights, bias, rectify)
     }
 
     /// The gradient by the values that the convolution reads (after a
@@ -54,20 +43,7 @@ impl Convolution {
         weights: &[f32],
         precision: Precision,
     ) -> Vec<f32> {
-        let upper = rounded(output_gradient, precision);
-        let weights = rounded(weights, precision);
-        let mut gradient = vec![0.0f32; self.input_len()];
-        for (i, row) in upper.chunks_exact(self.channels_out).enumerate() {
-            self.each_tap(i, |voxel, tap| {
-                for (o, up) in row.iter().enumerate() {
-                    for c in 0..self.channels_in {
-                        gradient[voxel * self.channels_in + c] +=
-                            up * weights[self.weight(o, c, tap)];
-                    }
-                }
-            });
-        }
-        gradient
+        Algorithm::chosen(self, precision).data_gradient(self, output_gradient, weights)
     }
 
     /// The gradient by the weights, in their order.
@@ -80,66 +56,111 @@ impl Convolution {
         output_gradient: &[f32],
         precision: Precision,
     ) -> Vec<f32> {
-        let input = seen(input, self.channels_in, precision);
-        let upper = rounded(output_gradient, precision);
-        let mut gradient = vec![0.0f32; self.weight_len()];
-        for (i, row) in upper.chunks_exact(self.channels_out).enumerate() {
-            self.each_tap(i, |voxel, tap| {
-                for (o, up) in row.iter().enumerate() {
-                    for c in 0..self.channels_in {
-                        gradient[self.weight(o, c, tap)] +=
-                            up * input[voxel * self.channels_in + c];
-                    }
-                }
-            });
+        Algorithm::chosen(self, precision).weight_gradient(self, input, output_gradient)
+    }
+
+    /// The convolution of the gradient by the output that gives the gradient by
+    /// the input, where there is one without strides or cropping.
+    fn turned(&self) -> Option<Self> {
+        let reach = self.reach();
+        let fits = self.stride == [1; 3] && (0..3).all(|a| self.padding[a] <= reach[a]);
+        fits.then(|| Self {
+            channels_in: self.channels_out,
+            channels_out: self.channels_in,
+            input: self.output(),
+            padding: std::array::from_fn(|a| reach[a] - self.padding[a]),
+            ..*self
+        })
+    }
+}
+
+/// How products are computed.
+#[derive(Clone, Copy, Debug)]
+struct Algorithm {
+    instructions: Instructions,
+    kind: Kind,
+    /// Whether factors are rounded to bfloat16.
+    round: bool,
+}
+
+/// The order in which products are summed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Tap by tap.
+    Direct,
+    /// Tap by tap, the weights as they lie in memory.
+    Narrow,
+    /// In the domain of Winograd's transforms.
+    Winograd,
+}
+
+impl Algorithm {
+    fn chosen(c: &Convolution, precision: Precision) -> Self {
+        let transforms = |c: &Convolution| winograd::takes(c) && winograd::relative_cost(c) < WORTH;
+        let kind = match narrow::takes(c) {
+            true => Kind::Narrow,
+            false if transforms(c) => Kind::Winograd,
+            false => Kind::Direct,
+        };
+        Self {
+            instructions: Instructions::detected(),
+            kind,
+            round: precision == Precision::Bf16,
         }
-        gradient
     }
 
-    fn weight(&self, o: usize, c: usize, tap: usize) -> usize {
-        (o * self.channels_in + c) * volume(self.kernel) + tap
-    }
-
-    /// Calls `f` with each input voxel that output voxel `i` reads, and the tap.
-    fn each_tap(&self, i: usize, mut f: impl FnMut(usize, usize)) {
-        let [oz, oy, ox] = self.output();
-        let at = [i / (ox * oy) % oz, i / ox % oy, i % ox];
-        let n = i / (ox * oy * oz);
-        for tap in 0..volume(self.kernel) {
-            let t = [
-                tap / (self.kernel[1] * self.kernel[2]),
-                tap / self.kernel[2] % self.kernel[1],
-                tap % self.kernel[2],
-            ];
-            let place: [usize; 3] = std::array::from_fn(|a| {
-                (at[a] * self.stride[a] + t[a] * self.dilation[a]).wrapping_sub(self.padding[a])
-            });
-            if (0..3).all(|a| place[a] < self.input[a]) {
-                let voxel = ((n * self.input[0] + place[0]) * self.input[1] + place[1])
-                    * self.input[2]
-                    + place[2];
-                f(voxel, tap);
+    fn forward(
+        &self,
+        c: &Convolution,
+        input: Source<'_>,
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        rectify: bool,
+    ) -> Vec<f32> {
+        let packed = Weights::of(c, weights, self.round);
+        match self.kind {
+            Kind::Winograd => {
+                winograd::forward(self.instructions, c, input, &packed, bias, rectify)
+            }
+            Kind::Narrow => {
+                let round = self.round;
+                narrow::forward(self.instructions, c, input, weights, bias, rectify, round)
+            }
+            Kind::Direct => {
+                let direct = Direct::forward_of(c);
+                direct::forward(self.instructions, &direct, input, &packed, bias, rectify)
             }
         }
     }
-}
 
-fn seen(source: Source<'_>, channels: usize, precision: Precision) -> Vec<f32> {
-    let mut values = source.values.to_vec();
-    if let Some(r) = source.rectified {
-        for (i, v) in values.iter_mut().enumerate() {
-            let c = i % channels;
-            let u = r.scale[c] * *v + r.shift[c];
-            *v = if u < 0.0 { r.slope[c] * u } else { u };
+    fn data_gradient(&self, c: &Convolution, output_gradient: &[f32], weights: &[f32]) -> Vec<f32> {
+        if self.kind == Kind::Narrow {
+            let round = self.round;
+            return narrow::data_gradient(self.instructions, c, output_gradient, weights, round);
         }
+        let upper = Source::plain(output_gradient);
+        let weights = Weights::of(c, weights, self.round).turned();
+        if let (Kind::Winograd, Some(turned)) = (self.kind, c.turned()) {
+            return winograd::forward(self.instructions, &turned, upper, &weights, None, false);
+        }
+        let direct = Direct::data_gradient_of(c);
+        direct::forward(self.instructions, &direct, upper, &weights, None, false)
     }
-    rounded(&values, precision)
+
+    fn weight_gradient(
+        &self,
+        c: &Convolution,
+        input: Source<'_>,
+        output_gradient: &[f32],
+    ) -> Vec<f32> {
+        let gradient = match self.kind {
+            Kind::Winograd => winograd::weight_gradient,
+            Kind::Narrow => narrow::weight_gradient,
+            Kind::Direct => direct::weight_gradient,
+        };
+        gradient(self.instructions, c, input, output_gradient, self.round)
+    }
 }
 
-fn rounded(values: &[f32], precision: Precision) -> Vec<f32> {
-    let round = |&v: &f32| match precision {
-        Precision::Bf16 => to_bf16_and_back(v),
-        Precision::F32 | Precision::Bf16x3 => v,
-    };
-    values.iter().map(round).collect()
-}
+#[cfg(test)]
+mod tests;

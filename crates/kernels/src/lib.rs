@@ -4,9 +4,11 @@ mod adam;
 mod add_widened;
 mod columns;
 mod convolve;
+mod direct;
 mod geometry;
 mod instructions;
 mod moments;
+mod narrow;
 #[cfg(test)]
 mod noise;
 mod norm;
@@ -15,8 +17,11 @@ mod precision;
 mod product;
 mod rearrange;
 mod rectify;
+mod scratch;
 mod source;
 mod vector;
+mod weights;
+mod winograd;
 
 pub use adam::{Adam, AdamState};
 pub use add_widened::{add_widened, widened_gradient};

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use crate::geometry::volume;
-use crate::precision::{Precision, to_bf16_and_back};
+use crate::precision::to_bf16_and_back;
 
 /// Channels-last values that a convolution reads.
 #[derive(Clone, Copy, Debug)]
@@ -75,18 +75,19 @@ impl Placement {
     }
 }
 
-/// The source in its box, copied only where the box differs from it.
+/// The source in its box, rounded to bfloat16 if asked; copied only where the
+/// box differs from it.
 pub(crate) fn boxed<'a>(
     source: Source<'a>,
     p: &Placement,
-    precision: Precision,
+    round: bool,
 ) -> std::borrow::Cow<'a, [f32]> {
     assert_eq!(
         source.values.len(),
         p.batch * volume(p.size) * p.channels,
         "values of the source"
     );
-    if p.is_identity() && source.rectified.is_none() && precision == Precision::F32 {
+    if p.is_identity() && source.rectified.is_none() && !round {
         return source.values.into();
     }
     let row = p.boxed[2] * p.stride;
@@ -102,7 +103,7 @@ pub(crate) fn boxed<'a>(
                 let start = (n * p.size[0] + z) * p.size[1] + y;
                 let length = p.size[2] * p.channels;
                 let values = &source.values[start * length..][..length];
-                fill_row(values, source.rectified, p, precision, result);
+                fill_row(values, source.rectified, p, round, result);
             }
         });
     result.into()
@@ -113,7 +114,7 @@ fn fill_row(
     values: &[f32],
     rectified: Option<Rectifier<'_>>,
     p: &Placement,
-    precision: Precision,
+    round: bool,
     row: &mut [f32],
 ) {
     let dense = p.spread[2] == 1 && p.stride == p.channels;
@@ -142,7 +143,7 @@ fn fill_row(
                 }
             }
         }
-        if precision == Precision::Bf16 {
+        if round {
             to.iter_mut().for_each(|v| *v = to_bf16_and_back(*v));
         }
         if count > p.channels {

@@ -34,6 +34,9 @@ pub(crate) trait Vector: Copy {
     unsafe fn max(self, other: Self) -> Self;
     /// `self` where `gate > 0`, otherwise 0.
     unsafe fn where_positive(self, gate: Self) -> Self;
+    /// Each lane rounded to the nearest bfloat16, ties to even; what is not a
+    /// number stays so.
+    unsafe fn round_to_bf16(self) -> Self;
 }
 
 /// The portable path: plain arrays that the compiler turns into what the
@@ -98,6 +101,10 @@ impl Vector for Lanes {
     unsafe fn where_positive(self, gate: Self) -> Self {
         self.zip(gate, |a, g| if g > 0.0 { a } else { 0.0 })
     }
+    #[inline(always)]
+    unsafe fn round_to_bf16(self) -> Self {
+        Self(self.0.map(crate::precision::to_bf16_and_back))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -160,6 +167,18 @@ mod x86 {
                 _mm256_and_ps(self, positive)
             }
         }
+        #[inline(always)]
+        unsafe fn round_to_bf16(self) -> Self {
+            unsafe {
+                let bits = _mm256_castps_si256(self);
+                let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+                let half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+                let top = _mm256_set1_epi32(-0x1_0000);
+                let rounded = _mm256_and_si256(_mm256_add_epi32(bits, half), top);
+                let number = _mm256_cmp_ps::<_CMP_ORD_Q>(self, self);
+                _mm256_blendv_ps(self, _mm256_castsi256_ps(rounded), number)
+            }
+        }
     }
 
     impl Vector for __m512 {
@@ -211,6 +230,18 @@ mod x86 {
             unsafe {
                 let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(gate, _mm512_setzero_ps());
                 _mm512_maskz_mov_ps(positive, self)
+            }
+        }
+        #[inline(always)]
+        unsafe fn round_to_bf16(self) -> Self {
+            unsafe {
+                let bits = _mm512_castps_si512(self);
+                let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+                let half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+                let top = _mm512_set1_epi32(-0x1_0000);
+                let rounded = _mm512_and_si512(_mm512_add_epi32(bits, half), top);
+                let number = _mm512_cmp_ps_mask::<_CMP_ORD_Q>(self, self);
+                _mm512_mask_mov_ps(self, number, _mm512_castsi512_ps(rounded))
             }
         }
     }
