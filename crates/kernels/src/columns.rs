@@ -180,4 +180,8 @@ impl Vector for One {
     unsafe fn where_positive(self, gate: Self) -> Self {
         Self(if gate.0 > 0.0 { self.0 } else { 0.0 })
     }
+    #[inline(always)]
+    unsafe fn round_to_bf16(self) -> Self {
+        Self(crate::precision::to_bf16_and_back(self.0))
+    }
 }
