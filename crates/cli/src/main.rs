@@ -40,6 +40,9 @@ enum Command {
     Predict(commands::predict::Arguments),
     /// Score predictions against reference labels
     Evaluate(commands::evaluate::Arguments),
+    /// Measure how fast this machine does the parts of the job
+    #[command(subcommand)]
+    Bench(commands::bench::Part),
 }
 
 /// `--device`
@@ -107,5 +110,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
+        Command::Bench(part) => commands::bench::run(&part),
     }
 }

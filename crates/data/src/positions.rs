@@ -103,24 +103,39 @@ fn any_along(input: &[bool], shape: [usize; 3], axis: usize, extent: usize) -> V
     let stride: usize = shape[..axis].iter().product();
     let slab = stride * shape[axis];
     let mut out = Vec::with_capacity(input.len() / shape[axis] * (shape[axis] - extent + 1));
-    let mut counts = vec![0u32; stride];
+    if stride == 1 {
+        for row in input.chunks_exact(slab) {
+            any_in_row(row, extent, &mut out);
+        }
+        return out;
+    }
+    // One past the last true element seen in each line.
+    let mut past = vec![0u32; stride];
     for block in input.chunks_exact(slab) {
-        counts.fill(0);
-        for end in 0..shape[axis] {
-            let entering = &block[end * stride..][..stride];
-            for (count, &v) in counts.iter_mut().zip(entering) {
-                *count += u32::from(v);
+        past.fill(0);
+        for (end, plane) in (1u32..).zip(block.chunks_exact(stride)) {
+            for (past, &v) in past.iter_mut().zip(plane) {
+                *past = if v { end } else { *past };
             }
-            if let Some(start) = (end + 1).checked_sub(extent) {
-                out.extend(counts.iter().map(|&count| count > 0));
-                let leaving = &block[start * stride..][..stride];
-                for (count, &v) in counts.iter_mut().zip(leaving) {
-                    *count -= u32::from(v);
-                }
+            if let Some(start) = end.checked_sub(extent as u32) {
+                out.extend(past.iter().map(|&past| past > start));
             }
         }
     }
     out
+}
+
+/// The windows of one row, whose elements lie side by side.
+fn any_in_row(row: &[bool], extent: usize, out: &mut Vec<bool>) {
+    let mut past = 0;
+    for (end, &v) in (1..).zip(row) {
+        if v {
+            past = end;
+        }
+        if end >= extent {
+            out.push(past > end - extent);
+        }
+    }
 }
 
 /// Draws voxels in proportion to a weight map, keeping one sum per row.

@@ -34,6 +34,7 @@ pub(crate) fn append_window<T: Copy>(
     });
     let inside = origin[0] >= 0 && origin[0] as usize + size[0] <= shape[0];
     let data = volume.data();
+    out.reserve(size.iter().product());
     for &z in &zs {
         for &y in &ys {
             let row = &data[volume.index([0, y, z])..][..shape[0]];

@@ -8,6 +8,7 @@
 
 pub mod atomic;
 
+mod ahead;
 mod datatype;
 mod error;
 mod header;

@@ -4,21 +4,20 @@
 //! memory grows with the voxels found, so a lying header cannot exhaust it.
 //! Values that are not finite are legal here; the caller judges them.
 
+use std::collections::TryReserveError;
 use std::path::{Path, PathBuf};
 
 use lacuna_volume::Volume;
 
 use crate::NiftiError;
+use crate::ahead::{Stopped, read_ahead};
 use crate::header::Header;
 use crate::layout::{self, BYTES_1, BYTES_2, Fields, Version};
 use crate::source::Source;
 
-/// Bytes uncompressed at a time: a multiple of every voxel size, and small
-/// enough to stay in the cache until they are converted.
-const CHUNK_BYTES: usize = 1 << 18;
-
-/// Memory taken before the first voxel is found, in voxels.
-const FIRST_VOXELS: usize = 1 << 22;
+/// Memory asked for before the first voxel is found, in voxels: enough for most
+/// volumes, so that they never move. What is not filled is not touched either.
+const FIRST_VOXELS: usize = 1 << 24;
 
 /// How far from a whole number a label may be: some tools store masks as
 /// floating-point numbers that were interpolated or scaled.
@@ -110,7 +109,6 @@ struct Voxels {
     voxels: usize,
     /// Bytes of all volumes.
     bytes: u64,
-    chunk: Vec<u8>,
 }
 
 impl Voxels {
@@ -127,7 +125,6 @@ impl Voxels {
             source,
             voxels,
             bytes,
-            chunk: vec![0; CHUNK_BYTES],
         };
         opened.seek_first_voxel()?;
         Ok(opened)
@@ -166,41 +163,29 @@ impl Voxels {
     }
 
     fn next_volume<T>(&mut self, mut to: impl FnMut(f64) -> T) -> Result<Volume<T>, NiftiError> {
-        let voxel_bytes = self.header.encoding.datatype.bytes();
+        let encoding = self.header.encoding;
+        let voxel_bytes = encoding.datatype.bytes();
+        let bytes = self.voxels.saturating_mul(voxel_bytes);
         let mut data = Vec::new();
-        while data.len() < self.voxels {
-            let left = (self.voxels - data.len()).saturating_mul(voxel_bytes);
-            let chunk = &mut self.chunk[..left.min(CHUNK_BYTES)];
-            match self.source.read(chunk) {
-                Ok(n) if n < chunk.len() => return Err(self.truncated()),
-                Ok(_) => {}
-                Err(e) => return Err(self.source.error(e, "voxels", self.found(), self.bytes)),
-            }
-            let size = chunk.len();
-            self.reserve(&mut data, size / voxel_bytes)?;
-            self.header
-                .encoding
-                .decode(&self.chunk[..size], &mut data, &mut to);
-        }
+        let read = read_ahead(&mut self.source, bytes, |chunk| {
+            reserve(&mut data, chunk.len() / voxel_bytes, self.voxels)?;
+            encoding.decode(chunk, &mut data, &mut to);
+            Ok(())
+        });
+        read.map_err(|stopped| match stopped {
+            Stopped::Short => self.truncated(),
+            Stopped::Read(e) => self.source.error(e, "voxels", self.found(), self.bytes),
+            Stopped::Memory => NiftiError::TooLarge {
+                path: self.source.path().to_owned(),
+                bytes: self.voxels as u128 * size_of::<T>() as u128,
+            },
+        })?;
         Volume::new(self.header.shape(), *self.header.affine(), data).map_err(|source| {
             NiftiError::Volume {
                 path: self.source.path().to_owned(),
                 source: Box::new(source),
             }
         })
-    }
-
-    /// Makes room for `more` voxels, and for as many again as are there.
-    fn reserve<T>(&self, data: &mut Vec<T>, more: usize) -> Result<(), NiftiError> {
-        if data.capacity() - data.len() >= more {
-            return Ok(());
-        }
-        let room = data.len().max(FIRST_VOXELS).min(self.voxels - data.len());
-        data.try_reserve_exact(room)
-            .map_err(|_| NiftiError::TooLarge {
-                path: self.source.path().to_owned(),
-                bytes: self.voxels as u128 * size_of::<T>() as u128,
-            })
     }
 
     /// Reads a compressed stream to its end, so that its checksum is compared.
@@ -223,6 +208,14 @@ impl Voxels {
             expected: self.bytes,
         }
     }
+}
+
+/// Makes room for `more` of `voxels`, and for as many again as are there.
+fn reserve<T>(data: &mut Vec<T>, more: usize, voxels: usize) -> Result<(), TryReserveError> {
+    if data.capacity() - data.len() >= more {
+        return Ok(());
+    }
+    data.try_reserve_exact(data.len().max(FIRST_VOXELS).min(voxels - data.len()))
 }
 
 /// Opens the file that holds the header and reads that.

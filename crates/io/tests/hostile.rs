@@ -166,6 +166,62 @@ fn a_compressed_file_that_could_hold_the_voxels_but_does_not() {
     );
 }
 
+/// A 64x64x100 image of 1.6 MB, which is read in several chunks.
+fn long() -> Vec<u8> {
+    let mut bytes = changed(DIM, &dims(&[3, 64, 64, 100]));
+    bytes.truncate(352);
+    bytes.extend((0..64 * 64 * 100).flat_map(|v| (v as f32).to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn a_long_file_is_read_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    // Two gzip members that meet inside a voxel.
+    let whole = long();
+    let (start, end) = whole.split_at(700_001);
+    let members = [gzipped(start), gzipped(end)].concat();
+    for (name, bytes) in [
+        ("a.nii", long()),
+        ("a.nii.gz", gzipped(&long())),
+        ("b.nii.gz", members),
+    ] {
+        let image = read_image(put(&dir, name, &bytes)).unwrap();
+        assert_eq!(image.shape(), [64, 64, 100]);
+        for (at, value) in image.data().iter().enumerate() {
+            assert_eq!(*value, at as f32, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_long_file_that_breaks_off() {
+    // Plain, the length gives it away; compressed, only decoding does.
+    let cut = &long()[..352 + 1_400_002];
+    for (name, bytes) in [("case.nii", cut.to_vec()), ("case.nii.gz", gzipped(cut))] {
+        let error = refused(name, &bytes);
+        assert!(
+            matches!(
+                error,
+                NiftiError::Truncated {
+                    found: 1_400_002,
+                    expected: 1_638_400,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+    let whole = gzipped(&long());
+    let error = refused("case.nii.gz", &whole[..whole.len() - 1000]);
+    assert!(matches!(error, NiftiError::Gzip { .. }), "{error}");
+    let mut damaged = whole.clone();
+    let checksum = whole.len() - 6;
+    damaged[checksum] ^= 1;
+    let error = refused("case.nii.gz", &damaged);
+    assert!(matches!(error, NiftiError::Gzip { .. }), "{error}");
+}
+
 #[test]
 fn a_gzip_stream_that_breaks_off() {
     let whole = gzipped(&sound());

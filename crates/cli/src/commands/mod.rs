@@ -1,5 +1,6 @@
-//! One file per subcommand.
+//! One file or folder per subcommand.
 
+pub mod bench;
 pub mod check;
 pub mod dataset;
 pub mod demo;

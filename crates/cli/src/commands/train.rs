@@ -1,15 +1,20 @@
 //! `lacuna train`
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
+use lacuna_train::events::Event;
 use lacuna_train::training::{Progress as Step, Summary, train};
 
 use crate::DeviceArgument;
 use crate::terminal::{Progress, stop_flag};
+
+/// Share of the time spent waiting for patches that is worth a remark.
+const NOTICEABLE_WAIT: f64 = 0.05;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -60,12 +65,19 @@ pub fn train_with_progress(
 ) -> anyhow::Result<Summary> {
     let device = device.open()?;
     let mut bar: Option<Progress> = None;
+    let mut recent = RecentWait::default();
     let summary = train(config, out, resume, &device, stop, &mut |step| match step {
         Step::Note(text) => eprintln!("{text}"),
         Step::Start { done, total } => bar = Some(Progress::new("train", done, total)),
         Step::Iteration(event) => {
             if let Some(bar) = &mut bar {
-                let state = format!("loss {:.3} DSC {:.3}", event.loss, event.dsc);
+                recent.add(event);
+                let state = format!(
+                    "loss {:.3} DSC {:.3}{}",
+                    event.loss,
+                    event.dsc,
+                    recent.remark()
+                );
                 bar.at(event.iteration, &state);
             }
         }
@@ -86,6 +98,35 @@ pub fn train_with_progress(
     Ok(summary)
 }
 
+/// Time of the last iterations, and how much of it was spent waiting for patches.
+#[derive(Default)]
+struct RecentWait {
+    /// Seconds in all and seconds waited, newest last.
+    iterations: VecDeque<[f64; 2]>,
+}
+
+impl RecentWait {
+    const ITERATIONS: usize = 20;
+
+    fn add(&mut self, event: &Event) {
+        self.iterations
+            .push_back([event.seconds, event.wait_seconds]);
+        if self.iterations.len() > Self::ITERATIONS {
+            self.iterations.pop_front();
+        }
+    }
+
+    /// Says so when waiting takes a noticeable share, else nothing.
+    fn remark(&self) -> String {
+        let sum = |of: usize| self.iterations.iter().map(|times| times[of]).sum::<f64>();
+        let share = sum(1) / sum(0).max(f64::MIN_POSITIVE);
+        match share > NOTICEABLE_WAIT {
+            true => format!(" waiting for patches {:.0} %", 100.0 * share),
+            false => String::new(),
+        }
+    }
+}
+
 fn describe(summary: &Summary, out: &Path) -> String {
     let mut text = String::new();
     if let Some(last) = &summary.last_iterations {
@@ -97,9 +138,13 @@ fn describe(summary: &Summary, out: &Path) -> String {
     let memory = summary.peak_memory_bytes.map_or_else(String::new, |b| {
         format!(", peak memory {:.2} GB", b as f64 / 1e9)
     });
+    let remedy = match summary.wait_share > NOTICEABLE_WAIT {
+        true => " (raise train.loader_threads)",
+        false => "",
+    };
     text + &format!(
         "patches: foreground share {:.4}, without foreground {:.1} %\n\
-         {:.3} s per iteration (median), {:.1} % of the time waiting for patches{memory}\n\
+         {:.3} s per iteration (median), {:.1} % of the time waiting for patches{remedy}{memory}\n\
          run folder: {}\n",
         summary.foreground_share,
         100.0 * summary.empty_patch_rate,
@@ -107,4 +152,36 @@ fn describe(summary: &Summary, out: &Path) -> String {
         100.0 * summary.wait_share,
         out.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(seconds: f64, wait_seconds: f64) -> Event {
+        Event {
+            iteration: 1,
+            loss: 0.5,
+            dsc: 0.5,
+            foreground_share: 0.1,
+            empty_patches: 0,
+            seconds,
+            wait_seconds,
+            wall_time: 1.0,
+        }
+    }
+
+    #[test]
+    fn waiting_is_remarked_on_above_a_twentieth() {
+        let mut recent = RecentWait::default();
+        assert_eq!(recent.remark(), "");
+        recent.add(&event(1.0, 0.04));
+        assert_eq!(recent.remark(), "");
+        recent.add(&event(1.0, 0.46));
+        assert_eq!(recent.remark(), " waiting for patches 25 %");
+        for _ in 0..20 {
+            recent.add(&event(1.0, 0.0));
+        }
+        assert_eq!(recent.remark(), "");
+    }
 }

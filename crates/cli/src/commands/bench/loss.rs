@@ -1,0 +1,149 @@
+//! `lacuna bench loss`
+
+use std::process::ExitCode;
+
+use anyhow::{anyhow, bail};
+use lacuna_losses::{Layout, LossConfig, value_and_gradient};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{Measure, median, show, timed};
+
+/// Share of foreground in the labels.
+const FOREGROUND: f64 = 0.02;
+
+/// The most logits; gradient and copy take as much memory again.
+const MOST_LOGITS: usize = 1 << 28;
+
+/// Values that one thread copies at a time.
+const COPIED: usize = 1 << 16;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Batch, classes and the axes of a patch
+    #[arg(long, default_value = "1,2,96,96,96", value_name = "B,C,X[,Y,Z]")]
+    shape: String,
+    #[command(flatten)]
+    measure: Measure,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    shape: Vec<usize>,
+    /// Value and gradient.
+    loss_s_median: f64,
+    /// Reading and writing as many bytes as the logits have, as a limit.
+    copy_s_median: f64,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { shape, measure } = arguments;
+    let shape = parse(shape)?;
+    let layout = Layout {
+        batch: shape[0],
+        classes: shape[1],
+        elements: shape[2..].iter().product(),
+    };
+    let config = LossConfig::default();
+    let loss = config.build()?;
+    let (logits, labels) = random(layout);
+    let mut gradient = vec![0.0f32; logits.len()];
+    let mut copy = vec![0.0f32; logits.len()];
+
+    // In turn, so that whatever else the machine does falls on both.
+    let (mut loss_seconds, mut copy_seconds) = (Vec::new(), Vec::new());
+    for repetition in 0..=measure.repeat {
+        let (evaluation, loss_taken) = timed(|| {
+            let reduction = config.reduction;
+            value_and_gradient(&*loss, reduction, layout, &logits, &labels, &mut gradient)
+        });
+        evaluation?;
+        let ((), copy_taken) = timed(|| parallel_copy(&logits, &mut copy));
+        // The first touches the memory.
+        if repetition > 0 {
+            loss_seconds.push(loss_taken);
+            copy_seconds.push(copy_taken);
+        }
+    }
+
+    let figures = Figures {
+        shape,
+        loss_s_median: median(&loss_seconds),
+        copy_s_median: median(&copy_seconds),
+    };
+    let Figures {
+        loss_s_median: loss_s,
+        copy_s_median: copy_s,
+        ..
+    } = figures;
+    let rows = vec![
+        ["loss".into(), loss.name().to_owned()],
+        ["logits".into(), arguments.shape.clone()],
+        [
+            "median".into(),
+            format!("{loss_s:.5} s, value and gradient"),
+        ],
+        [
+            "copy".into(),
+            format!("{copy_s:.5} s, of as many bytes as the logits"),
+        ],
+        ["ratio".into(), format!("{:.2}", loss_s / copy_s)],
+    ];
+    show(measure, &figures, rows)
+}
+
+/// At least batch, classes and one axis, with memory for all.
+fn parse(text: &str) -> anyhow::Result<Vec<usize>> {
+    let refused = |found: &str| {
+        anyhow!(
+            "--shape {text}: {found}; expected batch, classes and one to three axes, whole \
+             numbers from 1 with commas between, for example 1,2,96,96,96"
+        )
+    };
+    let shape = text
+        .split(',')
+        .map(|n| n.trim().parse().ok().filter(|&n: &usize| n > 0))
+        .collect::<Option<Vec<usize>>>()
+        .ok_or_else(|| refused("not all are such numbers"))?;
+    if !(3..=5).contains(&shape.len()) {
+        return Err(refused(&format!("{} numbers", shape.len())));
+    }
+    if !(2..=256).contains(&shape[1]) {
+        bail!("--shape {text}: {} classes; expected 2 to 256", shape[1]);
+    }
+    let logits = shape
+        .iter()
+        .try_fold(1usize, |n, &axis| n.checked_mul(axis));
+    match logits {
+        Some(logits) if logits <= MOST_LOGITS => Ok(shape),
+        _ => bail!("--shape {text}: too many logits; expected at most {MOST_LOGITS} in all"),
+    }
+}
+
+/// Logits between -4 and 4, and labels of which a few are foreground; always the same.
+fn random(layout: Layout) -> (Vec<f32>, Vec<u8>) {
+    let Layout {
+        batch,
+        classes,
+        elements,
+    } = layout;
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let logits = (0..batch * classes * elements)
+        .map(|_| rng.random_range(-4.0..4.0))
+        .collect();
+    let labels = (0..batch * elements)
+        .map(|_| match rng.random_bool(FOREGROUND) {
+            true => rng.random_range(1..classes as u16) as u8,
+            false => 0,
+        })
+        .collect();
+    (logits, labels)
+}
+
+fn parallel_copy(from: &[f32], to: &mut [f32]) {
+    to.par_chunks_mut(COPIED)
+        .zip(from.par_chunks(COPIED))
+        .for_each(|(to, from)| to.copy_from_slice(from));
+}

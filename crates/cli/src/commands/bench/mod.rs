@@ -1,0 +1,102 @@
+//! `lacuna bench`: how fast the parts of the main job are on this machine.
+//!
+//! One file per part. Each does its work once untimed and then `--repeat`
+//! times, and hands its figures to [`show`].
+
+mod load;
+mod loss;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use comfy_table::Table;
+use lacuna_metrics::Quartiles;
+use lacuna_train::run::peak_memory_bytes;
+use serde::Serialize;
+
+#[derive(clap::Subcommand)]
+pub enum Part {
+    /// Reading a NIfTI file into memory as 32-bit numbers
+    Load(load::Arguments),
+    /// Value and gradient of generalised Dice, beside a plain copy of its logits
+    Loss(loss::Arguments),
+}
+
+/// What every part asks for.
+#[derive(clap::Args)]
+struct Measure {
+    /// Times to repeat; medians are shown
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repeat: u32,
+    /// Print one line of JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(part: &Part) -> anyhow::Result<ExitCode> {
+    match part {
+        Part::Load(arguments) => load::run(arguments),
+        Part::Loss(arguments) => loss::run(arguments),
+    }
+}
+
+/// The result of some work and the seconds it took. What the work makes is
+/// handed out, so that throwing it away is not timed.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let started = Instant::now();
+    let made = work();
+    (made, started.elapsed().as_secs_f64())
+}
+
+/// Median of the seconds of all repetitions, of which there is at least one.
+fn median(seconds: &[f64]) -> f64 {
+    Quartiles::of(seconds).map_or(0.0, |quartiles| quartiles.median)
+}
+
+/// The figures of a part with what they depend on; one JSON object.
+#[derive(Serialize)]
+struct Figures<'a, F> {
+    #[serde(flatten)]
+    figures: &'a F,
+    threads: usize,
+    processor: String,
+    peak_bytes: Option<u64>,
+}
+
+/// Prints `figures` as JSON, or the `rows` that say the same to a reader.
+fn show<F: Serialize>(
+    measure: &Measure,
+    figures: &F,
+    rows: Vec<[String; 2]>,
+) -> anyhow::Result<ExitCode> {
+    let figures = Figures {
+        figures,
+        threads: rayon::current_num_threads(),
+        processor: processor(),
+        peak_bytes: peak_memory_bytes(),
+    };
+    if measure.json {
+        return crate::commands::print(&format!("{}\n", serde_json::to_string(&figures)?));
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.add_rows(rows);
+    table.add_row(["threads", &figures.threads.to_string()]);
+    table.add_row(["processor", &figures.processor]);
+    if let Some(bytes) = figures.peak_bytes {
+        table.add_row(["peak memory", &format!("{:.0} MB", bytes as f64 / 1e6)]);
+    }
+    crate::commands::print(&format!("{table}\n"))
+}
+
+/// The processor's name where the system tells, else its architecture.
+fn processor() -> String {
+    std::fs::read_to_string("/proc/cpuinfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        })
+        .unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+}
