@@ -6,6 +6,8 @@ mod instructions;
 mod precision;
 mod product;
 mod source;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tile;
 mod vector;
 
 pub use geometry::Convolution;
