@@ -15,9 +15,16 @@ impl<T: Copy> Buffer<T> {
         let layout = Layout::array::<T>(length.max(1)).and_then(|l| l.align_to(64));
         let layout = layout.expect("a buffer that fits in memory");
         // SAFETY: the size is not 0.
-        let start = unsafe { alloc(layout) };
+        let start = NonNull::new(unsafe { alloc(layout) });
+        let start = start.unwrap_or_else(|| handle_alloc_error(layout));
+        #[cfg(test)]
+        // In tests, what is read but was never written is not a number.
+        // SAFETY: as many bytes as allocated.
+        unsafe {
+            start.write_bytes(0xff, layout.size());
+        }
         Self {
-            start: NonNull::new(start.cast()).unwrap_or_else(|| handle_alloc_error(layout)),
+            start: start.cast(),
             layout,
         }
     }

@@ -271,9 +271,8 @@ impl State {
                 for (left, right) in left.iter().zip(&right).take(pairs) {
                     let high = |pair: u32| flushed(f32::from_bits(pair & 0xffff_0000));
                     let low = |pair: u32| flushed(f32::from_bits(pair << 16));
-                    // The product of two bfloat16 values is exact in f64, and
-                    // its sum with an f32 is rounded once more, as good as never
-                    // differently from one rounding.
+                    // The product of two bfloat16 values is exact in f64; rounding
+                    // the sum twice differs from once only next to a tie.
                     let add = |sum: f32, x: f32, y: f32| {
                         flushed((f64::from(sum) + f64::from(x) * f64::from(y)) as f32)
                     };

@@ -6,6 +6,7 @@
 
 use std::mem::MaybeUninit;
 
+use super::unit::SIDE;
 use crate::instructions::Instructions;
 use crate::precision::to_bf16;
 use crate::source::Rectifier;
@@ -127,49 +128,85 @@ pub(super) fn rest(value: f32) -> f32 {
     }
 }
 
-/// The pairs `(first[j], second[j])` for each column j, rounded, each part at
-/// its pointer; columns beyond the voxels are 0.
-///
-/// # Safety
-/// Each pointer must reach `2 * columns` values.
-pub(super) unsafe fn interleave(
-    instructions: Instructions,
-    first: &[f32],
-    second: &[f32],
-    columns: usize,
-    to: &[*mut u16],
-) {
-    for (i, &to) in to.iter().enumerate() {
-        // SAFETY: the caller's promise; any bits may stand in the memory.
-        let to = unsafe { std::slice::from_raw_parts_mut(to.cast(), 2 * columns) };
-        let small = i > 0;
+/// One row of voxels as pairs: for each two voxels, [`SIDE`] columns or fewer of
+/// both. What lies beyond the voxels or their channels is 0.
+pub(super) struct Pairs<'a> {
+    /// The row.
+    pub voxels: &'a [f32],
+    pub channels: usize,
+    /// The channel of the first column.
+    pub first: usize,
+    pub columns: usize,
+    /// The second part of the values instead of the first.
+    pub small: bool,
+}
+
+impl Pairs<'_> {
+    /// Writes all of `to`, `[pair, column]`.
+    pub(super) fn write(&self, instructions: Instructions, to: &mut [MaybeUninit<u32>]) {
+        let pairs = self;
         // SAFETY: the processor has the instructions.
         unsafe {
             with_vector!(
                 instructions,
-                interleave_part(
-                    first: &[f32],
-                    second: &[f32],
-                    to: &mut [MaybeUninit<u16>],
-                    small: bool,
-                )
+                write_pairs(pairs: &Pairs<'_>, to: &mut [MaybeUninit<u32>])
             )
         }
     }
 }
 
 #[inline(always)]
-unsafe fn interleave_part<V: Vector>(
-    first: &[f32],
-    second: &[f32],
-    to: &mut [MaybeUninit<u16>],
-    small: bool,
+unsafe fn write_pairs<V: Vector>(pairs: &Pairs<'_>, to: &mut [MaybeUninit<u32>]) {
+    match pairs.small {
+        true => write_rounded(pairs, to, |v| to_bf16(rest(v))),
+        false => write_rounded(pairs, to, to_bf16),
+    }
+}
+
+#[inline(always)]
+fn write_rounded(
+    pairs: &Pairs<'_>,
+    to: &mut [MaybeUninit<u32>],
+    round: impl Fn(f32) -> u16 + Copy,
 ) {
-    let (full, padding) = to.split_at_mut(2 * first.len());
-    let one = |v: f32| to_bf16(if small { rest(v) } else { v });
-    for ((to, &a), &b) in full.chunks_exact_mut(2).zip(first).zip(second) {
-        to[0].write(one(a));
-        to[1].write(one(b));
+    let &Pairs {
+        voxels,
+        channels,
+        first,
+        columns,
+        ..
+    } = pairs;
+    let count = columns.min(channels - first);
+    let zeros = [0.0f32; SIDE];
+    let (full, padding) = to.split_at_mut(columns * voxels.len().div_ceil(2 * channels));
+    for (to, pair) in full
+        .chunks_exact_mut(columns)
+        .zip(voxels.chunks(2 * channels))
+    {
+        let a = &pair[first..][..count];
+        let b = match pair.len() > channels {
+            true => &pair[channels + first..][..count],
+            false => &zeros[..count],
+        };
+        let fixed = (
+            a.as_array::<SIDE>(),
+            b.as_array::<SIDE>(),
+            to.as_mut_array::<SIDE>(),
+        );
+        match fixed {
+            // The usual number, known to the compiler.
+            (Some(a), Some(b), Some(to)) => write_pair(a, b, to, round),
+            _ => write_pair(a, b, to, round),
+        }
+    }
+    padding.fill(MaybeUninit::new(0));
+}
+
+#[inline(always)]
+fn write_pair(a: &[f32], b: &[f32], to: &mut [MaybeUninit<u32>], round: impl Fn(f32) -> u16) {
+    let (full, padding) = to.split_at_mut(a.len());
+    for ((to, &a), &b) in full.iter_mut().zip(a).zip(b) {
+        to.write(u32::from(round(a)) | u32::from(round(b)) << 16);
     }
     padding.fill(MaybeUninit::new(0));
 }

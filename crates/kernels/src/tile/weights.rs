@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::buffer::{Buffer, Shared};
-use super::pack::{Rounder, interleave, transpose};
+use super::pack::{Pairs, Rounder, transpose};
 use super::products;
 use super::region::{Region, pieces};
 use super::unit::{BLOCK, SIDE, Shape, Start, Step, TILE, Tiles};
@@ -27,6 +27,9 @@ struct Plan {
     shape: Shape,
     /// Where each row tile's channels start.
     channels: Vec<usize>,
+    /// Voxels from a row of the box to the next: made even, so that the voxels
+    /// of a pair share a row.
+    line: usize,
     /// Values from a channel of A to the next.
     pitch: usize,
     /// Steps of the depth in a plane of the output.
@@ -53,14 +56,15 @@ impl Plan {
     fn new(c: &Convolution, parts: usize) -> Self {
         let region = Region::of_input(c);
         let [_, by, bx] = region.boxed();
+        let line = bx.next_multiple_of(2);
         let [_, oy, ox] = region.output;
         let (rows, channels) = pieces(region.channels_in, SIDE);
-        let voxels = (oy - 1) * bx + ox;
+        let voxels = (oy - 1) * line + ox;
         let pairs = voxels.div_ceil(2).min(SIDE);
         let steps = voxels.div_ceil(2 * pairs);
         // The last step of the last tap ends in zeros of the same plane. An odd
         // number of cache lines spreads a tile's rows over the cache.
-        let end = by * bx + region.reach()[2] + 2 * pairs + SPILL;
+        let end = by * line + region.reach()[2] + 2 * pairs + SPILL;
         Self {
             region,
             shape: Shape {
@@ -69,6 +73,7 @@ impl Plan {
                 columns: region.channels_out.min(SIDE),
             },
             channels,
+            line,
             pitch: (end.div_ceil(32) | 1) * 32,
             steps,
             parts,
@@ -98,7 +103,7 @@ impl Plan {
     fn transposed(&self, input: Source<'_>) -> Buffer<u16> {
         let region = &self.region;
         let channels = region.channels_in;
-        let [_, by, bx] = region.boxed();
+        let by = region.boxed()[1];
         let part = region.planes() * self.plane_len();
         let rounder = Rounder::new(input.rectified, channels);
         let (from, left, count) = region.span();
@@ -135,7 +140,7 @@ impl Plan {
                     }
                 }
                 for p in 0..self.parts {
-                    let start = p * part + plane * self.plane_len() + y * bx + left;
+                    let start = p * part + plane * self.plane_len() + y * self.line + left;
                     for x in (0..count).step_by(8) {
                         for c in (0..channels).step_by(8) {
                             let from = p * line_len + x * wide + c;
@@ -159,46 +164,35 @@ impl Plan {
         result
     }
 
-    /// B: `[column tile, part, plane, pair of voxels, column, 2]`.
-    fn paired(&self, values: &[f32]) -> Buffer<u16> {
+    /// B: `[column tile, part, plane, pair of voxels, column]`.
+    fn paired(&self, values: &[f32]) -> Buffer<u32> {
         let channels = self.region.channels_out;
         let [_, oy, ox] = self.region.output;
-        let bx = self.region.boxed()[2];
         let columns = self.shape.columns;
-        let plane_len = self.steps * self.shape.b_len();
+        let plane_len = self.steps * self.shape.pairs * columns;
+        let row_len = ox * channels;
         let instructions = Instructions::detected();
-        let zeros = vec![0.0f32; channels];
-        let mut result = Buffer::new(self.column_tiles() * self.parts * self.column_len());
+        let mut result = Buffer::new(self.column_tiles() * self.parts * self.column_len() / 2);
         let shared = result.shared();
         (0..self.planes_out()).into_par_iter().for_each(|plane| {
-            let voxel = |place: usize| -> &[f32] {
-                let (y, x) = (place / bx, place % bx);
-                match y < oy && x < ox {
-                    true => &values[((plane * oy + y) * ox + x) * channels..][..channels],
-                    false => &zeros,
-                }
-            };
-            for pair in 0..self.steps * self.shape.pairs {
-                let (first, second) = (voxel(2 * pair), voxel(2 * pair + 1));
-                for tile in 0..self.column_tiles() {
-                    let from = tile * columns;
-                    let to = (from + columns).min(channels);
-                    let place = plane * plane_len + 2 * pair * columns;
-                    let parts = [0, 1].map(|p| {
-                        let start = (tile * self.parts + p) * self.column_len();
-                        shared.at(start + place)
-                    });
-                    // SAFETY: a task has a plane of its own in each column tile
-                    // and part, and only parts that exist are written.
-                    unsafe {
-                        interleave(
-                            instructions,
-                            &first[from..to],
-                            &second[from..to],
-                            columns,
-                            &parts[..self.parts],
-                        );
-                    }
+            let values = &values[plane * oy * row_len..][..oy * row_len];
+            for tile in 0..self.column_tiles() * self.parts {
+                let start = tile * self.column_len() / 2 + plane * plane_len;
+                // SAFETY: a task has a plane of its own in each tile and part.
+                let to = unsafe { shared.slice(start, plane_len) };
+                for (y, to) in to.chunks_mut(self.line / 2 * columns).enumerate() {
+                    let pairs = Pairs {
+                        voxels: if y < oy {
+                            &values[y * row_len..][..row_len]
+                        } else {
+                            &[]
+                        },
+                        channels,
+                        first: tile / self.parts * columns,
+                        columns,
+                        small: tile % self.parts > 0,
+                    };
+                    pairs.write(instructions, to);
                 }
             }
         });
@@ -227,7 +221,7 @@ impl Plan {
         steps
     }
 
-    fn run(&self, a: &Buffer<u16>, b: &Buffer<u16>) -> Vec<f32> {
+    fn run(&self, a: &Buffer<u16>, b: &Buffer<u32>) -> Vec<f32> {
         let taps = self.region.taps();
         let steps = self.all_steps();
         // A unit is a row tile of all taps with one or two tiles of columns.
@@ -253,7 +247,7 @@ impl Plan {
             let columns = &column_tiles[2 * panel..][..2.min(column_tiles.len() - 2 * panel)];
             let bases = [0, 1].map(|j| {
                 let tile = columns[j.min(columns.len() - 1)];
-                let start = tile * self.parts * self.column_len();
+                let start = tile * self.parts * self.column_len() / 2;
                 b.at(start).cast_const().cast::<u8>()
             });
             let from: Vec<*const u8> = (0..taps)
@@ -290,7 +284,7 @@ impl Plan {
         let tap = region.tap(tap);
         let [z, y, x] = std::array::from_fn(|i| tap[i] * region.dilation[i]);
         let channel = self.channels[row_tile];
-        z * self.plane_len() + channel * self.pitch + y * region.boxed()[2] + x
+        z * self.plane_len() + channel * self.pitch + y * self.line + x
     }
 
     /// The number, within a share's sums, of the tile for a panel of `columns`
