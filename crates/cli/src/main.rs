@@ -9,6 +9,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use lacuna_train::device::{DeviceName, PrecisionName};
 use lacuna_train::run::RunError;
 
+/// The system's allocator gives large blocks back at every free and pays for
+/// fresh pages at the next request, which costs more than the work on them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Segments what is rare: trains, applies and judges deep-learning segmentation
 /// of rare structures in 2-D and 3-D medical images.
 #[derive(Parser)]

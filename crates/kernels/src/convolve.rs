@@ -7,6 +7,8 @@ use crate::instructions::Instructions;
 use crate::narrow;
 use crate::precision::Precision;
 use crate::source::Source;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use crate::tile;
 use crate::weights::Weights;
 use crate::winograd;
 
@@ -74,6 +76,19 @@ impl Convolution {
     }
 }
 
+/// Whether this processor has matrix tiles that multiply bfloat16 (AMX) and the
+/// system lets this process use them.
+pub fn has_tiles() -> bool {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    {
+        tile::available()
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    {
+        false
+    }
+}
+
 /// How products are computed.
 #[derive(Clone, Copy, Debug)]
 struct Algorithm {
@@ -92,10 +107,21 @@ enum Kind {
     Narrow,
     /// In the domain of Winograd's transforms.
     Winograd,
+    /// Tap by tap on matrix tiles, in this precision.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    Tiles(Precision),
 }
 
 impl Algorithm {
     fn chosen(c: &Convolution, precision: Precision) -> Self {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if precision != Precision::F32 && has_tiles() && tile::takes(c) {
+            return Self {
+                instructions: Instructions::detected(),
+                kind: Kind::Tiles(precision),
+                round: false,
+            };
+        }
         let transforms = |c: &Convolution| winograd::takes(c) && winograd::relative_cost(c) < WORTH;
         let kind = match narrow::takes(c) {
             true => Kind::Narrow,
@@ -130,10 +156,16 @@ impl Algorithm {
                 let direct = Direct::forward_of(c);
                 direct::forward(self.instructions, &direct, input, &packed, bias, rectify)
             }
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Tiles(precision) => tile::forward(c, input, weights, bias, rectify, precision),
         }
     }
 
     fn data_gradient(&self, c: &Convolution, output_gradient: &[f32], weights: &[f32]) -> Vec<f32> {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if let Kind::Tiles(precision) = self.kind {
+            return tile::data_gradient(c, output_gradient, weights, precision);
+        }
         if self.kind == Kind::Narrow {
             let round = self.round;
             return narrow::data_gradient(self.instructions, c, output_gradient, weights, round);
@@ -157,6 +189,10 @@ impl Algorithm {
             Kind::Winograd => winograd::weight_gradient,
             Kind::Narrow => narrow::weight_gradient,
             Kind::Direct => direct::weight_gradient,
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Kind::Tiles(precision) => {
+                return tile::weight_gradient(c, input, output_gradient, precision);
+            }
         };
         gradient(self.instructions, c, input, output_gradient, self.round)
     }

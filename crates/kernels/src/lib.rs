@@ -19,12 +19,16 @@ mod rearrange;
 mod rectify;
 mod scratch;
 mod source;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tile;
 mod vector;
 mod weights;
 mod winograd;
 
 pub use adam::{Adam, AdamState};
 pub use add_widened::{add_widened, widened_gradient};
+pub use convolve::has_tiles;
 pub use geometry::Convolution;
 pub use instructions::Instructions;
 pub use moments::{Moments, column_sums, moments};

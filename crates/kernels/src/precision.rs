@@ -10,8 +10,9 @@ pub enum Precision {
     /// bfloat16: 8 bits of significand, the range of f32.
     Bf16,
     /// Each factor as the sum of two bfloat16 values and three products of
-    /// them: 16 bits of significand. For processors whose matrix tiles multiply
-    /// bfloat16 faster than their vectors multiply f32.
+    /// them: 16 bits of significand. For processors with matrix tiles
+    /// ([`crate::has_tiles`]); what the tiles do not compute is as in
+    /// [`Self::F32`].
     Bf16x3,
 }
 

@@ -9,6 +9,7 @@
 
 mod grid;
 mod lines;
+#[allow(clippy::needless_range_loop, reason = "columns cross the rows of an array")]
 mod moves;
 
 use rayon::prelude::*;

@@ -44,6 +44,12 @@ pub enum DeviceError {
         /// What was asked for.
         precision: PrecisionName,
     },
+    /// The processor has no matrix tiles, without which nothing is gained.
+    #[error(
+        "precision \"bf16x3\" needs a processor with matrix tiles (AMX), and this one has none \
+         or the system does not allow them; choose \"f32\" or \"bf16\""
+    )]
+    NoTiles,
 }
 
 /// What convolutions multiply, as run files and the command line name it. Sums
