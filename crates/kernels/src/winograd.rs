@@ -9,7 +9,10 @@
 
 mod grid;
 mod lines;
-#[allow(clippy::needless_range_loop, reason = "columns cross the rows of an array")]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "columns cross the rows of an array"
+)]
 mod moves;
 
 use rayon::prelude::*;

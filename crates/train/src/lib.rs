@@ -12,6 +12,7 @@ pub mod device;
 pub mod events;
 pub mod predict;
 pub mod run;
+pub mod step;
 pub mod tensorboard;
 pub mod training;
 pub mod validation;

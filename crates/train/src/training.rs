@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig, momentum::MomentumConfig};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::optim::{ModuleOptimizer, SgdConfig, momentum::MomentumConfig};
+use burn::tensor::{Device, TensorData};
 use lacuna_data::prefetch::Prefetch;
 use lacuna_data::sampler::{Batch, PatchGeometry, PatchPlace, Realised, Sampler};
 use lacuna_data::subject::Case;
-use lacuna_losses::{Evaluation, Layout, Loss, LossError, value_and_gradient};
+use lacuna_losses::{Evaluation, LossError};
 use lacuna_metrics::{Counts, Quartiles};
 use lacuna_nets::{Architecture, Network};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,7 @@ use crate::config::{OptimiserName, RunConfig};
 use crate::dataset::Dataset;
 use crate::events::{Event, EventLog, LastIterations, unix_time};
 use crate::run::{DatasetFacts, RunError, RunFolder, peak_memory_bytes, read_json, write_json};
+use crate::step::Step;
 use crate::validation::{self, Validation};
 
 /// What training tells its caller while it runs.
@@ -123,7 +124,7 @@ pub fn train(
     lacuna_io::atomic::write_bytes(run.join("run.toml"), config.to_toml()?.as_bytes())?;
 
     let mut network = fresh;
-    let mut optimiser = new_optimiser(config);
+    let mut optimiser = new_optimiser(config.train.optimiser);
     let mut state = State {
         iteration: 0,
         seed: config.seed,
@@ -182,10 +183,15 @@ pub fn train(
         };
         let iteration = state.iteration + 1;
 
+        let step = Step {
+            compute: &compute.autodiff(),
+            loss: loss.as_ref(),
+            reduction: config.loss.reduction,
+            rate: config.train.learning_rate,
+        };
         let images = images_of(&ready.batch, &geometry);
-        let logits = compute.autodiff().logits(&network, images);
-        let judged = judge(&logits, &ready.batch, loss.as_ref(), config);
-        if let Err(LossError::NonFiniteLogit { .. }) = &judged {
+        let stepped = step.take(network, &mut optimiser, images, &ready.batch.labels);
+        if let Err(LossError::NonFiniteLogit { .. }) = &stepped {
             let found = "the network's output is not finite".to_owned();
             return Err(diverged(
                 run,
@@ -195,12 +201,8 @@ pub fn train(
                 &ready.batch.places,
             )?);
         }
-        let (evaluation, gradient) = judged?;
-        // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to autodiff.
-        let gradient = Tensor::<3>::from_data(gradient, &logits.device());
-        let gradients = (logits * gradient).sum().backward();
-        let gradients = GradientsParams::from_grads(gradients, &network);
-        network = optimiser.step(config.train.learning_rate, network, gradients);
+        let evaluation;
+        (network, evaluation) = stepped?;
 
         state.iteration = iteration;
         let mut drawn = Realised::default();
@@ -295,8 +297,9 @@ fn load_cases(
     Ok(Arc::new(dataset.load(ids, config)?))
 }
 
-fn new_optimiser(config: &RunConfig) -> ModuleOptimizer {
-    match config.train.optimiser {
+/// A fresh optimiser.
+pub fn new_optimiser(name: OptimiserName) -> ModuleOptimizer {
+    match name {
         OptimiserName::Adam => lacuna_ops::adam(1e-8),
         OptimiserName::Sgd => SgdConfig::new()
             .with_momentum(Some(
@@ -312,30 +315,6 @@ fn images_of(batch: &Batch, geometry: &PatchGeometry) -> TensorData {
     let mut shape = vec![patches, batch.images.len() / patches / elements];
     shape.resize(2 + geometry.rank, geometry.input);
     TensorData::new(batch.images.clone(), shape)
-}
-
-/// Loss and its gradient `[B, classes, N]` with respect to the logits. Both are
-/// finite when the logits are.
-fn judge(
-    logits: &Tensor<3>,
-    batch: &Batch,
-    loss: &dyn Loss,
-    config: &RunConfig,
-) -> Result<(Evaluation, TensorData), LossError> {
-    let [patches, classes, elements] = logits.dims();
-    let layout = Layout {
-        batch: patches,
-        classes,
-        elements,
-    };
-    let host = logits.to_data();
-    let host: &[f32] = host.as_slice().expect("the device computes in f32");
-    let mut gradient = vec![0.0f32; host.len()];
-    let reduction = config.loss.reduction;
-    let evaluation =
-        value_and_gradient(loss, reduction, layout, host, &batch.labels, &mut gradient)?;
-    let gradient = TensorData::new(gradient, [patches, classes, elements]);
-    Ok((evaluation, gradient))
 }
 
 /// Hard foreground DSC of a batch (1 when neither side has foreground).

@@ -5,14 +5,21 @@
 
 mod load;
 mod loss;
+mod predict;
+mod step;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use comfy_table::Table;
 use lacuna_metrics::Quartiles;
+use lacuna_nets::ModelName;
+use lacuna_train::compute::Compute;
+use lacuna_train::device::{DeviceName, PrecisionName};
 use lacuna_train::run::peak_memory_bytes;
 use serde::Serialize;
+
+use crate::{DeviceArgument, PrecisionArgument};
 
 #[derive(clap::Subcommand)]
 pub enum Part {
@@ -20,13 +27,17 @@ pub enum Part {
     Load(load::Arguments),
     /// Value and gradient of generalised Dice, beside a plain copy of its logits
     Loss(loss::Arguments),
+    /// A training step of a network, and a forward pass without gradients
+    Step(step::Arguments),
+    /// Segmenting whole images with an untrained network
+    Predict(predict::Arguments),
 }
 
 /// What every part asks for.
 #[derive(clap::Args)]
 struct Measure {
     /// Times to repeat; medians are shown
-    #[arg(long, default_value_t = 5, value_name = "N")]
+    #[arg(long, visible_alias = "steps", default_value_t = 5, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeat: u32,
     /// Print one line of JSON instead of a table
@@ -38,7 +49,41 @@ pub fn run(part: &Part) -> anyhow::Result<ExitCode> {
     match part {
         Part::Load(arguments) => load::run(arguments),
         Part::Loss(arguments) => loss::run(arguments),
+        Part::Step(arguments) => step::run(arguments),
+        Part::Predict(arguments) => predict::run(arguments),
     }
+}
+
+/// The network of a part.
+#[derive(clap::Args)]
+struct Model {
+    /// The network: unet, two-path-cnn, deep-medic, high-res-3d-net or padded-unet
+    #[arg(long, default_value = "unet", value_name = "NAME", value_parser = name_of_network)]
+    net: ModelName,
+    /// What convolutions multiply
+    #[arg(long, value_enum, default_value = "f32")]
+    precision: PrecisionArgument,
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: DeviceArgument,
+}
+
+impl Model {
+    /// The device in the precision asked for, without gradients.
+    fn compute(&self) -> anyhow::Result<Compute> {
+        let device = DeviceName::from(self.device).open()?;
+        Ok(Compute::new(&device, PrecisionName::from(self.precision))?)
+    }
+}
+
+fn name_of_network(text: &str) -> Result<ModelName, String> {
+    let found = ModelName::ALL
+        .into_iter()
+        .find(|name| name.to_string() == text);
+    found.ok_or_else(|| {
+        let names = ModelName::ALL.map(|name| name.to_string());
+        format!("expected one of {}", names.join(", "))
+    })
 }
 
 /// The result of some work and the seconds it took. What the work makes is
