@@ -1,0 +1,258 @@
+//! From derivatives by the sums to the gradient by the logits.
+//!
+//! With `a`, `b` and `e` the derivatives of a loss by the sums of probabilities,
+//! squared errors and log-probabilities, an element with label l has
+//! `g_c = a_lc + 2 b_lc (p_c - [c = l])` and
+//! `dL/dz_c = p_c sum_k p_k (g_c - g_k) + e_l ([c = l] - p_c)`.
+//! The differences of the `a` are taken in f64 beforehand: only terms as small
+//! as the result are added, and a saturated element keeps its relative accuracy.
+
+use super::{check, exponentials, first_lanes, load_part, load_whole, unrolled, with_classes};
+use crate::Instructions;
+use crate::masked::Masked;
+use crate::vector::with_vector;
+
+/// The largest derivative in f32, so that no sum of products overflows: 2^120.
+const LARGEST: f64 = 1.329_227_995_784_916e36;
+
+/// Derivatives of a loss by the sums of [`super::SoftmaxSums`], as the gradient
+/// needs them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SoftmaxSlopes {
+    classes: usize,
+    /// `a_lc - a_lk`, `[l, c, k]`.
+    differences: Vec<f32>,
+    /// `2 b_lc`, `[l, c]`; empty where all are 0.
+    curves: Vec<f32>,
+    /// `e_l`; empty where all are 0.
+    logs: Vec<f32>,
+}
+
+impl SoftmaxSlopes {
+    /// Of the derivatives by the sums of probabilities `[label, class]`, of
+    /// squared errors `[label, class]` and of log-probabilities `[label]`. Where
+    /// one exceeds 2^120, all are scaled down to that: the gradient keeps its
+    /// direction and stays finite.
+    ///
+    /// # Panics
+    /// If the lengths do not agree.
+    pub fn new(probability: &[f64], squared_error: &[f64], log_probability: &[f64]) -> Self {
+        let classes = log_probability.len();
+        assert_eq!(probability.len(), classes * classes);
+        assert_eq!(squared_error.len(), classes * classes);
+        let largest = probability
+            .iter()
+            .chain(squared_error)
+            .chain(log_probability)
+            .fold(0.0f64, |largest, d| largest.max(d.abs()));
+        let scale = if largest > LARGEST {
+            LARGEST / largest
+        } else {
+            1.0
+        };
+        let scaled = |derivatives: &[f64], factor: f64| -> Vec<f32> {
+            if derivatives.iter().all(|&d| d == 0.0) {
+                return Vec::new();
+            }
+            let narrow = |d: &f64| (d * scale * factor) as f32;
+            derivatives.iter().map(narrow).collect()
+        };
+        let differences = probability.chunks_exact(classes).flat_map(|row| {
+            let pairs = move |a: &f64| {
+                let a = a * scale;
+                row.iter().map(move |b| (a - b * scale) as f32)
+            };
+            row.iter().flat_map(pairs)
+        });
+        Self {
+            classes,
+            differences: differences.collect(),
+            curves: scaled(squared_error, 2.0),
+            logs: scaled(log_probability, 1.0),
+        }
+    }
+}
+
+/// Writes the gradient by the logits `planes[class]` to `gradient[class]`.
+///
+/// # Panics
+/// If the numbers of planes and classes or the lengths of planes, labels and
+/// gradient do not agree, if a label names no class, or the processor lacks the
+/// instructions.
+pub fn softmax_gradient(
+    instructions: Instructions,
+    planes: &[&[f32]],
+    labels: &[u8],
+    slopes: &SoftmaxSlopes,
+    gradient: &mut [&mut [f32]],
+) {
+    check(instructions, planes, labels);
+    assert_eq!(planes.len(), slopes.classes, "planes and classes");
+    assert_eq!(planes.len(), gradient.len(), "planes of the gradient");
+    for plane in gradient.iter() {
+        assert_eq!(plane.len(), labels.len(), "gradient and labels");
+    }
+    // SAFETY: lengths and instructions were checked.
+    let complete = unsafe {
+        with_vector!(
+            instructions,
+            write(
+                planes: &[&[f32]],
+                labels: &[u8],
+                slopes: &SoftmaxSlopes,
+                gradient: &mut [&mut [f32]],
+            ) -> Option<()>
+        )
+    };
+    assert!(complete.is_some(), "a label names no class");
+}
+
+#[inline(always)]
+unsafe fn write<V: Masked>(
+    planes: &[&[f32]],
+    labels: &[u8],
+    slopes: &SoftmaxSlopes,
+    gradient: &mut [&mut [f32]],
+) -> Option<()> {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        with_classes!(
+            planes.len(),
+            write_of::<V>(planes, labels, slopes, gradient)
+        )
+    }
+}
+
+#[inline(always)]
+unsafe fn write_of<V: Masked, const MAX: usize>(
+    planes: &[&[f32]],
+    labels: &[u8],
+    slopes: &SoftmaxSlopes,
+    gradient: &mut [&mut [f32]],
+) -> Option<()> {
+    let classes = unrolled::<MAX>(planes.len());
+    let whole = labels.len() / V::LANES;
+    // SAFETY: whole registers lie within planes, labels and gradient, whose
+    // lengths are equal; the rest goes through buffers of the widest register.
+    unsafe {
+        for register in 0..whole {
+            let at = register * V::LANES;
+            let z = load_whole::<V, MAX>(classes, planes, at);
+            let labels = labels.as_ptr().add(at);
+            let all = first_lanes(V::LANES);
+            let found = element_gradients::<V, MAX>(classes, &z, labels, all, slopes)?;
+            for (class, found) in found[..classes].iter().enumerate() {
+                found.store(gradient.get_unchecked_mut(class).as_mut_ptr().add(at));
+            }
+        }
+        let at = whole * V::LANES;
+        if at < labels.len() {
+            let (z, part) = load_part::<V, MAX>(planes, labels, at);
+            let lanes = first_lanes(labels.len() - at);
+            let found = element_gradients::<V, MAX>(classes, &z, part.as_ptr(), lanes, slopes)?;
+            for (found, plane) in found.iter().zip(gradient) {
+                let mut part = [0.0f32; super::LANES_MAX];
+                found.store(part.as_mut_ptr());
+                let left = plane.len() - at;
+                plane[at..].copy_from_slice(&part[..left]);
+            }
+        }
+    }
+    Some(())
+}
+
+/// Gradients of the elements of one register that `lanes` selects.
+#[inline(always)]
+unsafe fn element_gradients<V: Masked, const MAX: usize>(
+    classes: usize,
+    z: &[V; MAX],
+    label_bytes: *const u8,
+    lanes: u32,
+    slopes: &SoftmaxSlopes,
+) -> Option<[V; MAX]> {
+    // SAFETY: the caller gives `V::LANES` labels; `slopes` has all of every
+    // label below `classes`.
+    unsafe {
+        let x = exponentials(classes, z);
+        let inverse = V::splat(1.0).div(x.total);
+        let mut p = x.each;
+        for p in &mut p[..classes] {
+            *p = p.mul(inverse);
+        }
+        let labels = V::load_bytes(label_bytes);
+        let mut gradient = [V::splat(0.0); MAX];
+        let mut left = lanes;
+        while left != 0 {
+            let label = usize::from(*label_bytes.add(left.trailing_zeros() as usize));
+            if label >= classes {
+                return None;
+            }
+            let here = labels.equals(V::splat(label as f32));
+            left &= !V::bits(here);
+            let of_label = label_gradients(classes, &p, label, slopes);
+            for class in 0..classes {
+                gradient[class] = gradient[class].add(of_label[class].keep(here));
+            }
+        }
+        Some(gradient)
+    }
+}
+
+/// Gradients of elements with probabilities `p`, were they all of `label`.
+#[inline(always)]
+unsafe fn label_gradients<V: Masked, const MAX: usize>(
+    classes: usize,
+    p: &[V; MAX],
+    label: usize,
+    slopes: &SoftmaxSlopes,
+) -> [V; MAX] {
+    // SAFETY: `slopes` has all of every label below `classes`.
+    unsafe {
+        let zero = V::splat(0.0);
+        let mut gradient = [zero; MAX];
+        let differences = slopes.differences.as_ptr().add(label * classes * classes);
+        let curved = !slopes.curves.is_empty();
+        let logged = !slopes.logs.is_empty();
+        if !curved && !logged {
+            for class in 0..classes {
+                let row = differences.add(class * classes);
+                let mut sum = zero;
+                for k in (0..classes).filter(|&k| k != class) {
+                    sum = sum.add_product(p[k], V::splat(*row.add(k)));
+                }
+                gradient[class] = p[class].mul(sum);
+            }
+            return gradient;
+        }
+
+        let mut miss = zero;
+        for k in (0..classes).filter(|&k| k != label) {
+            miss = miss.add(p[k]);
+        }
+        // 2 b_k times the error of class k.
+        let mut bend = [zero; MAX];
+        if curved {
+            let curves = slopes.curves.as_ptr().add(label * classes);
+            for k in 0..classes {
+                let error = if k == label { zero.sub(miss) } else { p[k] };
+                bend[k] = error.mul(V::splat(*curves.add(k)));
+            }
+        }
+        let by_log = V::splat(slopes.logs.get(label).copied().unwrap_or(0.0));
+        for class in 0..classes {
+            let row = differences.add(class * classes);
+            let mut sum = zero;
+            for k in (0..classes).filter(|&k| k != class) {
+                let difference = V::splat(*row.add(k)).add(bend[class].sub(bend[k]));
+                sum = sum.add_product(p[k], difference);
+            }
+            let share = if class == label {
+                miss
+            } else {
+                zero.sub(p[class])
+            };
+            gradient[class] = p[class].mul(sum).add_product(by_log, share);
+        }
+        gradient
+    }
+}
