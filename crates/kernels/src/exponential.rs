@@ -10,17 +10,23 @@ const ROUNDER: f32 = 12_582_912.0;
 /// `ln 2` in two parts, the first short enough for exact products.
 const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
 
-/// `e^x` for `x <= 0`, to 2 units in the last place; 0 below -87.33, where the
-/// result would not be a normal number, and at minus infinity.
+/// `e^(a - b)` for `a <= b`, to 2 units in the last place however large the
+/// difference; 0 where it is below -87.33 and the result would not be a normal
+/// number.
 #[inline(always)]
-pub(crate) unsafe fn exp_not_positive<V: Masked>(x: V) -> V {
+pub(crate) unsafe fn exp_difference<V: Masked>(a: V, b: V) -> V {
     // SAFETY: arithmetic only, under the caller's instructions.
     unsafe {
+        // What rounding takes from the difference (Knuth's two-sum).
+        let x = a.sub(b);
+        let b_seen = a.sub(x);
+        let lost = a.sub(x.add(b_seen)).add(b_seen.sub(b));
+
         let rounder = V::splat(ROUNDER);
         let power = rounder.add_product(x, V::splat(std::f32::consts::LOG2_E));
         let k = power.sub(rounder);
         let r = x.add_product(k, V::splat(-LN_2[0]));
-        let r = r.add_product(k, V::splat(-LN_2[1]));
+        let r = r.add_product(k, V::splat(-LN_2[1])).add(lost);
         let mut tail = V::splat(1.987_569_1e-4);
         for coefficient in [
             1.398_199_9e-3,
@@ -82,7 +88,7 @@ mod tests {
         let (mut e, mut l) = ([0.0; 16], [0.0; 16]);
         // SAFETY: the arrays hold the widest register.
         unsafe {
-            exp_not_positive(V::splat(-x)).store(e.as_mut_ptr());
+            exp_difference(V::splat(0.0), V::splat(x)).store(e.as_mut_ptr());
             log_1p(V::splat(x)).store(l.as_mut_ptr());
         }
         [e[0], l[0]]

@@ -5,13 +5,13 @@
 //! passes compute the softmax from the logits: that costs less than to write
 //! probabilities to memory and read them again.
 //!
-//! A probability below 2^-126 is 0. Where the largest logit is of another class,
-//! that of a class is exact to about `2^-24 (3 + |z - largest|)` of itself.
+//! A probability is exact to a few units in the last place however small it is,
+//! but 0 below 2^-126.
 
 mod gradient;
 mod sums;
 
-use crate::exponential::exp_not_positive;
+use crate::exponential::exp_difference;
 use crate::masked::Masked;
 
 pub use gradient::{SoftmaxSlopes, softmax_gradient};
@@ -25,15 +25,15 @@ const LANES_MAX: usize = 16;
 /// Fills up the labels of a part of a register; names no class.
 const NO_LABEL: u8 = u8::MAX;
 
-/// Calls `$body::<V, MAX>(args)` with MAX the number of classes where the loops
+/// Calls `$body::<V, PLAIN, MAX>(args)` with MAX the number of classes where the loops
 /// over few classes shall be unrolled, otherwise the most there are.
 macro_rules! with_classes {
-    ($classes:expr, $body:ident::<$vector:ident>($($argument:expr),* $(,)?)) => {
+    ($classes:expr, $body:ident::<$vector:ident, $plain:literal>($($argument:expr),* $(,)?)) => {
         match $classes {
-            2 => $body::<$vector, 2>($($argument),*),
-            3 => $body::<$vector, 3>($($argument),*),
-            4 => $body::<$vector, 4>($($argument),*),
-            _ => $body::<$vector, { $crate::softmax::SOFTMAX_CLASSES_MAX }>($($argument),*),
+            2 => $body::<$vector, $plain, 2>($($argument),*),
+            3 => $body::<$vector, $plain, 3>($($argument),*),
+            4 => $body::<$vector, $plain, 4>($($argument),*),
+            _ => $body::<$vector, $plain, { $crate::softmax::SOFTMAX_CLASSES_MAX }>($($argument),*),
         }
     };
 }
@@ -66,22 +66,23 @@ unsafe fn exponentials<V: Masked, const MAX: usize>(
 ) -> Exponentials<V, MAX> {
     // SAFETY: arithmetic only, under the caller's instructions.
     unsafe {
+        let mut each = [V::splat(0.0); MAX];
         let mut largest = z[0];
-        for z in &z[1..classes] {
-            largest = z.max(largest);
-        }
-        let zero = V::splat(0.0);
-        let mut each = [zero; MAX];
         if MAX == 2 {
-            // One of the two differences is 0, so one exponential is enough.
-            let below = [z[0].sub(largest), z[1].sub(largest)];
-            let e = exp_not_positive(below[0].add(below[1]));
-            for class in 0..2 {
-                each[class] = e.or_else(zero.greater(below[class]), V::splat(1.0));
-            }
+            // The larger of two has the exponential 1: the other's is enough.
+            let rises = z[1].greater(z[0]);
+            largest = z[1].or_else(rises, z[0]);
+            let smaller = z[0].or_else(rises, z[1]);
+            let e = exp_difference(smaller, largest);
+            let one = V::splat(1.0);
+            each[0] = e.or_else(rises, one);
+            each[1] = one.or_else(rises, e);
         } else {
-            for class in 0..classes {
-                each[class] = exp_not_positive(z[class].sub(largest));
+            for z in &z[1..classes] {
+                largest = z.max(largest);
+            }
+            for (each, z) in each.iter_mut().zip(&z[..classes]) {
+                *each = exp_difference(*z, largest);
             }
         }
         let mut total = each[0];

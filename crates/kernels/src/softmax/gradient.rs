@@ -114,17 +114,26 @@ unsafe fn write<V: Masked>(
     slopes: &SoftmaxSlopes,
     gradient: &mut [&mut [f32]],
 ) -> Option<()> {
+    let plain = slopes.curves.is_empty() && slopes.logs.is_empty();
     // SAFETY: handed on from the caller.
     unsafe {
-        with_classes!(
-            planes.len(),
-            write_of::<V>(planes, labels, slopes, gradient)
-        )
+        if plain {
+            with_classes!(
+                planes.len(),
+                write_of::<V, true>(planes, labels, slopes, gradient)
+            )
+        } else {
+            with_classes!(
+                planes.len(),
+                write_of::<V, false>(planes, labels, slopes, gradient)
+            )
+        }
     }
 }
 
+/// `PLAIN`: the loss depends on sums of probabilities only.
 #[inline(always)]
-unsafe fn write_of<V: Masked, const MAX: usize>(
+unsafe fn write_of<V: Masked, const PLAIN: bool, const MAX: usize>(
     planes: &[&[f32]],
     labels: &[u8],
     slopes: &SoftmaxSlopes,
@@ -140,7 +149,7 @@ unsafe fn write_of<V: Masked, const MAX: usize>(
             let z = load_whole::<V, MAX>(classes, planes, at);
             let labels = labels.as_ptr().add(at);
             let all = first_lanes(V::LANES);
-            let found = element_gradients::<V, MAX>(classes, &z, labels, all, slopes)?;
+            let found = element_gradients::<V, PLAIN, MAX>(classes, &z, labels, all, slopes)?;
             for (class, found) in found[..classes].iter().enumerate() {
                 found.store(gradient.get_unchecked_mut(class).as_mut_ptr().add(at));
             }
@@ -149,7 +158,8 @@ unsafe fn write_of<V: Masked, const MAX: usize>(
         if at < labels.len() {
             let (z, part) = load_part::<V, MAX>(planes, labels, at);
             let lanes = first_lanes(labels.len() - at);
-            let found = element_gradients::<V, MAX>(classes, &z, part.as_ptr(), lanes, slopes)?;
+            let found =
+                element_gradients::<V, PLAIN, MAX>(classes, &z, part.as_ptr(), lanes, slopes)?;
             for (found, plane) in found.iter().zip(gradient) {
                 let mut part = [0.0f32; super::LANES_MAX];
                 found.store(part.as_mut_ptr());
@@ -163,7 +173,7 @@ unsafe fn write_of<V: Masked, const MAX: usize>(
 
 /// Gradients of the elements of one register that `lanes` selects.
 #[inline(always)]
-unsafe fn element_gradients<V: Masked, const MAX: usize>(
+unsafe fn element_gradients<V: Masked, const PLAIN: bool, const MAX: usize>(
     classes: usize,
     z: &[V; MAX],
     label_bytes: *const u8,
@@ -189,12 +199,40 @@ unsafe fn element_gradients<V: Masked, const MAX: usize>(
             }
             let here = labels.equals(V::splat(label as f32));
             left &= !V::bits(here);
-            let of_label = label_gradients(classes, &p, label, slopes);
+            let of_label = if PLAIN {
+                plain_gradients(classes, &p, label, slopes)
+            } else {
+                label_gradients(classes, &p, label, slopes)
+            };
             for class in 0..classes {
                 gradient[class] = gradient[class].add(of_label[class].keep(here));
             }
         }
         Some(gradient)
+    }
+}
+
+/// [`label_gradients`] where only `a` is not 0.
+#[inline(always)]
+unsafe fn plain_gradients<V: Masked, const MAX: usize>(
+    classes: usize,
+    p: &[V; MAX],
+    label: usize,
+    slopes: &SoftmaxSlopes,
+) -> [V; MAX] {
+    // SAFETY: `slopes` has all of every label below `classes`.
+    unsafe {
+        let mut gradient = [V::splat(0.0); MAX];
+        let differences = slopes.differences.as_ptr().add(label * classes * classes);
+        for class in 0..classes {
+            let row = differences.add(class * classes);
+            let mut sum = V::splat(0.0);
+            for k in (0..classes).filter(|&k| k != class) {
+                sum = sum.add_product(p[k], V::splat(*row.add(k)));
+            }
+            gradient[class] = p[class].mul(sum);
+        }
+        gradient
     }
 }
 
@@ -211,27 +249,13 @@ unsafe fn label_gradients<V: Masked, const MAX: usize>(
         let zero = V::splat(0.0);
         let mut gradient = [zero; MAX];
         let differences = slopes.differences.as_ptr().add(label * classes * classes);
-        let curved = !slopes.curves.is_empty();
-        let logged = !slopes.logs.is_empty();
-        if !curved && !logged {
-            for class in 0..classes {
-                let row = differences.add(class * classes);
-                let mut sum = zero;
-                for k in (0..classes).filter(|&k| k != class) {
-                    sum = sum.add_product(p[k], V::splat(*row.add(k)));
-                }
-                gradient[class] = p[class].mul(sum);
-            }
-            return gradient;
-        }
-
         let mut miss = zero;
         for k in (0..classes).filter(|&k| k != label) {
             miss = miss.add(p[k]);
         }
         // 2 b_k times the error of class k.
         let mut bend = [zero; MAX];
-        if curved {
+        if !slopes.curves.is_empty() {
             let curves = slopes.curves.as_ptr().add(label * classes);
             for k in 0..classes {
                 let error = if k == label { zero.sub(miss) } else { p[k] };

@@ -119,12 +119,20 @@ impl Columns {
 
 #[inline(always)]
 unsafe fn sums<V: Masked>(planes: &[&[f32]], labels: &[u8], columns: Columns) -> Option<Vec<f64>> {
+    let wanted = columns.wanted;
     // SAFETY: handed on from the caller.
-    unsafe { with_classes!(planes.len(), sums_of::<V>(planes, labels, columns)) }
+    unsafe {
+        if wanted.log_probability || wanted.squared_error {
+            with_classes!(planes.len(), sums_of::<V, false>(planes, labels, columns))
+        } else {
+            with_classes!(planes.len(), sums_of::<V, true>(planes, labels, columns))
+        }
+    }
 }
 
+/// `PLAIN`: only the sums that are always computed are wanted.
 #[inline(always)]
-unsafe fn sums_of<V: Masked, const MAX: usize>(
+unsafe fn sums_of<V: Masked, const PLAIN: bool, const MAX: usize>(
     planes: &[&[f32]],
     labels: &[u8],
     columns: Columns,
@@ -145,7 +153,7 @@ unsafe fn sums_of<V: Masked, const MAX: usize>(
                     not_finite = not_finite.add_product(*z, zero);
                 }
                 let labels = labels.as_ptr().add(at);
-                run.add::<MAX>(classes, &z, labels, first_lanes(V::LANES))?;
+                run.add::<PLAIN, MAX>(classes, &z, labels, first_lanes(V::LANES))?;
             }
             run.finish();
         }
@@ -155,7 +163,7 @@ unsafe fn sums_of<V: Masked, const MAX: usize>(
             for z in &z[..classes] {
                 not_finite = not_finite.add_product(*z, zero);
             }
-            run.add::<MAX>(classes, &z, part.as_ptr(), first_lanes(labels.len() - at))?;
+            run.add::<PLAIN, MAX>(classes, &z, part.as_ptr(), first_lanes(labels.len() - at))?;
             run.finish();
         }
         let finite = V::bits(not_finite.equals(zero)) == first_lanes(V::LANES);
@@ -190,7 +198,7 @@ impl<V: Masked> Run<V> {
     /// Adds the elements of one register that `lanes` selects; `None` if a
     /// label names no class.
     #[inline(always)]
-    unsafe fn add<const MAX: usize>(
+    unsafe fn add<const PLAIN: bool, const MAX: usize>(
         &mut self,
         classes: usize,
         z: &[V; MAX],
@@ -227,10 +235,10 @@ impl<V: Masked> Run<V> {
                 add_to(row.add(classes), one.keep(here));
                 add_to(row.add(classes + 1), foreground.keep(here));
 
-                let wanted = self.columns.wanted;
-                if !wanted.log_probability && !wanted.squared_error {
+                if PLAIN {
                     continue;
                 }
+                let wanted = self.columns.wanted;
                 let mut others = V::splat(0.0);
                 let mut below = V::splat(0.0);
                 for class in 0..classes {
@@ -276,7 +284,10 @@ impl<V: Masked> Run<V> {
                     part.store(lanes.as_mut_ptr());
                     *part = V::splat(0.0);
                 }
-                *total += lanes[..V::LANES].iter().map(|&lane| f64::from(lane)).sum::<f64>();
+                *total += lanes[..V::LANES]
+                    .iter()
+                    .map(|&lane| f64::from(lane))
+                    .sum::<f64>();
             }
         }
     }
