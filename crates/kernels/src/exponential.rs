@@ -7,8 +7,8 @@ use crate::masked::Masked;
 const LOWEST: f32 = -87.336_54;
 /// Adding it rounds a small value to an integer, in the low bits.
 const ROUNDER: f32 = 12_582_912.0;
-/// `ln 2` in two parts, the first short enough for exact products.
-const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+/// `ln 2` in two parts, the first (0.693359375) short enough for exact products.
+const LN_2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
 
 /// `e^(a - b)` for `a <= b`, to 2 units in the last place however large the
 /// difference; 0 where it is below -87.33 and the result would not be a normal
@@ -27,17 +27,13 @@ pub(crate) unsafe fn exp_difference<V: Masked>(a: V, b: V) -> V {
         let k = power.sub(rounder);
         let r = x.add_product(k, V::splat(-LN_2[0]));
         let r = r.add_product(k, V::splat(-LN_2[1])).add(lost);
-        let mut tail = V::splat(1.987_569_1e-4);
-        for coefficient in [
-            1.398_199_9e-3,
-            8.333_452e-3,
-            4.166_579_6e-2,
-            1.666_666_5e-1,
-            0.5,
-        ] {
-            tail = V::splat(coefficient).add_product(tail, r);
-        }
-        let e = r.add_product(tail, r.mul(r)).add(V::splat(1.0));
+        // In pairs (Estrin): shorter chains than Horner's.
+        let square = r.mul(r);
+        let first = V::splat(0.5).add_product(r, V::splat(1.666_666_5e-1));
+        let second = V::splat(4.166_579_6e-2).add_product(r, V::splat(8.333_452e-3));
+        let third = V::splat(1.398_199_9e-3).add_product(r, V::splat(1.987_569_1e-4));
+        let tail = first.add_product(square, second.add_product(square, third));
+        let e = V::splat(1.0).add(r.add_product(tail, square));
         e.raise(power).keep(x.greater(V::splat(LOWEST)))
     }
 }

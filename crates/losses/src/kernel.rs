@@ -52,8 +52,9 @@ pub struct Evaluation {
 ///
 /// # Errors
 /// When the shape holds nothing or less than two classes, an array does not
-/// fit it, a label names no class or a logit is not finite. Then nothing is
-/// computed and the gradient is left as it was.
+/// fit it, a label names no class or a logit is not finite. After a bad label or
+/// logit the values of the gradient mean nothing; after another error they are
+/// what they were.
 pub fn value_and_gradient<F: Real>(
     loss: &dyn Loss,
     reduction: Reduction,
@@ -79,7 +80,7 @@ pub fn value_and_gradient<F: Real>(
 }
 
 /// [`value_and_gradient`] with the vector kernels.
-fn narrow_value_and_gradient(
+pub(crate) fn narrow_value_and_gradient(
     instructions: Instructions,
     loss: &dyn Loss,
     reduction: Reduction,
@@ -91,21 +92,14 @@ fn narrow_value_and_gradient(
     layout.check_lengths(logits, labels, gradient)?;
     let mut chunks = Chunk::all(layout, gradient);
     let needs = loss.needs();
-    let samples = narrow::sums_by_sample(instructions, layout, logits, labels, needs, &chunks);
+    let samples = narrow::sums_by_sample(instructions, layout, logits, labels, needs, &mut chunks);
     let Some(samples) = samples else {
         // The pass tells that there is a bad value, not where.
         layout.check_values(logits, labels)?;
         unreachable!("a value that the sums refuse is bad");
     };
     let (evaluation, derivatives) = evaluate(loss, reduction, &samples);
-    narrow::write_gradient(
-        instructions,
-        layout,
-        logits,
-        labels,
-        &derivatives,
-        &mut chunks,
-    );
+    narrow::write_gradient(instructions, layout, labels, &derivatives, &mut chunks);
     Ok(evaluation)
 }
 
@@ -363,26 +357,54 @@ mod tests {
     }
 
     #[test]
-    fn an_error_leaves_the_gradient_alone() {
+    fn errors_name_the_first_bad_value_and_a_wrong_length_leaves_the_gradient_alone() {
         let layout = Layout {
             batch: 1,
             classes: 2,
-            elements: 2,
+            elements: CHUNK + 2,
         };
-        let mut gradient = [7.0_f32; 4];
         let loss = LossConfig::default().build().unwrap();
-        let result = value_and_gradient(
-            loss.as_ref(),
-            Reduction::Batch,
-            layout,
-            &[0.0; 4],
-            &[0, 2],
-            &mut gradient,
-        );
+        let mut logits = vec![0.0f32; 2 * layout.elements];
+        let mut labels = vec![0; layout.elements];
+        let mut gradient = vec![7.0f32; logits.len()];
+        let mut result = |logits: &[f32], labels: &[u8]| {
+            let batch = Reduction::Batch;
+            let of =
+                value_and_gradient(loss.as_ref(), batch, layout, logits, labels, &mut gradient);
+            (of.unwrap_err(), gradient.clone())
+        };
+
+        let (error, gradient) = result(&logits, &labels[1..]);
         assert!(matches!(
-            result,
-            Err(LossError::LabelOutOfRange { label: 2, .. })
+            error,
+            LossError::Length {
+                array: "labels",
+                ..
+            }
         ));
-        assert_eq!(gradient, [7.0; 4]);
+        assert!(gradient.iter().all(|&g| g == 7.0));
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for class in 0..2 {
+                for element in [5, CHUNK - 1, CHUNK + 1] {
+                    logits[class * layout.elements + element] = value;
+                    let (error, _) = result(&logits, &labels);
+                    assert!(
+                        matches!(error, LossError::NonFiniteLogit { sample: 0, class: c, element: e, .. }
+                            if c == class && e == element),
+                        "{error}"
+                    );
+                    logits[class * layout.elements + element] = 0.0;
+                }
+            }
+        }
+        for element in [3, CHUNK + 1] {
+            labels[element] = 2;
+            let (error, _) = result(&logits, &labels);
+            assert!(
+                matches!(error, LossError::LabelOutOfRange { label: 2, element: e, .. } if e == element),
+                "{error}"
+            );
+            labels[element] = 0;
+        }
     }
 }

@@ -7,7 +7,8 @@
 //! The differences of the `a` are taken in f64 beforehand: only terms as small
 //! as the result are added, and a saturated element keeps its relative accuracy.
 
-use super::{check, exponentials, first_lanes, load_part, load_whole, unrolled, with_classes};
+use super::{check, first_lanes, label_part, load_part, load_whole, store_part, store_whole};
+use super::{unrolled, with_classes};
 use crate::Instructions;
 use crate::masked::Masked;
 use crate::vector::with_vector;
@@ -73,34 +74,27 @@ impl SoftmaxSlopes {
     }
 }
 
-/// Writes the gradient by the logits `planes[class]` to `gradient[class]`.
+/// Turns the probabilities `planes[class]` into the gradient by the logits.
 ///
 /// # Panics
-/// If the numbers of planes and classes or the lengths of planes, labels and
-/// gradient do not agree, if a label names no class, or the processor lacks the
-/// instructions.
+/// If the number of planes is not that of the classes, if one is not as long as
+/// the labels, if a label names no class, or the processor lacks the instructions.
 pub fn softmax_gradient(
     instructions: Instructions,
-    planes: &[&[f32]],
+    planes: &mut [&mut [f32]],
     labels: &[u8],
     slopes: &SoftmaxSlopes,
-    gradient: &mut [&mut [f32]],
 ) {
     check(instructions, planes, labels);
     assert_eq!(planes.len(), slopes.classes, "planes and classes");
-    assert_eq!(planes.len(), gradient.len(), "planes of the gradient");
-    for plane in gradient.iter() {
-        assert_eq!(plane.len(), labels.len(), "gradient and labels");
-    }
     // SAFETY: lengths and instructions were checked.
     let complete = unsafe {
         with_vector!(
             instructions,
             write(
-                planes: &[&[f32]],
+                planes: &mut [&mut [f32]],
                 labels: &[u8],
                 slopes: &SoftmaxSlopes,
-                gradient: &mut [&mut [f32]],
             ) -> Option<()>
         )
     };
@@ -109,24 +103,17 @@ pub fn softmax_gradient(
 
 #[inline(always)]
 unsafe fn write<V: Masked>(
-    planes: &[&[f32]],
+    planes: &mut [&mut [f32]],
     labels: &[u8],
     slopes: &SoftmaxSlopes,
-    gradient: &mut [&mut [f32]],
 ) -> Option<()> {
     let plain = slopes.curves.is_empty() && slopes.logs.is_empty();
     // SAFETY: handed on from the caller.
     unsafe {
         if plain {
-            with_classes!(
-                planes.len(),
-                write_of::<V, true>(planes, labels, slopes, gradient)
-            )
+            with_classes!(planes.len(), write_of::<V, true>(planes, labels, slopes))
         } else {
-            with_classes!(
-                planes.len(),
-                write_of::<V, false>(planes, labels, slopes, gradient)
-            )
+            with_classes!(planes.len(), write_of::<V, false>(planes, labels, slopes))
         }
     }
 }
@@ -134,38 +121,31 @@ unsafe fn write<V: Masked>(
 /// `PLAIN`: the loss depends on sums of probabilities only.
 #[inline(always)]
 unsafe fn write_of<V: Masked, const PLAIN: bool, const MAX: usize>(
-    planes: &[&[f32]],
+    planes: &mut [&mut [f32]],
     labels: &[u8],
     slopes: &SoftmaxSlopes,
-    gradient: &mut [&mut [f32]],
 ) -> Option<()> {
     let classes = unrolled::<MAX>(planes.len());
     let whole = labels.len() / V::LANES;
-    // SAFETY: whole registers lie within planes, labels and gradient, whose
-    // lengths are equal; the rest goes through buffers of the widest register.
+    // SAFETY: whole registers lie within planes and labels, whose lengths are
+    // equal; the rest goes through buffers of the widest register.
     unsafe {
         for register in 0..whole {
             let at = register * V::LANES;
-            let z = load_whole::<V, MAX>(classes, planes, at);
+            let p = load_whole::<V, MAX>(classes, planes, at);
             let labels = labels.as_ptr().add(at);
             let all = first_lanes(V::LANES);
-            let found = element_gradients::<V, PLAIN, MAX>(classes, &z, labels, all, slopes)?;
-            for (class, found) in found[..classes].iter().enumerate() {
-                found.store(gradient.get_unchecked_mut(class).as_mut_ptr().add(at));
-            }
+            let found = element_gradients::<V, PLAIN, MAX>(classes, &p, labels, all, slopes)?;
+            store_whole(classes, &found, planes, at);
         }
         let at = whole * V::LANES;
         if at < labels.len() {
-            let (z, part) = load_part::<V, MAX>(planes, labels, at);
+            let p = load_part::<V, MAX>(planes, at);
+            let part = label_part(labels, at);
             let lanes = first_lanes(labels.len() - at);
             let found =
-                element_gradients::<V, PLAIN, MAX>(classes, &z, part.as_ptr(), lanes, slopes)?;
-            for (found, plane) in found.iter().zip(gradient) {
-                let mut part = [0.0f32; super::LANES_MAX];
-                found.store(part.as_mut_ptr());
-                let left = plane.len() - at;
-                plane[at..].copy_from_slice(&part[..left]);
-            }
+                element_gradients::<V, PLAIN, MAX>(classes, &p, part.as_ptr(), lanes, slopes)?;
+            store_part(&found, planes, at);
         }
     }
     Some(())
@@ -175,7 +155,7 @@ unsafe fn write_of<V: Masked, const PLAIN: bool, const MAX: usize>(
 #[inline(always)]
 unsafe fn element_gradients<V: Masked, const PLAIN: bool, const MAX: usize>(
     classes: usize,
-    z: &[V; MAX],
+    p: &[V; MAX],
     label_bytes: *const u8,
     lanes: u32,
     slopes: &SoftmaxSlopes,
@@ -183,12 +163,6 @@ unsafe fn element_gradients<V: Masked, const PLAIN: bool, const MAX: usize>(
     // SAFETY: the caller gives `V::LANES` labels; `slopes` has all of every
     // label below `classes`.
     unsafe {
-        let x = exponentials(classes, z);
-        let inverse = V::splat(1.0).div(x.total);
-        let mut p = x.each;
-        for p in &mut p[..classes] {
-            *p = p.mul(inverse);
-        }
         let labels = V::load_bytes(label_bytes);
         let mut gradient = [V::splat(0.0); MAX];
         let mut left = lanes;
@@ -200,9 +174,9 @@ unsafe fn element_gradients<V: Masked, const PLAIN: bool, const MAX: usize>(
             let here = labels.equals(V::splat(label as f32));
             left &= !V::bits(here);
             let of_label = if PLAIN {
-                plain_gradients(classes, &p, label, slopes)
+                plain_gradients(classes, p, label, slopes)
             } else {
-                label_gradients(classes, &p, label, slopes)
+                label_gradients(classes, p, label, slopes)
             };
             for class in 0..classes {
                 gradient[class] = gradient[class].add(of_label[class].keep(here));

@@ -1,7 +1,7 @@
 //! From logits and labels to sums by label and class.
 
-use super::{NO_LABEL, check, exponentials, first_lanes, load_part, load_whole, unrolled};
-use super::{SOFTMAX_CLASSES_MAX, with_classes};
+use super::{NO_LABEL, SOFTMAX_CLASSES_MAX, check, exponentials, first_lanes, label_part};
+use super::{load_part, load_whole, store_part, store_whole, unrolled, with_classes};
 use crate::Instructions;
 use crate::exponential::log_1p;
 use crate::masked::Masked;
@@ -47,25 +47,31 @@ pub struct SoftmaxSums {
     pub log_probability: Vec<f64>,
 }
 
-/// The sums over elements with logits `planes[class]` and `labels`, or `None`
-/// where a label is not below the number of planes or a logit is not finite.
+/// The sums over elements with logits `planes[class]` and `labels`; writes the
+/// probabilities to `probabilities[class]`. `None` where a label is not below the
+/// number of planes or a logit is not finite: then they mean nothing.
 ///
 /// # Panics
-/// If there are fewer than 2 planes or more than [`SOFTMAX_CLASSES_MAX`], if a
-/// plane is not as long as the labels, or the processor lacks the instructions.
+/// If there are fewer than 2 planes of either or more than
+/// [`SOFTMAX_CLASSES_MAX`], if one is not as long as the labels, or the
+/// processor lacks the instructions.
 pub fn softmax_sums(
     instructions: Instructions,
     planes: &[&[f32]],
     labels: &[u8],
     wanted: SumsWanted,
+    probabilities: &mut [&mut [f32]],
 ) -> Option<SoftmaxSums> {
     check(instructions, planes, labels);
+    check(instructions, probabilities, labels);
+    assert_eq!(planes.len(), probabilities.len(), "planes of probabilities");
     let columns = Columns::new(planes.len(), wanted);
+    let out = probabilities;
     // SAFETY: lengths and instructions were checked.
     let totals = unsafe {
         with_vector!(
             instructions,
-            sums(planes: &[&[f32]], labels: &[u8], columns: Columns) -> Option<Vec<f64>>
+            sums(planes: &[&[f32]], labels: &[u8], columns: Columns, out: &mut [&mut [f32]]) -> Option<Vec<f64>>
         )
     }?;
     Some(columns.split(&totals))
@@ -118,14 +124,25 @@ impl Columns {
 }
 
 #[inline(always)]
-unsafe fn sums<V: Masked>(planes: &[&[f32]], labels: &[u8], columns: Columns) -> Option<Vec<f64>> {
+unsafe fn sums<V: Masked>(
+    planes: &[&[f32]],
+    labels: &[u8],
+    columns: Columns,
+    out: &mut [&mut [f32]],
+) -> Option<Vec<f64>> {
     let wanted = columns.wanted;
     // SAFETY: handed on from the caller.
     unsafe {
         if wanted.log_probability || wanted.squared_error {
-            with_classes!(planes.len(), sums_of::<V, false>(planes, labels, columns))
+            with_classes!(
+                planes.len(),
+                sums_of::<V, false>(planes, labels, columns, out)
+            )
         } else {
-            with_classes!(planes.len(), sums_of::<V, true>(planes, labels, columns))
+            with_classes!(
+                planes.len(),
+                sums_of::<V, true>(planes, labels, columns, out)
+            )
         }
     }
 }
@@ -136,6 +153,7 @@ unsafe fn sums_of<V: Masked, const PLAIN: bool, const MAX: usize>(
     planes: &[&[f32]],
     labels: &[u8],
     columns: Columns,
+    out: &mut [&mut [f32]],
 ) -> Option<Vec<f64>> {
     let classes = unrolled::<MAX>(planes.len());
     let whole = labels.len() / V::LANES;
@@ -153,17 +171,21 @@ unsafe fn sums_of<V: Masked, const PLAIN: bool, const MAX: usize>(
                     not_finite = not_finite.add_product(*z, zero);
                 }
                 let labels = labels.as_ptr().add(at);
-                run.add::<PLAIN, MAX>(classes, &z, labels, first_lanes(V::LANES))?;
+                let p = run.add::<PLAIN, MAX>(classes, &z, labels, first_lanes(V::LANES))?;
+                store_whole(classes, &p, out, at);
             }
             run.finish();
         }
         let at = whole * V::LANES;
         if at < labels.len() {
-            let (z, part) = load_part::<V, MAX>(planes, labels, at);
+            let z = load_part::<V, MAX>(planes, at);
             for z in &z[..classes] {
                 not_finite = not_finite.add_product(*z, zero);
             }
-            run.add::<PLAIN, MAX>(classes, &z, part.as_ptr(), first_lanes(labels.len() - at))?;
+            let part = label_part(labels, at);
+            let lanes = first_lanes(labels.len() - at);
+            let p = run.add::<PLAIN, MAX>(classes, &z, part.as_ptr(), lanes)?;
+            store_part(&p, out, at);
             run.finish();
         }
         let finite = V::bits(not_finite.equals(zero)) == first_lanes(V::LANES);
@@ -195,8 +217,8 @@ impl<V: Masked> Run<V> {
         }
     }
 
-    /// Adds the elements of one register that `lanes` selects; `None` if a
-    /// label names no class.
+    /// Adds the elements of one register that `lanes` selects and gives their
+    /// probabilities; `None` if a label names no class.
     #[inline(always)]
     unsafe fn add<const PLAIN: bool, const MAX: usize>(
         &mut self,
@@ -204,7 +226,7 @@ impl<V: Masked> Run<V> {
         z: &[V; MAX],
         label_bytes: *const u8,
         lanes: u32,
-    ) -> Option<()> {
+    ) -> Option<[V; MAX]> {
         // SAFETY: the caller gives `V::LANES` labels; `part` has a row of
         // `columns.count` for every label below `classes`.
         unsafe {
@@ -241,11 +263,11 @@ impl<V: Masked> Run<V> {
                 let wanted = self.columns.wanted;
                 let mut others = V::splat(0.0);
                 let mut below = V::splat(0.0);
-                for class in 0..classes {
+                for (class, (z, e)) in z.iter().zip(&x.each).take(classes).enumerate() {
                     if class == label {
-                        below = z[class].sub(x.largest);
+                        below = z.sub(x.largest);
                     } else {
-                        others = others.add(x.each[class]);
+                        others = others.add(*e);
                     }
                 }
                 let mut to = row.add(classes + 2);
@@ -265,7 +287,7 @@ impl<V: Masked> Run<V> {
                     }
                 }
             }
-            Some(())
+            Some(p)
         }
     }
 
