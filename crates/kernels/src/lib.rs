@@ -5,8 +5,10 @@ mod add_widened;
 mod columns;
 mod convolve;
 mod direct;
+mod exponential;
 mod geometry;
 mod instructions;
+mod masked;
 mod moments;
 mod narrow;
 #[cfg(test)]
@@ -18,8 +20,8 @@ mod product;
 mod rearrange;
 mod rectify;
 mod scratch;
+mod softmax;
 mod source;
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod tile;
 mod vector;
@@ -37,4 +39,7 @@ pub use pool::MaxPool;
 pub use precision::Precision;
 pub use rearrange::{Crop, PixelShuffle, join_channels, split_channels};
 pub use rectify::{activate, mask_rectified};
+pub use softmax::{
+    SOFTMAX_CLASSES_MAX, SoftmaxSlopes, SoftmaxSums, SumsWanted, softmax_gradient, softmax_sums,
+};
 pub use source::{Rectifier, Source};

@@ -42,7 +42,7 @@ pub(crate) trait Vector: Copy {
 /// The portable path: plain arrays that the compiler turns into what the
 /// target has.
 #[derive(Clone, Copy)]
-pub(crate) struct Lanes([f32; 8]);
+pub(crate) struct Lanes(pub(crate) [f32; 8]);
 
 impl Lanes {
     #[inline(always)]

@@ -20,7 +20,7 @@
 //! predicted, nearly 0 from a small fraction of one voxel on, and flat beyond.
 //! [`crate::GeneralisedDice`] has no such step.
 
-use crate::{Loss, LossError, Statistics, StatisticsGradient};
+use crate::{Loss, LossError, Needs, Statistics, StatisticsGradient};
 use serde::{Deserialize, Serialize};
 
 /// Which of the two equations.
@@ -79,6 +79,10 @@ impl Default for Dice {
 impl Loss for Dice {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::PROBABILITIES
     }
 
     fn evaluate(&self, statistics: &Statistics) -> (f64, StatisticsGradient) {

@@ -1,6 +1,6 @@
 //! What can be wrong with the input of a loss or its configuration.
 
-/// Errors of this crate. Nothing has been computed or written when one is returned.
+/// Errors of this crate.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LossError {

@@ -8,13 +8,11 @@
 //! Both passes run over chunks of fixed size, and the sums of the chunks are
 //! added in order, so no bit depends on the number of threads.
 
+use crate::chunk::Chunk;
 use crate::statistics::{Statistics, StatisticsGradient};
-use crate::{Layout, Loss, LossError, Real, multi_class, two_class};
-use rayon::prelude::*;
+use crate::{Layout, Loss, LossError, Real, narrow, wide};
+use lacuna_kernels::{Instructions, SOFTMAX_CLASSES_MAX};
 use serde::{Deserialize, Serialize};
-
-/// Elements per unit of parallel work.
-const CHUNK: usize = 1 << 13;
 
 /// Floor of a log-probability. A difference of two `f32` logits never reaches
 /// it; `f64` logits can, and their sums must stay finite.
@@ -54,8 +52,9 @@ pub struct Evaluation {
 ///
 /// # Errors
 /// When the shape holds nothing or less than two classes, an array does not
-/// fit it, a label names no class or a logit is not finite. Then nothing is
-/// computed and the gradient is left as it was.
+/// fit it, a label names no class or a logit is not finite. After a bad label or
+/// logit the values of the gradient mean nothing; after another error they are
+/// what they were.
 pub fn value_and_gradient<F: Real>(
     loss: &dyn Loss,
     reduction: Reduction,
@@ -64,30 +63,70 @@ pub fn value_and_gradient<F: Real>(
     labels: &[u8],
     gradient: &mut [F],
 ) -> Result<Evaluation, LossError> {
+    if layout.classes <= SOFTMAX_CLASSES_MAX
+        && let (Some(logits), Some(gradient)) = (F::as_f32(logits), F::as_f32_mut(gradient))
+    {
+        let detected = Instructions::detected();
+        return narrow_value_and_gradient(
+            detected, loss, reduction, layout, logits, labels, gradient,
+        );
+    }
     layout.check(logits, labels, gradient)?;
-
     let mut chunks = Chunk::all(layout, gradient);
-    let samples = sums_by_sample(layout, logits, labels, &mut chunks);
-    let mut pooled = Sums::empty(layout.classes);
-    for sample in &samples {
+    let samples = wide::sums_by_sample(layout, logits, labels, &mut chunks);
+    let (evaluation, derivatives) = evaluate(loss, reduction, &samples);
+    wide::write_gradient(layout, labels, &derivatives, &mut chunks);
+    Ok(evaluation)
+}
+
+/// [`value_and_gradient`] with the vector kernels.
+pub(crate) fn narrow_value_and_gradient(
+    instructions: Instructions,
+    loss: &dyn Loss,
+    reduction: Reduction,
+    layout: Layout,
+    logits: &[f32],
+    labels: &[u8],
+    gradient: &mut [f32],
+) -> Result<Evaluation, LossError> {
+    layout.check_lengths(logits, labels, gradient)?;
+    let mut chunks = Chunk::all(layout, gradient);
+    let needs = loss.needs();
+    let samples = narrow::sums_by_sample(instructions, layout, logits, labels, needs, &mut chunks);
+    let Some(samples) = samples else {
+        // The pass tells that there is a bad value, not where.
+        layout.check_values(logits, labels)?;
+        unreachable!("a value that the sums refuse is bad");
+    };
+    let (evaluation, derivatives) = evaluate(loss, reduction, &samples);
+    narrow::write_gradient(instructions, layout, labels, &derivatives, &mut chunks);
+    Ok(evaluation)
+}
+
+/// The loss, and its derivatives by the sums of each sample.
+fn evaluate(
+    loss: &dyn Loss,
+    reduction: Reduction,
+    samples: &[Sums],
+) -> (Evaluation, Vec<StatisticsGradient>) {
+    let mut pooled = samples[0].clone();
+    for sample in &samples[1..] {
         pooled.add(sample);
     }
-
     let (value, derivatives) = match reduction {
         Reduction::Batch => {
             let (value, derivatives) = loss.evaluate(&pooled.statistics);
-            (value, vec![derivatives; layout.batch])
+            (value, vec![derivatives; samples.len()])
         }
-        Reduction::Sample => mean_over_samples(loss, &samples),
+        Reduction::Sample => mean_over_samples(loss, samples),
     };
-    write_gradient(layout, labels, &derivatives, &mut chunks);
-
-    Ok(Evaluation {
+    let evaluation = Evaluation {
         value,
         tp: pooled.tp,
         fp: pooled.fp,
         fn_: pooled.fn_,
-    })
+    };
+    (evaluation, derivatives)
 }
 
 /// Mean of the samples' values, and the derivatives of that mean per sample.
@@ -123,6 +162,15 @@ impl Sums {
         }
     }
 
+    /// The sums `parts` of the chunks, added in order to those of their samples.
+    pub(crate) fn by_sample<F>(layout: Layout, chunks: &[Chunk<F>], parts: &[Self]) -> Vec<Self> {
+        let mut samples = vec![Self::empty(layout.classes); layout.batch];
+        for (chunk, part) in chunks.iter().zip(parts) {
+            samples[chunk.sample].add(part);
+        }
+        samples
+    }
+
     fn add(&mut self, other: &Self) {
         self.statistics.add(&other.statistics);
         self.tp += other.tp;
@@ -139,104 +187,11 @@ impl Sums {
     }
 }
 
-/// A run of elements of one sample, with its part of the gradient.
-struct Chunk<'a, F> {
-    sample: usize,
-    start: usize,
-    len: usize,
-    /// One slice per class.
-    gradient: Vec<&'a mut [F]>,
-}
-
-impl<'a, F> Chunk<'a, F> {
-    /// All chunks of a batch, in memory order.
-    fn all(layout: Layout, gradient: &'a mut [F]) -> Vec<Self> {
-        let mut chunks = Vec::new();
-        let samples = gradient.chunks_exact_mut(layout.classes * layout.elements);
-        for (sample, planes) in samples.enumerate() {
-            let first = chunks.len();
-            chunks.extend((0..layout.elements).step_by(CHUNK).map(|start| Self {
-                sample,
-                start,
-                len: CHUNK.min(layout.elements - start),
-                gradient: Vec::with_capacity(layout.classes),
-            }));
-            for plane in planes.chunks_exact_mut(layout.elements) {
-                for (chunk, part) in chunks[first..].iter_mut().zip(plane.chunks_mut(CHUNK)) {
-                    chunk.gradient.push(part);
-                }
-            }
-        }
-        chunks
-    }
-
-    fn labels<'l>(&self, layout: Layout, labels: &'l [u8]) -> &'l [u8] {
-        &labels[self.sample * layout.elements + self.start..][..self.len]
-    }
-
-    /// The chunk's logits, one slice per class.
-    fn logits<'l>(&self, layout: Layout, logits: &'l [F]) -> Vec<&'l [F]> {
-        let sample = self.sample * layout.classes;
-        (sample..sample + layout.classes)
-            .map(|plane| &logits[plane * layout.elements + self.start..][..self.len])
-            .collect()
-    }
-}
-
-/// First pass: the sums of every sample. Leaves the probabilities in the
-/// memory of the gradient, so that the second pass needs no exponentials.
-fn sums_by_sample<F: Real>(
-    layout: Layout,
-    logits: &[F],
-    labels: &[u8],
-    chunks: &mut [Chunk<F>],
-) -> Vec<Sums> {
-    let parts: Vec<Sums> = chunks
-        .par_iter_mut()
-        .map(|chunk| {
-            let mut sums = Sums::empty(layout.classes);
-            let labels = chunk.labels(layout, labels);
-            match (&chunk.logits(layout, logits)[..], &mut chunk.gradient[..]) {
-                (&[z0, z1], [p0, p1]) => {
-                    two_class::add_sums([z0, z1], labels, [p0, p1], &mut sums);
-                }
-                (logits, p) => multi_class::add_sums(logits, labels, p, &mut sums),
-            }
-            sums
-        })
-        .collect();
-
-    let mut samples = vec![Sums::empty(layout.classes); layout.batch];
-    for (chunk, part) in chunks.iter().zip(&parts) {
-        samples[chunk.sample].add(part);
-    }
-    samples
-}
-
-/// Second pass: turns the probabilities into the gradient by the logits;
-/// `derivatives[sample]` are by that sample's sums.
-fn write_gradient<F: Real>(
-    layout: Layout,
-    labels: &[u8],
-    derivatives: &[StatisticsGradient],
-    chunks: &mut [Chunk<F>],
-) {
-    chunks.par_iter_mut().for_each(|chunk| {
-        let labels = chunk.labels(layout, labels);
-        let derivatives = &derivatives[chunk.sample];
-        match &mut chunk.gradient[..] {
-            [background, foreground] => {
-                two_class::write_gradient([background, foreground], labels, derivatives);
-            }
-            planes => multi_class::write_gradient(planes, labels, derivatives),
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LossConfig;
+    use crate::chunk::CHUNK;
+    use crate::{LossConfig, two_class};
 
     fn wave(count: usize) -> Vec<f32> {
         (0..count)
@@ -402,26 +357,54 @@ mod tests {
     }
 
     #[test]
-    fn an_error_leaves_the_gradient_alone() {
+    fn errors_name_the_first_bad_value_and_a_wrong_length_leaves_the_gradient_alone() {
         let layout = Layout {
             batch: 1,
             classes: 2,
-            elements: 2,
+            elements: CHUNK + 2,
         };
-        let mut gradient = [7.0_f32; 4];
         let loss = LossConfig::default().build().unwrap();
-        let result = value_and_gradient(
-            loss.as_ref(),
-            Reduction::Batch,
-            layout,
-            &[0.0; 4],
-            &[0, 2],
-            &mut gradient,
-        );
+        let mut logits = vec![0.0f32; 2 * layout.elements];
+        let mut labels = vec![0; layout.elements];
+        let mut gradient = vec![7.0f32; logits.len()];
+        let mut result = |logits: &[f32], labels: &[u8]| {
+            let batch = Reduction::Batch;
+            let of =
+                value_and_gradient(loss.as_ref(), batch, layout, logits, labels, &mut gradient);
+            (of.unwrap_err(), gradient.clone())
+        };
+
+        let (error, gradient) = result(&logits, &labels[1..]);
         assert!(matches!(
-            result,
-            Err(LossError::LabelOutOfRange { label: 2, .. })
+            error,
+            LossError::Length {
+                array: "labels",
+                ..
+            }
         ));
-        assert_eq!(gradient, [7.0; 4]);
+        assert!(gradient.iter().all(|&g| g == 7.0));
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for class in 0..2 {
+                for element in [5, CHUNK - 1, CHUNK + 1] {
+                    logits[class * layout.elements + element] = value;
+                    let (error, _) = result(&logits, &labels);
+                    assert!(
+                        matches!(error, LossError::NonFiniteLogit { sample: 0, class: c, element: e, .. }
+                            if c == class && e == element),
+                        "{error}"
+                    );
+                    logits[class * layout.elements + element] = 0.0;
+                }
+            }
+        }
+        for element in [3, CHUNK + 1] {
+            labels[element] = 2;
+            let (error, _) = result(&logits, &labels);
+            assert!(
+                matches!(error, LossError::LabelOutOfRange { label: 2, element: e, .. } if e == element),
+                "{error}"
+            );
+            labels[element] = 0;
+        }
     }
 }

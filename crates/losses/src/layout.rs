@@ -30,6 +30,17 @@ impl Layout {
         labels: &[u8],
         gradient: &[F],
     ) -> Result<(), LossError> {
+        self.check_lengths(logits, labels, gradient)?;
+        self.check_values(logits, labels)
+    }
+
+    /// Checks the shape and the lengths of the three arrays.
+    pub(crate) fn check_lengths<F: Real>(
+        &self,
+        logits: &[F],
+        labels: &[u8],
+        gradient: &[F],
+    ) -> Result<(), LossError> {
         let Self {
             batch,
             classes,
@@ -62,6 +73,15 @@ impl Layout {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// Checks every label, then every logit.
+    pub(crate) fn check_values<F: Real>(
+        &self,
+        logits: &[F],
+        labels: &[u8],
+    ) -> Result<(), LossError> {
         self.check_labels(labels)?;
         self.check_logits(logits)
     }

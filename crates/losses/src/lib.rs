@@ -1,7 +1,8 @@
 //! The four losses of Sudre et al., "Generalised Dice overlap as a deep
 //! learning loss function for highly unbalanced segmentations" (DLMIA 2017,
 //! arXiv 1707.03237), for two or more classes: value and gradient with respect
-//! to the logits as one operation, in `f64`, without a tensor library.
+//! to the logits as one operation, without a tensor library. `f32` logits go
+//! through vector kernels, `f64` logits through plain loops.
 //!
 //! | Loss | Type | Name in a run configuration |
 //! |---|---|---|
@@ -37,6 +38,7 @@
 //! # Ok::<(), lacuna_losses::LossError>(())
 //! ```
 
+mod chunk;
 mod config;
 pub mod dice;
 mod error;
@@ -45,11 +47,13 @@ mod kernel;
 mod layout;
 mod loss;
 mod multi_class;
+mod narrow;
 mod real;
 pub mod sensitivity_specificity;
 mod statistics;
 mod two_class;
 pub mod weighted_cross_entropy;
+mod wide;
 
 pub use config::{Form, LossConfig, LossName};
 pub use dice::{Dice, DiceForm};
@@ -57,7 +61,7 @@ pub use error::LossError;
 pub use generalised_dice::{ClassWeight, EmptyClass, GeneralisedDice};
 pub use kernel::{Evaluation, Reduction, value_and_gradient};
 pub use layout::Layout;
-pub use loss::Loss;
+pub use loss::{Loss, Needs};
 pub use real::Real;
 pub use sensitivity_specificity::{SensitivitySpecificity, SensitivitySpecificityForm};
 pub use statistics::{Statistics, StatisticsGradient};

@@ -2,10 +2,38 @@
 
 use crate::{Statistics, StatisticsGradient};
 
+/// The sums that a loss reads beside those of elements and of probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// [`Statistics::squared_error`].
+    pub squared_error: bool,
+    /// [`Statistics::sum_log_p`].
+    pub sum_log_p: bool,
+}
+
+impl Needs {
+    /// Neither.
+    pub const PROBABILITIES: Self = Self {
+        squared_error: false,
+        sum_log_p: false,
+    };
+    /// Both.
+    pub const ALL: Self = Self {
+        squared_error: true,
+        sum_log_p: true,
+    };
+}
+
 /// A loss that depends on the logits through [`Statistics`] only.
 pub trait Loss: Send + Sync {
     /// Name in a run configuration, such as `generalised-dice`.
     fn name(&self) -> &'static str;
+
+    /// What [`Loss::evaluate`] reads; other sums may be 0 there. All, unless a
+    /// loss says otherwise to be faster.
+    fn needs(&self) -> Needs {
+        Needs::ALL
+    }
 
     /// The loss and its derivatives by the sums, both finite.
     ///

@@ -16,7 +16,7 @@
 //! BRATS subjects) ended there: last-200 DSC .000, nothing segmented, while the
 //! paper's UNet reached .74, probably with the symmetric form.
 
-use crate::{Loss, LossError, Statistics, StatisticsGradient};
+use crate::{Loss, LossError, Needs, Statistics, StatisticsGradient};
 use serde::{Deserialize, Serialize};
 
 /// Over which classes the loss runs.
@@ -99,6 +99,13 @@ impl Default for SensitivitySpecificity {
 impl Loss for SensitivitySpecificity {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            squared_error: true,
+            ..Needs::PROBABILITIES
+        }
     }
 
     fn evaluate(&self, statistics: &Statistics) -> (f64, StatisticsGradient) {

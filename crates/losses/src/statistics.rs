@@ -27,6 +27,22 @@ impl Statistics {
         }
     }
 
+    /// Of sums per label, and per label and class.
+    pub(crate) fn new(
+        count: Vec<u64>,
+        sum_p: Vec<f64>,
+        squared_error: Vec<f64>,
+        sum_log_p: Vec<f64>,
+    ) -> Self {
+        Self {
+            classes: count.len(),
+            count,
+            sum_p,
+            squared_error,
+            sum_log_p,
+        }
+    }
+
     /// Adds the sums of further elements.
     pub(crate) fn add(&mut self, other: &Self) {
         let pairs = [

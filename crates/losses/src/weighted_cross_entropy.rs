@@ -19,7 +19,7 @@
 //! Guard: `P_l` below one element counts as one element, in the denominator
 //! only, so `w_l <= N` however little is predicted.
 
-use crate::{Loss, Statistics, StatisticsGradient};
+use crate::{Loss, Needs, Statistics, StatisticsGradient};
 
 /// Smallest predicted volume, in elements, that a weight is divided by.
 const FLOOR: f64 = 1.0;
@@ -50,6 +50,13 @@ fn weight(elements: f64, predicted: f64) -> (f64, f64) {
 impl Loss for WeightedCrossEntropy {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            sum_log_p: true,
+            ..Needs::PROBABILITIES
+        }
     }
 
     fn evaluate(&self, statistics: &Statistics) -> (f64, StatisticsGradient) {

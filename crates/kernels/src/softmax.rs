@@ -1,0 +1,202 @@
+//! Softmax over planes of logits: the sums that a loss is a function of, and
+//! the way back from derivatives by those sums to a gradient by the logits.
+//!
+//! An element has one logit per class, each in its own plane, and a label. The
+//! first pass leaves the probabilities where the second puts the gradient. That
+//! moves more memory than computing them twice and is faster by a quarter: the
+//! exponentials are what both passes wait for.
+//!
+//! A probability is exact to a few units in the last place however small it is,
+//! but 0 below 2^-126.
+
+mod gradient;
+mod sums;
+#[cfg(test)]
+mod tests;
+
+use crate::exponential::exp_difference;
+use crate::masked::Masked;
+
+pub use gradient::{SoftmaxSlopes, softmax_gradient};
+pub use sums::{SoftmaxSums, SumsWanted, softmax_sums};
+
+/// The most classes that [`softmax_sums`] and [`softmax_gradient`] take.
+pub const SOFTMAX_CLASSES_MAX: usize = 16;
+
+/// The most values in a register.
+const LANES_MAX: usize = 16;
+/// Fills up the labels of a part of a register; names no class.
+const NO_LABEL: u8 = u8::MAX;
+
+/// Calls `$body::<V, PLAIN, MAX>(args)` with MAX the number of classes where the loops
+/// over few classes shall be unrolled, otherwise the most there are.
+macro_rules! with_classes {
+    ($classes:expr, $body:ident::<$vector:ident, $plain:literal>($($argument:expr),* $(,)?)) => {
+        match $classes {
+            2 => $body::<$vector, $plain, 2>($($argument),*),
+            3 => $body::<$vector, $plain, 3>($($argument),*),
+            4 => $body::<$vector, $plain, 4>($($argument),*),
+            _ => $body::<$vector, $plain, { $crate::softmax::SOFTMAX_CLASSES_MAX }>($($argument),*),
+        }
+    };
+}
+use with_classes;
+
+/// `classes`, known to the compiler where loops over it are unrolled.
+#[inline(always)]
+fn unrolled<const MAX: usize>(classes: usize) -> usize {
+    if MAX == SOFTMAX_CLASSES_MAX {
+        classes
+    } else {
+        MAX
+    }
+}
+
+/// Exponentials of one register of elements.
+struct Exponentials<V, const MAX: usize> {
+    /// Per class `exp(z - largest)`.
+    each: [V; MAX],
+    /// The largest logit.
+    largest: V,
+    /// Sum of the exponentials, 1 to the number of classes.
+    total: V,
+}
+
+#[inline(always)]
+unsafe fn exponentials<V: Masked, const MAX: usize>(
+    classes: usize,
+    z: &[V; MAX],
+) -> Exponentials<V, MAX> {
+    // SAFETY: arithmetic only, under the caller's instructions.
+    unsafe {
+        let mut each = [V::splat(0.0); MAX];
+        let mut largest = z[0];
+        if MAX == 2 {
+            // The larger of two has the exponential 1: the other's is enough.
+            let rises = z[1].greater(z[0]);
+            largest = z[1].or_else(rises, z[0]);
+            let smaller = z[0].or_else(rises, z[1]);
+            let e = exp_difference(smaller, largest);
+            let one = V::splat(1.0);
+            each[0] = e.or_else(rises, one);
+            each[1] = one.or_else(rises, e);
+        } else {
+            for z in &z[1..classes] {
+                largest = z.max(largest);
+            }
+            for (each, z) in each.iter_mut().zip(&z[..classes]) {
+                *each = exp_difference(*z, largest);
+            }
+        }
+        let mut total = each[0];
+        for e in &each[1..classes] {
+            total = total.add(*e);
+        }
+        Exponentials {
+            each,
+            largest,
+            total,
+        }
+    }
+}
+
+/// One register of elements from `at` on.
+#[inline(always)]
+unsafe fn load_whole<V: Masked, const MAX: usize>(
+    classes: usize,
+    planes: &[impl AsRef<[f32]>],
+    at: usize,
+) -> [V; MAX] {
+    // SAFETY: the caller's promise that there are `classes` planes with
+    // `V::LANES` values from `at` on.
+    unsafe {
+        let mut values = [V::splat(0.0); MAX];
+        for (class, values) in values[..classes].iter_mut().enumerate() {
+            let plane = planes.get_unchecked(class).as_ref();
+            *values = V::load(plane.as_ptr().add(at));
+        }
+        values
+    }
+}
+
+/// Writes what [`load_whole`] reads.
+#[inline(always)]
+unsafe fn store_whole<V: Masked, const MAX: usize>(
+    classes: usize,
+    values: &[V; MAX],
+    planes: &mut [&mut [f32]],
+    at: usize,
+) {
+    // SAFETY: as in `load_whole`.
+    unsafe {
+        for (class, values) in values[..classes].iter().enumerate() {
+            values.store(planes.get_unchecked_mut(class).as_mut_ptr().add(at));
+        }
+    }
+}
+
+/// The last elements, fewer than a register has, with zeros behind.
+#[inline(always)]
+unsafe fn load_part<V: Masked, const MAX: usize>(
+    planes: &[impl AsRef<[f32]>],
+    at: usize,
+) -> [V; MAX] {
+    // SAFETY: `part` holds the widest register.
+    unsafe {
+        let mut values = [V::splat(0.0); MAX];
+        for (values, plane) in values.iter_mut().zip(planes) {
+            let mut part = [0.0f32; LANES_MAX];
+            let rest = &plane.as_ref()[at..];
+            part[..rest.len()].copy_from_slice(rest);
+            *values = V::load(part.as_ptr());
+        }
+        values
+    }
+}
+
+/// Writes what [`load_part`] reads.
+#[inline(always)]
+unsafe fn store_part<V: Masked, const MAX: usize>(
+    values: &[V; MAX],
+    planes: &mut [&mut [f32]],
+    at: usize,
+) {
+    for (values, plane) in values.iter().zip(planes) {
+        let mut part = [0.0f32; LANES_MAX];
+        // SAFETY: `part` holds the widest register.
+        unsafe { values.store(part.as_mut_ptr()) };
+        let rest = &mut plane[at..];
+        rest.copy_from_slice(&part[..rest.len()]);
+    }
+}
+
+/// The labels from `at` on, fewer than a register has, with [`NO_LABEL`] behind.
+fn label_part(labels: &[u8], at: usize) -> [u8; LANES_MAX] {
+    let mut part = [NO_LABEL; LANES_MAX];
+    part[..labels.len() - at].copy_from_slice(&labels[at..]);
+    part
+}
+
+/// Bits of `count` lanes.
+#[inline(always)]
+fn first_lanes(count: usize) -> u32 {
+    (1 << count) - 1
+}
+
+/// # Panics
+/// If the processor lacks the instructions, there are too few or too many
+/// planes, or one differs in length from the labels.
+fn check(instructions: crate::Instructions, planes: &[impl AsRef<[f32]>], labels: &[u8]) {
+    assert!(
+        instructions <= crate::Instructions::detected(),
+        "this processor has no {instructions}"
+    );
+    assert!(
+        (2..=SOFTMAX_CLASSES_MAX).contains(&planes.len()),
+        "{} planes, expected 2 to {SOFTMAX_CLASSES_MAX}",
+        planes.len()
+    );
+    for plane in planes {
+        assert_eq!(plane.as_ref().len(), labels.len(), "planes and labels");
+    }
+}

@@ -1,0 +1,50 @@
+//! The parts of a batch that are worked on in parallel.
+
+use crate::Layout;
+
+/// Elements per unit of parallel work.
+pub(crate) const CHUNK: usize = 1 << 13;
+
+/// A run of elements of one sample, with its part of the gradient.
+pub(crate) struct Chunk<'a, F> {
+    pub(crate) sample: usize,
+    start: usize,
+    len: usize,
+    /// One slice per class.
+    pub(crate) gradient: Vec<&'a mut [F]>,
+}
+
+impl<'a, F> Chunk<'a, F> {
+    /// All chunks of a batch, in memory order.
+    pub(crate) fn all(layout: Layout, gradient: &'a mut [F]) -> Vec<Self> {
+        let mut chunks = Vec::new();
+        let samples = gradient.chunks_exact_mut(layout.classes * layout.elements);
+        for (sample, planes) in samples.enumerate() {
+            let first = chunks.len();
+            chunks.extend((0..layout.elements).step_by(CHUNK).map(|start| Self {
+                sample,
+                start,
+                len: CHUNK.min(layout.elements - start),
+                gradient: Vec::with_capacity(layout.classes),
+            }));
+            for plane in planes.chunks_exact_mut(layout.elements) {
+                for (chunk, part) in chunks[first..].iter_mut().zip(plane.chunks_mut(CHUNK)) {
+                    chunk.gradient.push(part);
+                }
+            }
+        }
+        chunks
+    }
+
+    pub(crate) fn labels<'l>(&self, layout: Layout, labels: &'l [u8]) -> &'l [u8] {
+        &labels[self.sample * layout.elements + self.start..][..self.len]
+    }
+
+    /// The chunk's logits, one slice per class.
+    pub(crate) fn logits<'l>(&self, layout: Layout, logits: &'l [F]) -> Vec<&'l [F]> {
+        let sample = self.sample * layout.classes;
+        (sample..sample + layout.classes)
+            .map(|plane| &logits[plane * layout.elements + self.start..][..self.len])
+            .collect()
+    }
+}
