@@ -201,14 +201,15 @@ pub(crate) fn planes_first(x: Tensor<5>) -> Tensor<4> {
 /// each square of four voxels, which are then put in their places.
 pub(crate) fn grow(x: Tensor<5>, conv: &ConvTranspose2d, precision: Precision) -> Tensor<5> {
     let [channels_in, channels_out, ..] = conv.weight.dims();
+    // [in, (out, dy, dx)] to [(dy, dx, out), in], in two steps of which each
+    // copies fast.
+    let columns = conv.weight.val().reshape([channels_in, 4 * channels_out]);
+    let rows = columns
+        .transpose()
+        .reshape([channels_out, 4, channels_in])
+        .swap_dims(0, 1);
     let filter = Filter {
-        weight: (conv.weight.val().permute([2, 3, 1, 0])).reshape([
-            4 * channels_out,
-            channels_in,
-            1,
-            1,
-            1,
-        ]),
+        weight: rows.reshape([4 * channels_out, channels_in, 1, 1, 1]),
         bias: (conv.bias.as_ref()).map(|bias| bias.val().repeat(&[4])),
         stride: [1; 3],
         dilation: [1; 3],
