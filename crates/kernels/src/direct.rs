@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::geometry::{Convolution, volume};
 use crate::instructions::Instructions;
 use crate::product::{Product, Start, Term, multiply, padded_columns, panel};
-use crate::scratch::Shared;
+use crate::scratch::{self, Shared};
 use crate::source::{Placement, Source, boxed};
 use crate::weights::Weights;
 
@@ -210,7 +210,8 @@ pub(crate) fn forward(
     let terms: Vec<Term> = (row.starts.iter().enumerate())
         .map(|(i, &a)| Term { a, b: i * depth })
         .collect();
-    let mut output = vec![0.0f32; d.batch * volume(d.output) * to];
+    // SAFETY: the tasks store every row and panel.
+    let mut output = unsafe { scratch::unwritten(d.batch * volume(d.output) * to) };
     let shared = Shared::new(&mut output);
     let panels = panels(instructions, to);
     let per_line = d.output[2].div_ceil(ROWS);
@@ -398,7 +399,8 @@ pub(crate) fn weight_gradient(
 
 /// `[tap, in, out]` as `[out, in, tap]`.
 fn in_weights_order(sums: &[f32], taps: usize, from: usize, to: usize) -> Vec<f32> {
-    let mut result = vec![0.0f32; taps * from * to];
+    // SAFETY: the loop writes all.
+    let mut result = unsafe { scratch::unwritten(taps * from * to) };
     result
         .par_chunks_mut(from * taps)
         .enumerate()

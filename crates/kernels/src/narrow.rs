@@ -11,16 +11,16 @@ use crate::geometry::{Convolution, volume};
 use crate::instructions::Instructions;
 use crate::precision::to_bf16_and_back;
 use crate::product::{Product, Start, Term, multiply, padded_columns, panel};
-use crate::scratch::Shared;
+use crate::scratch::{self, Shared};
 use crate::source::{Placement, Source, boxed};
 
 /// Weights for each value of input and output from which on this is worth it.
 const WEIGHTS_PER_VALUE: usize = 4;
 /// Rows of weights of one task: few, so that they stay in a core's cache for
 /// all columns.
-const ROWS: usize = 12;
+const ROWS: usize = 24;
 /// The longest sum that stays in f32 registers: longer ones would lose digits.
-const LONGEST_SUM: usize = 2048;
+const LONGEST_SUM: usize = 1024;
 
 /// Whether there are many weights for each voxel.
 pub(crate) fn takes(c: &Convolution) -> bool {
@@ -90,7 +90,8 @@ impl<'a> Taps<'a> {
 /// `rows x columns` transposed.
 fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
     let rows = values.len() / columns;
-    let mut result = vec![0.0f32; values.len()];
+    // SAFETY: the loop writes all.
+    let mut result = unsafe { scratch::unwritten(values.len()) };
     result
         .par_chunks_mut(rows)
         .enumerate()
@@ -194,12 +195,13 @@ fn product(
     a: &[f32],
     b: &Panels,
 ) -> Vec<f32> {
-    let mut result = vec![0.0f32; rows * b.columns];
+    // SAFETY: the first products are stored, not added, to every row and panel.
+    let mut result = unsafe { scratch::unwritten(rows * b.columns) };
     let shared = Shared::new(&mut result);
     (0..rows.div_ceil(ROWS)).into_par_iter().for_each(|task| {
         let first = task * ROWS;
-        for (start, width) in b.each() {
-            for k in (0..b.depth).step_by(LONGEST_SUM) {
+        for k in (0..b.depth).step_by(LONGEST_SUM) {
+            for (start, width) in b.each() {
                 let product = Product {
                     rows: ROWS.min(rows - first),
                     columns: width.min(b.columns - start),
@@ -208,7 +210,7 @@ fn product(
                     a_depth: steps[1],
                     b_depth: width,
                     c_row: b.columns,
-                    start: Start::Held,
+                    start: if k == 0 { Start::Zero } else { Start::Held },
                     rectify: false,
                 };
                 // SAFETY: A reaches `rows` and the depth at its steps, rows of

@@ -143,6 +143,7 @@ unsafe fn block_of<V: Vector>(
     }
     match p.columns.div_ceil(V::LANES) {
         1 => ladder!(1, 4: 24 12 6 4 3 2 1),
+        2 if V::SUMS < 24 => ladder!(2, 1: 6 4 3 2 1),
         2 => ladder!(2, 2: 12 6 4 3 2 1),
         3 => ladder!(3, 1: 8 6 4 3 2 1),
         _ => ladder!(4, 1: 6 5 4 3 2 1),

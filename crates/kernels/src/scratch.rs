@@ -17,6 +17,24 @@ pub(crate) fn with<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     })
 }
 
+/// A vector of `length` values that hold nothing yet: zeroing a large one costs
+/// as much as a pass of work.
+///
+/// # Safety
+/// Every value must be written before it is read or the vector is handed on.
+pub(crate) unsafe fn unwritten(length: usize) -> Vec<f32> {
+    let mut values = Vec::with_capacity(length);
+    #[cfg(test)]
+    // In tests, what is read but was never written is not a number.
+    values.resize(length, f32::NAN);
+    // SAFETY: the capacity is there, and the caller writes the values.
+    #[allow(clippy::uninit_vec, reason = "the caller's promise")]
+    unsafe {
+        values.set_len(length);
+    }
+    values
+}
+
 /// A vector that several threads write different parts of.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(*mut f32);

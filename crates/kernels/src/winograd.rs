@@ -157,7 +157,8 @@ impl<'a> Plan<'a> {
         match self.inside {
             // This thread's own memory may be asked for by work that it takes
             // over while it waits for the others.
-            true => halves(&mut vec![0.0; from + to]),
+            // SAFETY: positions are written before they are read.
+            true => halves(&mut unsafe { scratch::unwritten(from + to) }),
             false => scratch::with(from + to, halves),
         }
     }
@@ -188,7 +189,8 @@ pub(crate) fn forward(
     let kernels = transformed(plan, weights);
     let side = &Side::new(plan, input, c.input, weights.round, true);
     let bias = bias.map(|bias| padded_copy(bias, plan.padded[1]));
-    let mut output = vec![0.0f32; c.output_len()];
+    // SAFETY: the tiles cover every voxel of the output.
+    let mut output = unsafe { scratch::unwritten(c.output_len()) };
     let shared = Shared::new(&mut output);
     let [from, to] = plan.padded;
     let (from_stride, to_stride) = (plan.stride(from), plan.stride(to));
@@ -273,7 +275,9 @@ pub(crate) fn weight_gradient(
     };
     let run = plan.blocks().div_ceil(parts);
     let sum_of = |part: usize| {
-        let mut sums = vec![0.0f32; length];
+        // SAFETY: the first block's products are stored, not added; between
+        // positions nothing is read.
+        let mut sums = unsafe { scratch::unwritten(length) };
         for block in part * run..((part + 1) * run).min(plan.blocks()) {
             let tiles = &plan.tiles(block)[..];
             plan.with_memory(|inputs, uppers| {
@@ -290,7 +294,10 @@ pub(crate) fn weight_gradient(
                             a_depth: from,
                             b_depth: to,
                             c_row: to,
-                            start: Start::Held,
+                            start: match block == part * run {
+                                true => Start::Zero,
+                                false => Start::Held,
+                            },
                             rectify: false,
                         };
                         // SAFETY: as in `forward`; the sums of a position are
@@ -517,7 +524,8 @@ unsafe fn write_tiles<V: Vector>(
 /// outputs, `channels_in` rows of a panel's width each.
 fn transformed(plan: &Plan<'_>, weights: &Weights<'_>) -> Vec<f32> {
     let rows = plan.c.channels_in;
-    let mut result = vec![0.0f32; plan.positions * plan.kernel_stride()];
+    // SAFETY: rows write all that is read; between positions nothing is.
+    let mut result = unsafe { scratch::unwritten(plan.positions * plan.kernel_stride()) };
     let shared = Shared::new(&mut result);
     (0..rows).into_par_iter().for_each(|row| {
         // SAFETY: each row writes its own part of every position.
@@ -567,7 +575,8 @@ unsafe fn transform_row<V: Vector>(
 /// Sums over tiles, `channels_in` rows of padded outputs for each position,
 /// back to taps in the weights' order.
 fn kernels_of(plan: &Plan<'_>, sums: &[f32]) -> Vec<f32> {
-    let mut result = vec![0.0f32; plan.c.weight_len()];
+    // SAFETY: rows write the taps of every input channel.
+    let mut result = unsafe { scratch::unwritten(plan.c.weight_len()) };
     let shared = Shared::new(&mut result);
     (0..plan.c.channels_in).into_par_iter().for_each(|row| {
         // SAFETY: each row writes the taps of its own input channel.
