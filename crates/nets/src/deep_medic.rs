@@ -95,7 +95,7 @@ impl Layer {
 
 /// Layers one behind the other, without the last one's norm and activation, and
 /// that last layer.
-fn through<'a>(layers: &'a [Layer], x: Tensor<5>, precision: Precision) -> (Tensor<5>, &'a Layer) {
+fn through(layers: &[Layer], x: Tensor<5>, precision: Precision) -> (Tensor<5>, &Layer) {
     let (first, last) = (&layers[0], &layers[layers.len() - 1]);
     let x = convolve(x, &filter_3d(&first.conv, precision));
     let x = layers

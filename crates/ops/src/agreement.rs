@@ -17,6 +17,9 @@ struct Inputs {
     rows: Vec<Tensor<1>>,
 }
 
+/// Values and their shape.
+type Image = (Vec<f32>, [usize; 5]);
+
 type Operation<'a> = &'a dyn Fn(&Inputs) -> Tensor<5>;
 
 /// Values in [-1, 1) that `seed` alone decides.
@@ -30,7 +33,7 @@ fn noise(count: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-fn image(shape: [usize; 5], seed: u64) -> (Vec<f32>, [usize; 5]) {
+fn image(shape: [usize; 5], seed: u64) -> Image {
     (noise(shape.iter().product(), seed), shape)
 }
 
@@ -38,7 +41,7 @@ fn image(shape: [usize; 5], seed: u64) -> (Vec<f32>, [usize; 5]) {
 /// `values * noise`.
 fn values_and_gradients(
     operation: Operation<'_>,
-    images: &[(Vec<f32>, [usize; 5])],
+    images: &[Image],
     rows: &[Vec<f32>],
 ) -> Vec<Vec<f32>> {
     let device = Device::flex().autodiff();
@@ -87,7 +90,7 @@ fn assert_agree(
     what: &str,
     kernels: Operation<'_>,
     own: Operation<'_>,
-    images: &[(Vec<f32>, [usize; 5])],
+    images: &[Image],
     rows: &[Vec<f32>],
 ) {
     let found = values_and_gradients(kernels, images, rows);
@@ -99,13 +102,9 @@ fn assert_agree(
 
 /// Central differences of the sum of `values * noise` by some of the values of
 /// each input, against the gradients.
-fn assert_differences(
-    operation: Operation<'_>,
-    images: &[(Vec<f32>, [usize; 5])],
-    rows: &[Vec<f32>],
-) {
+fn assert_differences(operation: Operation<'_>, images: &[Image], rows: &[Vec<f32>]) {
     const STEP: f32 = 1e-2;
-    let sum = |images: &[(Vec<f32>, [usize; 5])], rows: &[Vec<f32>]| -> f64 {
+    let sum = |images: &[Image], rows: &[Vec<f32>]| -> f64 {
         let values = &values_and_gradients(operation, images, rows)[0];
         let weights = noise(values.len(), 99);
         let products = values.iter().zip(weights);
@@ -164,7 +163,7 @@ fn filter(inputs: &Inputs, case: &Case) -> Filter {
 }
 
 /// Image and weights of a case, and a bias.
-fn inputs(case: &Case) -> (Vec<(Vec<f32>, [usize; 5])>, Vec<Vec<f32>>) {
+fn inputs(case: &Case) -> (Vec<Image>, Vec<Vec<f32>>) {
     let ([z, y, x], [from, to], [kz, ky, kx], ..) = *case;
     let images = vec![
         image([2, z, y, x, from], 1),
