@@ -329,9 +329,9 @@ pub(crate) fn weight_gradient(
     let per_line = d.output[2].div_ceil(piece);
     let pieces = d.lines() * per_line;
     let together = (LONGEST_SUM / piece).max(1);
-    let parts = match taps * panels.len() >= 2 * rayon::current_num_threads() {
+    let parts = match taps * panels.len() >= 2 * scratch::PARTS {
         true => 1,
-        false => rayon::current_num_threads().min(pieces.div_ceil(together)),
+        false => scratch::PARTS.min(pieces.div_ceil(together)),
     };
     let length = taps * rows * to;
     let mut sums = vec![0.0f32; parts * length];

@@ -2,6 +2,10 @@
 
 use std::cell::RefCell;
 
+/// Parts in which long sums are added up, in order, each by one thread: a fixed
+/// number, so that no bit depends on the number of threads.
+pub(crate) const PARTS: usize = 8;
+
 thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }

@@ -271,9 +271,10 @@ pub(crate) fn weight_gradient(
     // Each part sums a fixed run of blocks.
     let parts = match plan.inside {
         true => 1,
-        false => rayon::current_num_threads().min(plan.blocks()),
+        false => scratch::PARTS.min(plan.blocks()),
     };
     let run = plan.blocks().div_ceil(parts);
+    let parts = plan.blocks().div_ceil(run);
     let sum_of = |part: usize| {
         // SAFETY: the first block's products are stored, not added; between
         // positions nothing is read.

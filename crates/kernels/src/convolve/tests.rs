@@ -235,16 +235,23 @@ fn a_rectifier_acts_on_voxels_and_not_on_the_zeros_around_them() {
 }
 
 #[test]
-fn bits_do_not_depend_on_when_threads_run() {
+fn bits_do_not_depend_on_the_number_of_threads() {
     let c = convolution([16, 30], [9, 9, 30], [3, 3, 3], 1, 1, 1);
     let (x, dy) = (noise(c.input_len(), 1), noise(c.output_len(), 2));
-    let run = || c.weight_gradient(Source::plain(&x), &dy, Precision::F32);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(3)
-        .build()
-        .unwrap();
-    let first = pool.install(run);
-    for _ in 0..5 {
-        assert_eq!(pool.install(run), first);
+    for kind in [Kind::Direct, Kind::Narrow, Kind::Winograd] {
+        let by = Algorithm {
+            instructions: Instructions::detected(),
+            kind,
+            round: false,
+        };
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let gradient = || by.weight_gradient(&c, Source::plain(&x), &dy);
+            pool.build().unwrap().install(gradient)
+        };
+        let first = run(1);
+        for threads in [2, 3, 7] {
+            assert!(run(threads) == first, "{kind:?} with {threads} threads");
+        }
     }
 }

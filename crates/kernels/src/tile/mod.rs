@@ -76,8 +76,7 @@ pub(crate) fn data_gradient(
     forward::correlate(&region, upper, &weights, None, false, parts(precision))
 }
 
-/// [`Convolution::weight_gradient`] on tiles. The order of its sums depends on
-/// the number of threads, not on their timing.
+/// [`Convolution::weight_gradient`] on tiles.
 ///
 /// # Panics
 /// As [`forward`].

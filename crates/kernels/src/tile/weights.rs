@@ -229,9 +229,7 @@ impl Plan {
         let units = column_tiles.len().div_ceil(2) * self.channels.len();
         // Threads share the units, and where these are few the depth.
         let visits = steps.len().div_ceil(VISIT);
-        let shares = (2 * rayon::current_num_threads())
-            .div_ceil(units)
-            .min(visits);
+        let shares = (2 * crate::scratch::PARTS).div_ceil(units).min(visits);
         let share = visits.div_ceil(shares) * VISIT;
         let shares: Vec<&[Step]> = steps.chunks(share).collect();
 
