@@ -83,3 +83,48 @@ fn loss_refuses_shapes_that_are_none() {
         );
     }
 }
+
+#[test]
+fn step_says_what_was_measured() {
+    let place = Place::empty();
+    let step = "bench step --net unet --patch 44 --channels 1 --steps 1";
+    for precision in ["f32", "bf16"] {
+        let said = figures(&place.ok(&format!("{step} --precision {precision} --json")));
+        assert_eq!(said["net"], "unet");
+        assert_eq!(said["precision"], precision);
+        positive(&said, "step_s_median");
+        positive(&said, "infer_s_median");
+        // By hand: 3x3 kernels and biases of the three levels, two transposed
+        // convolutions and the classifier, for one modality and two classes.
+        assert_eq!(said["parameters"], 1_861_762);
+        names_the_machine(&said);
+    }
+    let table = place.ok(step);
+    for part in ["1 x 1 x 44^2", "training step", "forward pass"] {
+        assert!(table.stdout.contains(part), "{table}");
+    }
+}
+
+#[test]
+fn step_refuses_what_no_network_takes() {
+    let place = Place::empty();
+    place.refused(
+        "bench step --net unet --patch 45",
+        &["unet", "45", "44 or 48"],
+    );
+    place.refused("bench step --classes 1", &["unet", "1 classes"]);
+    place.refused("bench step --patch 40000", &["--patch 40000", "too many"]);
+}
+
+#[test]
+fn predict_says_what_was_measured() {
+    let place = Place::new();
+    let predict = "bench predict cohort/sub-01/T1.nii.gz --net unet --steps 1";
+    let said = figures(&place.ok(&format!("{predict} --json")));
+    positive(&said, "predict_s_median");
+    assert_eq!(said["voxels"], 40 * 44 * 10);
+    // A slice is one window.
+    assert_eq!(said["windows"], 10);
+    place.refused(&format!("{predict} --window 45"), &["45", "unet"]);
+    place.refused("bench predict none.nii.gz", &["none.nii.gz"]);
+}

@@ -108,6 +108,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                     bar.at(1000 * repetition + (1000 * done / total.max(1)) as u64, "");
                 },
             )
+            .map_err(anyhow::Error::from)
         });
         predicted?;
         seconds.push(taken);
