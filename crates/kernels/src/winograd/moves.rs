@@ -46,9 +46,10 @@ impl<V: Vector> Lens<V> {
             let mut value = load(from, volume.count);
             if let Some([scale, shift, slope]) = self.rectifier {
                 let u = shift.add_product(scale, value);
+                let zero = V::splat(0.0);
                 let positive = u.where_positive(u);
                 // Exact: one of the two is 0.
-                value = positive.add_product(slope, u.sub(positive));
+                value = positive.add_product(slope, u.sub(positive).add(zero));
             }
             if self.round {
                 value = value.round_to_bf16();
@@ -96,12 +97,33 @@ pub(crate) unsafe fn input<V: Vector, const Z: usize>(
     to: *mut f32,
     stride: usize,
 ) {
-    let places = tile.each_ref().map(|line| &line.inputs);
-    // SAFETY: the caller's promise, as in `transform`.
+    // SAFETY: the tile's places lie in the volume at `from`, and `to` has room
+    // for all positions.
     unsafe {
-        transform::<V, Z, INPUTS>(volume, lens, from, places, to, stride, |x| {
-            lines::of_input(x)
-        });
+        let zero = V::splat(0.0);
+        let mut values = [[[zero; INPUTS]; INPUTS]; Z];
+        for (z, plane) in values.iter_mut().enumerate() {
+            for (y, line) in plane.iter_mut().enumerate() {
+                let row = volume.row(tile[0].inputs[z], tile[1].inputs[y]);
+                if row == NONE {
+                    continue;
+                }
+                let mut read = [zero; INPUTS];
+                for (value, &x) in read.iter_mut().zip(&tile[2].inputs) {
+                    if x != NONE {
+                        *value = lens.read(volume, from.add(row + x * volume.channels));
+                    }
+                }
+                *line = lines::of_input(read);
+            }
+            for x in 0..INPUTS {
+                let column = lines::of_input(std::array::from_fn(|y| plane[y][x]));
+                for (y, value) in column.into_iter().enumerate() {
+                    plane[y][x] = value;
+                }
+            }
+        }
+        put::<V, Z>(&values, to, stride, |column| lines::of_input(column));
     }
 }
 
@@ -115,59 +137,54 @@ pub(crate) unsafe fn upper<V: Vector, const Z: usize>(
     to: *mut f32,
     stride: usize,
 ) {
-    let places = tile.each_ref().map(|line| &line.outputs);
-    // SAFETY: the caller's promise, as in `transform`.
-    unsafe {
-        transform::<V, Z, OUTPUTS>(volume, lens, from, places, to, stride, |y| {
-            lines::of_output(y)
-        });
-    }
-}
-
-/// The voxels at `places` transformed along x, y and, where there are lines, z.
-#[inline(always)]
-unsafe fn transform<V: Vector, const Z: usize, const N: usize>(
-    volume: &Volume,
-    lens: &Lens<V>,
-    from: *const f32,
-    places: [&[usize; N]; 3],
-    to: *mut f32,
-    stride: usize,
-    along: impl Fn([V; N]) -> [V; INPUTS],
-) {
-    // SAFETY: the places lie in the volume at `from`, and `to` has room for all
-    // positions.
+    // SAFETY: as in `input`.
     unsafe {
         let zero = V::splat(0.0);
         let mut values = [[[zero; INPUTS]; INPUTS]; Z];
-        for (plane, &z) in values.iter_mut().zip(places[0]) {
-            for (line, &y) in plane.iter_mut().zip(places[1]) {
-                let row = volume.row(z, y);
+        for (z, plane) in values.iter_mut().enumerate().take(OUTPUTS) {
+            for (y, line) in plane.iter_mut().enumerate().take(OUTPUTS) {
+                let row = volume.row(tile[0].outputs[z], tile[1].outputs[y]);
                 if row == NONE {
                     continue;
                 }
-                let mut read = [zero; N];
-                for (value, &x) in read.iter_mut().zip(places[2]) {
+                let mut read = [zero; OUTPUTS];
+                for (value, &x) in read.iter_mut().zip(&tile[2].outputs) {
                     if x != NONE {
                         *value = lens.read(volume, from.add(row + x * volume.channels));
                     }
                 }
-                *line = along(read);
+                *line = lines::of_output(read);
             }
             for x in 0..INPUTS {
-                let column = along(std::array::from_fn(|y| plane[y][x]));
+                let column = lines::of_output(std::array::from_fn(|y| plane[y][x]));
                 for (y, value) in column.into_iter().enumerate() {
                     plane[y][x] = value;
                 }
             }
         }
+        put::<V, Z>(&values, to, stride, |column| {
+            lines::of_output([column[0], column[1], column[2], column[3]])
+        });
+    }
+}
+
+/// Transforms along z, where there are lines, and stores every position.
+#[inline(always)]
+unsafe fn put<V: Vector, const Z: usize>(
+    values: &[[[V; INPUTS]; INPUTS]; Z],
+    to: *mut f32,
+    stride: usize,
+    along_z: impl Fn([V; INPUTS]) -> [V; INPUTS],
+) {
+    // SAFETY: the caller gives room for all positions.
+    unsafe {
         for y in 0..INPUTS {
             for x in 0..INPUTS {
                 if Z == 1 {
                     values[0][y][x].store(to.add((y * INPUTS + x) * stride));
                     continue;
                 }
-                let column = along(std::array::from_fn(|z| values[z % Z][y][x]));
+                let column = along_z(std::array::from_fn(|z| values[z % Z][y][x]));
                 for (z, value) in column.into_iter().enumerate() {
                     value.store(to.add(((z * INPUTS + y) * INPUTS + x) * stride));
                 }
