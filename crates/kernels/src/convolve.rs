@@ -31,6 +31,10 @@ impl Convolution {
         rectify: bool,
         precision: Precision,
     ) -> Vec<f32> {
+        self.assert_fits(Some(input), Some(weights), None);
+        if let Some(bias) = bias {
+            assert_eq!(bias.len(), self.channels_out, "biases");
+        }
         Algorithm::chosen(self, precision).forward(self, input, weights, bias, rectify)
     }
 
@@ -45,6 +49,7 @@ impl Convolution {
         weights: &[f32],
         precision: Precision,
     ) -> Vec<f32> {
+        self.assert_fits(None, Some(weights), Some(output_gradient));
         Algorithm::chosen(self, precision).data_gradient(self, output_gradient, weights)
     }
 
@@ -58,7 +63,31 @@ impl Convolution {
         output_gradient: &[f32],
         precision: Precision,
     ) -> Vec<f32> {
+        self.assert_fits(Some(input), None, Some(output_gradient));
         Algorithm::chosen(self, precision).weight_gradient(self, input, output_gradient)
+    }
+
+    /// The algorithms address memory by these lengths.
+    fn assert_fits(
+        &self,
+        input: Option<Source<'_>>,
+        weights: Option<&[f32]>,
+        output_gradient: Option<&[f32]>,
+    ) {
+        if let Some(Source { values, rectified }) = input {
+            assert_eq!(values.len(), self.input_len(), "values of the input");
+            if let Some(r) = rectified {
+                for row in [r.scale, r.shift, r.slope] {
+                    assert_eq!(row.len(), self.channels_in, "channels of the rectifier");
+                }
+            }
+        }
+        if let Some(weights) = weights {
+            assert_eq!(weights.len(), self.weight_len(), "weights");
+        }
+        if let Some(upper) = output_gradient {
+            assert_eq!(upper.len(), self.output_len(), "values of the gradient");
+        }
     }
 
     /// The convolution of the gradient by the output that gives the gradient by

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::geometry::{Convolution, volume};
 use crate::instructions::Instructions;
-use crate::product::{Product, Start, Term, multiply, padded_columns, panel};
+use crate::product::{Product, Start, Term, multiply, padded_columns, panel, panels};
 use crate::scratch::{self, Shared};
 use crate::source::{Placement, Source, boxed};
 use crate::weights::Weights;
@@ -183,15 +183,6 @@ struct RowTaps {
     starts: Vec<usize>,
 }
 
-/// A panel of columns: start and width.
-fn panels(instructions: Instructions, columns: usize) -> Vec<(usize, usize)> {
-    let width = panel(instructions);
-    (0..columns)
-        .step_by(width)
-        .map(|start| (start, width.min(columns - start)))
-        .collect()
-}
-
 /// The output of a convolution, bias added and rectified if asked.
 pub(crate) fn forward(
     instructions: Instructions,
@@ -212,8 +203,8 @@ pub(crate) fn forward(
         .collect();
     // SAFETY: the tasks store every row and panel.
     let mut output = unsafe { scratch::unwritten(d.batch * volume(d.output) * to) };
-    let shared = Shared::new(&mut output);
-    let panels = panels(instructions, to);
+    let shared = Shared::new(output.as_mut_ptr());
+    let panels: Vec<(usize, usize)> = panels(instructions, to).collect();
     let per_line = d.output[2].div_ceil(ROWS);
     let pieces = d.lines() * per_line;
     let total = taps * convolution.channels[0];
@@ -257,9 +248,7 @@ pub(crate) fn forward(
                 &terms,
                 values.as_ptr().add(from),
                 packed.as_ptr().add(total * start),
-                shared
-                    .start()
-                    .add((line * d.output[2] + first) * to + start),
+                shared.at((line * d.output[2] + first) * to + start),
             );
         }
     });
@@ -309,20 +298,12 @@ pub(crate) fn weight_gradient(
     let columns = padded_columns(instructions, to);
     let upper = boxed(
         Source::plain(output_gradient),
-        &Placement {
-            batch: d.batch,
-            channels: to,
-            size: d.output,
-            boxed: d.output,
-            at: [0; 3],
-            spread: [1; 3],
-            stride: columns,
-        },
+        &Placement::in_place(d.batch, d.output, to, columns),
         round,
     );
     let row = d.row_taps();
     let rows = row.length * d.channels[0];
-    let panels = panels(instructions, to);
+    let panels: Vec<(usize, usize)> = panels(instructions, to).collect();
     let taps = row.starts.len();
     // Runs of voxels whose sums stay in registers: (first term, terms).
     let piece = d.output[2].min(LONGEST_SUM);
@@ -335,7 +316,7 @@ pub(crate) fn weight_gradient(
     };
     let length = taps * rows * to;
     let mut sums = vec![0.0f32; parts * length];
-    let shared = Shared::new(&mut sums);
+    let shared = Shared::new(sums.as_mut_ptr());
     let run = pieces.div_ceil(parts);
     (0..parts * taps * panels.len())
         .into_par_iter()
@@ -343,8 +324,7 @@ pub(crate) fn weight_gradient(
             let (start, width) = panels[task % panels.len()];
             let tap = task / panels.len() % taps;
             let part = task / panels.len() / taps;
-            // SAFETY: tasks write different parts, taps or columns.
-            let to_sums = unsafe { shared.start().add(part * length + tap * rows * to + start) };
+            let to_sums = shared.at(part * length + tap * rows * to + start);
             let last = ((part + 1) * run).min(pieces);
             let mut next = part * run;
             while next < last {
@@ -373,7 +353,8 @@ pub(crate) fn weight_gradient(
                     rectify: false,
                 };
                 // SAFETY: the box holds what the voxels read; the gradient's rows
-                // are padded to whole registers.
+                // are padded to whole registers; tasks write different parts,
+                // taps or columns.
                 unsafe {
                     multiply(
                         instructions,

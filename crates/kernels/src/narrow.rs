@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::geometry::{Convolution, volume};
 use crate::instructions::Instructions;
 use crate::precision::to_bf16_and_back;
-use crate::product::{Product, Start, Term, multiply, padded_columns, panel};
+use crate::product::{Product, Start, Term, multiply, padded_columns, panel, panels};
 use crate::scratch::{self, Shared};
 use crate::source::{Placement, Source, boxed};
 
@@ -110,7 +110,6 @@ struct Panels {
     columns: usize,
     /// Columns in whole registers.
     padded: usize,
-    width: usize,
 }
 
 impl Panels {
@@ -146,34 +145,13 @@ impl Panels {
             depth,
             columns,
             padded,
-            width,
         }
-    }
-
-    /// Start and width of each panel; the last may be narrower.
-    fn each(&self) -> impl Iterator<Item = (usize, usize)> {
-        (0..self.columns)
-            .step_by(self.width)
-            .map(|start| (start, self.width.min(self.padded - start)))
     }
 }
 
-fn seen<'a>(
-    source: Source<'a>,
-    batch: usize,
-    size: [usize; 3],
-    channels: usize,
-    round: bool,
-) -> std::borrow::Cow<'a, [f32]> {
-    let placement = Placement {
-        batch,
-        channels,
-        size,
-        boxed: size,
-        at: [0; 3],
-        spread: [1; 3],
-        stride: channels,
-    };
+/// What `c` reads, as values.
+fn seen<'a>(source: Source<'a>, c: &Convolution, round: bool) -> std::borrow::Cow<'a, [f32]> {
+    let placement = Placement::in_place(c.batch, c.input, c.channels_in, c.channels_in);
     boxed(source, &placement, round)
 }
 
@@ -197,11 +175,11 @@ fn product(
 ) -> Vec<f32> {
     // SAFETY: the first products are stored, not added, to every row and panel.
     let mut result = unsafe { scratch::unwritten(rows * b.columns) };
-    let shared = Shared::new(&mut result);
+    let shared = Shared::new(result.as_mut_ptr());
     (0..rows.div_ceil(ROWS)).into_par_iter().for_each(|task| {
         let first = task * ROWS;
         for k in (0..b.depth).step_by(LONGEST_SUM) {
-            for (start, width) in b.each() {
+            for (start, width) in panels(instructions, b.padded) {
                 let product = Product {
                     rows: ROWS.min(rows - first),
                     columns: width.min(b.columns - start),
@@ -222,7 +200,7 @@ fn product(
                         &[Term { a: 0, b: 0 }],
                         a.as_ptr().add(first * steps[0] + k * steps[1]),
                         b.values.as_ptr().add(start * b.depth + k * width),
-                        shared.start().add(first * b.columns + start),
+                        shared.at(first * b.columns + start),
                     );
                 }
             }
@@ -243,7 +221,7 @@ pub(crate) fn forward(
 ) -> Vec<f32> {
     let taps = Taps::of(c);
     let (voxels, depth) = (taps.voxels(), taps.depth());
-    let input = seen(input, c.batch, c.input, c.channels_in, round);
+    let input = seen(input, c, round);
     let columns = taps.columns(&input);
     let at = |k, voxel| columns[voxel * depth + k];
     let columns = Panels::new(instructions, [depth, voxels], true, at);
@@ -314,7 +292,7 @@ pub(crate) fn weight_gradient(
 ) -> Vec<f32> {
     let taps = Taps::of(c);
     let depth = taps.depth();
-    let input = seen(input, c.batch, c.input, c.channels_in, round);
+    let input = seen(input, c, round);
     let columns = taps.columns(&input);
     let at = |voxel, k| columns[voxel * depth + k];
     let columns = Panels::new(instructions, [taps.voxels(), depth], false, at);

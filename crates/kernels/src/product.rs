@@ -65,6 +65,17 @@ pub(crate) fn panel(instructions: Instructions) -> usize {
     }
 }
 
+/// Runs of at most a panel that cover `columns`: start and width.
+pub(crate) fn panels(
+    instructions: Instructions,
+    columns: usize,
+) -> impl Iterator<Item = (usize, usize)> {
+    let width = panel(instructions);
+    (0..columns)
+        .step_by(width)
+        .map(move |start| (start, width.min(columns - start)))
+}
+
 /// `columns` rounded up to whole registers.
 pub(crate) fn padded_columns(instructions: Instructions, columns: usize) -> usize {
     columns.next_multiple_of(match instructions {

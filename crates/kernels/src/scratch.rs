@@ -1,6 +1,7 @@
 //! Memory that kernels write before they read.
 
 use std::cell::RefCell;
+use std::mem::MaybeUninit;
 
 /// Parts in which long sums are added up, in order, each by one thread: a fixed
 /// number, so that no bit depends on the number of threads.
@@ -39,24 +40,33 @@ pub(crate) unsafe fn unwritten(length: usize) -> Vec<f32> {
     values
 }
 
-/// A vector that several threads write different parts of.
+/// The start of memory whose parts different threads read or write. That no
+/// part is written by two is the duty of whoever uses the pointers.
 #[derive(Clone, Copy)]
-pub(crate) struct Shared(*mut f32);
+pub(crate) struct Shared<T>(*mut T);
 
-// SAFETY: the pointer is only written through, by unsafe code that promises
-// disjoint parts.
-unsafe impl Send for Shared {}
+// SAFETY: a pointer; each use is unsafe and says why it is apart from others.
+unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared {}
+unsafe impl<T: Send> Sync for Shared<T> {}
 
-impl Shared {
-    /// The parts of `values`, which must outlive all use of it.
-    pub fn new(values: &mut [f32]) -> Self {
-        Self(values.as_mut_ptr())
+impl<T: Copy> Shared<T> {
+    /// The memory from `start` on, which must outlive all use of it.
+    pub fn new(start: *mut T) -> Self {
+        Self(start)
     }
 
-    /// Start of the vector.
-    pub fn start(&self) -> *mut f32 {
-        self.0
+    /// The place `offset` values from the start.
+    pub fn at(self, offset: usize) -> *mut T {
+        self.0.wrapping_add(offset)
+    }
+
+    /// The `length` values at `offset`.
+    ///
+    /// # Safety
+    /// They must lie in the memory, and nothing else may use them meanwhile.
+    pub unsafe fn slice<'a>(self, offset: usize, length: usize) -> &'a mut [MaybeUninit<T>] {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.at(offset).cast(), length) }
     }
 }

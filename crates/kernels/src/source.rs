@@ -57,6 +57,19 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
+    /// A box as large as the source, `stride` values per voxel.
+    pub fn in_place(batch: usize, size: [usize; 3], channels: usize, stride: usize) -> Self {
+        Self {
+            batch,
+            channels,
+            size,
+            boxed: size,
+            at: [0; 3],
+            spread: [1; 3],
+            stride,
+        }
+    }
+
     /// True where the box is the source itself.
     fn is_identity(&self) -> bool {
         self.size == self.boxed

@@ -22,7 +22,7 @@ use rayon::prelude::*;
 
 use crate::geometry::{Convolution, volume};
 use crate::instructions::Instructions;
-use crate::product::{Product, Start, Term, multiply};
+use crate::product::{Product, Start, Term, multiply, panels};
 use crate::scratch::{self, Shared};
 use crate::source::Source;
 use crate::weights::Weights;
@@ -52,6 +52,7 @@ pub(crate) fn relative_cost(c: &Convolution) -> f64 {
     let plain = outputs * volume(c.kernel) as f64 * from * to;
     (products + transforms + weights) / plain
 }
+
 /// The output of a convolution that [`takes`] accepts.
 pub(crate) fn forward(
     instructions: Instructions,
@@ -67,16 +68,16 @@ pub(crate) fn forward(
     let bias = bias.map(|bias| padded_copy(bias, plan.padded[1]));
     // SAFETY: the tiles cover every voxel of the output.
     let mut output = unsafe { scratch::unwritten(c.output_len()) };
-    let shared = Shared::new(&mut output);
+    let shared = Shared::new(output.as_mut_ptr());
     let [from, to] = plan.padded;
     let (from_stride, to_stride) = (plan.stride(from), plan.stride(to));
     let write_block = |block: usize| {
         let tiles = &plan.tiles(block)[..];
         plan.with_memory(|read, written| {
             side.transform(tiles, read, from_stride);
-            let results = Shared::new(written);
+            let results = Shared::new(written.as_mut_ptr());
             plan.in_block(plan.positions, |p| {
-                for (start, width) in plan.panels() {
+                for (start, width) in panels(instructions, to) {
                     let product = Product {
                         rows: tiles.len(),
                         columns: width,
@@ -99,7 +100,7 @@ pub(crate) fn forward(
                             &[Term { a: 0, b: 0 }],
                             read.as_ptr().add(p * from_stride),
                             kernels.as_ptr().add(kernel),
-                            results.start().add(p * to_stride + start),
+                            results.at(p * to_stride + start),
                         );
                     }
                 }
@@ -112,7 +113,7 @@ pub(crate) fn forward(
             };
             plan.runs(tiles, |first, tiles| {
                 // SAFETY: tiles write different voxels of the output.
-                unsafe { back.write(tiles, &written[first * to..], shared.start()) };
+                unsafe { back.write(tiles, &written[first * to..], shared.at(0)) };
             });
         });
     };
@@ -160,9 +161,9 @@ pub(crate) fn weight_gradient(
             plan.with_memory(|inputs, uppers| {
                 read.transform(tiles, inputs, from_stride);
                 upper.transform(tiles, uppers, to_stride);
-                let sums = Shared::new(&mut sums);
+                let sums = Shared::new(sums.as_mut_ptr());
                 plan.in_block(plan.positions, |p| {
-                    for (start, width) in plan.panels() {
+                    for (start, width) in panels(instructions, to) {
                         let product = Product {
                             rows: c.channels_in,
                             columns: width,
@@ -186,7 +187,7 @@ pub(crate) fn weight_gradient(
                                 &[Term { a: 0, b: 0 }],
                                 inputs.as_ptr().add(p * from_stride),
                                 uppers.as_ptr().add(p * to_stride + start),
-                                sums.start().add(p * plan.kernel_stride() + start),
+                                sums.at(p * plan.kernel_stride() + start),
                             );
                         }
                     }

@@ -255,3 +255,33 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         }
     }
 }
+
+#[test]
+fn a_length_that_does_not_fit_is_refused_by_every_algorithm() {
+    // A convolution for each algorithm.
+    for (channels, input, kernel) in [
+        ([3, 4], [1, 1, 30], [1, 1, 5]),
+        ([64, 64], [1, 2, 2], [1, 3, 3]),
+        ([4, 4], [9, 9, 9], [3, 3, 3]),
+    ] {
+        let c = convolution(channels, input, kernel, 1, 1, 1);
+        let (x, w) = (noise(c.input_len(), 1), noise(c.weight_len(), 2));
+        let (dy, bias) = (noise(c.output_len(), 3), noise(c.channels_out, 4));
+        let short = |values: &[f32]| values[1..].to_vec();
+        let refused = |work: &dyn Fn() -> Vec<f32>| {
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            assert!(caught.is_err(), "{c:?}");
+        };
+        let precision = Precision::F32;
+        let forward = |x: &[f32], w: &[f32], bias: &[f32]| {
+            c.forward(Source::plain(x), w, Some(bias), false, precision)
+        };
+        refused(&|| forward(&short(&x), &w, &bias));
+        refused(&|| forward(&x, &short(&w), &bias));
+        refused(&|| forward(&x, &w, &short(&bias)));
+        refused(&|| c.data_gradient(&short(&dy), &w, precision));
+        refused(&|| c.data_gradient(&dy, &short(&w), precision));
+        refused(&|| c.weight_gradient(Source::plain(&short(&x)), &dy, precision));
+        refused(&|| c.weight_gradient(Source::plain(&x), &short(&dy), precision));
+    }
+}

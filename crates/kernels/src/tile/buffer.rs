@@ -1,8 +1,9 @@
-//! Memory that several threads fill.
+//! Aligned memory that several threads fill.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+
+use crate::scratch::Shared;
 
 /// Values that start on a cache line and hold nothing until written.
 pub(super) struct Buffer<T> {
@@ -34,7 +35,7 @@ impl<T: Copy> Buffer<T> {
     }
 
     pub(super) fn shared(&mut self) -> Shared<T> {
-        Shared(self.start.as_ptr())
+        Shared::new(self.start.as_ptr())
     }
 }
 
@@ -42,34 +43,5 @@ impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout.
         unsafe { dealloc(self.start.as_ptr().cast(), self.layout) }
-    }
-}
-
-/// The start of memory whose parts different threads read or write. That no
-/// part is written by two is the duty of whoever uses the pointers.
-#[derive(Clone, Copy)]
-pub(super) struct Shared<T>(*mut T);
-
-// SAFETY: a pointer; each use is unsafe and says why it is apart from others.
-unsafe impl<T: Send> Send for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<T> {}
-
-impl<T: Copy> Shared<T> {
-    pub(super) fn new(start: *mut T) -> Self {
-        Self(start)
-    }
-
-    pub(super) fn at(self, offset: usize) -> *mut T {
-        self.0.wrapping_add(offset)
-    }
-
-    /// The `length` values at `offset`.
-    ///
-    /// # Safety
-    /// They must lie in the memory, and nothing else may use them meanwhile.
-    pub(super) unsafe fn slice<'a>(self, offset: usize, length: usize) -> &'a mut [MaybeUninit<T>] {
-        // SAFETY: the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.at(offset).cast(), length) }
     }
 }

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::buffer::{Buffer, Shared};
+use super::buffer::Buffer;
 use super::finish::Finish;
 use super::pack::{Rounder, rest};
 use super::products;
@@ -12,6 +12,7 @@ use super::unit::{BLOCK, SIDE, Shape, Start, Step, TILE, Tiles};
 use crate::geometry::volume;
 use crate::instructions::Instructions;
 use crate::precision::to_bf16;
+use crate::scratch::Shared;
 use crate::source::Source;
 
 const ZERO: std::mem::MaybeUninit<u16> = std::mem::MaybeUninit::new(0);

@@ -6,13 +6,14 @@
 
 use rayon::prelude::*;
 
-use super::buffer::{Buffer, Shared};
+use super::buffer::Buffer;
 use super::pack::{Pairs, Rounder, transpose};
 use super::products;
 use super::region::{Region, pieces};
 use super::unit::{BLOCK, SIDE, Shape, Start, Step, TILE, Tiles};
 use crate::geometry::{Convolution, volume};
 use crate::instructions::Instructions;
+use crate::scratch::Shared;
 use crate::source::Source;
 
 /// Steps after which a block's sums leave the tiles, so that what they read

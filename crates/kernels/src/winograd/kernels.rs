@@ -6,6 +6,7 @@ use super::lines::{INPUTS, TAPS};
 use super::moves;
 use super::plan::Plan;
 use crate::geometry::volume;
+use crate::product::panels;
 use crate::scratch::{self, Shared};
 use crate::vector::{Vector, with_vector};
 use crate::weights::Weights;
@@ -16,11 +17,11 @@ pub(super) fn transformed(plan: &Plan<'_>, weights: &Weights<'_>) -> Vec<f32> {
     let rows = plan.c.channels_in;
     // SAFETY: rows write all that is read; between positions nothing is.
     let mut result = unsafe { scratch::unwritten(plan.positions * plan.kernel_stride()) };
-    let shared = Shared::new(&mut result);
+    let shared = Shared::new(result.as_mut_ptr());
     (0..rows).into_par_iter().for_each(|row| {
         // SAFETY: each row writes its own part of every position.
         unsafe {
-            let to = shared.start();
+            let to = shared.at(0);
             with_vector!(
                 plan.instructions,
                 transform_row(plan: &Plan<'_>, weights: &Weights<'_>, row: usize, to: *mut f32)
@@ -40,7 +41,7 @@ unsafe fn transform_row<V: Vector>(
     let (rows, stride) = (plan.c.channels_in, plan.kernel_stride());
     let taps = volume(plan.c.kernel);
     let mut part = [0.0f32; TAPS * TAPS * TAPS * 16];
-    for (start, width) in plan.panels() {
+    for (start, width) in panels(plan.instructions, plan.padded[1]) {
         for first in (start..start + width).step_by(V::LANES) {
             for lane in 0..V::LANES {
                 for tap in 0..taps {
@@ -67,11 +68,11 @@ unsafe fn transform_row<V: Vector>(
 pub(super) fn kernels_of(plan: &Plan<'_>, sums: &[f32]) -> Vec<f32> {
     // SAFETY: rows write the taps of every input channel.
     let mut result = unsafe { scratch::unwritten(plan.c.weight_len()) };
-    let shared = Shared::new(&mut result);
+    let shared = Shared::new(result.as_mut_ptr());
     (0..plan.c.channels_in).into_par_iter().for_each(|row| {
         // SAFETY: each row writes the taps of its own input channel.
         unsafe {
-            let to = shared.start();
+            let to = shared.at(0);
             with_vector!(
                 plan.instructions,
                 kernels_of_row(plan: &Plan<'_>, sums: &[f32], row: usize, to: *mut f32)

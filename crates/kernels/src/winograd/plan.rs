@@ -6,7 +6,7 @@ use super::grid::{Grid, Line};
 use super::lines::INPUTS;
 use crate::geometry::Convolution;
 use crate::instructions::Instructions;
-use crate::product::{padded_columns, panel};
+use crate::product::padded_columns;
 use crate::scratch;
 
 /// Values in the two transformed blocks of a thread: what its share of the
@@ -22,6 +22,7 @@ const TOGETHER: usize = 4;
 /// Values between the ends of positions, so that a tile's stores do not all
 /// fall on one cache set.
 const GAP: usize = 16;
+
 /// What a convolution is to this algorithm.
 pub(super) struct Plan<'a> {
     pub instructions: Instructions,
@@ -36,11 +37,13 @@ pub(super) struct Plan<'a> {
     /// blocks.
     pub inside: bool,
 }
+
 /// Positions of a tile.
 pub(super) fn positions(c: &Convolution) -> usize {
     let deep = if c.kernel[0] == 1 { 1 } else { INPUTS };
     deep * INPUTS * INPUTS
 }
+
 impl<'a> Plan<'a> {
     pub fn new(instructions: Instructions, c: &'a Convolution) -> Self {
         let grid = Grid::new(c);
@@ -123,13 +126,5 @@ impl<'a> Plan<'a> {
 
     pub fn blocks(&self) -> usize {
         self.grid.len().div_ceil(self.block)
-    }
-
-    /// Columns of a product in runs of at most a panel: start and width.
-    pub fn panels(&self) -> impl Iterator<Item = (usize, usize)> {
-        let (width, columns) = (panel(self.instructions), self.padded[1]);
-        (0..columns)
-            .step_by(width)
-            .map(move |start| (start, width.min(columns - start)))
     }
 }

@@ -57,13 +57,13 @@ impl<'a> Side<'a> {
     pub fn transform(&self, tiles: &[(usize, [Line; 3])], to: &mut [f32], stride: usize) {
         let padded = padded_columns(self.plan.instructions, self.channels);
         assert!(to.len() >= self.plan.positions * stride && stride >= tiles.len() * padded);
-        let to = Shared::new(to);
+        let to = Shared::new(to.as_mut_ptr());
         self.plan.runs(tiles, |first, tiles| {
             let side = self;
             // SAFETY: the plan's instructions are the processor's; runs write
             // different rows of the positions, which `to` has room for.
             unsafe {
-                let to = to.start().add(first * padded);
+                let to = to.at(first * padded);
                 with_vector!(
                     side.plan.instructions,
                     transform_tiles(
