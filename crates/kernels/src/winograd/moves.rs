@@ -46,10 +46,9 @@ impl<V: Vector> Lens<V> {
             let mut value = load(from, volume.count);
             if let Some([scale, shift, slope]) = self.rectifier {
                 let u = shift.add_product(scale, value);
-                let zero = V::splat(0.0);
                 let positive = u.where_positive(u);
                 // Exact: one of the two is 0.
-                value = positive.add_product(slope, u.sub(positive).add(zero));
+                value = positive.add_product(slope, u.sub(positive));
             }
             if self.round {
                 value = value.round_to_bf16();
@@ -87,6 +86,32 @@ unsafe fn store<V: Vector>(value: V, to: *mut f32, count: usize) {
     }
 }
 
+/// A transform of a line of `N` voxels. A type rather than a closure, which
+/// would be compiled without the vector instructions where it is not inlined.
+trait Along<const N: usize> {
+    unsafe fn along<V: Vector>(line: [V; N]) -> [V; INPUTS];
+}
+
+struct OfInput;
+
+impl Along<INPUTS> for OfInput {
+    #[inline(always)]
+    unsafe fn along<V: Vector>(line: [V; INPUTS]) -> [V; INPUTS] {
+        // SAFETY: the caller runs where V's instructions are.
+        unsafe { lines::of_input(line) }
+    }
+}
+
+struct OfOutput;
+
+impl Along<OUTPUTS> for OfOutput {
+    #[inline(always)]
+    unsafe fn along<V: Vector>(line: [V; OUTPUTS]) -> [V; INPUTS] {
+        // SAFETY: the caller runs where V's instructions are.
+        unsafe { lines::of_output(line) }
+    }
+}
+
 /// `B' x` of a tile: position `p` at `to + p * stride`.
 #[inline(always)]
 pub(crate) unsafe fn input<V: Vector, const Z: usize>(
@@ -97,34 +122,9 @@ pub(crate) unsafe fn input<V: Vector, const Z: usize>(
     to: *mut f32,
     stride: usize,
 ) {
-    // SAFETY: the tile's places lie in the volume at `from`, and `to` has room
-    // for all positions.
-    unsafe {
-        let zero = V::splat(0.0);
-        let mut values = [[[zero; INPUTS]; INPUTS]; Z];
-        for (z, plane) in values.iter_mut().enumerate() {
-            for (y, line) in plane.iter_mut().enumerate() {
-                let row = volume.row(tile[0].inputs[z], tile[1].inputs[y]);
-                if row == NONE {
-                    continue;
-                }
-                let mut read = [zero; INPUTS];
-                for (value, &x) in read.iter_mut().zip(&tile[2].inputs) {
-                    if x != NONE {
-                        *value = lens.read(volume, from.add(row + x * volume.channels));
-                    }
-                }
-                *line = lines::of_input(read);
-            }
-            for x in 0..INPUTS {
-                let column = lines::of_input(std::array::from_fn(|y| plane[y][x]));
-                for (y, value) in column.into_iter().enumerate() {
-                    plane[y][x] = value;
-                }
-            }
-        }
-        put::<V, Z>(&values, to, stride, |column| lines::of_input(column));
-    }
+    let places = tile.each_ref().map(|line| &line.inputs);
+    // SAFETY: the caller's promise.
+    unsafe { transform::<V, OfInput, Z, INPUTS>(volume, lens, from, places, to, stride) }
 }
 
 /// `A dy` of a tile: position `p` at `to + p * stride`.
@@ -137,54 +137,54 @@ pub(crate) unsafe fn upper<V: Vector, const Z: usize>(
     to: *mut f32,
     stride: usize,
 ) {
-    // SAFETY: as in `input`.
+    let places = tile.each_ref().map(|line| &line.outputs);
+    // SAFETY: the caller's promise.
+    unsafe { transform::<V, OfOutput, Z, OUTPUTS>(volume, lens, from, places, to, stride) }
+}
+
+/// The voxels at `places` transformed along x, y and, where there are lines, z.
+#[inline(always)]
+unsafe fn transform<V: Vector, A: Along<N>, const Z: usize, const N: usize>(
+    volume: &Volume,
+    lens: &Lens<V>,
+    from: *const f32,
+    places: [&[usize; N]; 3],
+    to: *mut f32,
+    stride: usize,
+) {
+    // SAFETY: the places lie in the volume at `from`, and `to` has room for all
+    // positions.
     unsafe {
         let zero = V::splat(0.0);
         let mut values = [[[zero; INPUTS]; INPUTS]; Z];
-        for (z, plane) in values.iter_mut().enumerate().take(OUTPUTS) {
-            for (y, line) in plane.iter_mut().enumerate().take(OUTPUTS) {
-                let row = volume.row(tile[0].outputs[z], tile[1].outputs[y]);
+        for (plane, &z) in values.iter_mut().zip(places[0]) {
+            for (line, &y) in plane.iter_mut().zip(places[1]) {
+                let row = volume.row(z, y);
                 if row == NONE {
                     continue;
                 }
-                let mut read = [zero; OUTPUTS];
-                for (value, &x) in read.iter_mut().zip(&tile[2].outputs) {
+                let mut read = [zero; N];
+                for (value, &x) in read.iter_mut().zip(places[2]) {
                     if x != NONE {
                         *value = lens.read(volume, from.add(row + x * volume.channels));
                     }
                 }
-                *line = lines::of_output(read);
+                *line = A::along(read);
             }
             for x in 0..INPUTS {
-                let column = lines::of_output(std::array::from_fn(|y| plane[y][x]));
+                let column = A::along(std::array::from_fn(|y| plane[y][x]));
                 for (y, value) in column.into_iter().enumerate() {
                     plane[y][x] = value;
                 }
             }
         }
-        put::<V, Z>(&values, to, stride, |column| {
-            lines::of_output([column[0], column[1], column[2], column[3]])
-        });
-    }
-}
-
-/// Transforms along z, where there are lines, and stores every position.
-#[inline(always)]
-unsafe fn put<V: Vector, const Z: usize>(
-    values: &[[[V; INPUTS]; INPUTS]; Z],
-    to: *mut f32,
-    stride: usize,
-    along_z: impl Fn([V; INPUTS]) -> [V; INPUTS],
-) {
-    // SAFETY: the caller gives room for all positions.
-    unsafe {
         for y in 0..INPUTS {
             for x in 0..INPUTS {
                 if Z == 1 {
                     values[0][y][x].store(to.add((y * INPUTS + x) * stride));
                     continue;
                 }
-                let column = along_z(std::array::from_fn(|z| values[z % Z][y][x]));
+                let column = A::along(std::array::from_fn(|z| values[z % Z][y][x]));
                 for (z, value) in column.into_iter().enumerate() {
                     value.store(to.add(((z * INPUTS + y) * INPUTS + x) * stride));
                 }
