@@ -152,6 +152,12 @@ pub fn train(
         state.iteration..total,
         config.train.loader_threads,
     )?;
+    let step = Step {
+        compute: &compute.autodiff(),
+        loss: loss.as_ref(),
+        reduction: config.loss.reduction,
+        rate: config.train.learning_rate,
+    };
     loop {
         let last = validated.map_or(0, |v| v.iteration);
         if validation_is_due(config, state.iteration, last) && !validation_cases.is_empty() {
@@ -183,12 +189,6 @@ pub fn train(
         };
         let iteration = state.iteration + 1;
 
-        let step = Step {
-            compute: &compute.autodiff(),
-            loss: loss.as_ref(),
-            reduction: config.loss.reduction,
-            rate: config.train.learning_rate,
-        };
         let images = images_of(&ready.batch, &geometry);
         let stepped = step.take(network, &mut optimiser, images, &ready.batch.labels);
         if let Err(LossError::NonFiniteLogit { .. }) = &stepped {

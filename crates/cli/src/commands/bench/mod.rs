@@ -1,7 +1,7 @@
 //! `lacuna bench`: how fast the parts of the main job are on this machine.
 //!
-//! One file per part. Each does its work once untimed and then `--repeat`
-//! times, and hands its figures to [`show`].
+//! One file per part. Each does its work once untimed, except for a whole
+//! volume, and then `--repeat` times, and hands its figures to [`show`].
 
 mod load;
 mod loss;
