@@ -93,13 +93,24 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", message(&error));
             match error.downcast_ref() {
                 Some(RunError::Stopped) => ExitCode::from(commands::INTERRUPTED),
                 _ => ExitCode::FAILURE,
             }
         }
     }
+}
+
+/// An error and its causes, less those that it tells itself.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

@@ -168,6 +168,14 @@ impl Place {
                 "{part:?} is missing: {outcome}"
             );
         }
+        // A cause that the message tells itself is not added behind it.
+        let error = outcome.error().trim_end();
+        for (colon, _) in error.match_indices(": ") {
+            let (before, after) = (&error[..colon], &error[colon + 2..]);
+            // A word may well come twice.
+            let again = after.contains(' ') && before.contains(after);
+            assert!(!again, "said twice: {outcome}");
+        }
         outcome
     }
 }
