@@ -1,0 +1,81 @@
+//! JSON files, written whole or not at all.
+
+use std::io;
+use std::path::Path;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::RecordError;
+
+/// Writes `value` as indented JSON, atomically.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RecordError> {
+    lacuna_io::atomic::write_atomic(path, |w| {
+        serde_json::to_writer_pretty(&mut *w, value)?;
+        w.write_all(b"\n")
+    })?;
+    Ok(())
+}
+
+/// Reads the JSON file `name` of run folder `run`.
+///
+/// # Errors
+/// [`RecordError::NotARun`] when it is missing, [`RecordError::Corrupt`] when it
+/// is not what was written.
+pub fn read_json<T: DeserializeOwned>(run: &Path, name: &'static str) -> Result<T, RecordError> {
+    read_optional(&run.join(name))?.ok_or_else(|| RecordError::NotARun {
+        run: run.to_owned(),
+        missing: name,
+    })
+}
+
+/// Reads a JSON file; `None` when there is no such file.
+pub(crate) fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(RecordError::io(path)(e)),
+    };
+    let value = serde_json::from_str(&text).map_err(|e| RecordError::Corrupt {
+        path: path.to_owned(),
+        found: e.to_string(),
+    })?;
+    Ok(Some(value))
+}
+
+/// The values of a file with one JSON value per line; none when there is no such file.
+///
+/// # Errors
+/// When it cannot be read, [`RecordError::Corrupt`] for a line other than the last.
+pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(RecordError::io(path)(e)),
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    let mut values = Vec::with_capacity(lines.len());
+    for (number, line) in lines.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(value) => values.push(value),
+            // A kill can cut the last line short; the run never depended on it.
+            Err(_) if number + 1 == lines.len() => {}
+            Err(e) => {
+                return Err(RecordError::Corrupt {
+                    path: path.to_owned(),
+                    found: format!("line {}: {e}", number + 1),
+                });
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// Seconds since the Unix epoch.
+pub fn unix_time() -> f64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |d| d.as_secs_f64())
+}

@@ -1,0 +1,174 @@
+//! The folder of a study:
+//!
+//! ```text
+//! STUDY/study.toml            the file that was given
+//! STUDY/study.json            every run it asks for
+//! STUDY/configs/NAME.toml     effective configuration of a run
+//! STUDY/runs/NAME/            its run folder, with test/ and outcome.json
+//! STUDY/states/NAME.json      how its last attempt stands
+//! STUDY/logs/NAME.log         what its attempts said
+//! STUDY/phantoms/             datasets that the study makes
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::{read_optional, write_json};
+use crate::{Outcome, RecordError};
+
+/// `study.json`: the runs that a study asks for, in the order of its axes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Study {
+    /// Its name.
+    pub name: String,
+    /// What it is for and what was scaled down, for the report.
+    pub description: String,
+    /// The runs.
+    pub runs: Vec<PlannedRun>,
+}
+
+/// One run of a study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedRun {
+    /// Unique in the study; names its folder.
+    pub name: String,
+    /// What each axis of the study gave it, in their order.
+    pub axes: Vec<AxisValue>,
+    /// Network, as in `model.name`.
+    pub network: String,
+    /// Loss with the options that set it apart, as in `sensitivity-specificity symmetric`.
+    pub loss: String,
+    /// Edge of the input patch in voxels.
+    pub patch: usize,
+    /// Edge of the effective patch in voxels.
+    pub effective_patch: usize,
+    /// Axes of the network: 2 or 3.
+    pub rank: usize,
+    /// Patches per iteration.
+    pub batch: usize,
+    /// Constant learning rate.
+    pub learning_rate: f64,
+    /// Optimiser steps.
+    pub iterations: u64,
+    /// Key of the random numbers.
+    pub seed: u64,
+    /// Fold that is tested on, when the study cross-validates.
+    pub fold: Option<usize>,
+    /// Lesion voxels as a share of all, when the study makes the dataset.
+    pub phantom_share: Option<f64>,
+}
+
+/// What an axis gave a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AxisValue {
+    /// The axis: its keys, joined by `+`.
+    pub axis: String,
+    /// The value, as it is in the run's name.
+    pub label: String,
+}
+
+/// Where a run of a study stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Not begun.
+    #[default]
+    Waiting,
+    /// Begun, and not known to have ended.
+    Running,
+    /// Stopped on request or out of time; it goes on from its last checkpoint.
+    Interrupted,
+    /// Ended by the system: a signal, or memory ran out.
+    Killed,
+    /// Ended with an error.
+    Failed,
+    /// Trained and tested.
+    Done,
+}
+
+/// `states/NAME.json`: how the last attempt of a run stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Where it stands.
+    pub state: State,
+    /// Why, when it failed or was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Seconds of all attempts that have ended.
+    pub seconds: f64,
+    /// Slurm's id of the last attempt's job, when it ran there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+}
+
+/// A study's folder and the paths in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StudyFolder(pub PathBuf);
+
+impl StudyFolder {
+    /// The plan; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn study(&self) -> Result<Option<Study>, RecordError> {
+        read_optional(&self.0.join("study.json"))
+    }
+
+    /// The plan of a study that must be there.
+    ///
+    /// # Errors
+    /// [`RecordError::NotAStudy`], or when the file cannot be read.
+    pub fn existing_study(&self) -> Result<Study, RecordError> {
+        self.study()?.ok_or_else(|| RecordError::NotAStudy {
+            folder: self.0.clone(),
+        })
+    }
+
+    /// Where the effective configuration of a run lies.
+    pub fn config(&self, name: &str) -> PathBuf {
+        self.0.join("configs").join(format!("{name}.toml"))
+    }
+
+    /// The run folder of a run.
+    pub fn run(&self, name: &str) -> PathBuf {
+        self.0.join("runs").join(name)
+    }
+
+    /// What the attempts of a run said.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.0.join("logs").join(format!("{name}.log"))
+    }
+
+    /// Where a run stands. A run with an outcome is done, whatever else is on disk.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn status(&self, name: &str) -> Result<Status, RecordError> {
+        let mut status: Status = read_optional(&self.state_path(name))?.unwrap_or_default();
+        if Outcome::read(&self.run(name))?.is_some() {
+            status.state = State::Done;
+            status.message = None;
+        }
+        Ok(status)
+    }
+
+    /// Writes where a run stands.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write_status(&self, name: &str, status: &Status) -> Result<(), RecordError> {
+        write_json(&self.state_path(name), status)
+    }
+
+    /// A path of the folder, for messages.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn state_path(&self, name: &str) -> PathBuf {
+        self.0.join("states").join(format!("{name}.json"))
+    }
+}
