@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_data::subject::{load_case, most_probable};
 use lacuna_nets::Network;
+use lacuna_record::read_json;
 
 use crate::checkpoint;
 use crate::compute::Compute;
@@ -14,7 +15,7 @@ use crate::config::RunConfig;
 use crate::dataset::preprocess;
 use crate::device::PrecisionName;
 use crate::predict::{WindowOptions, predict_case};
-use crate::run::{DatasetFacts, RunError, read_json};
+use crate::run::{DatasetFacts, RunError};
 
 /// A run folder opened for prediction, network in evaluation mode.
 pub struct TrainedRun {
@@ -44,10 +45,7 @@ impl TrainedRun {
     ) -> Result<Self, RunError> {
         let config_path = run.join("run.toml");
         if !config_path.exists() {
-            return Err(RunError::NotARun {
-                run: run.to_owned(),
-                missing: "run.toml",
-            });
+            return Err(RunError::not_a_run(run, "run.toml"));
         }
         let config = RunConfig::read(&config_path, &[])?;
         let compute = Compute::new(device, precision.unwrap_or(config.train.precision))?;
