@@ -2,5 +2,13 @@
 //! and the executors that work through them as processes of one binary.
 
 mod error;
+mod grid;
+mod local;
+mod plan;
+mod study;
 
 pub use error::SweepError;
+pub use grid::{Axis, GridRun};
+pub use local::{LocalSettings, execute as execute_locally};
+pub use plan::{Held, Planned, settle};
+pub use study::{Executor, StudyFile};

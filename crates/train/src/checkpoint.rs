@@ -161,7 +161,8 @@ fn sync_folder(path: &Path) -> Result<(), RunError> {
 /// # Errors
 /// When the run has no checkpoint or the weights do not fit `network`.
 pub fn load_latest(run: &Path, network: Network) -> Result<(Network, u64), RunError> {
-    let (folder, state) = latest(run)?.ok_or_else(|| RunError::not_a_run(run, "checkpoint-NNNNNN"))?;
+    let (folder, state) =
+        latest(run)?.ok_or_else(|| RunError::not_a_run(run, "checkpoint-NNNNNN"))?;
     Ok((load_weights(&folder, network)?, state.iteration))
 }
 

@@ -13,8 +13,8 @@ use lacuna_train::apply::TrainedRun;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 
-use lacuna_train::predict::WindowOptions;
 use lacuna_record::{Summary, read_events};
+use lacuna_train::predict::WindowOptions;
 
 use super::evaluate::{Evaluation, evaluate};
 use super::predict::predict_dataset;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
+use lacuna_record::{Event, Summary};
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
-use lacuna_record::{Event, Summary};
 use lacuna_train::training::{Progress as Step, train};
 
 use crate::DeviceArgument;
