@@ -19,6 +19,8 @@ pub struct StudyFile {
     pub name: String,
     /// What it is for and what was scaled down.
     pub description: String,
+    /// Where the runs compute: `cpu`, `vulkan` or `cuda`.
+    pub device: String,
     /// Where the runs are worked through.
     pub executor: Executor,
     /// Makes the datasets, when the study has a phantom of its own.
@@ -49,6 +51,8 @@ struct Raw {
     name: String,
     #[serde(default)]
     description: String,
+    #[serde(default = "cpu")]
+    device: String,
     #[serde(default)]
     executor: Executor,
     phantom: Option<Table>,
@@ -58,6 +62,10 @@ struct Raw {
     run: Table,
     #[serde(default)]
     axis: Vec<Table>,
+}
+
+fn cpu() -> String {
+    "cpu".to_owned()
 }
 
 impl StudyFile {
@@ -112,6 +120,7 @@ impl StudyFile {
             text,
             name: raw.name,
             description: raw.description,
+            device: raw.device,
             executor: raw.executor,
             phantom: raw.phantom,
             run,
