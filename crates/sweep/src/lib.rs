@@ -2,5 +2,6 @@
 //! and the executors that work through them as processes of one binary.
 
 mod error;
+pub mod slurm;
 
 pub use error::SweepError;
