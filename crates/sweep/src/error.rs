@@ -66,4 +66,89 @@ pub enum SweepError {
         /// What the system said.
         source: io::Error,
     },
+    /// A setting of the Slurm executor is not what Slurm or this program accepts.
+    #[error("[executor] {key} = {found}: expected {expected}")]
+    SlurmSetting {
+        /// The key in the study file.
+        key: &'static str,
+        /// What is there.
+        found: String,
+        /// What would be accepted.
+        expected: &'static str,
+    },
+    /// This machine cannot submit jobs.
+    #[error(
+        "the command {missing} is not in PATH; run the sweep on a machine that submits to a Slurm \
+         cluster, load its Slurm module, or set [executor] kind = \"local\""
+    )]
+    SlurmMissing {
+        /// The commands.
+        missing: String,
+    },
+    /// There is no such partition.
+    #[error(
+        "[executor] partition = {found:?}: the cluster's partitions are {known}; name one of them"
+    )]
+    SlurmPartition {
+        /// What the study asks for.
+        found: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// A path cannot stand in a job script.
+    #[error("{path} is not UTF-8 or holds a line break; Slurm needs a plain path, rename it")]
+    SlurmPath {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A command of Slurm failed or said what this program does not know.
+    #[error("`{command}`: {found}")]
+    SlurmCommand {
+        /// The command line.
+        command: String,
+        /// How it ended, with what it wrote to stderr.
+        found: String,
+    },
+    /// Slurm did not say in time whether it took the jobs.
+    #[error(
+        "`{command}`: no answer in {seconds} s; see that the cluster's controller is up (`scontrol ping`)"
+    )]
+    SlurmSilent {
+        /// The command line.
+        command: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// Jobs of this study are in the queue that its folder does not know.
+    #[error(
+        "Slurm holds jobs of this study that {folder}/slurm/jobs.json does not list: {jobs}; \
+         restore the file, or `scancel {jobs}` and start the sweep again"
+    )]
+    SlurmStrangers {
+        /// Folder of the study.
+        folder: PathBuf,
+        /// Their ids.
+        jobs: String,
+    },
+    /// What is left to do waits for what the cluster never gives.
+    #[error(
+        "Slurm never starts these jobs ({reason}): {words}; they were cancelled, change [executor] and start the sweep again"
+    )]
+    SlurmNeverStarts {
+        /// Slurm's word for it.
+        reason: String,
+        /// What it means.
+        words: &'static str,
+    },
+    /// The sweep was stopped while jobs were queued or running.
+    #[error(
+        "stopped; {runs} runs go on in Slurm: start the sweep again to follow them, \
+         or end them with `scancel {jobs}`"
+    )]
+    SlurmLeft {
+        /// How many.
+        runs: usize,
+        /// Ids of their jobs.
+        jobs: String,
+    },
 }

@@ -5,10 +5,12 @@ mod error;
 mod grid;
 mod local;
 mod plan;
+mod slurm;
 mod study;
 
 pub use error::SweepError;
 pub use grid::{Axis, GridRun};
 pub use local::{LocalSettings, execute as execute_locally};
 pub use plan::{Held, Planned, settle};
+pub use slurm::{SlurmSettings, execute as execute_on_slurm};
 pub use study::{Executor, StudyFile};

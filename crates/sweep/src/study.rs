@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use crate::grid::{Axis, GridRun, expand};
-use crate::{LocalSettings, SweepError};
+use crate::{LocalSettings, SlurmSettings, SweepError};
 
 /// A study as its file states it, keys of runs not yet checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,8 @@ pub struct StudyFile {
 pub enum Executor {
     /// Processes of this machine.
     Local(LocalSettings),
+    /// One `sbatch` array.
+    Slurm(SlurmSettings),
 }
 
 impl Default for Executor {
@@ -114,6 +116,7 @@ impl StudyFile {
             .collect::<Result<_, _>>()?;
         match &raw.executor {
             Executor::Local(local) => local.check().map_err(invalid)?,
+            Executor::Slurm(slurm) => slurm.check()?,
         }
         Ok(Self {
             path: path.to_owned(),

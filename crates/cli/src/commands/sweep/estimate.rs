@@ -37,6 +37,10 @@ struct Pace {
 pub fn describe(plan: &Plan, executor: &Executor) -> anyhow::Result<String> {
     let (jobs, threads) = match executor {
         Executor::Local(local) => (local.jobs, local.threads_each()),
+        Executor::Slurm(slurm) => (
+            slurm.at_once.unwrap_or(plan.runs.len()),
+            usize::from(slurm.cpus),
+        ),
     };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use lacuna_record::{State, Status, StudyFolder};
-use lacuna_sweep::{Executor, StudyFile, execute_locally, settle};
+use lacuna_sweep::{Executor, StudyFile, SweepError, execute_locally, execute_on_slurm, settle};
 
 use crate::terminal::stop_flag;
 use overview::Overview;
@@ -72,9 +72,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Executor::Local(settings) => {
             execute_locally(folder, &names, settings, &binary, &stop, on_change)
         }
+        Executor::Slurm(settings) => {
+            execute_on_slurm(folder, &names, settings, &binary, &stop, on_change)
+        }
     };
     overview.finish();
-    executed?;
+    match executed {
+        // Not a failure: the runs go on without this process.
+        Err(left @ SweepError::SlurmLeft { .. }) => {
+            eprintln!("{left}");
+            return Ok(ExitCode::from(super::INTERRUPTED));
+        }
+        ended => ended?,
+    }
     let (text, failed) = summary(&plan)?;
     super::print(&text)?;
     Ok(match (stop.load(Ordering::Relaxed), failed) {

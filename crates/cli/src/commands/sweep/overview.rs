@@ -65,6 +65,7 @@ impl Overview {
             runs,
             jobs: match executor {
                 Executor::Local(local) => local.jobs.min(todo.max(1)),
+                Executor::Slurm(slurm) => slurm.at_once.unwrap_or(todo).clamp(1, todo.max(1)),
             },
             bar: Progress::estimated("sweep", total),
         };
