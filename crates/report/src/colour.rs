@@ -17,6 +17,8 @@ pub const BLUE: Rgb = [0x00, 0x72, 0xB2];
 pub const VERMILLION: Rgb = [0xD5, 0x5E, 0x00];
 /// Okabe and Ito's bluish green, `#009E73`.
 pub const GREEN: Rgb = [0x00, 0x9E, 0x73];
+/// Okabe and Ito's reddish purple, `#CC79A7`.
+pub const PURPLE: Rgb = [0xCC, 0x79, 0xA7];
 
 /// Outline of the reference in overlay pictures.
 pub const REFERENCE: Rgb = SKY_BLUE;
