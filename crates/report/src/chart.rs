@@ -11,22 +11,28 @@
 //! the 12 units of a drawing to that on a narrow screen.
 
 mod axis;
+mod bars;
+mod boxes;
 mod contour;
 mod drawing;
 mod isolines;
 mod line;
 mod look;
 mod panels;
+mod reliability;
 
 #[cfg(test)]
 mod checks;
 
 pub use axis::{Decades, Scale};
+pub use bars::{Bar, BarChart};
+pub use boxes::{BoxPlot, BoxSeries, BoxStats};
 pub use drawing::Drawing;
 pub use isolines::{IsolinePanel, IsolineRow, Isolines, Measured};
 pub use line::{LineChart, Series, Stroke, running_median};
 pub use look::{Look, Marker};
 pub use panels::{PanelRow, Panels};
+pub use reliability::{Reliability, ReliabilitySeries};
 
 /// Units across a chart that stands alone.
 pub const WIDTH: f64 = 480.0;

@@ -92,6 +92,13 @@ impl Axis {
         &self.ticks
     }
 
+    /// The axis with at most about `most` ticks, evenly taken.
+    pub fn sparse(mut self, most: usize) -> Self {
+        let every = self.ticks.len().div_ceil(most).max(1);
+        self.ticks = self.ticks.into_iter().step_by(every).collect();
+        self
+    }
+
     #[cfg(test)]
     pub fn ends(&self) -> [f64; 2] {
         [self.low, self.high]

@@ -106,7 +106,7 @@ impl Ink {
             let at = units(x.place(*tick));
             let d = format!("M{at} {}v5", units(frame.bottom));
             self.path(&d, "stroke=\"currentColor\"", None);
-            let below = [x.place(*tick), frame.bottom + TEXT + 1.0];
+            let below = [x.place(*tick), frame.bottom + TEXT + 4.0];
             self.text(below, Anchor::Middle, "", text);
         }
         self.corner(frame);
@@ -149,16 +149,20 @@ impl Ink {
 
     /// Names of the axes: below the ticks and, turned, at the left border.
     pub fn labels(&mut self, frame: Frame, x: &str, y: &str) {
-        let below = frame.bottom + 2.0 * TEXT + 3.0;
+        let below = frame.bottom + 2.0 * TEXT + 6.0;
         self.text(
             [0.5 * (frame.left + frame.right), below],
             Anchor::Middle,
             "",
             x,
         );
-        let middle = 0.5 * (frame.top + frame.bottom);
+        self.turned(0.5 * (frame.top + frame.bottom), y);
+    }
+
+    /// Text that reads upwards at the left border, its middle at `middle`.
+    pub fn turned(&mut self, middle: f64, text: &str) {
         let turn = format!("transform=\"rotate(-90 15 {})\"", units(middle));
-        self.text([15.0, middle], Anchor::Middle, &turn, y);
+        self.text([15.0, middle], Anchor::Middle, &turn, text);
     }
 }
 
