@@ -16,7 +16,7 @@ use super::look::{Look, legend};
 use super::{TEXT, WIDTH};
 
 /// Units down, without the legend.
-const HEIGHT: f64 = 306.0;
+const HEIGHT: f64 = 310.0;
 const FRAME: Frame = Frame {
     left: 66.0,
     top: 14.0,
@@ -114,7 +114,7 @@ impl BoxPlot {
                 let d = format!("M{} {}v6", units(middle - 0.5 * share), units(FRAME.bottom));
                 ink.path(&d, "stroke=\"currentColor\"", None);
             }
-            let below = [middle, FRAME.bottom + TEXT + 4.0];
+            let below = [middle, FRAME.bottom + TEXT + 6.0];
             ink.text(below, Anchor::Middle, "", group);
             let first = middle - 0.5 * slot * (self.series.len() as f64 - 1.0);
             for (s, series) in self.series.iter().enumerate() {
@@ -128,7 +128,9 @@ impl BoxPlot {
             }
         }
         ink.labels(FRAME, &self.x_label, &self.y_label);
-        let entries = self.series.iter().map(|s| (s.look, &*s.name));
+        // Boxes have no dashes.
+        let whole = |look| Look { dash: "", ..look };
+        let entries = self.series.iter().map(|s| (whole(s.look), &*s.name));
         let rows = legend(&mut ink, entries, [FRAME.left - TEXT, HEIGHT, FRAME.right]);
         Drawing {
             title: self.title.clone(),

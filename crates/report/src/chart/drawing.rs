@@ -106,7 +106,7 @@ impl Ink {
             let at = units(x.place(*tick));
             let d = format!("M{at} {}v5", units(frame.bottom));
             self.path(&d, "stroke=\"currentColor\"", None);
-            let below = [x.place(*tick), frame.bottom + TEXT + 4.0];
+            let below = [x.place(*tick), frame.bottom + TEXT + 6.0];
             self.text(below, Anchor::Middle, "", text);
         }
         self.corner(frame);
@@ -149,7 +149,7 @@ impl Ink {
 
     /// Names of the axes: below the ticks and, turned, at the left border.
     pub fn labels(&mut self, frame: Frame, x: &str, y: &str) {
-        let below = frame.bottom + 2.0 * TEXT + 6.0;
+        let below = frame.bottom + 2.0 * TEXT + 10.0;
         self.text(
             [0.5 * (frame.left + frame.right), below],
             Anchor::Middle,
@@ -168,7 +168,7 @@ impl Ink {
 
 /// Units that a text takes at most, at [`TEXT`] units a line.
 pub(super) fn text_width(text: &str) -> f64 {
-    0.55 * TEXT * text.chars().count() as f64
+    0.62 * TEXT * text.chars().count() as f64
 }
 
 /// A coordinate with at most two decimals.

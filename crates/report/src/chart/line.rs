@@ -10,7 +10,7 @@ use super::look::{Look, legend};
 use super::{TEXT, WIDTH};
 
 /// Units down, without the legend.
-const HEIGHT: f64 = 226.0;
+const HEIGHT: f64 = 230.0;
 const FRAME: Frame = Frame {
     left: 66.0,
     top: 14.0,

@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_legend_wraps() {
-        // 30 + 6 + 9.35 x 3 = 64.05 an entry and 14 between: two fit in 150.
+        // 30 + 6 + 10.54 x 3 = 67.62 an entry and 14 between: two fit in 150.
         let names = ["GDL", "DL2", "WCE"];
         let entries = || {
             names

@@ -25,7 +25,7 @@ const COUNTS: Frame = Frame {
     bottom: 436.0,
 };
 /// Units down, without the legend.
-const HEIGHT: f64 = 484.0;
+const HEIGHT: f64 = 488.0;
 
 /// The bins of one predictor. The three have one length.
 #[derive(Clone, Debug, PartialEq)]
