@@ -43,7 +43,7 @@ const INDENT: f64 = 6.0;
 /// Units down of a line of text above a bar, of a bar, and of the gap below.
 const LINE: f64 = TEXT + 4.0;
 const THICK: f64 = 12.0;
-const GAP: f64 = 7.0;
+const GAP: f64 = 11.0;
 /// Of all bars: names tell them apart.
 const COLOUR: Rgb = BLUE;
 
@@ -154,13 +154,13 @@ mod tests {
 
     #[test]
     fn bars_are_as_long_as_their_values() {
-        // 0 to 1 over 14 to 454: 0.25 is 110. Rows of 40 from 4; bars 21 below.
+        // 0 to 1 over 14 to 454: 0.25 is 110. Rows of 44 from 4; bars 21 below.
         let mut chart = chart(&[("WCE", 0.25, "3/12"), ("A & B", 1.0, "1")], Some(1.0));
         chart.bars[0].interval = Some([0.125, 0.5]);
         let svg = chart.svg();
         sound(&svg);
         assert!(svg.contains("d=\"M14 25h110v12h-110Z\""), "{svg}");
-        assert!(svg.contains("d=\"M14 65h440v12h-440Z\""), "{svg}");
+        assert!(svg.contains("d=\"M14 69h440v12h-440Z\""), "{svg}");
         assert!(svg.contains("d=\"M69 31H234M69 28v6M234 28v6\""), "{svg}");
         assert!(svg.contains("A &amp; B") && svg.contains(">3/12</text>"));
         assert_eq!(svg.matches("x=\"454\" y=").count(), 3);
