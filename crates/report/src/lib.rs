@@ -2,15 +2,15 @@
 //! curves, metric tables and overlay pictures.
 //!
 //! [`overlay`] draws a subject's slices with reference and prediction,
-//! [`plot`] draws curves as SVG, [`RunReport`] gathers what is known of a run
+//! [`chart`] draws charts as SVG, [`RunReport`] gathers what is known of a run
 //! and [`render`] writes the page. Nothing here knows of tensors or of how a
 //! run is stored.
 //!
 //! Colours are those of Okabe and Ito (2008), which readers with any common
 //! form of colour blindness tell apart; see [`colour`].
 
+pub mod chart;
 pub mod colour;
-pub mod plot;
 pub mod study;
 
 mod document;
