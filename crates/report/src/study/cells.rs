@@ -88,6 +88,13 @@ impl<'a> Cells<'a> {
             .filter(move |run| run.plan.loss == loss)
     }
 
+    /// Where a run of the study lies.
+    pub fn site_of(&self, run: &RunResult) -> Option<&Site> {
+        let mut placed = self.placed.iter();
+        let (place, _) = placed.find(|(_, r)| r.plan.name == run.plan.name)?;
+        Some(&self.sites[*place])
+    }
+
     /// The runs of a loss at all sites that are asked for.
     pub fn runs_where(&self, loss: &str, wanted: impl Fn(&Site) -> bool) -> Vec<&'a RunResult> {
         let wanted: Vec<bool> = self.sites.iter().map(wanted).collect();

@@ -150,14 +150,18 @@ impl RunResult {
         }
     }
 
-    /// True when the run ended predicting one class alone: in training where that
-    /// was recorded, else on its test subjects.
-    pub fn collapsed(&self) -> Option<bool> {
-        let ending = match self.ending() {
+    /// What the run ended predicting: in training where that was recorded, else on
+    /// its test subjects.
+    pub fn final_ending(&self) -> Ending {
+        match self.ending() {
             Ending::Unknown => self.test_ending(),
             known => known,
-        };
-        match ending {
+        }
+    }
+
+    /// True when the run ended predicting one class alone; `None` when unknown.
+    pub fn collapsed(&self) -> Option<bool> {
+        match self.final_ending() {
             Ending::Unknown => None,
             Ending::Segments => Some(false),
             Ending::Background | Ending::Foreground => Some(true),
@@ -173,7 +177,7 @@ impl Training {
         // A tenth of the run, yet no more than the summary at its end.
         let medians = running_median(&dsc, (events.len() / 10).clamp(1, 200));
         let step = events.len().div_ceil(CURVE_POINTS);
-        let kept = |i: &usize| i % step == 0 || i + 1 == events.len();
+        let kept = |i: &usize| i.is_multiple_of(step) || i + 1 == events.len();
         Some(Self {
             iterations: events.last()?.iteration,
             last,
