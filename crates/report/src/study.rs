@@ -5,6 +5,8 @@
 //! setting and loss, [`StudyReport`] tabulates and draws, and [`write`] writes
 //! it. Every table is one [`StudyTable`], so that the formats cannot differ.
 
+pub mod findings;
+
 mod cells;
 mod error;
 mod html;
