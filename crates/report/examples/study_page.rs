@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("shares", &["padded-unet"], &[0.1, 0.01, 1e-3, 1e-4, 1e-5]),
     ] {
         let study = synthetic::write_whole_study(&folder.join(name), networks, shares);
-        let report = StudyReport::of(&StudyResults::read(&study)?)?;
+        let report = StudyReport::of(&StudyResults::read(&study)?, &synthetic::example)?;
         write(&report, &study.path().join("report"))?;
         println!("{}", study.path().join("report/report.html").display());
     }

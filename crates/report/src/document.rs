@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
+use crate::chart::{LineChart, Look, Scale, Series, Stroke, running_median};
 use crate::colour::{BLUE, GREEN, VERMILLION, css};
 use crate::markup::{base64, escape, number};
-use crate::plot::{LineChart, Series, Stroke, running_median};
 use crate::run::{LAST, RunReport};
 use crate::{Fact, MetricTable, Picture};
 
@@ -129,7 +129,8 @@ fn charts(report: &RunReport) -> [LineChart; 3] {
         let series = |name: String, values: &[f64], stroke| Series {
             name,
             points: points(values),
-            colour,
+            band: Vec::new(),
+            look: Look::plain(colour),
             stroke,
         };
         let median = running_median(&values, window);
@@ -139,7 +140,9 @@ fn charts(report: &RunReport) -> [LineChart; 3] {
             ),
             x_label: "Iteration".to_owned(),
             y_label: name.to_owned(),
+            x_scale: Scale::Linear,
             y_range: unit_range.then_some([0.0, 1.0]),
+            legend: false,
             series: vec![
                 series(format!("{name}, single iterations"), &values, Stroke::Faint),
                 series(format!("{name}, running median"), &median, Stroke::Strong),

@@ -9,6 +9,7 @@ pub mod findings;
 
 mod cells;
 mod error;
+mod figures;
 mod html;
 mod latex;
 mod markdown;
@@ -19,12 +20,14 @@ mod table;
 mod tables;
 mod write;
 
-pub use cells::{Cells, Site};
+pub use cells::{Cells, Family, Site};
 pub use error::StudyError;
+pub use figures::{Example, ExampleError, ExampleReader};
 pub use html::html;
 pub use latex::latex;
 pub use markdown::markdown;
 pub use report::{Chart, Gallery, Item, Section, StudyReport};
 pub use results::{Ending, RunResult, StudyResults, Training};
 pub use table::{Cell, Column, StudyTable};
+pub use tables::finding_cells;
 pub use write::write;

@@ -6,7 +6,7 @@
 use lacuna_record::PlannedRun;
 
 use super::names;
-use super::results::{RunResult, StudyResults};
+use super::results::{RunResult, StudyResults, mean};
 
 /// All of a run's settings but loss, seed and fold.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,26 @@ pub struct Site {
     pub share: Option<f64>,
     /// What further axes gave the run; empty without such axes.
     pub variant: String,
+}
+
+/// A network on one dataset: what the best settings of losses are chosen within.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family {
+    /// Network.
+    pub network: String,
+    /// Lesion share of the phantoms.
+    pub share: Option<f64>,
+}
+
+impl Family {
+    /// In words, as `UNet, lesion share 1e-3`.
+    pub fn text(&self) -> String {
+        let network = names::network(&self.network);
+        match self.share {
+            Some(share) => format!("{network}, lesion share {}", names::power(share)),
+            None => network,
+        }
+    }
 }
 
 /// The runs of a study by site and loss.
@@ -109,14 +129,19 @@ impl<'a> Cells<'a> {
         distinct(self.sites.iter().map(|s| s.network.clone()))
     }
 
-    /// The site at which a loss trains a network best: the highest mean over
+    /// Families in the order of the sites.
+    pub fn families(&self) -> Vec<Family> {
+        distinct(self.sites.iter().map(Site::family))
+    }
+
+    /// The site of a family at which a loss trains best: the highest mean over
     /// seeds and folds of the median DSC of the last 200 iterations.
-    pub fn best_site(&self, network: &str, loss: &str) -> Option<&Site> {
+    pub fn best_site(&self, family: &Family, loss: &str) -> Option<&Site> {
         let of = |site: &&Site| {
             let trained = self.runs(site, loss).filter_map(RunResult::trained);
-            super::results::mean(trained.map(|t| t.last.median))
+            mean(trained.map(|t| t.last.median))
         };
-        let sites = self.sites.iter().filter(|s| s.network == network);
+        let sites = self.sites.iter().filter(|s| s.family() == *family);
         let scored = sites.filter_map(|s| Some((s, of(&s)?)));
         // The first of equals.
         let best = scored.reduce(|a, b| if b.1 > a.1 { b } else { a });
@@ -125,18 +150,22 @@ impl<'a> Cells<'a> {
 }
 
 impl Site {
-    /// The setting in words, as `UNet, patch 64, learning rate 1e-4`.
+    /// What it is a setting of.
+    pub fn family(&self) -> Family {
+        Family {
+            network: self.network.clone(),
+            share: self.share,
+        }
+    }
+
+    /// The setting within its family in words, as `patch 64, batch 3, rate 1e-4`.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{}, patch {}, batch {}, learning rate {}",
-            names::network(&self.network),
+            "patch {}, batch {}, rate {}",
             self.patch,
             self.batch,
             names::power(self.learning_rate)
         );
-        if let Some(share) = self.share {
-            text.push_str(&format!(", share {}", names::power(share)));
-        }
         if !self.variant.is_empty() {
             text.push_str(&format!(", {}", self.variant));
         }

@@ -122,7 +122,7 @@ fn chart(page: &mut String, chart: &Chart) {
         "<figure id=\"{}\"><h3>{}</h3>{}<figcaption>{}</figcaption></figure>",
         escape(&chart.id),
         escape(&chart.title),
-        chart.svg,
+        chart.html,
         escape(&chart.caption)
     );
 }

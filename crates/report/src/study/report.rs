@@ -4,6 +4,7 @@ use lacuna_record::State;
 
 use super::StudyError;
 use super::cells::{Cells, distinct};
+use super::figures::{self, ExampleReader, Score};
 use super::names::{self, duration};
 use super::results::StudyResults;
 use super::table::StudyTable;
@@ -54,8 +55,10 @@ pub struct Chart {
     pub title: String,
     /// What it shows and by which convention.
     pub caption: String,
-    /// An `<svg>` element.
+    /// An `<svg>` element, for a file.
     pub svg: String,
+    /// The same for a page, which may lay out its parts by its width.
+    pub html: String,
 }
 
 /// Pictures of one subject, a column each.
@@ -103,56 +106,25 @@ impl Item {
 }
 
 impl StudyReport {
-    /// Tabulates what a study found.
+    /// Tabulates and draws what a study found. `read` gives the volumes of the
+    /// example segmentations.
     ///
     /// # Errors
-    /// When scores cannot be compared.
-    pub fn of(results: &StudyResults) -> Result<Self, StudyError> {
+    /// When scores cannot be compared, or an example cannot be read or drawn.
+    pub fn of(results: &StudyResults, read: &ExampleReader) -> Result<Self, StudyError> {
         let cells = Cells::of(results);
-        let table = |table: Option<StudyTable>| table.map(Item::Table);
-        let items = |found: Vec<Option<Item>>| found.into_iter().flatten().collect::<Vec<_>>();
-        let mut comparisons = Vec::new();
-        for rank in [2, 3] {
-            comparisons.push(table(tables::compare(&cells, rank)?));
-        }
         let sections = [
+            Section::of("DSC by setting and loss", dice(&cells)),
+            Section::of("Losses compared", losses(&cells)?),
+            Section::of("Training, collapse and seeds", training(&cells)),
+            Section::of("Rarer and rarer foreground", shares(&cells)),
+            Section::of("Lesions", lesions(&cells, read)?),
+            Section::of("Calibration", calibration(&cells)),
             Section::of(
-                "DSC by setting and loss",
-                items(vec![
-                    table(tables::dice(&cells, 2)),
-                    table(tables::dice(&cells, 3)),
-                ]),
+                "The paper's findings",
+                vec![Item::Table(tables::findings(&cells))],
             ),
-            Section::of(
-                "Losses compared",
-                items([vec![table(Some(tables::ranks(&cells)))], comparisons].concat()),
-            ),
-            Section::of(
-                "Collapse and spread",
-                items(vec![
-                    table(Some(tables::collapse(&cells))),
-                    table(tables::seeds(&cells)),
-                ]),
-            ),
-            Section::of(
-                "Rarer and rarer foreground",
-                items(vec![
-                    table(tables::stops(&cells)),
-                    table(tables::by_share(&cells)),
-                ]),
-            ),
-            Section::of("Lesions", items(vec![table(tables::lesions(&cells))])),
-            Section::of(
-                "Calibration",
-                items(vec![table(tables::probabilities(&cells))]),
-            ),
-            Section::of(
-                "Time and runs",
-                items(vec![
-                    table(tables::time(&cells)),
-                    table(Some(tables::runs(results, &cells))),
-                ]),
-            ),
+            Section::of("Time and runs", runs(results, &cells)),
         ];
         Ok(Self {
             title: format!("Study {}", results.study.name),
@@ -172,6 +144,65 @@ impl StudyReport {
                 _ => None,
             })
     }
+}
+
+fn dice(cells: &Cells) -> Vec<Item> {
+    let mut items = Vec::new();
+    for rank in [2, 3] {
+        items.extend(tables::dice(cells, rank).map(Item::Table));
+        items.extend(figures::isolines(cells, rank, Score::Last).map(Item::Chart));
+        items.extend(figures::isolines(cells, rank, Score::Test).map(Item::Chart));
+    }
+    items.extend(figures::boxes(cells).into_iter().map(Item::Chart));
+    items
+}
+
+fn losses(cells: &Cells) -> Result<Vec<Item>, StudyError> {
+    let mut items = vec![Item::Table(tables::ranks(cells))];
+    for rank in [2, 3] {
+        items.extend(tables::compare(cells, rank)?.map(Item::Table));
+    }
+    Ok(items)
+}
+
+fn training(cells: &Cells) -> Vec<Item> {
+    let mut items = vec![Item::Table(tables::collapse(cells))];
+    items.extend(figures::collapse(cells).map(Item::Chart));
+    items.extend(tables::seeds(cells).map(Item::Table));
+    items.extend(figures::curves(cells).map(Item::Chart));
+    items
+}
+
+fn shares(cells: &Cells) -> Vec<Item> {
+    let tables = [tables::stops(cells), tables::by_share(cells)];
+    let mut items: Vec<Item> = tables.into_iter().flatten().map(Item::Table).collect();
+    items.extend(figures::shares(cells).map(Item::Chart));
+    items
+}
+
+fn lesions(cells: &Cells, read: &ExampleReader) -> Result<Vec<Item>, StudyError> {
+    let mut items: Vec<Item> = tables::lesions(cells)
+        .into_iter()
+        .map(Item::Table)
+        .collect();
+    items.extend(
+        figures::examples(cells, read)?
+            .into_iter()
+            .map(Item::Gallery),
+    );
+    Ok(items)
+}
+
+fn calibration(cells: &Cells) -> Vec<Item> {
+    let table = tables::probabilities(cells).map(Item::Table);
+    let charts = figures::reliability(cells).into_iter().map(Item::Chart);
+    table.into_iter().chain(charts).collect()
+}
+
+fn runs(results: &StudyResults, cells: &Cells) -> Vec<Item> {
+    let mut items: Vec<Item> = tables::time(cells).into_iter().map(Item::Table).collect();
+    items.push(Item::Table(tables::runs(results, cells)));
+    items
 }
 
 /// The study at a glance.

@@ -5,7 +5,7 @@ use lacuna_record::{
     Study, StudyFolder, Summary, TestScores, read_events,
 };
 
-use crate::plot::running_median;
+use crate::chart::running_median;
 
 /// Points kept of a training curve.
 const CURVE_POINTS: usize = 200;

@@ -3,6 +3,7 @@
 mod collapse;
 mod compare;
 mod dice;
+mod findings;
 mod lesions;
 mod probabilities;
 mod rank;
@@ -14,6 +15,8 @@ mod time;
 pub(crate) use collapse::collapse;
 pub(crate) use compare::compare;
 pub(crate) use dice::dice;
+pub use findings::finding_cells;
+pub(crate) use findings::findings;
 pub(crate) use lesions::lesions;
 pub(crate) use probabilities::probabilities;
 pub(crate) use rank::ranks;

@@ -6,6 +6,8 @@ use lacuna_record::{
     AxisValue, Calibration, ClassRow, Event, LastIterations, Lesion, Lesions, Outcome, Overlay,
     PlannedRun, State, Status, Study, StudyFolder, SubjectScores, Summary, TestScores, write_json,
 };
+use lacuna_report::study::{Example, ExampleError};
+use lacuna_volume::{Affine, Spacing, Volume};
 
 /// A planned run with everything that a test does not care for.
 pub fn plan(name: &str, network: &str, loss: &str) -> PlannedRun {
@@ -294,4 +296,51 @@ fn made_up(plan: &PlannedRun) -> Found {
         lesions: (0..6).map(lesion).collect(),
         bins: (0..20).map(bin).collect(),
     }
+}
+
+/// A head with three lesions, and a prediction that differs from run to run.
+#[allow(
+    dead_code,
+    reason = "not every program that includes this draws pictures"
+)]
+pub fn example(run: &str, _subject: &str) -> Result<Option<Example>, ExampleError> {
+    let shape = [96, 112, 12];
+    let affine = Affine::from_spacing(Spacing([1.0, 1.0, 3.0]));
+    let grown: f64 = run.bytes().map(f64::from).sum::<f64>() % 5.0 - 2.0;
+    let balls = [
+        ([40.0, 60.0, 6.0], 9.0),
+        ([60.0, 40.0, 6.0], 3.0),
+        ([55.0, 80.0, 3.0], 1.5),
+    ];
+    let (mut image, mut reference, mut prediction) = (Vec::new(), Vec::new(), Vec::new());
+    for z in 0..shape[2] {
+        for y in 0..shape[1] {
+            for x in 0..shape[0] {
+                let at = [x as f64, y as f64, z as f64];
+                let far = |c: [f64; 3], sizes: [f64; 3]| {
+                    let squares = (0..3).map(|i| ((at[i] - c[i]) / sizes[i]).powi(2));
+                    squares.sum::<f64>().sqrt()
+                };
+                let within = |more: f64| {
+                    balls
+                        .iter()
+                        .any(|(c, r)| far(*c, [1.0, 1.0, 0.4]) < r + more)
+                };
+                let head = far([48.0, 56.0, 6.0], [40.0, 50.0, 9.0]) < 1.0;
+                let texture = ((x * 7 + y * 13 + z * 3) % 11) as f32;
+                image.push(if head {
+                    100.0 + texture + 60.0 * f32::from(u8::from(within(0.0)))
+                } else {
+                    0.0
+                });
+                reference.push(u8::from(within(0.0)));
+                prediction.push(u8::from(within(grown)));
+            }
+        }
+    }
+    Ok(Some(Example {
+        image: Volume::new(shape, affine, image)?,
+        reference: Volume::new(shape, affine, reference)?,
+        prediction: Volume::new(shape, affine, prediction)?,
+    }))
 }

@@ -15,10 +15,10 @@ const CONVENTION: &str = "Over all settings, seeds and folds. A run has collapse
 /// Collapsed runs by network and loss.
 pub(crate) fn collapse(cells: &Cells) -> StudyTable {
     let mut rows = Vec::new();
-    for network in cells.networks() {
+    for family in cells.families() {
         for loss in &cells.losses {
-            let runs = cells.runs_where(loss, |site| site.network == network);
-            rows.push(row(&network, loss, &runs));
+            let runs = cells.runs_where(loss, |site| site.family() == family);
+            rows.push(row(&family.text(), loss, &runs));
         }
     }
     StudyTable {
@@ -52,7 +52,7 @@ fn row(network: &str, loss: &str, runs: &[&RunResult]) -> Vec<Cell> {
         tested(|e| e != Ending::Unknown),
     );
     vec![
-        names::network(network).into(),
+        network.into(),
         names::loss(loss).into(),
         trained.into(),
         background.into(),

@@ -3,7 +3,7 @@
 use lacuna_record::Lesion;
 
 use super::share_of;
-use crate::study::cells::Cells;
+use crate::study::cells::{Cells, Family};
 use crate::study::names::{self, score};
 use crate::study::results::{RunResult, mean};
 use crate::study::table::{Cell, Column, StudyTable, mark_best};
@@ -27,14 +27,11 @@ const CONVENTION: &str = "Lesions are 26-connected components of the reference f
 /// Lesion-wise scores by size class; `None` when nothing was tested.
 pub(crate) fn lesions(cells: &Cells) -> Option<StudyTable> {
     let mut rows = Vec::new();
-    for network in cells.networks() {
+    for family in cells.families() {
         for best in [true, false] {
-            let runs = |loss: &String| runs_of(cells, &network, loss, best);
+            let runs = |loss: &String| runs_of(cells, &family, loss, best);
             let runs: Vec<_> = cells.losses.iter().map(runs).collect();
-            let heading = [
-                names::network(&network),
-                if best { "best" } else { "all" }.to_owned(),
-            ];
+            let heading = [family.text(), if best { "best" } else { "all" }.to_owned()];
             rows.extend((0..CLASSES.len()).filter_map(|class| row(&heading, class, &runs)));
         }
     }
@@ -61,11 +58,11 @@ pub(crate) fn lesions(cells: &Cells) -> Option<StudyTable> {
     })
 }
 
-fn runs_of<'a>(cells: &Cells<'a>, network: &str, loss: &str, best: bool) -> Vec<&'a RunResult> {
+fn runs_of<'a>(cells: &Cells<'a>, family: &Family, loss: &str, best: bool) -> Vec<&'a RunResult> {
     match best {
-        false => cells.runs_where(loss, |s| s.network == network),
+        false => cells.runs_where(loss, |s| s.family() == *family),
         true => {
-            let site = cells.best_site(network, loss);
+            let site = cells.best_site(family, loss);
             cells.runs_where(loss, |s| Some(s) == site)
         }
     }

@@ -20,17 +20,13 @@ const CONVENTION: &str = "ECE: expected calibration error of the foreground prob
 /// Calibration errors by network and loss; `None` when nothing was tested.
 pub(crate) fn probabilities(cells: &Cells) -> Option<StudyTable> {
     let mut rows = Vec::new();
-    for network in cells.networks() {
+    for family in cells.families() {
         for loss in &cells.losses {
-            let best = cells.best_site(&network, loss);
+            let best = cells.best_site(&family, loss);
             let of_best = cells.runs_where(loss, |s| Some(s) == best);
-            let of_all = cells.runs_where(loss, |s| s.network == network);
+            let of_all = cells.runs_where(loss, |s| s.family() == family);
             for (settings, runs) in [("best", of_best), ("all", of_all)] {
-                let heading = [
-                    names::network(&network),
-                    names::loss(loss),
-                    settings.to_owned(),
-                ];
+                let heading = [family.text(), names::loss(loss), settings.to_owned()];
                 rows.extend(row(&heading, &runs));
             }
         }
