@@ -172,12 +172,17 @@ fn grouped(exponent: i32) -> String {
     text
 }
 
-/// A measured value as a tick: `1e-4` where that is shorter than its digits.
+/// A measured value as a tick, to three significant digits where it is written
+/// as `1e-4`, to five elsewhere.
 pub(super) fn short(value: f64) -> String {
-    match value.abs() {
-        0.01..1e5 => format!("{value}"),
-        0.0 => "0".to_owned(),
-        _ => format!("{value:e}"),
+    let (digits, power) = match value.abs() {
+        0.01..1e5 => (4, false),
+        size => (2, size > 0.0),
+    };
+    let rounded: f64 = format!("{value:.digits$e}").parse().unwrap_or(value);
+    match power {
+        true => format!("{rounded:e}"),
+        false => format!("{rounded}"),
     }
 }
 

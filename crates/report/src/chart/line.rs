@@ -213,5 +213,4 @@ fn thinned(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
 }
 
 #[cfg(test)]
-#[path = "line_tests.rs"]
 mod tests;

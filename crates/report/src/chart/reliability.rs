@@ -2,7 +2,7 @@
 //!
 //! For each bin of predicted probability the share of its voxels that are
 //! foreground, at the mean of their probabilities; on the diagonal the two
-//! agree. Below, the voxels in each bin on a logarithmic axis. Source: DeGroot
+//! agree. Empty bins have no point, and the line passes over them. Below, the voxels in each bin on a logarithmic axis. Source: DeGroot
 //! and Fienberg, "The comparison and evaluation of forecasters" (1983).
 
 use super::TEXT;

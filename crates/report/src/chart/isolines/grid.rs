@@ -267,4 +267,68 @@ mod tests {
         assert_eq!(grid.points.len(), 1);
         assert_eq!(grid.points[0].value, 0.3);
     }
+
+    /// How often outlines turn around a point.
+    fn turns(outlines: &[Vec<[f64; 2]>], [px, py]: [f64; 2]) -> i32 {
+        let side = |a: [f64; 2], b: [f64; 2]| {
+            let left = (b[0] - a[0]) * (py - a[1]) - (px - a[0]) * (b[1] - a[1]);
+            match (a[1] <= py, b[1] <= py) {
+                (true, false) if left > 0.0 => 1,
+                (false, true) if left < 0.0 => -1,
+                _ => 0,
+            }
+        };
+        let around = |p: &Vec<[f64; 2]>| {
+            (0..p.len())
+                .map(|i| side(p[i], p[(i + 1) % p.len()]))
+                .sum::<i32>()
+        };
+        outlines.iter().map(around).sum()
+    }
+
+    #[test]
+    fn regions_hold_the_points_above_their_level() {
+        // High and low in turn: a saddle in each of the four cells.
+        let values = [[0.9, 0.15, 0.8], [0.1, 0.85, 0.05], [0.95, 0.2, 0.5]];
+        let (xs, ys) = ([10.0, 12.0, 20.0], [1e-5, 1e-4, 1e-3]);
+        let mut points = Vec::new();
+        for (row, y) in ys.into_iter().enumerate() {
+            points.extend((0..3).map(|column| [xs[column], y, values[row][column]]));
+        }
+        let [across, down] = axes();
+        let cells = Grid::of(&measured(&points)).cells(&across, &down, [9.0; 2]);
+        let mut compared = 0;
+        for level in [0.1, 0.3, 0.5, 0.7] {
+            let outlines = crate::chart::contour::region(&cells, level).outlines;
+            for k in 0..59 * 97 {
+                // Away from the sides of cells.
+                let [x, y] = [
+                    1.03 + 2.01 * f64::from(k % 59),
+                    1.01 + 2.04 * f64::from(k / 59),
+                ];
+                // Columns at 0, 24 and 120; rows at 200, 100 and 0.
+                let (column, s) = match x < 24.0 {
+                    true => (0, x / 24.0),
+                    false => (1, (x - 24.0) / 96.0),
+                };
+                let (row, t) = match y > 100.0 {
+                    true => (0, 2.0 - y / 100.0),
+                    false => (1, 1.0 - y / 100.0),
+                };
+                let along =
+                    |row: usize| values[row][column] * (1.0 - s) + values[row][column + 1] * s;
+                let value = along(row) * (1.0 - t) + along(row + 1) * t;
+                // Straight pieces of 1/12 of a cell stray from the curve.
+                if (value - level).abs() > 0.01 {
+                    assert_eq!(
+                        turns(&outlines, [x, y]).abs(),
+                        i32::from(value >= level),
+                        "{x} {y}"
+                    );
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 20_000);
+    }
 }
