@@ -30,7 +30,7 @@ pub use boxes::{BoxPlot, BoxSeries, BoxStats};
 pub use drawing::Drawing;
 pub use isolines::{IsolinePanel, IsolineRow, Isolines, Measured};
 pub use line::{LineChart, Series, Stroke, running_median};
-pub use look::{Look, Marker};
+pub use look::{Look, Marker, key};
 pub use panels::{PanelRow, Panels};
 pub use reliability::{Reliability, ReliabilitySeries};
 

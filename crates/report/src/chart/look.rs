@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::colour::{BLUE, GREEN, ORANGE, PURPLE, Rgb, SKY_BLUE, VERMILLION, css};
 
-use super::TEXT;
-use super::drawing::{Anchor, Ink, text_width, units};
+use super::drawing::{Anchor, Drawing, Ink, text_width, units};
+use super::{TEXT, WIDTH};
 
 /// Shape of the mark at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,17 @@ fn outline(marker: Marker, [x, y]: [f64; 2], radius: f64) -> String {
 
 /// Units down that a row of a legend takes.
 const ROW: f64 = TEXT + 5.0;
+
+/// The names of series as a picture of its own, to stand above several charts.
+pub fn key<'a>(title: &str, entries: impl Iterator<Item = (Look, &'a str)>) -> Drawing {
+    let mut ink = Ink::default();
+    let height = legend(&mut ink, entries, [0.0, 0.0, WIDTH]);
+    Drawing {
+        title: title.to_owned(),
+        size: [WIDTH, height],
+        body: ink.0,
+    }
+}
 
 /// Names with their looks in rows from `left` to `right` below `top`. Gives
 /// the units that the rows take down.
