@@ -106,9 +106,12 @@ fn cell(page: &mut String, column: &Column, cell: &Cell) {
     let mut class = "";
     if column.numeric {
         class = " class=\"n\"";
-        // A line breaks only before and after brackets.
+        // A line breaks only before and after brackets, and a mark stays.
         text = text.replace(' ', "\u{A0}").replace("\u{A0}[", " [");
         text = text.replace(")\u{A0}", ") ").replace("]\u{A0}", "] ");
+        text = text
+            .replace(" †\u{A0}", "\u{A0}† ")
+            .replace(" †", "\u{A0}†");
     }
     let _ = match cell.best {
         true => write!(page, "<td{class}><b>{text}</b></td>"),

@@ -182,14 +182,20 @@ fn class_row(dsc: f64, lesions: &[(usize, usize)]) -> ClassRow {
     }
 }
 
-/// A study of every kind of axis: networks of both ranks, all losses, patches,
+/// A study of every kind of axis: networks of both ranks, all losses, up to
+/// three patches,
 /// learning rates, seeds, and the lesion share with `shares`; a few runs have
 /// failed, been killed or not begun.
 #[allow(
     dead_code,
     reason = "not every program that includes this draws a whole study"
 )]
-pub fn write_whole_study(folder: &Path, networks: &[&str], shares: &[f64]) -> StudyFolder {
+pub fn write_whole_study(
+    folder: &Path,
+    networks: &[&str],
+    patches: usize,
+    shares: &[f64],
+) -> StudyFolder {
     let losses = [
         "generalised-dice",
         "dice",
@@ -201,10 +207,11 @@ pub fn write_whole_study(folder: &Path, networks: &[&str], shares: &[f64]) -> St
         [] => vec![None],
         shares => shares.iter().copied().map(Some).collect(),
     };
+    let sizes = [(56, 16, 5), (64, 24, 3), (88, 48, 1)];
     let mut runs = Vec::new();
     for network in networks {
         for loss in losses {
-            for (patch, effective_patch, batch) in [(56, 16, 5), (64, 24, 3), (88, 48, 1)] {
+            for &(patch, effective_patch, batch) in &sizes[..patches] {
                 for learning_rate in [1e-3, 1e-4, 1e-5] {
                     for &phantom_share in &shares {
                         for seed in 0..2 {
