@@ -2,7 +2,7 @@
 //! and CSV.
 //!
 //! [`StudyResults`] is what the study left on disk, [`Cells`] sorts its runs by
-//! setting and loss, [`StudyReport`] tabulates and draws, and [`write`] writes
+//! setting and loss, [`StudyReport`] tabulates and draws, and [`write()`] writes
 //! it. Every table is one [`StudyTable`], so that the formats cannot differ.
 
 pub mod findings;

@@ -165,7 +165,7 @@ fn lesions_and_calibration_are_pooled_by_loss() {
     let row = ["WCE", "all"];
     assert_eq!(cell(calibration, &row, "ECE"), "0.03000");
     assert_eq!(cell(calibration, &row, "ECE above the lowest bin"), "0.200");
-    assert_eq!(cell(calibration, &row, "Volume"), "0.60");
+    assert_eq!(cell(calibration, &row, "Volume ratio"), "0.60");
 }
 
 #[test]
@@ -193,13 +193,13 @@ fn a_loss_stops_where_it_collapses_or_scores_nothing() {
     }
     let report = report(&study);
     let stops = table(&report, "stops");
-    assert_eq!(cell(stops, &["GDL"], "Stops learning at"), "1e-3");
-    assert_eq!(cell(stops, &["GDL"], "Rarest share learnt"), "1e-2");
-    assert_eq!(cell(stops, &["WCE"], "Stops learning at"), "1e-2");
-    assert_eq!(cell(stops, &["WCE"], "Rarest share learnt"), "0.1");
+    assert_eq!(cell(stops, &["GDL"], "Stops learning at"), "1/1,000");
+    assert_eq!(cell(stops, &["GDL"], "Rarest share learnt"), "1/100");
+    assert_eq!(cell(stops, &["WCE"], "Stops learning at"), "1/100");
+    assert_eq!(cell(stops, &["WCE"], "Rarest share learnt"), "1/10");
     let by_share = table(&report, "shares");
-    assert_eq!(cell(by_share, &["1e-2"], "GDL, DSC"), "0.600");
-    assert_eq!(cell(by_share, &["1e-2"], "GDL, recall"), "0.667");
+    assert_eq!(cell(by_share, &["1/100"], "GDL, DSC"), "0.600");
+    assert_eq!(cell(by_share, &["1/100"], "GDL, recall"), "0.667");
 }
 
 #[test]
@@ -270,6 +270,70 @@ fn runs_without_a_predicted_share_are_judged_by_their_test() {
 }
 
 #[test]
+fn every_figure_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let networks = ["unet", "high-res-3d-net"];
+    let study = synthetic::write_whole_study(folder.path(), &networks, 2, &[0.1, 1e-3]);
+    let results = StudyResults::read(&study).unwrap();
+    let report = StudyReport::of(&results, &synthetic::example).unwrap();
+    let out = folder.path().join("report");
+    write(&report, &out).unwrap();
+    let page = html(&report);
+    let charts = [
+        "figure-1",
+        "figure-2",
+        "isolines-test-2d",
+        "isolines-test-3d",
+        "figure-3",
+        "collapse-rate",
+        "curves",
+        "shares-dsc",
+        "reliability",
+    ];
+    for id in charts {
+        let svg = std::fs::read_to_string(out.join(format!("figures/{id}.svg"))).unwrap();
+        assert!(
+            svg.starts_with("<svg xmlns=") && svg.contains("<path"),
+            "{id}"
+        );
+        assert!(page.contains(&format!("<figure id=\"{id}\">")), "{id}");
+    }
+    // A gallery for each network and share, five losses each.
+    for gallery in 1..=4 {
+        for loss in 1..=5 {
+            let png = std::fs::read(out.join(format!("figures/figure-4-{gallery}-{loss}.png")));
+            assert_eq!(&png.unwrap()[1..4], b"PNG");
+        }
+    }
+    for table in [
+        "findings",
+        "stops",
+        "lesions",
+        "calibration",
+        "time",
+        "comparison-3d",
+    ] {
+        assert!(!self::table(&report, table).rows.is_empty(), "{table}");
+    }
+    // Every entry of the contents leads somewhere.
+    for (i, _) in page.match_indices("href=\"#") {
+        let id = page[i + 7..].split('"').next().unwrap();
+        assert!(page.contains(&format!(" id=\"{id}\"")), "{id}");
+    }
+}
+
+#[test]
+fn an_example_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = StudyResults::read(&two_losses(folder.path())).unwrap();
+    let error = StudyReport::of(&results, &|_, _| Err("no such image".into())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "subject `b` of run `g0` cannot be drawn: no such image"
+    );
+}
+
+#[test]
 fn all_formats_hold_the_same_cells() {
     let folder = tempfile::tempdir().unwrap();
     let study = two_losses(folder.path());
@@ -300,7 +364,7 @@ fn all_formats_hold_the_same_cells() {
         for (row, record) in table.rows.iter().zip(csv.records()) {
             let texts: Vec<&str> = row.iter().map(|c| c.text.as_str()).collect();
             assert_eq!(record.unwrap(), texts);
-            if texts.iter().any(|t| t.contains('<')) {
+            if texts.iter().any(|t| t.contains(['<', '>', '\''])) {
                 continue;
             }
             assert!(md.contains(&texts.join(" | ")), "{texts:?}");

@@ -41,11 +41,11 @@ pub struct Family {
 }
 
 impl Family {
-    /// In words, as `UNet, lesion share 1e-3`.
+    /// In words, as `UNet, lesion share 1/1,000`.
     pub fn text(&self) -> String {
         let network = names::network(&self.network);
         match self.share {
-            Some(share) => format!("{network}, lesion share {}", names::power(share)),
+            Some(share) => format!("{network}, lesion share {}", names::share(share)),
             None => network,
         }
     }
@@ -176,19 +176,17 @@ impl Site {
 /// The axes that set runs apart which are otherwise alike in every field of the
 /// plan: those that are not network, loss, patch, batch, rate, seed and so on.
 fn further_axes(results: &StudyResults) -> Vec<String> {
-    let plain = |plan: &PlannedRun| PlannedRun {
+    let plain = |run: &RunResult| PlannedRun {
         name: String::new(),
         axes: Vec::new(),
-        ..plan.clone()
+        ..run.plan.clone()
     };
+    let plain: Vec<PlannedRun> = results.runs.iter().map(plain).collect();
     let mut further: Vec<String> = Vec::new();
-    let plans: Vec<&PlannedRun> = results.runs.iter().map(|r| &r.plan).collect();
-    for (i, a) in plans.iter().enumerate() {
-        for b in &plans[..i] {
-            if plain(a) != plain(b) {
-                continue;
-            }
-            for (one, other) in a.axes.iter().zip(&b.axes) {
+    for i in 0..plain.len() {
+        for j in (0..i).filter(|j| plain[*j] == plain[i]) {
+            let axes = [i, j].map(|run| &results.runs[run].plan.axes);
+            for (one, other) in axes[0].iter().zip(axes[1]) {
                 if one != other && !further.contains(&one.axis) {
                     further.push(one.axis.clone());
                 }
@@ -214,4 +212,83 @@ pub(crate) fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> 
         }
     }
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lacuna_record::{AxisValue, Status, Study};
+
+    fn results(plans: Vec<PlannedRun>) -> StudyResults {
+        let run = |plan: &PlannedRun| RunResult {
+            plan: plan.clone(),
+            status: Status::default(),
+            training: None,
+            summary: None,
+            scores: None,
+            calibration: None,
+            outcome: None,
+        };
+        StudyResults {
+            runs: plans.iter().map(run).collect(),
+            study: Study {
+                name: String::new(),
+                description: String::new(),
+                runs: plans,
+            },
+        }
+    }
+
+    fn plan(name: &str, patch: usize, seed: u64, sampler: &str) -> PlannedRun {
+        let axis = |axis: &str, label: String| AxisValue {
+            axis: axis.to_owned(),
+            label,
+        };
+        PlannedRun {
+            name: name.to_owned(),
+            axes: vec![
+                axis("patch.size", patch.to_string()),
+                axis("seed", seed.to_string()),
+                axis("patch.sampler", sampler.to_owned()),
+            ],
+            network: "unet".to_owned(),
+            loss: "dice".to_owned(),
+            patch,
+            effective_patch: patch - 40,
+            rank: 2,
+            batch: 1,
+            learning_rate: 1e-4,
+            iterations: 10,
+            seed,
+            fold: None,
+            phantom_share: None,
+        }
+    }
+
+    #[test]
+    fn seeds_share_a_site_and_axes_that_no_field_tells_part_them() {
+        let results = results(vec![
+            plan("a", 88, 0, "foreground"),
+            plan("b", 88, 1, "foreground"),
+            plan("c", 88, 0, "uniform"),
+            plan("d", 64, 0, "foreground"),
+            plan("e", 64, 0, "uniform"),
+        ]);
+        let cells = Cells::of(&results);
+        let sites: Vec<(usize, &str)> = (cells.sites.iter())
+            .map(|s| (s.patch, s.variant.as_str()))
+            .collect();
+        let (foreground, uniform) = ("patch.sampler foreground", "patch.sampler uniform");
+        assert_eq!(
+            sites,
+            [
+                (64, foreground),
+                (64, uniform),
+                (88, foreground),
+                (88, uniform)
+            ]
+        );
+        let seeds = cells.runs(&cells.sites[2], "dice");
+        assert_eq!(seeds.map(|r| r.plan.seed).collect::<Vec<_>>(), [0, 1]);
+    }
 }

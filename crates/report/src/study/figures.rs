@@ -44,6 +44,21 @@ fn panels(id: &str, title: &str, caption: &str, panels: &Panels) -> Chart {
     }
 }
 
+/// Rows of charts of full size, as many side by side as the page holds.
+fn broad(id: &str, title: &str, caption: &str, rows: Vec<PanelRow>) -> Chart {
+    let all = Panels {
+        title: title.to_owned(),
+        key: None,
+        columns: 2,
+        rows,
+    };
+    let chart = panels(id, title, caption, &all);
+    Chart {
+        html: format!("<div class=\"broad\">{}</div>", chart.html),
+        ..chart
+    }
+}
+
 /// Rows of line charts with the losses as series: one chart with a legend, or
 /// panels below a common key.
 fn lines(

@@ -9,6 +9,8 @@ use crate::document::{self, fact_list, figure, picture_key};
 use crate::markup::escape;
 
 const STYLE: &str = include_str!("style.css");
+/// Words of a cell with fewer characters stand in one line.
+const LONG: usize = 40;
 
 /// The report as one page that needs no other file and no network. All text of
 /// the report is shown as text, never as markup.
@@ -103,12 +105,18 @@ fn table(page: &mut String, table: &StudyTable) {
 
 fn cell(page: &mut String, column: &Column, cell: &Cell) {
     let mut text = escape(&cell.text);
-    let mut class = "";
+    let mut class = match cell.text.chars().count() {
+        0..LONG => "",
+        _ => " class=\"long\"",
+    };
     if column.numeric {
         class = " class=\"n\"";
-        // A line breaks only before and after brackets.
+        // A line breaks only before and after brackets, and a mark stays.
         text = text.replace(' ', "\u{A0}").replace("\u{A0}[", " [");
         text = text.replace(")\u{A0}", ") ").replace("]\u{A0}", "] ");
+        text = text
+            .replace(" †\u{A0}", "\u{A0}† ")
+            .replace(" †", "\u{A0}†");
     }
     let _ = match cell.best {
         true => write!(page, "<td{class}><b>{text}</b></td>"),

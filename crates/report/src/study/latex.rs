@@ -13,6 +13,7 @@ const PREAMBLE: &str = r"\documentclass[10pt]{article}
 \usepackage[a3paper,landscape,margin=15mm]{geometry}
 \usepackage{booktabs}
 \usepackage{caption}
+\captionsetup{justification=raggedright,singlelinecheck=false}
 \usepackage{longtable}
 \usepackage{graphicx}
 \setlength{\LTleft}{0pt}
@@ -24,7 +25,7 @@ const PREAMBLE: &str = r"\documentclass[10pt]{article}
 ";
 
 /// The report as a document that compiles on its own with any LaTeX engine;
-/// pictures are those that [`write`](super::write) makes beside it. Charts, which
+/// pictures are those that [`write()`](super::write()) makes beside it. Charts, which
 /// LaTeX does not read as SVG, are named.
 pub fn latex(report: &StudyReport) -> String {
     let mut text = PREAMBLE.to_owned();
@@ -55,13 +56,17 @@ pub fn latex(report: &StudyReport) -> String {
                     );
                 }
                 Item::Gallery(gallery) => {
-                    let _ = writeln!(text, "\n\\textbf{{{}}}\n", escape(&gallery.title));
+                    let _ = writeln!(
+                        text,
+                        "\n\\textbf{{{}}}\\nopagebreak\n",
+                        escape(&gallery.title)
+                    );
                     let width = 0.98 / gallery.pictures.len().max(1) as f64;
                     for (i, picture) in gallery.pictures.iter().enumerate() {
                         let _ = writeln!(
                             text,
                             "\\parbox[t]{{{width:.3}\\textwidth}}{{{}\\\\\
-                             \\includegraphics[width=0.95\\linewidth,height=0.7\\textheight,\
+                             \\includegraphics[width=0.95\\linewidth,height=0.6\\textheight,\
                              keepaspectratio]{{figures/{}}}}}%",
                             escape(&picture.title),
                             gallery.file(i)

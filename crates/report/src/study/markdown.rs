@@ -7,7 +7,7 @@ use super::report::{Item, StudyReport};
 use super::table::StudyTable;
 
 /// The report as Markdown with tables as GitHub writes them. Pictures are links
-/// to the files that [`write`](super::write) makes.
+/// to the files that [`write()`](super::write()) makes.
 pub fn markdown(report: &StudyReport) -> String {
     let mut text = format!(
         "# {}\n\n{}\n\n",

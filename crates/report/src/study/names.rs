@@ -39,8 +39,25 @@ pub(crate) fn score(value: f64) -> String {
     }
 }
 
-/// A learning rate or a share: as 1e-4 where it is a power of ten below 0.1,
-/// else as short as it can be.
+/// A share as `1/10,000` where it is one part of a whole number, else as
+/// [`power`].
+pub(crate) fn share(value: f64) -> String {
+    let parts = (1.0 / value).round();
+    if !(1.0..1e12).contains(&parts) || (parts * value - 1.0).abs() > 1e-9 {
+        return power(value);
+    }
+    let digits = parts.to_string();
+    let mut text = "1/".to_owned();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A learning rate, as short as it can be: 1e-4 below 0.1.
 pub(crate) fn power(value: f64) -> String {
     match value.abs() < 0.1 {
         true => format!("{value:e}"),
@@ -77,6 +94,11 @@ mod tests {
         assert_eq!(
             [12.0, 600.0, 9000.0].map(duration),
             ["12.0 s", "10.0 min", "2.5 h"]
+        );
+        let shares = [0.1, 1e-3, 1e-5, 1.0, 0.3, 3e-4].map(share);
+        assert_eq!(
+            shares,
+            ["1/10", "1/1,000", "1/100,000", "1/1", "0.3", "3e-4"]
         );
         assert_eq!([0.8864, f64::NAN].map(score), ["0.886", "n/a"]);
     }

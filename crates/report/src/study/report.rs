@@ -153,7 +153,7 @@ fn dice(cells: &Cells) -> Vec<Item> {
         items.extend(figures::isolines(cells, rank, Score::Last).map(Item::Chart));
         items.extend(figures::isolines(cells, rank, Score::Test).map(Item::Chart));
     }
-    items.extend(figures::boxes(cells).into_iter().map(Item::Chart));
+    items.extend(figures::boxes(cells).map(Item::Chart));
     items
 }
 
@@ -195,8 +195,8 @@ fn lesions(cells: &Cells, read: &ExampleReader) -> Result<Vec<Item>, StudyError>
 
 fn calibration(cells: &Cells) -> Vec<Item> {
     let table = tables::probabilities(cells).map(Item::Table);
-    let charts = figures::reliability(cells).into_iter().map(Item::Chart);
-    table.into_iter().chain(charts).collect()
+    let chart = figures::reliability(cells).map(Item::Chart);
+    table.into_iter().chain(chart).collect()
 }
 
 fn runs(results: &StudyResults, cells: &Cells) -> Vec<Item> {

@@ -8,7 +8,7 @@ use lacuna_record::{
 use crate::chart::running_median;
 
 /// Points kept of a training curve.
-const CURVE_POINTS: usize = 200;
+const CURVE_POINTS: usize = 100;
 
 /// A study and what each of its runs found so far.
 #[derive(Clone, Debug)]

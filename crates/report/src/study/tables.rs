@@ -55,7 +55,7 @@ impl SiteColumns {
         }
         if sites.iter().any(|s| s.share.is_some()) {
             columns.push((Column::numbers("Lesion share"), |s| {
-                s.share.map_or("–".to_owned(), names::power)
+                s.share.map_or("–".to_owned(), names::share)
             }));
         }
         if sites.iter().any(|s| !s.variant.is_empty()) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lacuna_record::{
     AxisValue, Calibration, ClassRow, Event, LastIterations, Lesion, Lesions, Outcome, Overlay,
-    PlannedRun, State, Status, Study, StudyFolder, SubjectScores, Summary, TestScores, write_json,
+    PlannedRun, State, Status, Study, StudyFolder, SubjectScores, Summary, TestScores,
 };
 use lacuna_report::study::{Example, ExampleError};
 use lacuna_volume::{Affine, Spacing, Volume};
@@ -55,7 +55,7 @@ pub fn write_study(folder: &Path, description: &str, runs: Vec<PlannedRun>) -> S
         runs,
     };
     std::fs::create_dir_all(folder.join("states")).unwrap();
-    write_json(&folder.join("study.json"), &study).unwrap();
+    write_json(&folder.join("study.json"), &study);
     StudyFolder(folder.to_owned())
 }
 
@@ -75,21 +75,21 @@ pub fn write_done(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
     let scores = TestScores {
         subjects: subjects.collect(),
     };
-    write_json(&run.join("test/summary.json"), &scores).unwrap();
+    write_json(&run.join("test/summary.json"), &scores);
     let calibration = Calibration {
         voxels: found.bins.iter().map(|b| b.0).collect(),
         probability: found.bins.iter().map(|b| b.1).collect(),
         foreground: found.bins.iter().map(|b| b.2).collect(),
         predicted: 30,
     };
-    write_json(&run.join("test/calibration.json"), &calibration).unwrap();
+    write_json(&run.join("test/calibration.json"), &calibration);
     let outcome = Outcome {
         train_seconds: 0.5 * found.dsc.len() as f64,
         test_seconds: 20.0,
         threads: 2,
         wall_time: 1.8e9,
     };
-    outcome.write(&run).unwrap();
+    write_json(&run.join("outcome.json"), &outcome);
     status(folder, plan, State::Done, None);
 }
 
@@ -116,7 +116,12 @@ pub fn write_trained(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
         peak_memory_bytes: None,
         validation_dsc: None,
     };
-    write_json(&run.join("summary.json"), &summary).unwrap();
+    write_json(&run.join("summary.json"), &summary);
+}
+
+/// Without waiting for the disk, as the program would.
+fn write_json(path: &Path, value: &impl serde::Serialize) {
+    std::fs::write(path, serde_json::to_vec(value).unwrap()).unwrap();
 }
 
 /// Writes where a run stands.
@@ -128,7 +133,8 @@ pub fn status(folder: &StudyFolder, plan: &PlannedRun, state: State, message: Op
         seconds: 10.0,
         job: None,
     };
-    folder.write_status(&plan.name, &status).unwrap();
+    let name = format!("states/{}.json", plan.name);
+    write_json(&folder.path().join(name), &status);
 }
 
 fn event(i: usize, dsc: f64, predicted_share: Option<f64>) -> Event {
@@ -182,14 +188,20 @@ fn class_row(dsc: f64, lesions: &[(usize, usize)]) -> ClassRow {
     }
 }
 
-/// A study of every kind of axis: networks of both ranks, all losses, patches,
+/// A study of every kind of axis: networks of both ranks, all losses, up to
+/// three patches,
 /// learning rates, seeds, and the lesion share with `shares`; a few runs have
 /// failed, been killed or not begun.
 #[allow(
     dead_code,
     reason = "not every program that includes this draws a whole study"
 )]
-pub fn write_whole_study(folder: &Path, networks: &[&str], shares: &[f64]) -> StudyFolder {
+pub fn write_whole_study(
+    folder: &Path,
+    networks: &[&str],
+    patches: usize,
+    shares: &[f64],
+) -> StudyFolder {
     let losses = [
         "generalised-dice",
         "dice",
@@ -201,10 +213,11 @@ pub fn write_whole_study(folder: &Path, networks: &[&str], shares: &[f64]) -> St
         [] => vec![None],
         shares => shares.iter().copied().map(Some).collect(),
     };
+    let sizes = [(56, 16, 5), (64, 24, 3), (88, 48, 1)];
     let mut runs = Vec::new();
     for network in networks {
         for loss in losses {
-            for (patch, effective_patch, batch) in [(56, 16, 5), (64, 24, 3), (88, 48, 1)] {
+            for &(patch, effective_patch, batch) in &sizes[..patches] {
                 for learning_rate in [1e-3, 1e-4, 1e-5] {
                     for &phantom_share in &shares {
                         for seed in 0..2 {

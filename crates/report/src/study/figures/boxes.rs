@@ -1,7 +1,7 @@
 //! Figure 3 of Sudre et al. 2017: test DSC by patch size and by learning rate.
 
-use super::single;
-use crate::chart::{BoxPlot, BoxSeries, Look};
+use super::broad;
+use crate::chart::{BoxPlot, BoxSeries, Drawing, Look, PanelRow};
 use crate::study::cells::{Cells, Family, Site, distinct};
 use crate::study::names;
 use crate::study::report::Chart;
@@ -9,40 +9,47 @@ use crate::study::report::Chart;
 /// What a group of boxes has in common.
 #[derive(Clone, Copy)]
 struct Axis {
-    id: &'static str,
     name: &'static str,
-    others: &'static str,
+    label: &'static str,
     text: fn(&Site) -> String,
 }
 
 const AXES: [Axis; 2] = [
     Axis {
-        id: "patch",
         name: "patch size",
-        others: "learning rates",
+        label: "Input patch (effective patch)",
         text: |s| format!("{} ({})", s.patch, s.effective_patch),
     },
     Axis {
-        id: "rate",
         name: "learning rate",
-        others: "patch sizes",
+        label: "Learning rate",
         text: |s| names::power(s.learning_rate),
     },
 ];
 
-/// Two charts for each network that was tested.
-pub(crate) fn boxes(cells: &Cells) -> Vec<Chart> {
-    let families = cells.families();
-    let draw = |(i, family): (usize, &Family)| AXES.map(|axis| chart(cells, i, family, axis));
-    families
-        .iter()
-        .enumerate()
-        .flat_map(draw)
-        .flatten()
-        .collect()
+const CAPTION: &str = "Foreground DSC of the test subjects, one value per subject, seed and fold: by \
+    patch size over all learning rates, by learning rate over all patch sizes. Boxes: quartiles and \
+    median; whiskers: the furthest values within 1.5 interquartile ranges; dots: values beyond. Fewer \
+    than five values are all dots. Patches: edge of the input (of the effective patch) in voxels.";
+
+/// Two panels for each network that was tested; `None` before any was.
+pub(crate) fn boxes(cells: &Cells) -> Option<Chart> {
+    let mut rows = Vec::new();
+    for family in cells.families() {
+        let panel = |axis: Axis| Some((format!("by {}", axis.name), plot(cells, &family, axis)?));
+        let panels: Vec<_> = AXES.into_iter().filter_map(panel).collect();
+        if !panels.is_empty() {
+            rows.push(PanelRow {
+                title: family.text(),
+                panels,
+            });
+        }
+    }
+    let title = "Figure 3: test DSC by patch size and by learning rate";
+    (!rows.is_empty()).then(|| broad("figure-3", title, CAPTION, rows))
 }
 
-fn chart(cells: &Cells, place: usize, family: &Family, axis: Axis) -> Option<Chart> {
+fn plot(cells: &Cells, family: &Family, axis: Axis) -> Option<Drawing> {
     let sites = cells.sites.iter().filter(|s| s.family() == *family);
     let groups = distinct(sites.map(axis.text));
     let values = |loss: &String, group: &String| -> Vec<f64> {
@@ -61,28 +68,13 @@ fn chart(cells: &Cells, place: usize, family: &Family, axis: Axis) -> Option<Cha
     if series.iter().flat_map(|s| &s.values).all(Vec::is_empty) {
         return None;
     }
-    let title = format!("Figure 3: test DSC of {} by {}", family.text(), axis.name);
-    let caption = format!(
-        "Foreground DSC of the test subjects, one value per subject, seed and fold, over all {}. \
-         Boxes: quartiles and median; whiskers: the furthest values within 1.5 interquartile ranges; \
-         dots: values beyond. Fewer than five values are all dots.{}",
-        axis.others,
-        match axis.id {
-            "patch" => " Patches: edge of the input (of the effective patch) in voxels.",
-            _ => "",
-        }
-    );
     let plot = BoxPlot {
-        title: title.clone(),
-        x_label: match axis.id {
-            "patch" => "Input patch (effective patch)".to_owned(),
-            _ => "Learning rate".to_owned(),
-        },
+        title: format!("Test DSC of {} by {}", family.text(), axis.name),
+        x_label: axis.label.to_owned(),
         y_label: "Test DSC".to_owned(),
         y_range: Some([0.0, 1.0]),
         groups,
         series,
     };
-    let id = format!("figure-3-{}-{}", axis.id, place + 1);
-    Some(single(&id, &title, &caption, &plot.drawing()))
+    Some(plot.drawing())
 }

@@ -1,36 +1,41 @@
 //! Reliability diagrams.
 
-use super::single;
-use crate::chart::{Look, Reliability, ReliabilitySeries};
+use super::broad;
+use crate::chart::{Drawing, Look, PanelRow, Reliability, ReliabilitySeries};
 use crate::study::cells::{Cells, Family};
 use crate::study::names;
 use crate::study::report::Chart;
 
-/// A diagram for each network that was tested.
-pub(crate) fn reliability(cells: &Cells) -> Vec<Chart> {
+const CAPTION: &str = "Share of reference foreground against mean foreground probability, in equal \
+    bins of probability, over the voxels of all test subjects inside their masks; on the dotted line \
+    both agree. Each loss at its best setting, seeds and folds pooled. Below: voxels in each bin.";
+
+/// A diagram for each network that was tested; `None` before any was.
+pub(crate) fn reliability(cells: &Cells) -> Option<Chart> {
     let families = cells.families();
-    let draw = |(i, family)| chart(cells, i, family);
-    families.iter().enumerate().filter_map(draw).collect()
+    let panel = |family| Some((Family::text(family), diagram(cells, family)?));
+    let panels: Vec<_> = families.iter().filter_map(panel).collect();
+    if panels.is_empty() {
+        return None;
+    }
+    let row = PanelRow {
+        title: String::new(),
+        panels,
+    };
+    Some(broad("reliability", "Reliability", CAPTION, vec![row]))
 }
 
-fn chart(cells: &Cells, place: usize, family: &Family) -> Option<Chart> {
+fn diagram(cells: &Cells, family: &Family) -> Option<Drawing> {
     let losses = cells.losses.iter().enumerate();
     let series = losses.filter_map(|(i, loss)| of_loss(cells, family, loss, Look::nth(i)));
     let series: Vec<_> = series.collect();
-    if series.is_empty() {
-        return None;
-    }
-    let title = format!("Reliability of {}", family.text());
-    let drawn = Reliability {
-        title: title.clone(),
-        series,
-    };
-    let caption = "Share of reference foreground against mean foreground probability, in equal bins \
-                   of probability, over the voxels of all test subjects inside their masks; on the \
-                   dotted line both agree. Each loss at its best setting, seeds and folds pooled. \
-                   Below: voxels in each bin.";
-    let id = format!("reliability-{}", place + 1);
-    Some(single(&id, &title, caption, &drawn.drawing()))
+    (!series.is_empty()).then(|| {
+        let drawn = Reliability {
+            title: format!("Reliability of {}", family.text()),
+            series,
+        };
+        drawn.drawing()
+    })
 }
 
 /// The bins of a loss at its best setting, summed over its runs. Runs with other

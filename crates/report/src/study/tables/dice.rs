@@ -13,7 +13,7 @@ const CONVENTION: &str = "Last 200: median (IQR) of the training DSC of the last
     mean of their medians (mean of their IQRs) [lowest, highest median]. Test: median (IQR) of the \
     foreground DSC of whole test subjects, pooled over seeds and folds; both masks empty gives 1. \
     Quartiles by linear interpolation. Bold: the highest median of the row. †: more than half of \
-    the cell's finished runs collapsed to one class. `n of m`: only n of the m planned runs count.";
+    the cell's finished runs collapsed to one class. n of m: only n of the m planned runs count.";
 
 /// The table of the networks with `rank` axes; `None` when the study has none.
 pub(crate) fn dice(cells: &Cells, rank: usize) -> Option<StudyTable> {

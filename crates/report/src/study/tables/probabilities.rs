@@ -13,7 +13,7 @@ const CONVENTION: &str = "ECE: expected calibration error of the foreground prob
     voxels of all test subjects inside their masks, equal bins of probability: the mean over voxels \
     of the gap, in their bin, between mean probability and share of reference foreground. Above the \
     lowest bin: the same without the voxels of the lowest bin, which are nearly all where the target \
-    is rare. Mean over runs [lowest, highest]. Volume: predicted over reference foreground voxels, \
+    is rare. Mean over runs [lowest, highest]. Volume ratio: predicted over reference foreground voxels, \
     pooled over runs. All: over all settings. Best: at the loss's best setting, the highest median \
     training DSC of the last 200 iterations.";
 
@@ -41,7 +41,7 @@ pub(crate) fn probabilities(cells: &Cells) -> Option<StudyTable> {
             Column::numbers("Runs"),
             Column::numbers("ECE"),
             Column::numbers("ECE above the lowest bin"),
-            Column::numbers("Volume"),
+            Column::numbers("Volume ratio"),
         ],
         rows,
         convention: CONVENTION.to_owned(),

@@ -2,7 +2,7 @@
 
 use super::{SiteColumns, mean_range};
 use crate::study::cells::{Cells, Site, distinct};
-use crate::study::names::{self, power, score};
+use crate::study::names::{self, score, share as share_text};
 use crate::study::results::{RunResult, mean};
 use crate::study::table::{Cell, Column, StudyTable, mark_best};
 
@@ -82,7 +82,7 @@ pub(crate) fn stops(cells: &Cells) -> Option<StudyTable> {
             let learnt = judged.iter().rfind(|(_, learns)| *learns);
             let text = |found: Option<&(f64, bool)>| match (found, judged.is_empty()) {
                 (_, true) => "–".to_owned(),
-                (Some((share, _)), _) => power(*share),
+                (Some((share, _)), _) => share_text(*share),
                 (None, _) => "none".to_owned(),
             };
             let mut row = base_columns.cells(base);
