@@ -80,6 +80,25 @@ fn scontrol_tells_ends_with_exit_code_signal_and_time() {
 }
 
 #[test]
+fn the_words_of_slurmstepd_tell_a_kill_for_memory() {
+    let words = "\
+slurmstepd-vm: error: StepId=2.batch exceeded memory limit (414093312 > 104857600), being killed
+slurmstepd-vm: error: *** JOB 2 ON vm CANCELLED AT 2026-11-25T08:09:26 ***
+slurmstepd-vm: error: Exceeded job memory limit
+";
+    let killed = scontrol(SCONTROL, 4).unwrap();
+    let told = killed.clone().told_by(words);
+    // 414093312 / 2^20 = 394.9
+    assert_eq!(
+        (told.end, told.memory.as_deref()),
+        (End::OutOfMemory, Some("394M"))
+    );
+    let groups = "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=2.batch.";
+    assert_eq!(killed.clone().told_by(groups).end, End::OutOfMemory);
+    assert_eq!(killed.clone().told_by("*** JOB 2 CANCELLED ***"), killed);
+}
+
+#[test]
 fn what_has_not_ended_or_is_not_there_has_no_end() {
     // Task 7 runs, 9 is one of 8-11 that wait, 6 is nowhere.
     for index in [7, 9, 6] {
