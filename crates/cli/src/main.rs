@@ -45,6 +45,11 @@ enum Command {
     Predict(commands::predict::Arguments),
     /// Score predictions against reference labels
     Evaluate(commands::evaluate::Arguments),
+    /// Train and test every run of a study
+    Sweep(commands::sweep::Arguments),
+    /// Train and test one run of a study; what `lacuna sweep` starts
+    #[command(hide = true)]
+    StudyRun(commands::study_run::Arguments),
     /// Measure how fast this machine does the parts of the job
     #[command(subcommand)]
     Bench(commands::bench::Part),
@@ -126,6 +131,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
+        Command::Sweep(arguments) => commands::sweep::run(&arguments),
+        Command::StudyRun(arguments) => commands::study_run::run(&arguments),
         Command::Bench(part) => commands::bench::run(&part),
     }
 }

@@ -18,16 +18,34 @@ pub struct Progress {
     last_line: Instant,
     first: u64,
     total: u64,
+    /// Whether the time left follows from the steps.
+    estimates: bool,
 }
 
 impl Progress {
     /// Starts at step `first` of `total`.
     pub fn new(label: &str, first: u64, total: u64) -> Self {
+        Self::with_template(
+            "{prefix} {wide_bar} {pos}/{len} {elapsed} (left {eta}) {msg}",
+            label,
+            first,
+            total,
+        )
+    }
+
+    /// For steps of unlike cost: the messages say what is left.
+    pub fn estimated(label: &str, total: u64) -> Self {
+        let template = "{prefix} {wide_bar} {pos}/{len} {elapsed} {msg}";
+        Self {
+            estimates: false,
+            ..Self::with_template(template, label, 0, total)
+        }
+    }
+
+    fn with_template(template: &str, label: &str, first: u64, total: u64) -> Self {
         let bar = stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template(
-                "{prefix} {wide_bar} {pos}/{len} {elapsed} (left {eta}) {msg}",
-            )
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(total).with_style(style);
             bar.set_prefix(label.to_owned());
             bar.set_position(first);
@@ -42,6 +60,7 @@ impl Progress {
             last_line: now,
             first,
             total,
+            estimates: true,
         }
     }
 
@@ -58,13 +77,15 @@ impl Progress {
         }
         self.last_line = now;
         let elapsed = now - self.started;
+        let (elapsed_text, label, total) = (HumanDuration(elapsed), &self.label, self.total);
+        if !self.estimates {
+            eprintln!("{label} {done}/{total} elapsed {elapsed_text} {message}");
+            return;
+        }
         let fresh = done.saturating_sub(self.first).max(1) as f64;
-        let left = elapsed.mul_f64((self.total.saturating_sub(done)) as f64 / fresh);
+        let left = elapsed.mul_f64((total.saturating_sub(done)) as f64 / fresh);
         eprintln!(
-            "{} {done}/{} elapsed {} left {} {message}",
-            self.label,
-            self.total,
-            HumanDuration(elapsed),
+            "{label} {done}/{total} elapsed {elapsed_text} left {} {message}",
             HumanDuration(left),
         );
     }

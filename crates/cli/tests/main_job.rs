@@ -10,8 +10,8 @@ use harness::{Place, RUN, phantoms};
 use lacuna_io::{
     Header, read_header, read_image, read_image_4d, read_labels, write_image, write_labels,
 };
+use lacuna_record::Event;
 use lacuna_train::config::RunConfig;
-use lacuna_train::events::Event;
 use lacuna_volume::{Affine, Connectivity, Spacing, Volume, label_components};
 
 const FILES: [&str; 5] = ["T1", "T2", "FLAIR", "lesion", "brain_mask"];

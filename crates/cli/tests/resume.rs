@@ -7,7 +7,7 @@ use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
 use harness::{Place, RUN, phantoms};
-use lacuna_train::events::Event;
+use lacuna_record::Event;
 
 /// Bytes of the weights after `iteration`.
 fn weights(place: &Place, run: &str, iteration: u64) -> Vec<u8> {

@@ -21,7 +21,7 @@ mod shapes;
 
 use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
 
-pub use cohort::write_cohort;
+pub use cohort::{subject_ids, write_cohort};
 pub use config::{PhantomConfig, PhantomError};
 
 use crate::rng::{Domain, keyed_rng};

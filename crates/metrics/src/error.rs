@@ -86,4 +86,50 @@ pub enum MetricsError {
         /// Most resamples allowed.
         most: usize,
     },
+    /// Two methods that were not measured on the same subjects.
+    #[error("{first} values are to be paired with {second}; give one of each per subject")]
+    Unpaired {
+        /// Values of the first method.
+        first: usize,
+        /// Values of the second method.
+        second: usize,
+    },
+    /// A difference that has no rank.
+    #[error(
+        "the values of subject {subject} (counted from 0) differ by {found}; expected finite values"
+    )]
+    Difference {
+        /// Position of the subject in the list given.
+        subject: usize,
+        /// The difference.
+        found: f64,
+    },
+    /// A number that is no probability.
+    #[error("value {at} (counted from 0) is {found}; expected a probability, 0 to 1")]
+    Probability {
+        /// Position in the list given.
+        at: usize,
+        /// The number.
+        found: f64,
+    },
+    /// Sequences that do not describe the same voxels.
+    #[error(
+        "there are {probabilities} probabilities and {found} voxels in the {image}; they must be the same voxels"
+    )]
+    ProbabilityCount {
+        /// Probabilities given.
+        probabilities: usize,
+        /// "reference", "prediction" or "mask".
+        image: &'static str,
+        /// Its voxels.
+        found: usize,
+    },
+    /// Bins that cannot be filled or added.
+    #[error("found {found} bins of probability; expected {expected}")]
+    Bins {
+        /// Number of bins.
+        found: usize,
+        /// What was needed.
+        expected: String,
+    },
 }

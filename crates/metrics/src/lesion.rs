@@ -7,8 +7,9 @@
 //! is their harmonic mean, 0 if both are 0.
 
 use crate::MaskPair;
-use lacuna_volume::{Components, Connectivity, Volume, label_components};
+use lacuna_volume::{Components, Connectivity, label_components};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// One connected component of a mask.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,9 +20,19 @@ pub struct Lesion {
     pub mm3: f64,
     /// Voxels that the other mask holds too.
     pub overlap_voxels: usize,
+    /// Voxels, in all, of the other mask's lesions that share one with this.
+    pub touching_voxels: usize,
     /// At least one voxel is in the other mask: a reference lesion is detected,
     /// a predicted one is not false.
     pub detected: bool,
+}
+
+impl Lesion {
+    /// DSC of this lesion and the lesions of the other mask that share a voxel
+    /// with it, as one; 0 if there are none.
+    pub fn dsc(&self) -> f64 {
+        2.0 * self.overlap_voxels as f64 / (self.voxels + self.touching_voxels) as f64
+    }
 }
 
 /// The lesions of both masks, in the order of their first voxel in memory.
@@ -37,22 +48,11 @@ impl Lesions {
     /// Finds the lesions of both masks and matches them.
     pub fn find(pair: &MaskPair) -> Self {
         let mm3 = pair.spacing().voxel_volume();
-        let table = |of: &Volume<bool>, other: &Volume<bool>| {
-            let found = label_components(of, Connectivity::TwentySix);
-            let overlaps = overlaps(&found, other);
-            let lesions = found.sizes.iter().zip(overlaps);
-            lesions
-                .map(|(&voxels, overlap_voxels)| Lesion {
-                    voxels,
-                    mm3: voxels as f64 * mm3,
-                    overlap_voxels,
-                    detected: overlap_voxels > 0,
-                })
-                .collect()
-        };
+        let [reference, prediction] = [pair.reference(), pair.prediction()]
+            .map(|mask| label_components(mask, Connectivity::TwentySix));
         Self {
-            reference: table(pair.reference(), pair.prediction()),
-            prediction: table(pair.prediction(), pair.reference()),
+            reference: table(&reference, &prediction, mm3),
+            prediction: table(&prediction, &reference, mm3),
         }
     }
 
@@ -76,15 +76,30 @@ impl Lesions {
     }
 }
 
-/// Voxels of each component that `other` holds too.
-fn overlaps(components: &Components, other: &Volume<bool>) -> Vec<usize> {
-    let mut shared = vec![0; components.count];
-    for (&label, &in_other) in components.labels.data().iter().zip(other.data()) {
-        if label > 0 && in_other {
-            shared[label as usize - 1] += 1;
+/// The lesions `of` one mask, matched with those of the other; a voxel has `mm3`.
+fn table(of: &Components, other: &Components, mm3: f64) -> Vec<Lesion> {
+    let mut overlap = vec![0; of.count];
+    let mut touching = vec![0; of.count];
+    let mut pairs = BTreeSet::new();
+    for (&label, &others) in of.labels.data().iter().zip(other.labels.data()) {
+        if label == 0 || others == 0 {
+            continue;
+        }
+        overlap[label as usize - 1] += 1;
+        if pairs.insert((label, others)) {
+            touching[label as usize - 1] += other.sizes[others as usize - 1];
         }
     }
-    shared
+    let lesions = of.sizes.iter().zip(overlap).zip(touching);
+    lesions
+        .map(|((&voxels, overlap_voxels), touching_voxels)| Lesion {
+            voxels,
+            mm3: voxels as f64 * mm3,
+            overlap_voxels,
+            touching_voxels,
+            detected: overlap_voxels > 0,
+        })
+        .collect()
 }
 
 fn share_detected(lesions: &[Lesion]) -> f64 {
@@ -97,7 +112,7 @@ fn share_detected(lesions: &[Lesion]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lacuna_volume::{Affine, Spacing};
+    use lacuna_volume::{Affine, Spacing, Volume};
 
     fn find(reference: &[u8], prediction: &[u8]) -> Lesions {
         let affine = Affine::from_spacing(Spacing([1.0, 0.5, 3.0]));
@@ -113,14 +128,19 @@ mod tests {
             &[1, 1, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0],
             &[1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1],
         );
-        let row = |voxels, overlap_voxels| Lesion {
+        let row = |voxels, overlap_voxels, touching_voxels| Lesion {
             voxels,
             mm3: voxels as f64 * 1.5,
             overlap_voxels,
+            touching_voxels,
             detected: overlap_voxels > 0,
         };
-        assert_eq!(found.reference, [row(3, 2), row(1, 0), row(2, 0)]);
-        assert_eq!(found.prediction, [row(1, 1), row(1, 1), row(2, 0)]);
+        assert_eq!(found.reference, [row(3, 2, 2), row(1, 0, 0), row(2, 0, 0)]);
+        assert_eq!(found.prediction, [row(1, 1, 3), row(1, 1, 3), row(2, 0, 0)]);
+        // 2 x 2 / (3 + 2) and 2 x 1 / (1 + 3).
+        let dsc = |lesions: &[Lesion]| lesions.iter().map(Lesion::dsc).collect::<Vec<_>>();
+        assert_eq!(dsc(&found.reference), [0.8, 0.0, 0.0]);
+        assert_eq!(dsc(&found.prediction), [0.5, 0.5, 0.0]);
         assert_eq!((found.recall(), found.precision()), (1.0 / 3.0, 2.0 / 3.0));
         assert!((found.f1() - 4.0 / 9.0).abs() < 1e-15);
     }

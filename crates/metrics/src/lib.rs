@@ -5,8 +5,11 @@
 //! finite, so no subject ever drops out of a mean, and carries the
 //! [`Conventions`] behind it. The parts can be used alone: voxel counts
 //! ([`Counts`], [`Confusion`]), surfaces ([`SurfaceDistances`]), lesions
-//! ([`Lesions`]) and statistics ([`Distribution`]).
+//! ([`Lesions`]), calibration ([`Reliability`]) and statistics
+//! ([`Distribution`], [`Comparison`]).
 
+mod calibration;
+mod comparison;
 mod conventions;
 mod counts;
 mod error;
@@ -17,6 +20,8 @@ mod pair;
 mod summary;
 mod surface;
 
+pub use calibration::{Probabilities, Reliability};
+pub use comparison::{Comparison, SignedRank, holm, smallest_p};
 pub use conventions::Conventions;
 pub use counts::{Confusion, Counts};
 pub use error::MetricsError;

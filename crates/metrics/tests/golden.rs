@@ -1,9 +1,9 @@
 //! All metrics against SciPy, MONAI, SimpleITK and google-deepmind
-//! surface-distance (`tests/golden/metrics.py`).
+//! surface-distance (`tests/golden/metrics.py`, `tests/golden/comparison.py`).
 
 use lacuna_metrics::{
-    Bootstrap, ClassScores, Distribution, Lesion, Options, SurfaceConvention, evaluate_pair,
-    quantile,
+    Bootstrap, ClassScores, Distribution, Lesion, Options, SignedRank, SurfaceConvention,
+    evaluate_pair, quantile,
 };
 use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
 use serde_json::Value;
@@ -164,6 +164,40 @@ fn lesions_as_the_wmh_challenge() {
             expected["prediction_lesions"]
         );
     });
+}
+
+#[test]
+fn lesions_touch_as_scipy_labels_them() {
+    let pairs = golden("pairs.json");
+    let expected = golden("touching.json");
+    let pairs = pairs["pairs"].as_array().unwrap().iter();
+    for (pair, expected) in pairs.zip(expected.as_array().unwrap()) {
+        let rows = scores(pair, 1.0, SurfaceConvention::default());
+        let lesions = &rows.last().unwrap().lesions; // All classes as one.
+        let table = |lesions: &[Lesion]| {
+            let row = |l: &Lesion| [l.voxels, l.overlap_voxels, l.touching_voxels];
+            let mut rows: Vec<_> = lesions.iter().map(row).collect();
+            rows.sort_unstable();
+            serde_json::to_value(rows).unwrap()
+        };
+        let name = &pair["name"];
+        assert_eq!(name, &expected["name"]);
+        assert_eq!(table(&lesions.reference), expected["reference"], "{name}");
+        assert_eq!(table(&lesions.prediction), expected["prediction"], "{name}");
+    }
+}
+
+#[test]
+fn signed_ranks_as_scipy() {
+    for case in golden("wilcoxon.json").as_array().unwrap() {
+        let test = SignedRank::of(&numbers(&case["differences"])).unwrap();
+        let name = case["name"].as_str().unwrap();
+        assert_eq!(test.pairs as u64, case["pairs"].as_u64().unwrap(), "{name}");
+        assert_eq!(test.exact, case["exact"].as_bool().unwrap(), "{name}");
+        assert_near(name, test.positive_ranks, &case["positive_ranks"], 0.0);
+        assert_near(name, test.negative_ranks, &case["negative_ranks"], 0.0);
+        assert_near(name, test.p, &case["p"], 1e-12);
+    }
 }
 
 #[test]

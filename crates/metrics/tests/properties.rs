@@ -1,7 +1,8 @@
 //! What must hold for every pair of masks, and of the whole evaluation.
 
 use lacuna_metrics::{
-    Bootstrap, ClassScores, MetricsError, Options, Summary, SurfaceConvention, evaluate_pair,
+    Bootstrap, ClassScores, Lesion, MetricsError, Options, SignedRank, Summary, SurfaceConvention,
+    evaluate_pair, holm, smallest_p,
 };
 use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
 use proptest::prelude::*;
@@ -100,6 +101,46 @@ proptest! {
                 prop_assert_eq!(a.hd95_mm, b.hd95_mm);
             }
             prop_assert_eq!(&a.lesions, &b.lesions);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn holm_keeps_the_order_and_lowers_nothing(p in prop::collection::vec(0.0f64..=1.0, 0..12)) {
+        let adjusted = holm(&p).unwrap();
+        for (i, a) in adjusted.iter().enumerate() {
+            prop_assert!((p[i]..=1.0).contains(a) && *a <= p[i] * p.len() as f64);
+            for (j, b) in adjusted.iter().enumerate() {
+                prop_assert!(p[i] > p[j] || a <= b);
+            }
+        }
+    }
+
+    #[test]
+    fn swapping_the_methods_swaps_the_ranks(d in prop::collection::vec(-4i8..=4, 0..40)) {
+        let d: Vec<f64> = d.into_iter().map(f64::from).collect();
+        let swapped: Vec<f64> = d.iter().map(|d| -d).collect();
+        let [a, b] = [d, swapped].map(|d| SignedRank::of(&d).unwrap());
+        prop_assert_eq!(a.p, b.p);
+        prop_assert_eq!(a.positive_ranks, b.negative_ranks);
+        let n = a.pairs as f64;
+        prop_assert_eq!(a.positive_ranks + a.negative_ranks, n * (n + 1.0) / 2.0);
+        prop_assert!((smallest_p(a.pairs)..=1.0).contains(&a.p));
+    }
+
+    #[test]
+    fn the_dsc_of_a_lesion_is_a_share((r, p) in pair()) {
+        for row in evaluate(&r, &p) {
+            for lesion in row.lesions.reference.iter().chain(&row.lesions.prediction) {
+                prop_assert!((0.0..=1.0).contains(&lesion.dsc()));
+                prop_assert_eq!(lesion.dsc() > 0.0, lesion.detected);
+            }
+            // One lesion on each side: its DSC is that of the masks.
+            let [r, p] = [&row.lesions.reference, &row.lesions.prediction];
+            if r.len() == 1 && p.len() == 1 {
+                prop_assert_eq!([&r[0], &p[0]].map(Lesion::dsc), [row.dsc; 2]);
+            }
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Study {
     pub name: String,
     /// What it is for and what was scaled down, for the report.
     pub description: String,
+    /// Where its runs compute: `cpu`, `vulkan` or `cuda`.
+    pub device: String,
     /// The runs.
     pub runs: Vec<PlannedRun>,
 }

@@ -11,6 +11,7 @@
 
 pub mod colour;
 pub mod plot;
+pub mod study;
 
 mod document;
 mod error;

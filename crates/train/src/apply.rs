@@ -6,7 +6,10 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_data::subject::{load_case, most_probable};
+use lacuna_io::Header;
 use lacuna_nets::Network;
+use lacuna_record::read_json;
+use lacuna_volume::{LabelMap, Volume};
 
 use crate::checkpoint;
 use crate::compute::Compute;
@@ -14,7 +17,7 @@ use crate::config::RunConfig;
 use crate::dataset::preprocess;
 use crate::device::PrecisionName;
 use crate::predict::{WindowOptions, predict_case};
-use crate::run::{DatasetFacts, RunError, read_json};
+use crate::run::{DatasetFacts, RunError};
 
 /// A run folder opened for prediction, network in evaluation mode.
 pub struct TrainedRun {
@@ -28,6 +31,28 @@ pub struct TrainedRun {
     pub iteration: u64,
     network: Network,
     compute: Compute,
+}
+
+/// The prediction of a subject on the grid and axes of its first image.
+pub struct PredictedSubject {
+    /// Class index per voxel, background outside the mask.
+    pub labels: LabelMap,
+    /// Probability of each class, when asked for.
+    pub probabilities: Option<Vec<Volume<f32>>>,
+    /// The subject's mask.
+    pub mask: Option<Volume<bool>>,
+    header: Header,
+}
+
+impl PredictedSubject {
+    /// Writes the label map with the geometry of the first image.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_labels(&self, path: &Path) -> Result<(), RunError> {
+        lacuna_io::write_labels(path, &self.labels, &self.header)?;
+        Ok(())
+    }
 }
 
 impl TrainedRun {
@@ -44,10 +69,7 @@ impl TrainedRun {
     ) -> Result<Self, RunError> {
         let config_path = run.join("run.toml");
         if !config_path.exists() {
-            return Err(RunError::NotARun {
-                run: run.to_owned(),
-                missing: "run.toml",
-            });
+            return Err(RunError::not_a_run(run, "run.toml"));
         }
         let config = RunConfig::read(&config_path, &[])?;
         let compute = Compute::new(device, precision.unwrap_or(config.train.precision))?;
@@ -94,6 +116,53 @@ impl TrainedRun {
         windows.check(&self.network.architecture())
     }
 
+    /// Predicts one subject, probabilities only when `keep_probabilities`.
+    ///
+    /// # Errors
+    /// When the subject cannot be loaded, [`RunError::Stopped`] when `stop` is set.
+    pub fn predict(
+        &self,
+        manifest: &Manifest,
+        subject: &Subject,
+        windows: WindowOptions,
+        keep_probabilities: bool,
+        stop: &AtomicBool,
+        on_window: &mut dyn FnMut(usize, usize),
+    ) -> Result<PredictedSubject, RunError> {
+        // The reference label is not needed to predict, and may not even be readable.
+        let unlabelled = Subject {
+            label: None,
+            ..subject.clone()
+        };
+        let case = load_case(manifest, &unlabelled, &preprocess(&self.config))?;
+        let resampled = case.channels[0].grid() != case.source.grid;
+        let prediction = predict_case(
+            &self.network,
+            self.config.patch.plane,
+            &case,
+            self.facts.classes.len(),
+            windows,
+            keep_probabilities || resampled,
+            &self.compute,
+            stop,
+            on_window,
+        )?;
+        let (labels, probabilities) = match prediction.probabilities {
+            Some(volumes) => {
+                let restored = case.restore_probabilities(volumes)?;
+                let labels = most_probable(&restored[0], &restored[1..]);
+                (labels, keep_probabilities.then_some(restored))
+            }
+            None => (case.restore_class_indices(&prediction.labels)?, None),
+        };
+        Ok(PredictedSubject {
+            labels,
+            probabilities,
+            mask: case.restore_mask()?,
+            header: case.source.header,
+        })
+    }
+
     /// Predicts one subject and writes its label map (class indices) to `labels`
     /// and, when a path is given, the class probabilities as a 4-D image.
     /// Both lie on the grid of the subject's first modality.
@@ -111,37 +180,11 @@ impl TrainedRun {
         stop: &AtomicBool,
         on_window: &mut dyn FnMut(usize, usize),
     ) -> Result<(), RunError> {
-        // The reference label is not needed to predict, and may not even be readable.
-        let unlabelled = Subject {
-            label: None,
-            ..subject.clone()
-        };
-        let case = load_case(manifest, &unlabelled, &preprocess(&self.config))?;
-        let resampled = case.channels[0].grid() != case.source.grid;
-        let keep = probabilities.is_some() || resampled;
-        let prediction = predict_case(
-            &self.network,
-            self.config.patch.plane,
-            &case,
-            self.facts.classes.len(),
-            windows,
-            keep,
-            &self.compute,
-            stop,
-            on_window,
-        )?;
-        let header = &case.source.header;
-        let restored = match prediction.probabilities {
-            Some(volumes) => {
-                let restored = case.restore_probabilities(volumes)?;
-                if let Some(path) = probabilities {
-                    lacuna_io::write_image_4d(path, &restored, header)?;
-                }
-                most_probable(&restored[0], &restored[1..])
-            }
-            None => case.restore_class_indices(&prediction.labels)?,
-        };
-        lacuna_io::write_labels(labels, &restored, header)?;
-        Ok(())
+        let keep = probabilities.is_some();
+        let predicted = self.predict(manifest, subject, windows, keep, stop, on_window)?;
+        if let (Some(path), Some(volumes)) = (probabilities, &predicted.probabilities) {
+            lacuna_io::write_image_4d(path, volumes, &predicted.header)?;
+        }
+        predicted.write_labels(labels)
     }
 }

@@ -14,7 +14,9 @@ use lacuna_data::sampler::Realised;
 use lacuna_nets::{NetError, Network, weights};
 use serde::{Deserialize, Serialize};
 
-use crate::run::{RunError, read_json, write_json};
+use lacuna_record::{RecordError, read_json, write_json};
+
+use crate::run::RunError;
 
 /// Checkpoints kept in a run folder.
 const KEPT: usize = 2;
@@ -71,12 +73,13 @@ fn fill(
     let weights = weights::to_safetensors(network)?;
     lacuna_io::atomic::write_bytes(partial.join("weights.safetensors"), &weights)?;
     let path = partial.join("optimiser.bin");
-    let bytes = optimiser.into_bytes().map_err(|e| RunError::Corrupt {
+    let bytes = optimiser.into_bytes().map_err(|e| RecordError::Corrupt {
         path: path.clone(),
         found: format!("the optimiser state cannot be serialised: {e}"),
     })?;
     lacuna_io::atomic::write_bytes(&path, &bytes)?;
-    write_json(&partial.join("state.json"), state)
+    write_json(&partial.join("state.json"), state)?;
+    Ok(())
 }
 
 /// The newest checkpoint of `run`: its folder and counters. `None` before the first.
@@ -158,10 +161,8 @@ fn sync_folder(path: &Path) -> Result<(), RunError> {
 /// # Errors
 /// When the run has no checkpoint or the weights do not fit `network`.
 pub fn load_latest(run: &Path, network: Network) -> Result<(Network, u64), RunError> {
-    let (folder, state) = latest(run)?.ok_or_else(|| RunError::NotARun {
-        run: run.to_owned(),
-        missing: "checkpoint-NNNNNN",
-    })?;
+    let (folder, state) =
+        latest(run)?.ok_or_else(|| RunError::not_a_run(run, "checkpoint-NNNNNN"))?;
     Ok((load_weights(&folder, network)?, state.iteration))
 }
 

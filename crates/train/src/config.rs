@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::device::PrecisionName;
-use keys::{apply_override, check_keys, flatten};
+pub use keys::apply_override;
+use keys::{check_keys, flatten};
 
 /// The documented default configuration, as `lacuna config` prints it.
 pub const TEMPLATE: &str = include_str!("run_template.toml");

@@ -1,37 +1,14 @@
-//! What a run writes while it trains: `events.jsonl`, TensorBoard events and
-//! the summary of the last iterations.
+//! What a run writes while it trains: `events.jsonl` and TensorBoard events.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use lacuna_metrics::Quartiles;
-use serde::{Deserialize, Serialize};
+use lacuna_record::{Event, read_events, unix_time};
 
-use crate::run::{RunError, read_lines};
+use crate::run::RunError;
 use crate::tensorboard::TensorBoardWriter;
 use crate::validation::Validation;
-
-/// One training iteration; a line of `events.jsonl`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// Counted from 1.
-    pub iteration: u64,
-    /// Loss before the step.
-    pub loss: f64,
-    /// Hard foreground DSC pooled over the batch's effective patches.
-    pub dsc: f64,
-    /// Share of foreground voxels in the batch's effective patches.
-    pub foreground_share: f64,
-    /// Patches of the batch without a foreground voxel.
-    pub empty_patches: u64,
-    /// Duration of the iteration in seconds, waiting included.
-    pub seconds: f64,
-    /// Of these, seconds spent waiting for patches.
-    pub wait_seconds: f64,
-    /// Unix time at the end of the iteration, in seconds.
-    pub wall_time: f64,
-}
 
 /// Appends events to `events.jsonl` and to the TensorBoard file.
 pub struct EventLog {
@@ -142,47 +119,6 @@ impl EventLog {
     }
 }
 
-/// The events of a run folder, in order; none when it has not started.
-///
-/// # Errors
-/// When a line other than the last cannot be read.
-pub fn read_events(run: &Path) -> Result<Vec<Event>, RunError> {
-    read_lines(&run.join("events.jsonl"))
-}
-
-/// Seconds since the Unix epoch.
-pub fn unix_time() -> f64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0.0, |d| d.as_secs_f64())
-}
-
-/// Median and interquartile range of the training DSC over the last iterations,
-/// the figure of Tables 2 and 3 of Sudre et al. 2017.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LastIterations {
-    /// Number of iterations summarised: 200, or all when fewer were run.
-    pub iterations: usize,
-    /// Median DSC.
-    pub median: f64,
-    /// Third minus first quartile (linear interpolation).
-    pub iqr: f64,
-}
-
-impl LastIterations {
-    /// Summarises the last 200 of `events`; `None` without events.
-    pub fn of(events: &[Event]) -> Option<Self> {
-        let last = &events[events.len().saturating_sub(200)..];
-        let dsc: Vec<f64> = last.iter().map(|e| e.dsc).collect();
-        let quartiles = Quartiles::of(&dsc)?;
-        Some(Self {
-            iterations: last.len(),
-            median: quartiles.median,
-            iqr: quartiles.iqr(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +129,7 @@ mod tests {
             loss: 0.5,
             dsc: iteration as f64,
             foreground_share: 0.1,
+            predicted_share: Some(0.1),
             empty_patches: 0,
             seconds: 0.1,
             wait_seconds: 0.0,
@@ -211,22 +148,5 @@ mod tests {
         let (_, kept) = EventLog::open(folder.path(), 3, &[]).unwrap();
         assert_eq!(kept.len(), 3);
         assert_eq!(read_events(folder.path()).unwrap(), kept);
-    }
-
-    #[test]
-    fn a_line_cut_short_by_a_kill_is_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let line = serde_json::to_string(&event(1)).unwrap();
-        let text = format!("{line}\n{}", &line[..20]);
-        std::fs::write(folder.path().join("events.jsonl"), text).unwrap();
-        assert_eq!(read_events(folder.path()).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn the_summary_is_of_the_last_200() {
-        // DSC 101..=300: median 200.5, quartiles 150.75 and 250.25 by numpy.percentile.
-        let events: Vec<Event> = (1..=300).map(event).collect();
-        let last = LastIterations::of(&events).unwrap();
-        assert_eq!((last.iterations, last.median, last.iqr), (200, 200.5, 99.5));
     }
 }

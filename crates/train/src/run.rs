@@ -15,7 +15,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lacuna_data::split::Split;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use lacuna_record::RecordError;
+use serde::{Deserialize, Serialize};
 
 /// Anything that stops training or prediction.
 #[derive(Debug, thiserror::Error)]
@@ -57,22 +58,9 @@ pub enum RunError {
     /// An image cannot be read or written.
     #[error(transparent)]
     Nifti(#[from] lacuna_io::NiftiError),
-    /// The system refused.
-    #[error("{path}: {source}; check that the folder exists, can be written and has space left")]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file of the run folder is not what this program writes.
-    #[error("{path}: {found}; restore the file, or remove it and train again")]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        found: String,
-    },
+    /// A file of the run folder cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A file of a checkpoint is missing or damaged.
     #[error(
         "{path}: {found}; restore the file, or remove the folder {folder} to go on from the checkpoint before it"
@@ -108,14 +96,6 @@ pub enum RunError {
         run: PathBuf,
         /// One of its entries.
         found: String,
-    },
-    /// There is nothing to predict with or to resume.
-    #[error("{run} holds no {missing}; expected a folder made by `lacuna train`")]
-    NotARun {
-        /// The folder.
-        run: PathBuf,
-        /// The file that is missing.
-        missing: &'static str,
     },
     /// Another process is at work in the folder.
     #[error("{run} is in use by another lacuna process; wait for it or stop it")]
@@ -177,10 +157,16 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// `run` lacks the file `missing`.
+    pub fn not_a_run(run: &Path, missing: &'static str) -> Self {
+        let run = run.to_owned();
+        RecordError::NotARun { run, missing }.into()
+    }
+
     /// For `map_err`: an I/O error about `path`.
     pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { path, source }
+        let io = RecordError::io(path);
+        move |source| io(source).into()
     }
 }
 
@@ -293,65 +279,6 @@ impl RunFolder {
             }),
         }
     }
-}
-
-/// Writes `value` as indented JSON, atomically.
-///
-/// # Errors
-/// When the folder cannot be written.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
-    lacuna_io::atomic::write_atomic(path, |w| {
-        serde_json::to_writer_pretty(&mut *w, value)?;
-        w.write_all(b"\n")
-    })?;
-    Ok(())
-}
-
-/// Reads a JSON file of run folder `run`.
-///
-/// # Errors
-/// [`RunError::NotARun`] when it is missing, [`RunError::Corrupt`] when it is not what was written.
-pub fn read_json<T: DeserializeOwned>(run: &Path, name: &'static str) -> Result<T, RunError> {
-    let path = run.join(name);
-    let text = std::fs::read_to_string(&path).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => RunError::NotARun {
-            run: run.to_owned(),
-            missing: name,
-        },
-        _ => RunError::io(&path)(e),
-    })?;
-    serde_json::from_str(&text).map_err(|e| RunError::Corrupt {
-        path,
-        found: e.to_string(),
-    })
-}
-
-/// The values of a file with one JSON value per line; none when there is no such file.
-///
-/// # Errors
-/// When it cannot be read, [`RunError::Corrupt`] for a line other than the last.
-pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RunError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(RunError::io(path)(e)),
-    };
-    let lines: Vec<&str> = text.lines().collect();
-    let mut values = Vec::with_capacity(lines.len());
-    for (number, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(value) => values.push(value),
-            // A kill can cut the last line short; the run never depended on it.
-            Err(_) if number + 1 == lines.len() => {}
-            Err(e) => {
-                return Err(RunError::Corrupt {
-                    path: path.to_owned(),
-                    found: format!("line {}: {e}", number + 1),
-                });
-            }
-        }
-    }
-    Ok(values)
 }
 
 /// Peak resident memory of this process in bytes, where the system tells (Linux).

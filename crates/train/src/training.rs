@@ -17,14 +17,14 @@ use lacuna_data::subject::Case;
 use lacuna_losses::{Evaluation, LossError};
 use lacuna_metrics::{Counts, Quartiles};
 use lacuna_nets::{Architecture, Network};
-use serde::{Deserialize, Serialize};
+use lacuna_record::{Event, LastIterations, Summary, read_json, unix_time, write_json};
 
 use crate::checkpoint::{self, State};
 use crate::compute::Compute;
 use crate::config::{OptimiserName, RunConfig};
 use crate::dataset::Dataset;
-use crate::events::{Event, EventLog, LastIterations, unix_time};
-use crate::run::{DatasetFacts, RunError, RunFolder, peak_memory_bytes, read_json, write_json};
+use crate::events::EventLog;
+use crate::run::{DatasetFacts, RunError, RunFolder, peak_memory_bytes};
 use crate::step::Step;
 use crate::validation::{self, Validation};
 
@@ -43,31 +43,6 @@ pub enum Progress<'a> {
     Iteration(&'a Event),
     /// Validation subjects were scored.
     Validation(Validation),
-}
-
-/// How a session of training ended; `summary.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Summary {
-    /// Iterations done.
-    pub iterations: u64,
-    /// True when all iterations asked for are done.
-    pub finished: bool,
-    /// Training DSC over the last 200 iterations.
-    pub last_iterations: Option<LastIterations>,
-    /// Mean foreground share of the effective patches drawn.
-    pub foreground_share: f64,
-    /// Share of patches without foreground.
-    pub empty_patch_rate: f64,
-    /// Median seconds per iteration.
-    pub seconds_per_iteration: f64,
-    /// Share of the time spent waiting for patches.
-    pub wait_share: f64,
-    /// Trainable and running values of the network.
-    pub parameters: usize,
-    /// Peak resident memory of the process in bytes, where the system tells.
-    pub peak_memory_bytes: Option<u64>,
-    /// Mean whole-volume foreground DSC of the validation subjects at the end.
-    pub validation_dsc: Option<f64>,
 }
 
 /// Trains as `config` says into the folder `out`.
@@ -213,6 +188,7 @@ pub fn train(
             loss: evaluation.value,
             dsc: foreground_dsc(&evaluation),
             foreground_share: drawn.foreground_share().unwrap_or(0.0),
+            predicted_share: Some(predicted_share(&evaluation, ready.batch.labels.len())),
             empty_patches: drawn.empty,
             seconds: started.elapsed().as_secs_f64(),
             wait_seconds: ready.waited_seconds,
@@ -247,10 +223,7 @@ fn open_to_resume(
 ) -> Result<RunFolder, RunError> {
     let path = out.join("run.toml");
     if !path.exists() {
-        return Err(RunError::NotARun {
-            run: out.to_owned(),
-            missing: "run.toml",
-        });
+        return Err(RunError::not_a_run(out, "run.toml"));
     }
     let folder = RunFolder::open(out)?;
     let before = RunConfig::read(&path, &[])?;
@@ -315,6 +288,11 @@ fn images_of(batch: &Batch, geometry: &PatchGeometry) -> TensorData {
     let mut shape = vec![patches, batch.images.len() / patches / elements];
     shape.resize(2 + geometry.rank, geometry.input);
     TensorData::new(batch.images.clone(), shape)
+}
+
+/// Share of the `voxels` of a batch that the network calls foreground.
+fn predicted_share(evaluation: &Evaluation, voxels: usize) -> f64 {
+    (evaluation.tp + evaluation.fp) as f64 / voxels as f64
 }
 
 /// Hard foreground DSC of a batch (1 when neither side has foreground).

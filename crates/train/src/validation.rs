@@ -9,12 +9,13 @@ use std::sync::atomic::AtomicBool;
 use lacuna_data::subject::Case;
 use lacuna_metrics::Counts;
 use lacuna_nets::Network;
+use lacuna_record::read_lines;
 use serde::{Deserialize, Serialize};
 
 use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::predict::{WindowOptions, predict_case};
-use crate::run::{RunError, read_lines};
+use crate::run::RunError;
 
 /// The validation subjects at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]

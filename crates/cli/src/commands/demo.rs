@@ -12,9 +12,9 @@ use lacuna_report::{Fact, IterationRow, MetricTable, Picture, RunReport, render}
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
-use lacuna_train::events::read_events;
+
+use lacuna_record::{Summary, read_events};
 use lacuna_train::predict::WindowOptions;
-use lacuna_train::training::Summary;
 
 use super::evaluate::{Evaluation, evaluate};
 use super::predict::predict_dataset;

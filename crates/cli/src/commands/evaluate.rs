@@ -339,6 +339,7 @@ impl Evaluation {
             "voxels",
             "mm3",
             "overlap_voxels",
+            "touching_voxels",
             "detected",
         ];
         let mut out = vec![header.map(str::to_owned).to_vec()];
@@ -356,6 +357,7 @@ impl Evaluation {
                         lesion.voxels.to_string(),
                         lesion.mm3.to_string(),
                         lesion.overlap_voxels.to_string(),
+                        lesion.touching_voxels.to_string(),
                         lesion.detected.to_string(),
                     ]
                 }));

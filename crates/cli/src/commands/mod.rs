@@ -6,6 +6,8 @@ pub mod dataset;
 pub mod demo;
 pub mod evaluate;
 pub mod predict;
+pub mod study_run;
+pub mod sweep;
 pub mod train;
 
 use std::io::Write;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
+use lacuna_record::{Event, Summary};
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
-use lacuna_train::events::Event;
-use lacuna_train::training::{Progress as Step, Summary, train};
+use lacuna_train::training::{Progress as Step, train};
 
 use crate::DeviceArgument;
 use crate::terminal::{Progress, stop_flag};
@@ -164,6 +164,7 @@ mod tests {
             loss: 0.5,
             dsc: 0.5,
             foreground_share: 0.1,
+            predicted_share: Some(0.1),
             empty_patches: 0,
             seconds,
             wait_seconds,

@@ -40,6 +40,11 @@ pub fn write_cohort(config: &PhantomConfig, folder: &Path) -> Result<PathBuf, Ph
     Ok(manifest.path)
 }
 
+/// The ids of the subjects that [`write_cohort`] writes.
+pub fn subject_ids(config: &PhantomConfig) -> impl Iterator<Item = String> {
+    (0..config.subjects).map(|index| subject_id(config, index))
+}
+
 /// `sub-01`, with as many digits as the last subject needs.
 fn subject_id(config: &PhantomConfig, index: usize) -> String {
     let digits = config.subjects.to_string().len().max(2);

@@ -79,6 +79,17 @@ impl Case {
         restored.map_err(|source| self.volume_error(source))
     }
 
+    /// The mask on the grid and axes of the subject's first image.
+    ///
+    /// # Errors
+    /// When the axes cannot be restored.
+    pub fn restore_mask(&self) -> Result<Option<Volume<bool>>, CaseError> {
+        let mask = self.source.mask.as_ref().or(self.mask.as_ref());
+        mask.map(|mask| self.source.orientation.from_canonical(mask))
+            .transpose()
+            .map_err(|source| self.volume_error(source))
+    }
+
     fn volume_error(&self, source: VolumeError) -> CaseError {
         CaseError::Volume {
             subject: self.id.clone(),

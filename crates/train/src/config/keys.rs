@@ -7,8 +7,11 @@ use toml::{Table, Value};
 
 use super::{ConfigError, TEMPLATE};
 
-/// Applies `a.b=value`; the value is TOML, or else a bare string.
-pub(super) fn apply_override(table: &mut Table, set: &str) -> Result<(), ConfigError> {
+/// Puts `a.b=value` into a configuration; the value is TOML, or else a bare string.
+///
+/// # Errors
+/// When the argument has no `=`, or its key is unknown.
+pub fn apply_override(table: &mut Table, set: &str) -> Result<(), ConfigError> {
     let origin = format!("--set {set}");
     let invalid = |message: &str| ConfigError::Invalid {
         origin: origin.clone(),

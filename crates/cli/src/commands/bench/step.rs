@@ -4,23 +4,18 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use burn::module::Module;
-use burn::tensor::TensorData;
 use lacuna_losses::LossConfig;
 use lacuna_nets::{ModelConfig, Network};
 use lacuna_train::config::OptimiserName;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::step::Step;
 use lacuna_train::training::new_optimiser;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::{Measure, Model, median, show, timed};
+use super::{Measure, Model, median, random_batch, show, timed};
 
 /// The most input values of a batch: beyond it no machine holds the activations.
 const MOST_VALUES: usize = 1 << 28;
-/// Share of foreground in the labels.
-const FOREGROUND: f64 = 0.02;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -77,16 +72,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "--patch {patch} --batch {batch}: too many voxels; expected at most {MOST_VALUES} input values"
         );
     }
-    let mut shape = vec![usize::from(*batch), *channels];
-    shape.resize(2 + rank, *patch);
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let values: Vec<f32> = (0..shape.iter().product())
-        .map(|_| rng.random_range(-1.7..1.7))
-        .collect();
-    let labels: Vec<u8> = (0..usize::from(*batch) * effective.pow(rank as u32))
-        .map(|_| u8::from(rng.random_bool(FOREGROUND)))
-        .collect();
-    let images = TensorData::new(values, shape);
+    let (images, labels) = random_batch(usize::from(*batch), *channels, *patch, effective, rank);
 
     let loss = LossConfig::default();
     let (reduction, loss) = (loss.reduction, loss.build()?);

@@ -1,0 +1,152 @@
+//! A plan meets its folder: what is there already, and what is left to do.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use lacuna_record::{PlannedRun, RecordError, State, Study, StudyFolder, write_json};
+
+use crate::SweepError;
+
+/// A run with the configuration that it shall have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// The run.
+    pub run: PlannedRun,
+    /// Its effective `run.toml`.
+    pub config: String,
+}
+
+/// A study folder held by this process; the lock goes with the value.
+pub struct Held {
+    /// The folder.
+    pub folder: StudyFolder,
+    _lock: File,
+}
+
+/// Takes `folder` for the study, creating it or going on with what is there,
+/// and writes the plan. Nothing is written when something is refused.
+///
+/// `differences` names what differs between two configurations.
+///
+/// # Errors
+/// When another process holds the folder, or it holds another study, another
+/// study's runs, or a run of the same name with another configuration.
+pub fn settle(
+    folder: &StudyFolder,
+    study: &Study,
+    text: &str,
+    runs: &[Planned],
+    differences: &dyn Fn(&str, &str) -> String,
+) -> Result<Held, SweepError> {
+    let path = folder.path();
+    check_content(folder, study)?;
+    std::fs::create_dir_all(path).map_err(RecordError::io(path))?;
+    let lock_path = path.join(".lock");
+    let lock = File::create(&lock_path).map_err(RecordError::io(&lock_path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            return Err(SweepError::Locked {
+                folder: path.to_owned(),
+            });
+        }
+        Err(std::fs::TryLockError::Error(e)) => return Err(RecordError::io(&lock_path)(e).into()),
+    }
+    // Again, since another process may have planned in the meantime.
+    check_content(folder, study)?;
+    for Planned { run, config } in runs {
+        let path = folder.config(&run.name);
+        match std::fs::read_to_string(&path) {
+            Ok(before)
+                if before != *config && folder.status(&run.name)?.state != State::Waiting =>
+            {
+                return Err(SweepError::Changed {
+                    config: path,
+                    run: run.name.clone(),
+                    differences: differences(&before, config),
+                });
+            }
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(RecordError::io(&path)(e).into()),
+        }
+    }
+    for below in ["configs", "runs", "states", "logs"] {
+        let below = path.join(below);
+        std::fs::create_dir_all(&below).map_err(RecordError::io(&below))?;
+    }
+    for Planned { run, config } in runs {
+        lacuna_io::atomic::write_bytes(folder.config(&run.name), config.as_bytes())?;
+    }
+    lacuna_io::atomic::write_bytes(path.join("study.toml"), text.as_bytes())?;
+    // Last, since this file is what makes the folder a study.
+    write_json(&path.join("study.json"), study)?;
+    Ok(Held {
+        folder: folder.clone(),
+        _lock: lock,
+    })
+}
+
+/// Refuses a folder of anything but this study.
+fn check_content(folder: &StudyFolder, study: &Study) -> Result<(), SweepError> {
+    let path = folder.path();
+    let other = |found: String| SweepError::OtherStudy {
+        folder: path.to_owned(),
+        found,
+    };
+    let names: HashSet<&str> = study.runs.iter().map(|r| r.name.as_str()).collect();
+    match folder.study()? {
+        Some(before) if before.name != study.name => {
+            return Err(other(format!(
+                "it holds the study `{}`, not `{}`",
+                before.name, study.name
+            )));
+        }
+        Some(_) => {}
+        None => {
+            // What a start that was cut off leaves is no hindrance.
+            let ours = [
+                ".lock",
+                "configs",
+                "runs",
+                "states",
+                "logs",
+                "phantoms",
+                "study.toml",
+            ];
+            let stranger = entries(path)?
+                .into_iter()
+                .find(|e| !ours.contains(&e.as_str()));
+            if let Some(found) = stranger {
+                return Err(other(format!(
+                    "it holds no study but is not empty: {found}"
+                )));
+            }
+        }
+    }
+    let stranger = (entries(&path.join("runs"))?.into_iter()).find(|e| !names.contains(e.as_str()));
+    match stranger {
+        Some(run) => Err(other(format!(
+            "runs/{run} is no run of the study `{}`; move that folder away",
+            study.name
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Names of the entries of a folder; none when there is no such folder.
+fn entries(path: &Path) -> Result<Vec<String>, SweepError> {
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(RecordError::io(path)(e).into()),
+    };
+    let mut names = entries
+        .map(|e| Ok(e?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<_>, std::io::Error>>()
+        .map_err(RecordError::io(path))?;
+    names.sort();
+    Ok(names)
+}
