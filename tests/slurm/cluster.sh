@@ -77,7 +77,11 @@ SlurmdLogFile=$folder/log/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core_Memory
+# Memory is watched once a second; without control groups it is how a job runs out of it.
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 MailProg=/bin/true
 ReturnToService=2
 KillWait=10
@@ -107,11 +111,16 @@ stop() {
         pid=$(<"$folder/$daemon.pid")
         kill "$pid" 2>/dev/null || continue
         for _ in $(seq 100); do
-            kill -0 "$pid" 2>/dev/null || continue 2
+            running "$pid" || continue 2
             sleep 0.1
         done
         kill -KILL "$pid"
     done
+}
+
+# A daemon whose parent does not wait for it stays as a zombie.
+running() {
+    [[ -r /proc/$1/status ]] && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status"
 }
 
 main "$@"

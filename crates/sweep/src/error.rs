@@ -78,7 +78,7 @@ pub enum SweepError {
     },
     /// This machine cannot submit jobs.
     #[error(
-        "the command {missing} is not in PATH; run the sweep on a machine that submits to a Slurm \
+        "there is no {missing} in PATH; run the sweep on a machine that submits to a Slurm \
          cluster, load its Slurm module, or set [executor] kind = \"local\""
     )]
     SlurmMissing {

@@ -2,9 +2,10 @@
 //!
 //! All runs to do are submitted as one array; a task is the process `BINARY
 //! study-run FOLDER NAME`. What ended without an outcome and can go on is
-//! submitted again. Slurm is asked for the states of its jobs (`squeue`), and
-//! for the ends of them `sacct` where a database runs, else `scontrol`, else the
-//! run's own files.
+//! submitted again. Slurm is asked for the states of its jobs (`squeue`) and
+//! for their ends (`scontrol`, and `sacct` where a database runs: it remembers
+//! longer and knows the memory held); what both have forgotten, the run's own
+//! files tell.
 //!
 //! ```text
 //! STUDY/slurm/jobs.json      the arrays submitted, and their runs

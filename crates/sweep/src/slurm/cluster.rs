@@ -60,18 +60,23 @@ impl Cluster {
 
     /// How a task ended; `None` when Slurm does not say that it has.
     pub fn ended(&self, array: &str, index: usize) -> Option<Ended> {
-        // Either can fail because the job is forgotten; then the run's files tell.
-        let from_sacct = || {
-            let text = self.sacct(&format!("--jobs={array}_{index}")).ok()?;
-            parse::sacct(&text, array, index)
-        };
-        let from_scontrol = || {
-            let arguments = ["--oneliner", "show", "job", array].map(str::to_owned);
-            let text = output("scontrol", &arguments, LIMIT).ok()?;
-            parse::scontrol(&text, index)
-        };
-        let accounted = if self.accounting { from_sacct() } else { None };
-        accounted.or_else(from_scontrol)
+        // Either may have forgotten the job or fail; then the run's files tell.
+        let arguments = ["--oneliner", "show", "job", array].map(str::to_owned);
+        let shown = output("scontrol", &arguments, LIMIT).ok();
+        let shown = shown.and_then(|text| parse::scontrol(&text, index));
+        if !self.accounting {
+            return shown;
+        }
+        let accounted = self.sacct(&format!("--jobs={array}_{index}")).ok();
+        let accounted = accounted.and_then(|text| parse::sacct(&text, array, index));
+        match (shown, accounted) {
+            // `sacct` takes 128 off exit codes from there up, so that 130 reads as 2.
+            (Some(shown), Some(accounted)) => Some(Ended {
+                memory: accounted.memory,
+                ..shown
+            }),
+            (shown, accounted) => shown.or(accounted),
+        }
     }
 
     fn sacct(&self, which: &str) -> Result<String, SweepError> {

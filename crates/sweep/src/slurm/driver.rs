@@ -1,5 +1,7 @@
 //! Submits runs, follows their jobs and submits again what can go on.
 
+mod submit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
@@ -10,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use lacuna_record::{RecordError, State, Status, StudyFolder};
 
-use super::cluster::{Cluster, cancel, submit};
-use super::jobs::{Jobs, Submitted};
+use super::cluster::{Cluster, cancel};
+use super::jobs::Jobs;
 use super::parse::{End, Ended, Phase, Row};
-use super::script::{Array, job_name, plain};
+use super::script::{job_name, plain};
 use super::settings::SlurmSettings;
 use super::verdict::{Verdict, judge, never, waits_for};
 use crate::SweepError;
@@ -41,6 +43,8 @@ pub(super) struct Driver<'a> {
     attempts: BTreeMap<String, u32>,
     /// What `on_change` heard last.
     told: BTreeMap<String, Status>,
+    /// Arrays that somebody cancelled as a whole.
+    cancelled: BTreeSet<String>,
 }
 
 /// A job of a run.
@@ -56,6 +60,20 @@ struct Task {
 }
 
 impl Task {
+    fn new(run: &str, array: &str, index: usize) -> Self {
+        Self {
+            run: run.to_owned(),
+            array: array.to_owned(),
+            index,
+            never: None,
+            late_since: None,
+        }
+    }
+
+    fn is(&self, row: &Row) -> bool {
+        self.array == row.array && self.index == row.index
+    }
+
     fn id(&self) -> String {
         format!("{}_{}", self.array, self.index)
     }
@@ -88,6 +106,7 @@ impl<'a> Driver<'a> {
             open: Vec::new(),
             attempts: BTreeMap::new(),
             told: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
         })
     }
 
@@ -112,160 +131,12 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Finds the jobs of an earlier sweep that have not ended; other runs queue.
-    fn take_up(&mut self, names: &[String]) -> Result<(), SweepError> {
-        let rows = self.cluster.queue()?;
-        self.answer_late(&rows)?;
-        for row in rows.iter().filter(|r| !matches!(r.phase, Phase::Over(_))) {
-            let Some(run) = self.jobs.run(&row.array, row.index) else {
-                return Err(self.strangers(&rows));
-            };
-            if names.iter().any(|name| name == run) {
-                *self.attempts.entry(run.to_owned()).or_default() += 1;
-                self.open.push(Task {
-                    run: run.to_owned(),
-                    array: row.array.clone(),
-                    index: row.index,
-                    never: None,
-                    late_since: None,
-                });
-            }
-        }
-        for name in names {
-            let done = self.folder.status(name)?.state == State::Done;
-            if !done && !self.open.iter().any(|task| task.run == *name) {
-                self.queue.push(name.clone());
-            }
-        }
-        Ok(())
-    }
-
-    /// Completes the submission that was cut off before its id was written, or
-    /// strikes it out; true when Slurm has it.
-    fn answer_late(&mut self, rows: &[Row]) -> Result<bool, SweepError> {
-        let unlisted = rows.iter().filter(|row| !self.jobs.lists(&row.array));
-        // Ids grow: an array of this name that is not listed is the newest.
-        let newest = unlisted
-            .map(|row| row.array.clone())
-            .max_by_key(|id| id.parse::<u64>().ok());
-        let Some(array) = self.jobs.unanswered() else {
-            return Ok(false);
-        };
-        array.job.clone_from(&newest);
-        if newest.is_none() {
-            self.jobs.arrays.pop();
-        }
-        self.jobs.write()?;
-        Ok(newest.is_some())
-    }
-
-    fn strangers(&self, rows: &[Row]) -> SweepError {
-        let unlisted = rows.iter().filter(|row| !self.jobs.lists(&row.array));
-        let ids: BTreeSet<&str> = unlisted.map(|row| row.array.as_str()).collect();
-        SweepError::SlurmStrangers {
-            folder: self.folder.path().to_owned(),
-            jobs: ids.into_iter().collect::<Vec<_>>().join(" "),
-        }
-    }
-
-    /// Submits what is queued as one array, as far as `at_once` leaves room.
-    fn submit_queue(&mut self, stop: &AtomicBool) -> Result<(), SweepError> {
-        if self.jobs.unanswered().is_some() {
-            let rows = self.cluster.queue()?;
-            if self.answer_late(&rows)? {
-                self.open_last();
-            }
-        }
-        // Slurm limits one array, so a further one waits until it can have the rest.
-        let room = self
-            .settings
-            .at_once
-            .map(|n| n.saturating_sub(self.open.len()));
-        if self.queue.is_empty() || room == Some(0) || stop.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let runs = self.queue.clone();
-        for run in &runs {
-            let mut status = self.folder.status(run)?;
-            // What the run writes after this is of the new job.
-            (status.state, status.message) = (State::Waiting, None);
-            self.folder.write_status(run, &status)?;
-            self.tell(run, status);
-        }
-        let arguments = self.write_script(&runs, room)?;
-        self.jobs.arrays.push(Submitted { job: None, runs });
-        self.jobs.write()?;
-        match submit(&arguments) {
-            Ok(id) => {
-                self.jobs.unanswered().expect("pushed above").job = Some(id);
-                self.jobs.write()?;
-                self.open_last();
-                Ok(())
-            }
-            // It may have been taken all the same: the entry stays until the queue tells.
-            Err(e @ SweepError::SlurmSilent { .. }) => Err(e),
-            Err(e) => {
-                self.jobs.arrays.pop();
-                self.jobs.write()?;
-                Err(e)
-            }
-        }
-    }
-
-    /// Moves the queued runs of the last array to the open ones.
-    fn open_last(&mut self) {
-        let Some(Submitted {
-            job: Some(id),
-            runs,
-        }) = self.jobs.arrays.last()
-        else {
-            return;
-        };
-        for (index, run) in runs.iter().enumerate() {
-            let Some(place) = self.queue.iter().position(|queued| queued == run) else {
-                continue;
-            };
-            self.queue.remove(place);
-            *self.attempts.entry(run.clone()).or_default() += 1;
-            self.open.push(Task {
-                run: run.clone(),
-                array: id.clone(),
-                index,
-                never: None,
-                late_since: None,
-            });
-        }
-    }
-
-    /// Writes the list and the script of the next array; returns `sbatch`'s arguments.
-    fn write_script(
-        &self,
-        runs: &[String],
-        at_once: Option<usize>,
-    ) -> Result<Vec<String>, SweepError> {
-        let array = Array {
-            folder: plain(self.folder.path())?,
-            binary: plain(&self.binary)?,
-            name: &self.jobs.name,
-            number: self.jobs.arrays.len() + 1,
-            runs: runs.len(),
-            at_once,
-        };
-        let write = |path: String, text: String| {
-            lacuna_io::atomic::write_bytes(path, text.as_bytes()).map_err(RecordError::from)
-        };
-        write(array.list(), runs.join("\n") + "\n")?;
-        write(array.script(), array.text(self.settings))?;
-        Ok(array.arguments(self.settings))
-    }
-
     /// Asks Slurm where the open jobs are.
     fn look(&mut self) -> Result<(), SweepError> {
         let rows = self.cluster.queue()?;
+        self.cancelled.extend(cancelled_arrays(&self.open, &rows));
         for mut task in std::mem::take(&mut self.open) {
-            let row = rows
-                .iter()
-                .find(|r| r.array == task.array && r.index == task.index);
+            let row = rows.iter().find(|row| task.is(row));
             match row.map(|row| row.phase) {
                 Some(Phase::Waiting) => {
                     let reason = row.map_or("", |row| row.reason.as_str());
@@ -285,16 +156,18 @@ impl<'a> Driver<'a> {
                     self.tell(&task.run, status);
                     self.open.push(task);
                 }
-                Some(Phase::Over(_)) | None => self.settle(task, &rows)?,
+                Some(Phase::Over(_)) | None => self.settle(task)?,
             }
         }
         Ok(())
     }
 
     /// Records how the run of an ended job stands.
-    fn settle(&mut self, mut task: Task, rows: &[Row]) -> Result<(), SweepError> {
+    fn settle(&mut self, mut task: Task) -> Result<(), SweepError> {
         let found = self.folder.status(&task.run)?;
+        let words = self.words_of_slurm(&task)?;
         let ended = self.cluster.ended(&task.array, task.index);
+        let ended = ended.map(|ended| ended.told_by(&String::from_utf8_lossy(&words)));
         let completed = ended.as_ref().is_some_and(|e| e.end == End::Completed);
         if completed && found.state != State::Done {
             let since = *task.late_since.get_or_insert_with(Instant::now);
@@ -305,11 +178,11 @@ impl<'a> Driver<'a> {
         }
         let mut verdict = judge(ended.as_ref(), &found, self.settings);
         if verdict.again {
-            self.limit(&task, rows, &mut verdict);
+            self.limit(&task, ended.as_ref(), &mut verdict);
         }
         let status = status_after(&task, found, ended.as_ref(), &verdict);
         self.folder.write_status(&task.run, &status)?;
-        self.keep_words_of_slurm(&task)?;
+        self.keep_words_of_slurm(&task, &words)?;
         self.tell(&task.run, status);
         if verdict.again {
             self.queue.push(task.run);
@@ -318,9 +191,10 @@ impl<'a> Driver<'a> {
     }
 
     /// No further attempt when there were enough, or somebody cancelled the array.
-    fn limit(&self, task: &Task, rows: &[Row], verdict: &mut Verdict) {
+    fn limit(&self, task: &Task, ended: Option<&Ended>, verdict: &mut Verdict) {
         let attempts = self.attempts.get(&task.run).copied().unwrap_or(0);
-        let why = if array_was_cancelled(&task.array, rows) {
+        let by_hand = ended.is_none_or(|ended| ended.end == End::Cancelled);
+        let why = if by_hand && self.cancelled.contains(&task.array) {
             "its whole array was cancelled, start the sweep again to go on".to_owned()
         } else if attempts >= self.settings.attempts {
             format!("not submitted again after {attempts} attempts")
@@ -332,22 +206,35 @@ impl<'a> Driver<'a> {
         verdict.message = Some(format!("{message}; {why}"));
     }
 
-    /// Moves what Slurm wrote about a job to the end of its run's log.
-    fn keep_words_of_slurm(&self, task: &Task) -> Result<(), SweepError> {
-        let path = self.folder.path().join(format!("slurm/{}.out", task.id()));
-        let words = match fs::read(&path) {
-            Ok(words) => words,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(RecordError::io(&path)(e).into()),
-        };
+    /// What Slurm itself wrote about a job, not its run.
+    fn words_of_slurm(&self, task: &Task) -> Result<Vec<u8>, SweepError> {
+        let path = self.path_of_words(task);
+        match fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => Ok(other.map_err(RecordError::io(&path))?),
+        }
+    }
+
+    /// Moves them to the end of the run's log.
+    fn keep_words_of_slurm(&self, task: &Task, words: &[u8]) -> Result<(), SweepError> {
         let log = self.folder.log(&task.run);
-        fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&log)
-            .and_then(|mut file| file.write_all(&words))
-            .map_err(RecordError::io(&log))?;
-        Ok(fs::remove_file(&path).map_err(RecordError::io(&path))?)
+        if !words.is_empty() {
+            fs::OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(&log)
+                .and_then(|mut file| file.write_all(words))
+                .map_err(RecordError::io(&log))?;
+        }
+        let path = self.path_of_words(task);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => Ok(other.map_err(RecordError::io(&path))?),
+        }
+    }
+
+    fn path_of_words(&self, task: &Task) -> PathBuf {
+        self.folder.path().join(format!("slurm/{}.out", task.id()))
     }
 
     /// Ends the jobs when none of them can ever start.
@@ -412,14 +299,21 @@ fn status_after(task: &Task, found: Status, ended: Option<&Ended>, verdict: &Ver
     }
 }
 
-/// Whether somebody cancelled an array rather than one task of it: nothing of
-/// it is left, and several of its tasks were cancelled or are being ended.
-fn array_was_cancelled(array: &str, rows: &[Row]) -> bool {
-    let of_array = || rows.iter().filter(|row| row.array == array);
-    let alive = |row: &Row| !row.completing && !matches!(row.phase, Phase::Over(_));
-    let cancelled = |row: &&Row| row.completing || row.phase == Phase::Over(End::Cancelled);
-    let some = of_array().any(|row| row.phase == Phase::Over(End::Cancelled));
-    some && !of_array().any(alive) && of_array().filter(cancelled).count() >= 2
+/// Arrays that somebody cancelled, rather than one task of them: of the open
+/// tasks none is left, and several were cancelled or are being ended.
+fn cancelled_arrays(open: &[Task], rows: &[Row]) -> BTreeSet<String> {
+    let arrays: BTreeSet<&String> = open.iter().map(|task| &task.array).collect();
+    let was_cancelled = |array: &&String| {
+        let rows: Vec<&Row> = rows
+            .iter()
+            .filter(|row| open.iter().any(|t| t.array == **array && t.is(row)))
+            .collect();
+        let alive = |row: &&Row| !row.completing && !matches!(row.phase, Phase::Over(_));
+        let cancelled = |row: &&Row| row.phase == Phase::Over(End::Cancelled);
+        let ending = rows.iter().filter(|r| r.completing || cancelled(r)).count();
+        rows.iter().any(cancelled) && !rows.iter().any(alive) && ending >= 2
+    };
+    arrays.into_iter().filter(was_cancelled).cloned().collect()
 }
 
 #[cfg(test)]

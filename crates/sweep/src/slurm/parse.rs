@@ -152,6 +152,24 @@ pub(super) fn scontrol(text: &str, index: usize) -> Option<Ended> {
     })
 }
 
+impl Ended {
+    /// The end in the light of what `slurmstepd` wrote about the job: where
+    /// memory is not watched by control groups, only its words tell that a
+    /// SIGKILL was for memory.
+    pub(super) fn told_by(mut self, words: &str) -> Self {
+        let limit = words.split_once("exceeded memory limit (");
+        let killed = limit.is_some() || words.contains("oom-kill") || words.contains("oom_kill");
+        if killed && matches!(self.end, End::Failed | End::Cancelled) {
+            self.end = End::OutOfMemory;
+        }
+        if self.memory.is_none() {
+            let bytes = limit.and_then(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok());
+            self.memory = bytes.map(|bytes| format!("{}M", bytes >> 20));
+        }
+        self
+    }
+}
+
 /// Names in the output of `scontrol --oneliner show partition`.
 pub(super) fn partitions(text: &str) -> Vec<&str> {
     text.lines()

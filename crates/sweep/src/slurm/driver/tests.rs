@@ -3,30 +3,32 @@ use super::*;
 
 #[test]
 fn an_array_counts_as_cancelled_only_when_nothing_of_it_is_left() {
-    let cancelled = |text: &str| array_was_cancelled("7", &rows(text).unwrap());
+    let cancelled = |tasks: &[usize], text: &str| {
+        let open: Vec<Task> = tasks.iter().map(|&i| Task::new("a", "7", i)).collect();
+        !cancelled_arrays(&open, &rows(text).unwrap()).is_empty()
+    };
     // One task of several that go on.
     assert!(!cancelled(
+        &[0, 1, 2],
         "7|0|CANCELLED|None\n7|1|RUNNING|None\n7|2|PENDING|Resources"
     ));
     // The last task of an array whose others are done.
-    assert!(!cancelled("7|0|CANCELLED|None\n7|1|COMPLETED|None"));
+    assert!(!cancelled(&[0], "7|0|CANCELLED|None\n7|1|COMPLETED|None"));
+    // Two tasks cancelled one after the other, the first settled before.
+    assert!(!cancelled(&[1], "7|0|CANCELLED|None\n7|1|CANCELLED|None"));
     assert!(cancelled(
+        &[1, 2],
         "7|0|COMPLETED|None\n7|1|COMPLETING|None\n7|2|CANCELLED|Resources"
     ));
     assert!(cancelled(
+        &[1, 2],
         "7|1|CANCELLED|None\n7|2|CANCELLED|None\n8|0|RUNNING|None"
     ));
 }
 
 #[test]
 fn a_killed_run_is_charged_the_seconds_it_could_not_write() {
-    let task = Task {
-        run: "a".into(),
-        array: "7".into(),
-        index: 2,
-        never: None,
-        late_since: None,
-    };
+    let task = Task::new("a", "7", 2);
     let ended = Ended {
         end: End::Failed,
         reason: String::new(),

@@ -1,4 +1,5 @@
-//! Samples are output of Slurm 22.05, cut to the fields that are read and some others.
+//! Samples are output of Slurm 22.05, cut to the fields that are read and some
+//! others. The lines of `sacct` for tasks 5 and [6-9] are written by hand.
 
 use super::*;
 
@@ -20,6 +21,19 @@ JobId=8 ArrayJobId=1 ArrayTaskId=7 ArrayTaskThrottle=4 JobName=lacuna-x JobState
 JobId=7 ArrayJobId=1 ArrayTaskId=5 ArrayTaskThrottle=4 JobName=lacuna-x JobState=FAILED Reason=NonZeroExitCode Requeue=0 ExitCode=130:0 RunTime=00:01:05 TimeLimit=00:03:00 StdOut=/w/1_5.out Power=\x20
 JobId=6 ArrayJobId=1 ArrayTaskId=4 ArrayTaskThrottle=4 JobName=lacuna-x JobState=FAILED Reason=JobLaunchFailure Requeue=0 ExitCode=0:9 RunTime=1-00:00:00 TimeLimit=00:03:00 StdOut=/w/1_4.out Power=\x20
 JobId=2 ArrayJobId=1 ArrayTaskId=0 ArrayTaskThrottle=4 JobName=lacuna-x JobState=CANCELLED Reason=None Requeue=0 ExitCode=0:15 RunTime=00:00:01 TimeLimit=00:03:00 StdOut=/w/1_0.out Power=\x20
+";
+
+const SACCT: &str = "\
+8_0|FAILED|0:9|1|
+8_0.batch|CANCELLED by 0|0:9|1|241972K
+8_1|CANCELLED by 0|0:0|3|
+8_1.batch|FAILED|2:0|3|13744K
+8_2|FAILED|0:9|0|
+8_2.batch|CANCELLED|0:9|0|
+8_4|COMPLETED|0:0|4|
+8_4.batch|COMPLETED|0:0|4|13712K
+8_5|RUNNING|0:0|12|
+8_[6-9]|PENDING|0:0|0|
 ";
 
 const PARTITIONS: &str = "\
@@ -77,6 +91,47 @@ fn scontrol_tells_ends_with_exit_code_signal_and_time() {
     assert_eq!((killed.exit, killed.signal), (0, 9));
     assert_eq!(killed.seconds, 86400.0);
     assert_eq!(scontrol(SCONTROL, 0).unwrap().end, End::Cancelled);
+}
+
+#[test]
+fn sacct_tells_ends_with_the_memory_held() {
+    let killed = sacct(SACCT, "8", 0).unwrap();
+    assert_eq!(
+        killed,
+        Ended {
+            end: End::Failed,
+            reason: String::new(),
+            exit: 0,
+            signal: 9,
+            seconds: 1.0,
+            memory: Some("241972K".into()),
+        }
+    );
+    assert_eq!(sacct(SACCT, "8", 1).unwrap().end, End::Cancelled);
+    assert_eq!(sacct(SACCT, "8", 2).unwrap().memory, None);
+    assert_eq!(sacct(SACCT, "8", 4).unwrap().end, End::Completed);
+    for index in [5, 6, 10] {
+        assert_eq!(sacct(SACCT, "8", index), None, "{index}");
+    }
+}
+
+#[test]
+fn the_words_of_slurmstepd_tell_a_kill_for_memory() {
+    let words = "\
+slurmstepd-vm: error: StepId=2.batch exceeded memory limit (414093312 > 104857600), being killed
+slurmstepd-vm: error: *** JOB 2 ON vm CANCELLED AT 2026-11-25T08:09:26 ***
+slurmstepd-vm: error: Exceeded job memory limit
+";
+    let killed = scontrol(SCONTROL, 4).unwrap();
+    let told = killed.clone().told_by(words);
+    // 414093312 / 2^20 = 394.9
+    assert_eq!(
+        (told.end, told.memory.as_deref()),
+        (End::OutOfMemory, Some("394M"))
+    );
+    let groups = "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=2.batch.";
+    assert_eq!(killed.clone().told_by(groups).end, End::OutOfMemory);
+    assert_eq!(killed.clone().told_by("*** JOB 2 CANCELLED ***"), killed);
 }
 
 #[test]
