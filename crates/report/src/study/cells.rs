@@ -232,6 +232,7 @@ mod tests {
         StudyResults {
             runs: plans.iter().map(run).collect(),
             study: Study {
+                device: "cpu".to_owned(),
                 name: String::new(),
                 description: String::new(),
                 runs: plans,

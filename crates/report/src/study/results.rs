@@ -1,8 +1,9 @@
 //! What a study left on disk, run by run.
 
+use lacuna_metrics::Reliability;
 use lacuna_record::{
-    Calibration, ClassRow, Event, LastIterations, Outcome, PlannedRun, RecordError, State, Status,
-    Study, StudyFolder, Summary, TestScores, read_events,
+    ClassRow, Event, LastIterations, Outcome, PlannedRun, RecordError, State, Status, Study,
+    StudyFolder, Summary, TestScores, read_calibration, read_events,
 };
 
 use crate::chart::running_median;
@@ -33,7 +34,7 @@ pub struct RunResult {
     /// Scores of its test subjects.
     pub scores: Option<TestScores>,
     /// Calibration on its test subjects.
-    pub calibration: Option<Calibration>,
+    pub calibration: Option<Reliability>,
     /// Its end.
     pub outcome: Option<Outcome>,
 }
@@ -102,7 +103,7 @@ impl RunResult {
             training: Training::of(&read_events(&run)?),
             summary,
             scores: TestScores::read(&run)?,
-            calibration: Calibration::read(&run)?,
+            calibration: read_calibration(&run)?,
             outcome: Outcome::read(&run)?,
         })
     }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use lacuna_record::{
-    AxisValue, Calibration, ClassRow, Event, LastIterations, Lesion, Lesions, Outcome, Overlay,
-    PlannedRun, State, Status, Study, StudyFolder, SubjectScores, Summary, TestScores,
+    AxisValue, ClassRow, Event, LastIterations, Lesion, Lesions, Outcome, Overlay, PlannedRun,
+    State, Status, Study, StudyFolder, SubjectScores, Summary, TestScores,
 };
 use lacuna_report::study::{Example, ExampleError};
 use lacuna_volume::{Affine, Spacing, Volume};
@@ -50,6 +50,7 @@ pub struct Found {
 /// Makes the folder of a study in which nothing has run.
 pub fn write_study(folder: &Path, description: &str, runs: Vec<PlannedRun>) -> StudyFolder {
     let study = Study {
+        device: "cpu".to_owned(),
         name: "synthetic".to_owned(),
         description: description.to_owned(),
         runs,
@@ -76,7 +77,7 @@ pub fn write_done(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
         subjects: subjects.collect(),
     };
     write_json(&run.join("test/summary.json"), &scores);
-    let calibration = Calibration {
+    let calibration = lacuna_metrics::Reliability {
         voxels: found.bins.iter().map(|b| b.0).collect(),
         probability: found.bins.iter().map(|b| b.1).collect(),
         foreground: found.bins.iter().map(|b| b.2).collect(),

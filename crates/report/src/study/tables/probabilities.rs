@@ -1,7 +1,6 @@
 //! How far probabilities can be believed.
 
 use lacuna_metrics::Reliability;
-use lacuna_record::Calibration;
 
 use super::mean_range;
 use crate::study::cells::Cells;
@@ -49,13 +48,15 @@ pub(crate) fn probabilities(cells: &Cells) -> Option<StudyTable> {
 }
 
 fn row(heading: &[String; 3], runs: &[&RunResult]) -> Option<Vec<Cell>> {
-    let found: Vec<&Calibration> = runs.iter().filter_map(|r| r.calibration.as_ref()).collect();
+    let found: Vec<&Reliability> = runs.iter().filter_map(|r| r.calibration.as_ref()).collect();
     if found.is_empty() {
         return None;
     }
-    let counts = || found.iter().map(|c| reliability(c));
-    let ece: Vec<f64> = counts().filter_map(|r| r.ece()).collect();
-    let above: Vec<f64> = counts().filter_map(|r| r.ece_above_lowest_bin()).collect();
+    let ece: Vec<f64> = found.iter().filter_map(|r| r.ece()).collect();
+    let above: Vec<f64> = found
+        .iter()
+        .filter_map(|r| r.ece_above_lowest_bin())
+        .collect();
     let predicted: u64 = found.iter().map(|c| c.predicted).sum();
     let reference: u64 = found.iter().flat_map(|c| &c.foreground).sum();
     let volume = match reference {
@@ -75,14 +76,4 @@ fn row(heading: &[String; 3], runs: &[&RunResult]) -> Option<Vec<Cell>> {
 /// An error over all voxels is small where foreground is rare.
 fn error(value: f64) -> String {
     format!("{value:.5}")
-}
-
-/// The counts as the metric takes them.
-pub(crate) fn reliability(recorded: &Calibration) -> Reliability {
-    Reliability {
-        voxels: recorded.voxels.clone(),
-        probability: recorded.probability.clone(),
-        foreground: recorded.foreground.clone(),
-        predicted: recorded.predicted,
-    }
 }
