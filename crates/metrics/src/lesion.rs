@@ -8,11 +8,11 @@
 
 use crate::MaskPair;
 use lacuna_volume::{Components, Connectivity, label_components};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// One connected component of a mask.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lesion {
     /// Size in voxels.
     pub voxels: usize,
@@ -36,7 +36,7 @@ impl Lesion {
 }
 
 /// The lesions of both masks, in the order of their first voxel in memory.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lesions {
     /// Lesions of the reference.
     pub reference: Vec<Lesion>,

@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lacuna_metrics::Reliability;
+use lacuna_metrics::{Lesions, Reliability};
 use serde::{Deserialize, Serialize};
 
 use crate::RecordError;
@@ -66,30 +66,6 @@ pub struct ClassRow {
     pub lesion_precision: f64,
     pub lesion_f1: f64,
     pub lesions: Lesions,
-}
-
-/// The lesions of both masks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Lesions {
-    /// Lesions of the reference.
-    pub reference: Vec<Lesion>,
-    /// Lesions of the prediction.
-    pub prediction: Vec<Lesion>,
-}
-
-/// One connected component of a mask.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Lesion {
-    /// Size in voxels.
-    pub voxels: usize,
-    /// Size in mm^3.
-    pub mm3: f64,
-    /// Voxels that the other mask holds too.
-    pub overlap_voxels: usize,
-    /// Voxels of the other mask's lesions that touch this one, in all.
-    pub touching_voxels: usize,
-    /// At least one voxel is in the other mask.
-    pub detected: bool,
 }
 
 impl TestScores {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use lacuna_metrics::{Lesion, Lesions};
 use lacuna_record::{
-    AxisValue, ClassRow, Event, LastIterations, Lesion, Lesions, Outcome, Overlay, PlannedRun,
-    State, Status, Study, StudyFolder, SubjectScores, Summary, TestScores,
+    AxisValue, ClassRow, Event, LastIterations, Outcome, Overlay, PlannedRun, State, Status, Study,
+    StudyFolder, SubjectScores, Summary, TestScores,
 };
 use lacuna_report::study::{Example, ExampleError};
 use lacuna_volume::{Affine, Spacing, Volume};

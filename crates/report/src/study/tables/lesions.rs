@@ -1,6 +1,6 @@
 //! Recall and DSC of lesions by their size.
 
-use lacuna_record::Lesion;
+use lacuna_metrics::Lesion;
 
 use super::share_of;
 use crate::study::cells::{Cells, Family};
@@ -79,7 +79,7 @@ fn row(heading: &[String; 2], class: usize, runs: &[Vec<&RunResult>]) -> Option<
         let found: Vec<&Lesion> = of_class(runs, class).collect();
         let detected = found.iter().filter(|l| l.detected).count();
         let recall = mean(found.iter().map(|l| f64::from(u8::from(l.detected))));
-        let dsc = mean(found.iter().map(|l| lesion_dsc(l)));
+        let dsc = mean(found.iter().map(|l| l.dsc()));
         recalls.push((share_of(detected, found.len()).into(), recall));
         dscs.push((Cell::from(dsc.map_or("–".to_owned(), score)), dsc));
     }
@@ -120,8 +120,4 @@ fn distinct_lesions(runs: &[Vec<&RunResult>], class: usize) -> usize {
 fn class_of(lesion: &Lesion) -> usize {
     let above = CLASSES.iter().rposition(|(_, low)| lesion.mm3 >= *low);
     above.unwrap_or(0)
-}
-
-fn lesion_dsc(lesion: &Lesion) -> f64 {
-    2.0 * lesion.overlap_voxels as f64 / (lesion.voxels + lesion.touching_voxels) as f64
 }
