@@ -47,6 +47,10 @@ enum Command {
     Evaluate(commands::evaluate::Arguments),
     /// Train and test every run of a study
     Sweep(commands::sweep::Arguments),
+    /// Tabulate and draw what a study found: HTML, Markdown, LaTeX, CSV and SVG
+    Report(commands::report::Arguments),
+    /// Check the findings of Sudre et al. 2017 on a study
+    VerifyPaper(commands::verify_paper::Arguments),
     /// Train and test one run of a study; what `lacuna sweep` starts
     #[command(hide = true)]
     StudyRun(commands::study_run::Arguments),
@@ -132,6 +136,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
         Command::Sweep(arguments) => commands::sweep::run(&arguments),
+        Command::Report(arguments) => commands::report::run(&arguments),
+        Command::VerifyPaper(arguments) => commands::verify_paper::run(&arguments),
         Command::StudyRun(arguments) => commands::study_run::run(&arguments),
         Command::Bench(part) => commands::bench::run(&part),
     }

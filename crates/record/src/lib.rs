@@ -18,5 +18,5 @@ pub use files::{read_json, read_lines, unix_time, write_json};
 pub use study::{AxisValue, PlannedRun, State, Status, Study, StudyFolder};
 pub use summary::Summary;
 pub use test::{
-    Calibration, ClassRow, Lesion, Lesions, Outcome, Overlay, SubjectScores, TestScores,
+    ClassRow, Lesion, Lesions, Outcome, Overlay, SubjectScores, TestScores, read_calibration,
 };

@@ -10,6 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
+use lacuna_metrics::Reliability;
 use serde::{Deserialize, Serialize};
 
 use crate::RecordError;
@@ -101,28 +102,14 @@ impl TestScores {
     }
 }
 
-/// Foreground probability against how often it was foreground, over the voxels
-/// of all test subjects inside their masks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    /// Equal bins of probability from 0 to 1: voxels in each.
-    pub voxels: Vec<u64>,
-    /// Sum of the probabilities in each bin.
-    pub probability: Vec<f64>,
-    /// Voxels of each bin that are foreground in the reference.
-    pub foreground: Vec<u64>,
-    /// Voxels that the label map calls foreground.
-    pub predicted: u64,
-}
-
-impl Calibration {
-    /// The calibration of run folder `run`; `None` when it has not been tested.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn read(run: &Path) -> Result<Option<Self>, RecordError> {
-        read_optional(&run.join("test/calibration.json"))
-    }
+/// How far the foreground probabilities of run folder `run` can be believed, over
+/// the voxels of all test subjects inside their masks; `None` when it has not
+/// been tested.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_calibration(run: &Path) -> Result<Option<Reliability>, RecordError> {
+    read_optional(&run.join("test/calibration.json"))
 }
 
 /// The end of a run of a study, `outcome.json`: once it is there, the run is done.

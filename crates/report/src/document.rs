@@ -2,29 +2,39 @@
 
 use std::fmt::Write;
 
+use crate::chart::{LineChart, Look, Scale, Series, Stroke, running_median};
 use crate::colour::{BLUE, GREEN, VERMILLION, css};
 use crate::markup::{base64, escape, number};
-use crate::plot::{LineChart, Series, Stroke, running_median};
 use crate::run::{LAST, RunReport};
-use crate::{MetricTable, Picture};
+use crate::{Fact, MetricTable, Picture};
 
 const STYLE: &str = include_str!("style.css");
 
-/// The report as one HTML page that needs no other file and no network. All
-/// text of the report is shown as text, never as markup.
-pub fn render(report: &RunReport) -> String {
-    let title = escape(&report.title);
+/// The page up to its heading, `subtitle` a paragraph below it unless empty.
+/// `style` comes after the style of all pages.
+pub(crate) fn start(title: &str, subtitle: &str, style: &str) -> String {
+    let title = escape(title);
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
-         <title>{title}</title><style>\n{STYLE}</style></head><body><main>\n\
+         <title>{title}</title><style>\n{STYLE}{style}</style></head><body><main>\n\
          <header><h1>{title}</h1>"
     );
-    if !report.subtitle.is_empty() {
-        let _ = write!(page, "<p>{}</p>", escape(&report.subtitle));
+    if !subtitle.is_empty() {
+        let _ = write!(page, "<p>{}</p>", escape(subtitle));
     }
     page.push_str("</header>\n");
+    page
+}
+
+/// What [`start`] leaves open.
+pub(crate) const END: &str = "</main></body></html>\n";
+
+/// The report as one HTML page that needs no other file and no network. All
+/// text of the report is shown as text, never as markup.
+pub fn render(report: &RunReport) -> String {
+    let mut page = start(&report.title, &report.subtitle, "");
     facts(&mut page, report);
     training(&mut page, report);
     if let Some(table) = &report.metrics {
@@ -32,7 +42,7 @@ pub fn render(report: &RunReport) -> String {
     }
     pictures(&mut page, &report.pictures);
     notes(&mut page, &report.notes);
-    page.push_str("</main></body></html>\n");
+    page.push_str(END);
     page
 }
 
@@ -40,12 +50,19 @@ fn facts(page: &mut String, report: &RunReport) {
     if report.facts.is_empty() {
         return;
     }
-    page.push_str("<section><h2>Run</h2><dl class=\"facts\">");
-    for fact in &report.facts {
+    page.push_str("<section><h2>Run</h2>");
+    fact_list(page, &report.facts);
+    page.push_str("</section>\n");
+}
+
+/// Facts in a grid.
+pub(crate) fn fact_list(page: &mut String, facts: &[Fact]) {
+    page.push_str("<dl class=\"facts\">");
+    for fact in facts {
         let (name, value) = (escape(&fact.name), escape(&fact.value));
         let _ = write!(page, "<div><dt>{name}</dt><dd>{value}</dd></div>");
     }
-    page.push_str("</dl></section>\n");
+    page.push_str("</dl>");
 }
 
 fn training(page: &mut String, report: &RunReport) {
@@ -112,7 +129,8 @@ fn charts(report: &RunReport) -> [LineChart; 3] {
         let series = |name: String, values: &[f64], stroke| Series {
             name,
             points: points(values),
-            colour,
+            band: Vec::new(),
+            look: Look::plain(colour),
             stroke,
         };
         let median = running_median(&values, window);
@@ -122,7 +140,9 @@ fn charts(report: &RunReport) -> [LineChart; 3] {
             ),
             x_label: "Iteration".to_owned(),
             y_label: name.to_owned(),
+            x_scale: Scale::Linear,
             y_range: unit_range.then_some([0.0, 1.0]),
+            legend: false,
             series: vec![
                 series(format!("{name}, single iterations"), &values, Stroke::Faint),
                 series(format!("{name}, running median"), &median, Stroke::Strong),
@@ -199,27 +219,38 @@ fn pictures(page: &mut String, pictures: &[Picture]) {
     if pictures.is_empty() {
         return;
     }
+    page.push_str("<section><h2>Pictures</h2>");
+    picture_key(page);
+    for picture in pictures {
+        figure(page, picture);
+    }
+    page.push_str("</section>\n");
+}
+
+/// What the colours of overlay pictures mean.
+pub(crate) fn picture_key(page: &mut String) {
     let _ = write!(
         page,
-        "<section><h2>Pictures</h2><p class=\"legend\">\
+        "<p class=\"legend\">\
          <span class=\"key\" style=\"border:3px solid {}\"></span> reference, outlined \
          <span class=\"key\" style=\"background:{}\"></span> prediction, filled</p>",
         css(crate::colour::REFERENCE),
         css(crate::colour::PREDICTION)
     );
-    for picture in pictures {
-        let title = escape(&picture.title);
-        let [width, height] = picture.size;
-        let _ = write!(
-            page,
-            "<figure><h3>{title}</h3><img width=\"{width}\" height=\"{height}\" \
-             alt=\"Overlay of {title}\" src=\"data:image/png;base64,{}\">\
-             <figcaption>{}</figcaption></figure>",
-            base64(&picture.png),
-            escape(&picture.caption)
-        );
-    }
-    page.push_str("</section>\n");
+}
+
+/// A picture between its heading and its caption.
+pub(crate) fn figure(page: &mut String, picture: &Picture) {
+    let title = escape(&picture.title);
+    let [width, height] = picture.size;
+    let _ = write!(
+        page,
+        "<figure><h3>{title}</h3><img width=\"{width}\" height=\"{height}\" \
+         alt=\"Overlay of {title}\" src=\"data:image/png;base64,{}\">\
+         <figcaption>{}</figcaption></figure>",
+        base64(&picture.png),
+        escape(&picture.caption)
+    );
 }
 
 fn notes(page: &mut String, notes: &[String]) {

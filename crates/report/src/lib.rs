@@ -2,15 +2,15 @@
 //! curves, metric tables and overlay pictures.
 //!
 //! [`overlay`] draws a subject's slices with reference and prediction,
-//! [`plot`] draws curves as SVG, [`RunReport`] gathers what is known of a run
-//! and [`render`] writes the page. Nothing here knows of tensors or of how a
-//! run is stored.
+//! [`chart`] draws charts as SVG, [`RunReport`] gathers what is known of a run
+//! and [`render`] writes the page; [`study`] reads the folder of a study and
+//! writes its report. Nothing here knows of tensors.
 //!
 //! Colours are those of Okabe and Ito (2008), which readers with any common
 //! form of colour blindness tell apart; see [`colour`].
 
+pub mod chart;
 pub mod colour;
-pub mod plot;
 pub mod study;
 
 mod document;
@@ -22,6 +22,6 @@ mod table;
 
 pub use document::render;
 pub use error::ReportError;
-pub use overlay::{Overlay, OverlayOptions, overlay};
+pub use overlay::{Overlay, OverlayOptions, overlay, overlay_column};
 pub use run::{Fact, IterationRow, Picture, RunReport};
 pub use table::{MetricColumn, MetricTable, SubjectRow, SummaryRow};

@@ -16,7 +16,7 @@ use lacuna_volume::{LabelMap, Volume};
 
 use crate::ReportError;
 use canvas::{Canvas, Window};
-use choose::{Pick, choose};
+use choose::{Pick, choose, choose_lesions};
 
 /// How a picture is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,13 +75,7 @@ pub fn overlay(
     prediction: Option<&LabelMap>,
     options: &OverlayOptions,
 ) -> Result<Overlay, ReportError> {
-    check("reference", image, reference)?;
-    check("prediction", image, prediction)?;
-    if image.is_empty() {
-        return Err(ReportError::Empty {
-            shape: image.shape(),
-        });
-    }
+    check(image, reference, prediction)?;
     let picks = choose(image, reference, prediction, options.slices.max(1));
     let window = grey_window(image);
     let panel = panel_size(image, options);
@@ -112,18 +106,78 @@ pub fn overlay(
     })
 }
 
-fn check(
-    what: &'static str,
+/// Draws views below each other that depend on the reference alone, so that the
+/// columns of several predictions show the same ones: the whole slice with the
+/// largest reference area, that area enlarged, then the smallest lesions enlarged,
+/// as far as `options.slices` allows.
+///
+/// # Errors
+/// As [`overlay`].
+pub fn overlay_column(
     image: &Volume<f32>,
-    labels: Option<&LabelMap>,
+    reference: &LabelMap,
+    prediction: &LabelMap,
+    options: &OverlayOptions,
+) -> Result<Overlay, ReportError> {
+    check(image, Some(reference), Some(prediction))?;
+    let picks = choose_lesions(image, reference, options.slices.max(1));
+    let grey = grey_window(image);
+    let panel = panel_size(image, options);
+    let side = panel[0].max(panel[1]);
+    let down = |row: usize| panel[1] + GAP + row * (side + GAP);
+    let mut canvas = Canvas::new([side, down(picks.len()) - GAP]);
+    for (row, pick) in picks.iter().enumerate() {
+        let slice = canvas::Slice {
+            image,
+            reference: Some(reference),
+            prediction: Some(prediction),
+            z: pick.z,
+            grey,
+            fill: options.fill,
+        };
+        let zoomed = Window::around(image, pick, options.window_mm);
+        if row == 0 {
+            let whole = Window::whole(image);
+            let at = [(side - panel[0]) / 2, 0];
+            canvas.draw(&slice, &whole, at, panel);
+            canvas.frame(&whole, &zoomed, at, panel);
+            canvas.mark_sides(at, panel);
+        }
+        canvas.draw(&slice, &zoomed, [0, down(row)], [side, side]);
+    }
+    let places: Vec<String> = (picks.iter())
+        .map(|pick| format!("{} (z = {})", pick.why, pick.z))
+        .collect();
+    Ok(Overlay {
+        caption: format!(
+            "From top to bottom: the whole slice of the first of these, then enlarged: {}. \
+             Radiological view: the patient's right is on the left.",
+            places.join("; ")
+        ),
+        size: canvas.size(),
+        png: canvas.encode()?,
+    })
+}
+
+/// All on one grid, which has voxels.
+fn check(
+    image: &Volume<f32>,
+    reference: Option<&LabelMap>,
+    prediction: Option<&LabelMap>,
 ) -> Result<(), ReportError> {
-    match labels {
-        Some(labels) if labels.shape() != image.shape() => Err(ReportError::Shape {
-            what,
-            found: labels.shape(),
-            expected: image.shape(),
-        }),
-        _ => Ok(()),
+    let expected = image.shape();
+    for (what, labels) in [("reference", reference), ("prediction", prediction)] {
+        if let Some(found) = labels.map(LabelMap::shape).filter(|s| *s != expected) {
+            return Err(ReportError::Shape {
+                what,
+                found,
+                expected,
+            });
+        }
+    }
+    match image.is_empty() {
+        true => Err(ReportError::Empty { shape: expected }),
+        false => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use comfy_table::Table;
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_metrics::{Bootstrap, ClassScores, Options, Summary, evaluate_pair};
 use lacuna_report::OverlayOptions;
+use lacuna_report::study::Example;
 use lacuna_volume::{LabelMap, Orientation, Volume, corner_displacement_mm};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -258,6 +259,28 @@ fn draw(
     reference: &LabelMap,
     prediction: &LabelMap,
 ) -> anyhow::Result<(OverlayFile, Vec<u8>)> {
+    let seen = in_canonical_axes(subject, modality, reference, prediction)?;
+    let drawn = lacuna_report::overlay(
+        &seen.image,
+        Some(&seen.reference),
+        Some(&seen.prediction),
+        &OverlayOptions::default(),
+    )?;
+    let overlay = OverlayFile {
+        file: Path::new("overlays").join(format!("{}.png", subject.id)),
+        caption: drawn.caption,
+        size: drawn.size,
+    };
+    Ok((overlay, drawn.png))
+}
+
+/// What a picture of a prediction is drawn of.
+fn in_canonical_axes(
+    subject: &Subject,
+    modality: &str,
+    reference: &LabelMap,
+    prediction: &LabelMap,
+) -> anyhow::Result<Example> {
     let image = (subject.images.get(modality))
         .with_context(|| format!("subject `{}` has no {modality}", subject.id))?
         .read()?;
@@ -269,18 +292,22 @@ fn draw(
         );
     }
     let axes = Orientation::of(reference.affine());
-    let drawn = lacuna_report::overlay(
-        &axes.to_canonical(&image)?,
-        Some(&axes.to_canonical(reference)?),
-        Some(&axes.to_canonical(prediction)?),
-        &OverlayOptions::default(),
-    )?;
-    let overlay = OverlayFile {
-        file: Path::new("overlays").join(format!("{}.png", subject.id)),
-        caption: drawn.caption,
-        size: drawn.size,
-    };
-    Ok((overlay, drawn.png))
+    Ok(Example {
+        image: axes.to_canonical(&image)?,
+        reference: axes.to_canonical(reference)?,
+        prediction: axes.to_canonical(prediction)?,
+    })
+}
+
+/// What a picture of the prediction of subject `id` in a folder is drawn of.
+pub fn example(manifest: &Manifest, id: &str, predictions: &Path) -> anyhow::Result<Example> {
+    let subject = manifest.subject(id)?;
+    let modality = overlay_modality(manifest, None)?;
+    let label = subject.label.as_deref().unwrap_or(Path::new(""));
+    let reference = manifest.map_labels(subject, &lacuna_io::read_labels(label)?)?;
+    let path = prediction_path(predictions, id);
+    let prediction = read_prediction(&path, manifest.classes.len())?;
+    in_canonical_axes(subject, modality, &reference, &prediction)
 }
 
 /// A label map of class indices.

@@ -6,9 +6,11 @@ pub mod dataset;
 pub mod demo;
 pub mod evaluate;
 pub mod predict;
+pub mod report;
 pub mod study_run;
 pub mod sweep;
 pub mod train;
+pub mod verify_paper;
 
 use std::io::Write;
 use std::path::Path;

@@ -36,7 +36,7 @@ pub(super) fn choose(
                 largest(&mut picks, errors, "largest error area");
             }
             if picks.len() < most {
-                picks.extend(lesions.smallest(&picks, "smallest lesion"));
+                picks.extend(lesions.smallest(0, &picks, "smallest lesion"));
             }
         }
         (None, Some(prediction)) => {
@@ -47,6 +47,21 @@ pub(super) fn choose(
     }
     if picks.is_empty() {
         picks.push(middle(image));
+    }
+    picks
+}
+
+/// The slice with the largest reference area, then the smallest lesions, at most
+/// `most` views in all; the middle slice when the reference is empty. They depend
+/// on the reference alone.
+pub(super) fn choose_lesions(image: &Volume<f32>, reference: &LabelMap, most: usize) -> Vec<Pick> {
+    let lesions = Regions::of(&reference.map(|&l| l > 0));
+    let Some(largest) = lesions.largest_area(&[], "largest reference area") else {
+        return vec![middle(image)];
+    };
+    let mut picks = vec![largest];
+    for smaller in 0..most.saturating_sub(1) {
+        picks.extend(lesions.smallest(smaller, &picks, "small lesion"));
     }
     picks
 }
@@ -88,11 +103,12 @@ impl Regions {
         self.pick(z, region as u32, why)
     }
 
-    /// The smallest region, in the slice that holds most of it, unless that is
-    /// picked already.
-    fn smallest(&self, picks: &[Pick], why: &'static str) -> Option<Pick> {
-        let (region, _) = self.0.sizes.iter().enumerate().min_by_key(|(_, s)| **s)?;
-        let region = region as u32 + 1;
+    /// The region that `smaller` others are smaller than, in the slice that holds
+    /// most of it, unless that is picked already.
+    fn smallest(&self, smaller: usize, picks: &[Pick], why: &'static str) -> Option<Pick> {
+        let mut by_size: Vec<usize> = (0..self.0.sizes.len()).collect();
+        by_size.sort_by_key(|&region| self.0.sizes[region]);
+        let region = *by_size.get(smaller)? as u32 + 1;
         let z = self.fullest(|l| l == region, |_| false)?;
         let pick = self.pick(z, region, why)?;
         let same = |p: &Pick| (p.z, p.box_x, p.box_y) == (pick.z, pick.box_x, pick.box_y);

@@ -226,3 +226,48 @@ fn the_grey_window_ignores_the_background() {
     assert!((1.0..=2.0).contains(&black), "{black}");
     assert_eq!(white, 100.0);
 }
+
+#[test]
+fn columns_show_the_same_slices_whatever_was_predicted() {
+    // Lesions of 4 x 4 voxels at z = 1, 1 at z = 2, 2 x 1 at z = 3.
+    let image = image([60, 60, 5], [1.0; 3]);
+    let mut reference = volume([60, 60, 5], [1.0; 3], 0u8);
+    let mut mark = |x: std::ops::Range<usize>, y: std::ops::Range<usize>, z| {
+        for (x, y) in x.flat_map(|x| y.clone().map(move |y| (x, y))) {
+            let at = reference.index([x, y, z]);
+            reference.data_mut()[at] = 1;
+        }
+    };
+    mark(10..14, 10..14, 1);
+    mark(40..41, 40..41, 2);
+    mark(30..32, 50..51, 3);
+    let options = OverlayOptions {
+        panel_pixels: 60,
+        window_mm: 10.0,
+        ..OverlayOptions::default()
+    };
+    let nothing = volume([60, 60, 5], [1.0; 3], 0u8);
+    let everything = volume([60, 60, 5], [1.0; 3], 1u8);
+    let [a, b] = [&nothing, &everything]
+        .map(|prediction| overlay_column(&image, &reference, prediction, &options).unwrap());
+    assert_eq!(a.caption, b.caption);
+    let places = "largest reference area (z = 1); small lesion (z = 2); small lesion (z = 3)";
+    assert!(a.caption.contains(places), "{}", a.caption);
+    // The whole slice and three windows, a panel each.
+    assert_eq!(a.size, [60, 4 * 60 + 3 * GAP]);
+    // The single voxel lies at the middle of its window of 10 mm in 60 pixels.
+    let middle = [30, 60 + GAP + 60 + GAP + 30];
+    assert_eq!(
+        pixel(&decode(&a), middle[0] - 3, middle[1]),
+        colour::REFERENCE
+    );
+    // Without a reference lesion there is the middle slice.
+    let empty = overlay_column(&image, &nothing, &everything, &options).unwrap();
+    assert!(
+        empty.caption.contains("middle slice (z = 2)"),
+        "{}",
+        empty.caption
+    );
+    let other = volume([60, 60, 4], [1.0; 3], 0u8);
+    assert!(overlay_column(&image, &other, &nothing, &options).is_err());
+}
