@@ -41,7 +41,7 @@ clean_up() {
 
 a_killed_run_goes_on() {
     step "a killed run goes on from its checkpoint"
-    study four 300 '[1e-3, 1e-4]' '[1, 2]' 'memory = "2G"' >"$work/four.toml"
+    study four 1500 '[1e-3, 1e-4]' '[1, 2]' 'memory = "2G"' >"$work/four.toml"
     start_sweep four
     wait_for 90 "a first checkpoint" has_events four
     local run first job
@@ -57,7 +57,7 @@ a_killed_run_goes_on() {
     [[ $(field four "$run" attempts) -eq 2 ]] || fail "$run had $(field four "$run" attempts) attempts, expected 2"
     # A run begun anew would have written its first event again.
     [[ $(head -n 1 "$work/four/runs/$run/events.jsonl") == "$first" ]] || fail "$run began anew"
-    diff <(seq 300) <(iterations four "$run") >/dev/null || fail "$run has not each iteration once"
+    diff <(seq 1500) <(iterations four "$run") >/dev/null || fail "$run has not each iteration once"
     [[ $(grep -c '"job"' "$work/four/slurm/jobs.json") -eq 2 ]] || fail "expected one array and one more"
 }
 
@@ -72,7 +72,7 @@ nothing_is_done_twice() {
 
 an_unknown_partition_is_refused() {
     step "an unknown partition is refused"
-    study nowhere 300 '[1e-3]' '[1]' 'partition = "nowhere"' >"$work/nowhere.toml"
+    study nowhere 10 '[1e-3]' '[1]' 'partition = "nowhere"' >"$work/nowhere.toml"
     start_sweep nowhere
     wait_for 30 "the end of the sweep" ended "$driver"
     expect_exit 1
@@ -82,7 +82,7 @@ an_unknown_partition_is_refused() {
 
 what_never_starts_is_told() {
     step "a job that can never start is told"
-    study never 300 '[1e-3]' '[1]' 'partition = "short"' >"$work/never.toml"
+    study never 10 '[1e-3]' '[1]' 'partition = "short"' >"$work/never.toml"
     start_sweep never
     wait_for 30 "the end of the sweep" ended "$driver"
     expect_exit 1
@@ -113,6 +113,7 @@ a_run_out_of_time_goes_on_and_a_stopped_sweep_too() {
     # Limits are whole minutes; what is left of this one is less than the notice.
     scontrol update "JobId=$job" TimeLimit=1
     wait_for 90 "a second attempt" attempts_are long "$run" 2
+    grep -q 'interrupted: asked to stop (SIGTERM)' "$work/long.txt" || fail "expected the notice"
     [[ $(iterations long "$run" | head -n 1) == 1 ]] || fail "$run began anew"
 
     kill -INT "$driver"
@@ -121,9 +122,12 @@ a_run_out_of_time_goes_on_and_a_stopped_sweep_too() {
     job=$(squeue -h --states=RUNNING -o %F)
     grep -q "scancel $job" "$work/long.txt" || fail "expected how to cancel job $job"
 
+    # As if the sweep had ended between submitting and noting the id.
+    sed -i "s/\"job\": \"$job\"/\"job\": null/" "$work/long/slurm/jobs.json"
     start_sweep long
-    sleep 4
-    [[ $(squeue -h --states=RUNNING -o %F) == "$job" ]] || fail "job $job does not go on"
+    wait_for 30 "the job to be found again" grep -q "running" "$work/long.txt"
+    [[ $(squeue -h -o %F) == "$job" ]] || fail "job $job does not go on alone: $(squeue)"
+    grep -q "\"job\": \"$job\"" "$work/long/slurm/jobs.json" || fail "the id of job $job is lost"
     [[ $(grep -c '"job"' "$work/long/slurm/jobs.json") -eq 2 ]] || fail "a running job was submitted again"
     kill -INT "$driver"
     wait_for 30 "the end of the sweep" ended "$driver"
@@ -216,7 +220,8 @@ has_events() { run_with_events "$1" 60 >/dev/null; }
 
 field() { sed -n "s/^ *\"$3\": \"\{0,1\}\([^\",]*\).*/\1/p" "$work/$1/states/$2.json"; }
 
-iterations() { sed 's/^{"iteration":\([0-9]*\),.*/\1/' "$work/$1/runs/$2/events.jsonl"; }
+# Of a line of another form, such as one half written, nothing.
+iterations() { sed -n 's/^{"iteration":\([0-9]*\),.*/\1/p' "$work/$1/runs/$2/events.jsonl"; }
 
 attempts_are() { [[ $(field "$1" "$2" attempts) -eq $3 ]]; }
 
