@@ -118,7 +118,7 @@ fn a_grid_is_trained_and_tested_once() {
 #[test]
 fn a_sweep_that_is_killed_leaves_no_run_behind_and_goes_on() {
     let place = place();
-    place.edit("study.toml", "iterations = 6", "iterations = 400");
+    place.edit("study.toml", "iterations = 6", "iterations = 150");
     let mut sweep = Guard(place.command("sweep study.toml --out out").spawn().unwrap());
     let first = RUNS[0];
     until("checkpoint", || {
@@ -142,7 +142,7 @@ fn a_sweep_that_is_killed_leaves_no_run_behind_and_goes_on() {
     let done = place.ok("sweep study.toml --out out");
     assert!(done.stdout.contains("4 done"), "{done}");
     assert_eq!(status(&place, first).attempts, 2);
-    assert_eq!(events(&place, first), 400);
+    assert_eq!(events(&place, first), 150);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_run_that_fails_does_not_stop_the_rest() {
 #[test]
 fn a_run_killed_by_the_system_is_told_and_tried_again() {
     let place = place();
-    place.edit("study.toml", "iterations = 6", "iterations = 400");
+    place.edit("study.toml", "iterations = 6", "iterations = 150");
     place.edit("study.toml", "jobs = 2", "jobs = 1");
     let sweep = place.command("sweep study.toml --out out").spawn().unwrap();
     let mut sweep = Guard(sweep);
@@ -214,13 +214,13 @@ fn a_run_killed_by_the_system_is_told_and_tried_again() {
         (done.state, done.message, done.attempts),
         (State::Done, None, 2)
     );
-    assert_eq!(events(&place, RUNS[0]), 400);
+    assert_eq!(events(&place, RUNS[0]), 150);
 }
 
 #[test]
 fn one_folder_takes_one_sweep_and_one_study() {
     let place = place();
-    place.edit("study.toml", "iterations = 6", "iterations = 4000");
+    place.edit("study.toml", "iterations = 6", "iterations = 1500");
     let mut sweep = Guard(place.command("sweep study.toml --out out").spawn().unwrap());
     until("study", || place.path("out/study.json").exists());
     place.refused(

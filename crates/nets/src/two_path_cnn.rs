@@ -23,8 +23,8 @@
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::tensor::{Device, Tensor};
-use lacuna_ops::{Precision, convolve, join_channels, max_pool};
+use burn::tensor::{Device, Tensor, TensorData};
+use lacuna_ops::{Filter, Precision, convolve, join_channels, max_pool};
 
 use crate::architecture::Extent;
 use crate::config::{ModelConfig, TwoPathPreset};
@@ -187,6 +187,41 @@ impl TwoPathCnn {
             .fold(input.clone(), |x, stage| stage.forward(x, precision));
         let global = crop(self.global.forward(input, precision), 0, self.global_crop);
         let both = join_channels(local, global);
-        planes_first(convolve(both, &filter_2d(&self.classifier, precision)))
+        let logits = convolve_to_few(both, filter_2d(&self.classifier, precision));
+        planes_first(logits)
     }
+}
+
+/// The convolution of `x` `[batch, 1, y, x, channels_in]` by a filter with few
+/// outputs, which leave most of a vector idle, in two steps: over the taps of a
+/// column, with an output for each pair of a tap of the row and an output, and the
+/// sum of each output over the row.
+fn convolve_to_few(x: Tensor<5>, filter: Filter) -> Tensor<5> {
+    let device = filter.weight.device();
+    let [out, channels, _, rows, taps] = filter.weight.dims();
+    let columns = Filter {
+        weight: (filter.weight.clone()).permute([4, 0, 1, 2, 3]).reshape([
+            taps * out,
+            channels,
+            1,
+            rows,
+            1,
+        ]),
+        bias: None,
+        ..filter.clone()
+    };
+    // 1 where output, and tap and place in the row, are the same.
+    let mut same = vec![0.0f32; out * taps * out * taps];
+    for output in 0..out {
+        for tap in 0..taps {
+            same[((output * taps + tap) * out + output) * taps + tap] = 1.0;
+        }
+    }
+    let same = Tensor::<1>::from_data(TensorData::new(same, [out * taps * out * taps]), &device);
+    let sums = Filter {
+        weight: same.reshape([out, taps * out, 1, 1, taps]),
+        precision: Precision::F32,
+        ..filter
+    };
+    convolve(convolve(x, &columns), &sums)
 }

@@ -144,15 +144,20 @@ impl StudyFolder {
         self.0.join("logs").join(format!("{name}.log"))
     }
 
-    /// Where a run stands. A run with an outcome is done, whatever else is on disk.
+    /// Where a run stands. A run is done when it has an outcome, and only then,
+    /// whatever else is on disk.
     ///
     /// # Errors
     /// When a file cannot be read.
     pub fn status(&self, name: &str) -> Result<Status, RecordError> {
         let mut status: Status = read_optional(&self.state_path(name))?.unwrap_or_default();
-        if Outcome::read(&self.run(name))?.is_some() {
-            status.state = State::Done;
-            status.message = None;
+        match (Outcome::read(&self.run(name))?, status.state) {
+            (Some(_), _) => {
+                status.state = State::Done;
+                status.message = None;
+            }
+            (None, State::Done) => status.state = State::Interrupted,
+            (None, _) => {}
         }
         Ok(status)
     }
