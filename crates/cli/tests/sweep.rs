@@ -103,7 +103,7 @@ fn a_grid_is_trained_and_tested_once() {
         let voxels = reliability["voxels"].as_array().unwrap();
         let counted: u64 = voxels.iter().map(|v| v.as_u64().unwrap()).sum();
         let mask =
-            lacuna_io::read_image(&place.path("out/phantoms/cohort/sub-02/brain_mask.nii.gz"));
+            lacuna_io::read_image(place.path("out/phantoms/cohort/sub-02/brain_mask.nii.gz"));
         let inside = mask.unwrap().data().iter().filter(|v| **v > 0.5).count();
         assert_eq!(counted, inside as u64);
     }
