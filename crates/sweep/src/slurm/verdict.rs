@@ -162,7 +162,11 @@ pub(super) fn waits_for(reason: &str, job: &str) -> Option<String> {
 pub(super) fn never(reason: &str) -> Option<&'static str> {
     match reason {
         "PartitionTimeLimit" => Some("`time` is longer than the partition allows"),
-        "PartitionConfig" | "PartitionNodeLimit" | "BadConstraints" | "MaxMemPerLimit" => {
+        // Said of any limit of a partition, the time among them.
+        "PartitionConfig" => {
+            Some("the partition does not allow the `time`, `cpus`, `memory` or `options` asked for")
+        }
+        "PartitionNodeLimit" | "BadConstraints" | "MaxMemPerLimit" => {
             Some("no node of the partition has the `cpus`, `memory` or `options` asked for")
         }
         "AccountNotAllowed" | "InvalidAccount" | "AssocNotAllowed" => {
