@@ -99,6 +99,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_read_back_as_they_were_written() {
+        for i in 0..20_000 {
+            let seconds = (f64::from(i) * 0.37).sin().abs();
+            let written = serde_json::to_string(&Event {
+                seconds,
+                ..event(1)
+            })
+            .unwrap();
+            let read: Event = serde_json::from_str(&written).unwrap();
+            assert_eq!(read.seconds.to_bits(), seconds.to_bits());
+        }
+    }
+
+    #[test]
     fn the_summary_is_of_the_last_200() {
         // DSC 101..=300: median 200.5, quartiles 150.75 and 250.25 by numpy.percentile.
         let events: Vec<Event> = (1..=300).map(event).collect();
