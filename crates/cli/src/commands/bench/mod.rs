@@ -6,7 +6,7 @@
 mod load;
 mod loss;
 mod predict;
-mod step;
+pub mod step;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use burn::module::Module;
+use burn::tensor::TensorData;
 use lacuna_losses::LossConfig;
 use lacuna_nets::{ModelConfig, Network};
 use lacuna_train::config::OptimiserName;
@@ -63,7 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let compute = model.compute()?;
     let training = compute.autodiff();
     let config = ModelConfig::new(model.net);
-    let mut network = Network::new(&config, *channels, *classes, 0, training.device())?;
+    let network = Network::new(&config, *channels, *classes, 0, training.device())?;
     let effective = network.effective_size(*patch)?;
     let rank = network.rank();
     let values = (0..rank).try_fold(channels * usize::from(*batch), |n, _| n.checked_mul(*patch));
@@ -82,17 +83,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         reduction,
         rate: 1e-4,
     };
-    let mut optimiser = new_optimiser(OptimiserName::Adam);
-    let mut steps = Vec::new();
-    for repetition in 0..=measure.repeat {
-        let (taken, seconds) =
-            timed(|| step.take(network, &mut optimiser, images.clone(), &labels));
-        (network, _) = taken?;
-        // The first makes the optimiser's state and touches the memory.
-        if repetition > 0 {
-            steps.push(seconds);
-        }
-    }
+    let adam = OptimiserName::Adam;
+    let (network, steps) = timed_steps(&step, network, adam, &images, &labels, measure.repeat)?;
     let network = network.valid();
     let infer = (0..=measure.repeat)
         .map(|_| timed(|| compute.logits(&network, images.clone()).into_data()).1)
@@ -129,4 +121,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ["forward pass".into(), text(figures.infer_s_median)],
     ];
     show(measure, &figures, rows)
+}
+
+/// Takes `repeat` training steps on one batch after one that is not timed; the
+/// network behind them, and the seconds of each.
+pub fn timed_steps(
+    step: &Step,
+    mut network: Network,
+    optimiser: OptimiserName,
+    images: &TensorData,
+    labels: &[u8],
+    repeat: usize,
+) -> anyhow::Result<(Network, Vec<f64>)> {
+    let mut optimiser = new_optimiser(optimiser);
+    let mut seconds = Vec::new();
+    for repetition in 0..=repeat {
+        let (taken, took) = timed(|| step.take(network, &mut optimiser, images.clone(), labels));
+        (network, _) = taken?;
+        // The first makes the optimiser's state and touches the memory.
+        if repetition > 0 {
+            seconds.push(took);
+        }
+    }
+    Ok((network, seconds))
 }

@@ -16,9 +16,9 @@ use lacuna_train::compute::Compute;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::step::Step;
-use lacuna_train::training::new_optimiser;
 
 use super::plan::{DatasetShape, Plan};
+use crate::commands::bench::step::timed_steps;
 use crate::commands::bench::{median, random_batch, timed};
 use crate::terminal::Progress;
 
@@ -105,7 +105,7 @@ fn measure(config: &RunConfig, shape: &DatasetShape) -> anyhow::Result<Pace> {
     let device = DeviceName::Cpu.open()?;
     let compute = Compute::new(&device, config.train.precision)?;
     let training = compute.autodiff();
-    let mut network = Network::new(
+    let network = Network::new(
         &config.model,
         shape.modalities,
         shape.classes,
@@ -128,16 +128,8 @@ fn measure(config: &RunConfig, shape: &DatasetShape) -> anyhow::Result<Pace> {
         reduction: config.loss.reduction,
         rate: config.train.learning_rate,
     };
-    let mut optimiser = new_optimiser(config.train.optimiser);
-    let mut steps = Vec::new();
-    for repetition in 0..=STEPS {
-        let (taken, seconds) =
-            timed(|| step.take(network, &mut optimiser, images.clone(), &labels));
-        (network, _) = taken?;
-        if repetition > 0 {
-            steps.push(seconds);
-        }
-    }
+    let optimiser = config.train.optimiser;
+    let (network, steps) = timed_steps(&step, network, optimiser, &images, &labels, STEPS)?;
     let network = network.valid();
     let (_, forward) = timed(|| compute.logits(&network, images.clone()).into_data());
     Ok(Pace {
