@@ -89,6 +89,19 @@ pub enum State {
     Done,
 }
 
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Interrupted => "interrupted",
+            Self::Killed => "killed",
+            Self::Failed => "failed",
+            Self::Done => "done",
+        })
+    }
+}
+
 /// `states/NAME.json`: how the last attempt of a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {

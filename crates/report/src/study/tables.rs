@@ -83,8 +83,8 @@ fn standing(runs: &[&RunResult]) -> String {
         let n = runs.iter().filter(|r| r.status.state == state).count();
         match n {
             0 => None,
-            n if n == runs.len() => Some(state_name(state).to_owned()),
-            n => Some(format!("{n} {}", state_name(state))),
+            n if n == runs.len() => Some(state.to_string()),
+            n => Some(format!("{n} {}", state)),
         }
     };
     let states = [
@@ -99,17 +99,6 @@ fn standing(runs: &[&RunResult]) -> String {
     match texts.is_empty() {
         true => "–".to_owned(),
         false => texts.join(", "),
-    }
-}
-
-fn state_name(state: State) -> &'static str {
-    match state {
-        State::Waiting => "waiting",
-        State::Running => "running",
-        State::Interrupted => "interrupted",
-        State::Killed => "killed",
-        State::Failed => "failed",
-        State::Done => "done",
     }
 }
 

@@ -131,7 +131,7 @@ pub fn timed_steps(
     optimiser: OptimiserName,
     images: &TensorData,
     labels: &[u8],
-    repeat: usize,
+    repeat: u32,
 ) -> anyhow::Result<(Network, Vec<f64>)> {
     let mut optimiser = new_optimiser(optimiser);
     let mut seconds = Vec::new();

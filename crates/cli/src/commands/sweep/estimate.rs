@@ -23,7 +23,7 @@ use crate::commands::bench::{median, random_batch, timed};
 use crate::terminal::Progress;
 
 /// Steps measured after one that is not.
-const STEPS: usize = 2;
+const STEPS: u32 = 2;
 
 /// Seconds of one combination.
 #[derive(Clone, Copy)]

@@ -109,7 +109,7 @@ fn summary(plan: &Plan) -> anyhow::Result<(String, bool)> {
         };
         counts[place] += 1;
         if let Some(message) = status.message {
-            text += &format!("{name}: {}: {message}\n", state_word(status.state));
+            text += &format!("{name}: {}: {message}\n", status.state);
         }
     }
     let folder = plan.folder.path().display();
@@ -124,15 +124,4 @@ fn summary(plan: &Plan) -> anyhow::Result<(String, bool)> {
         false => format!("next: lacuna report {folder}\n"),
     };
     Ok((text, counts[1] + counts[2] > 0))
-}
-
-fn state_word(state: State) -> &'static str {
-    match state {
-        State::Waiting => "waiting",
-        State::Running => "running",
-        State::Interrupted => "interrupted",
-        State::Killed => "killed",
-        State::Failed => "failed",
-        State::Done => "done",
-    }
 }

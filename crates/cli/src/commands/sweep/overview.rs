@@ -92,7 +92,7 @@ impl Overview {
     /// A run has changed its state.
     pub fn changed(&self, name: &str, status: &Status) {
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = format!("{name}: {}", super::state_word(status.state));
+        let mut text = format!("{name}: {}", status.state);
         if status.attempts > 1 && status.state == State::Running {
             text += &format!(" (attempt {})", status.attempts);
         }

@@ -2,7 +2,7 @@
 
 use lacuna_record::State;
 
-use super::{SITE_CONVENTION, SiteColumns, state_name};
+use super::{SITE_CONVENTION, SiteColumns};
 use crate::study::cells::Cells;
 use crate::study::names::{self, duration, score};
 use crate::study::results::{Ending, RunResult, StudyResults};
@@ -70,7 +70,7 @@ fn found(run: &RunResult) -> [Cell; 8] {
         .map(|o| o.train_seconds + o.test_seconds);
     let done = run.training.as_ref().map_or(0, |t| t.iterations);
     [
-        state_name(run.status.state).into(),
+        run.status.state.to_string().into(),
         match run.status.state {
             State::Done => dash(),
             _ => run.status.message.clone().unwrap_or_else(dash),
