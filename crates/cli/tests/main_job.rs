@@ -121,6 +121,7 @@ fn the_run_folder_is_complete(place: &Place) {
             "foreground_share",
             "iteration",
             "loss",
+            "predicted_share",
             "seconds",
             "wait_seconds",
             "wall_time"
