@@ -35,7 +35,7 @@
 //! `dGDL/dp_i = +2 { (w1^2 - w2^2) [sum p r - r_i sum (p + r)] + N w2 (w1 + w2)
 //! (1 - 2 r_i) } / [(w1 - w2) sum (p + r) + 2 N w2]^2`
 
-use crate::{Loss, Needs, Statistics, StatisticsGradient};
+use crate::{Loss, LossError, Needs, Statistics, StatisticsGradient};
 use serde::{Deserialize, Serialize};
 
 /// What a class is weighted by; `V` is its number of elements in the labels.
