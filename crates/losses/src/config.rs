@@ -1,227 +1,101 @@
 //! The `[loss]` table of a run configuration.
 
 use crate::{
-    ClassWeight, Dice, DiceForm, EmptyClass, GeneralisedDice, Loss, LossError, Reduction,
-    SensitivitySpecificity, SensitivitySpecificityForm, WeightedCrossEntropy,
+    Dice, GeneralisedDice, Loss, LossError, Reduction, SensitivitySpecificity, WeightedCrossEntropy,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
-/// The four losses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LossName {
-    /// Options `weight`, `empty_class`, and with `weight = "volume-sum"`
-    /// `differentiate_weight`.
-    #[default]
-    GeneralisedDice,
-    /// Options `form`, `epsilon`.
-    Dice,
-    /// Options `form`, `lambda`, `epsilon`.
-    SensitivitySpecificity,
-    /// Option `differentiate_weight`.
-    WeightedCrossEntropy,
+/// A loss by its name, with its options. An option left out takes the loss's
+/// default; one that the loss does not have is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "each is documented as a type")]
+pub enum NamedLoss {
+    GeneralisedDice(GeneralisedDice),
+    Dice(Dice),
+    SensitivitySpecificity(SensitivitySpecificity),
+    WeightedCrossEntropy(WeightedCrossEntropy),
 }
 
-/// Form of a loss that has more than one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Form {
-    /// `dice`: the mean of the classes' Dice scores (its default).
-    FactorTwo,
-    /// `dice`: the paper's equation, -0.5 where the foreground is neither in the
-    /// labels nor predicted. `sensitivity-specificity`: foreground classes
-    /// only (its default); in a trial on BRATS the UNet collapsed to predicting
-    /// nothing with it.
-    AsPrinted,
-    /// `sensitivity-specificity`: the sum over all classes, as in NiftyNet;
-    /// lambda cancels for two classes.
-    Symmetric,
+impl Default for NamedLoss {
+    fn default() -> Self {
+        Self::GeneralisedDice(GeneralisedDice::default())
+    }
 }
 
-/// The loss of a run. An option left out takes the named loss's default; one
-/// that the named loss does not have is an error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+impl NamedLoss {
+    /// Every loss with its defaults.
+    pub fn all() -> Vec<Self> {
+        vec![
+            Self::GeneralisedDice(GeneralisedDice::default()),
+            Self::Dice(Dice::default()),
+            Self::SensitivitySpecificity(SensitivitySpecificity::default()),
+            Self::WeightedCrossEntropy(WeightedCrossEntropy::default()),
+        ]
+    }
+
+    /// The loss, its options as they are.
+    pub fn loss(&self) -> &dyn Loss {
+        match self {
+            Self::GeneralisedDice(loss) => loss,
+            Self::Dice(loss) => loss,
+            Self::SensitivitySpecificity(loss) => loss,
+            Self::WeightedCrossEntropy(loss) => loss,
+        }
+    }
+}
+
+/// The loss of a run, and how the samples of a batch make one value.
+///
+/// In a file all keys lie in one table; without `name` they are those of
+/// generalised Dice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct LossConfig {
-    /// Which loss; generalised Dice by default.
-    pub name: LossName,
     /// `batch` (default): one loss over the pooled elements; `sample`: the mean
     /// of one per sample.
     pub reduction: Reduction,
-    /// Class weights of generalised Dice: `square` (default), `simple`,
-    /// `uniform`, `volume-sum`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight: Option<ClassWeight>,
-    /// Weight of a class that no label has, generalised Dice: `max` (default),
-    /// `zero`, `one-voxel`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub empty_class: Option<EmptyClass>,
-    /// Dice: `factor-two` (default), `as-printed`. Sensitivity-specificity:
-    /// `as-printed` (default; foreground only, may collapse to predicting
-    /// nothing), `symmetric` (all classes; lambda cancels for two).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub form: Option<Form>,
-    /// Share of the sensitivity term, 0 to 1, default 0.05.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lambda: Option<f64>,
-    /// Smoothing of Dice and sensitivity-specificity, in elements, default 1e-5.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epsilon: Option<f64>,
-    /// Whether a weight that comes from the prediction is differentiated:
-    /// weighted cross-entropy, and generalised Dice with `volume-sum`. Default false.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub differentiate_weight: Option<bool>,
+    /// Which loss.
+    #[serde(flatten)]
+    pub named: NamedLoss,
+}
+
+impl<'de> Deserialize<'de> for LossConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut table = Map::deserialize(deserializer)?;
+        let reduction = match table.remove("reduction") {
+            Some(value) => Reduction::deserialize(value).map_err(D::Error::custom)?,
+            None => Reduction::default(),
+        };
+        let name = table
+            .entry("name")
+            .or_insert_with(|| GeneralisedDice::NAME.into());
+        let name = name.as_str().unwrap_or_default().to_owned();
+        let named = NamedLoss::deserialize(Value::Object(table)).map_err(|e| {
+            // An unknown name is told by itself, an option with its loss.
+            match NamedLoss::deserialize(serde_json::json!({ "name": name })) {
+                Ok(_) => D::Error::custom(format!("loss \"{name}\": {e}")),
+                Err(_) => D::Error::custom(e),
+            }
+        })?;
+        Ok(Self { reduction, named })
+    }
 }
 
 impl LossConfig {
     /// The loss.
     ///
     /// # Errors
-    /// When an option is given that the named loss does not have, or whose
-    /// value it cannot honour.
+    /// When an option has a value that the loss cannot honour.
     pub fn build(&self) -> Result<Box<dyn Loss>, LossError> {
-        Ok(match self.name {
-            LossName::GeneralisedDice => Box::new(self.generalised_dice()?),
-            LossName::Dice => Box::new(self.dice()?),
-            LossName::SensitivitySpecificity => Box::new(self.sensitivity_specificity()?),
-            LossName::WeightedCrossEntropy => Box::new(self.weighted_cross_entropy()?),
+        self.named.loss().check()?;
+        Ok(match self.named {
+            NamedLoss::GeneralisedDice(loss) => Box::new(loss),
+            NamedLoss::Dice(loss) => Box::new(loss),
+            NamedLoss::SensitivitySpecificity(loss) => Box::new(loss),
+            NamedLoss::WeightedCrossEntropy(loss) => Box::new(loss),
         })
-    }
-
-    /// The same configuration with every option of the named loss written out.
-    ///
-    /// # Errors
-    /// As [`LossConfig::build`].
-    pub fn effective(&self) -> Result<Self, LossError> {
-        let mut full = *self;
-        match self.name {
-            LossName::GeneralisedDice => {
-                let loss = self.generalised_dice()?;
-                full.weight = Some(loss.weight);
-                full.empty_class = Some(loss.empty_class);
-                if loss.weight == ClassWeight::VolumeSum {
-                    full.differentiate_weight = Some(loss.differentiate_weight);
-                }
-            }
-            LossName::Dice => {
-                let loss = self.dice()?;
-                full.form = Some(match loss.form() {
-                    DiceForm::FactorTwo => Form::FactorTwo,
-                    DiceForm::AsPrinted => Form::AsPrinted,
-                });
-                full.epsilon = Some(loss.epsilon());
-            }
-            LossName::SensitivitySpecificity => {
-                let loss = self.sensitivity_specificity()?;
-                full.form = Some(match loss.form() {
-                    SensitivitySpecificityForm::AsPrinted => Form::AsPrinted,
-                    SensitivitySpecificityForm::Symmetric => Form::Symmetric,
-                });
-                full.lambda = Some(loss.lambda());
-                full.epsilon = Some(loss.epsilon());
-            }
-            LossName::WeightedCrossEntropy => {
-                let loss = self.weighted_cross_entropy()?;
-                full.differentiate_weight = Some(loss.differentiate_weight);
-            }
-        }
-        Ok(full)
-    }
-
-    fn generalised_dice(&self) -> Result<GeneralisedDice, LossError> {
-        const NAME: &str = GeneralisedDice::NAME;
-        self.only(NAME, &["weight", "empty_class", "differentiate_weight"])?;
-        let loss = GeneralisedDice {
-            weight: self.weight.unwrap_or_default(),
-            empty_class: self.empty_class.unwrap_or_default(),
-            differentiate_weight: self.differentiate_weight.unwrap_or_default(),
-        };
-        if loss.differentiate_weight && loss.weight != ClassWeight::VolumeSum {
-            return Err(LossError::OptionValue {
-                loss: NAME,
-                option: "differentiate_weight",
-                found: "true".into(),
-                expected: "weight = \"volume-sum\" with it (the other weights do not depend on \
-                           the prediction), or false",
-            });
-        }
-        Ok(loss)
-    }
-
-    fn dice(&self) -> Result<Dice, LossError> {
-        self.only(Dice::NAME, &["form", "epsilon"])?;
-        let default = Dice::default();
-        let form = match self.form {
-            None => default.form(),
-            Some(Form::FactorTwo) => DiceForm::FactorTwo,
-            Some(Form::AsPrinted) => DiceForm::AsPrinted,
-            Some(Form::Symmetric) => {
-                return Err(LossError::OptionValue {
-                    loss: Dice::NAME,
-                    option: "form",
-                    found: "symmetric".into(),
-                    expected: "factor-two or as-printed",
-                });
-            }
-        };
-        Dice::new(form, self.epsilon.unwrap_or(default.epsilon()))
-    }
-
-    fn sensitivity_specificity(&self) -> Result<SensitivitySpecificity, LossError> {
-        const NAME: &str = SensitivitySpecificity::NAME;
-        self.only(NAME, &["form", "lambda", "epsilon"])?;
-        let default = SensitivitySpecificity::default();
-        let form = match self.form {
-            None => default.form(),
-            Some(Form::AsPrinted) => SensitivitySpecificityForm::AsPrinted,
-            Some(Form::Symmetric) => SensitivitySpecificityForm::Symmetric,
-            Some(Form::FactorTwo) => {
-                return Err(LossError::OptionValue {
-                    loss: NAME,
-                    option: "form",
-                    found: "factor-two".into(),
-                    expected: "as-printed or symmetric",
-                });
-            }
-        };
-        SensitivitySpecificity::new(
-            form,
-            self.lambda.unwrap_or(default.lambda()),
-            self.epsilon.unwrap_or(default.epsilon()),
-        )
-    }
-
-    fn weighted_cross_entropy(&self) -> Result<WeightedCrossEntropy, LossError> {
-        self.only(WeightedCrossEntropy::NAME, &["differentiate_weight"])?;
-        Ok(WeightedCrossEntropy {
-            differentiate_weight: self.differentiate_weight.unwrap_or_default(),
-        })
-    }
-
-    /// Refuses options outside `available`.
-    fn only(
-        &self,
-        loss: &'static str,
-        available: &'static [&'static str],
-    ) -> Result<(), LossError> {
-        let given = [
-            ("weight", self.weight.is_some()),
-            ("empty_class", self.empty_class.is_some()),
-            ("form", self.form.is_some()),
-            ("lambda", self.lambda.is_some()),
-            ("epsilon", self.epsilon.is_some()),
-            ("differentiate_weight", self.differentiate_weight.is_some()),
-        ];
-        for (option, given) in given {
-            if given && !available.contains(&option) {
-                return Err(LossError::UnknownOption {
-                    loss,
-                    option,
-                    available,
-                });
-            }
-        }
-        Ok(())
     }
 }
 
@@ -248,10 +122,10 @@ mod tests {
     }
 
     fn refused(text: &str) -> String {
-        let config = read(text);
-        let error = config.build().err().expect("refused");
-        assert_eq!(config.effective().unwrap_err(), error);
-        error.to_string()
+        match toml::from_str::<LossConfig>(text) {
+            Ok(config) => config.build().err().expect("refused").to_string(),
+            Err(error) => error.message().to_owned(),
+        }
     }
 
     #[test]
@@ -260,7 +134,7 @@ mod tests {
         assert_eq!(config, LossConfig::default());
         assert_eq!(config.build().unwrap().name(), "generalised-dice");
         assert_eq!(
-            config.effective().unwrap(),
+            config,
             read(
                 "name = 'generalised-dice'\nreduction = 'batch'\nweight = 'square'\nempty_class = 'max'"
             )
@@ -269,13 +143,10 @@ mod tests {
 
     #[test]
     fn names_build_the_loss_they_name() {
-        for name in [
-            "generalised-dice",
-            "dice",
-            "sensitivity-specificity",
-            "weighted-cross-entropy",
-        ] {
+        for named in NamedLoss::all() {
+            let name = named.loss().name();
             let config = read(&format!("name = {name:?}"));
+            assert_eq!(config.named, named);
             assert_eq!(config.build().unwrap().name(), name);
         }
     }
@@ -292,16 +163,11 @@ mod tests {
         ] {
             let config = read(text);
             assert_eq!(read(&toml::to_string(&config).unwrap()), config);
-            let effective = config.effective().unwrap();
-            assert_eq!(read(&toml::to_string(&effective).unwrap()), effective);
-            assert_eq!(effective.effective().unwrap(), effective);
         }
-        let effective = read("name = 'sensitivity-specificity'")
-            .effective()
-            .unwrap();
+        let full = read("name = 'sensitivity-specificity'");
         assert_eq!(
-            toml::to_string(&effective).unwrap(),
-            "name = \"sensitivity-specificity\"\nreduction = \"batch\"\n\
+            toml::to_string(&full).unwrap(),
+            "reduction = \"batch\"\nname = \"sensitivity-specificity\"\n\
              form = \"as-printed\"\nlambda = 0.05\nepsilon = 0.00001\n"
         );
     }
@@ -310,10 +176,10 @@ mod tests {
     fn an_option_of_another_loss_is_refused_with_those_there_are() {
         let message = refused("name = 'dice'\nlambda = 0.05");
         assert!(
-            message.contains("\"dice\" has no option `lambda`"),
+            message.contains("loss \"dice\": unknown field `lambda`"),
             "{message}"
         );
-        assert!(message.contains("form, epsilon"), "{message}");
+        assert!(message.contains("`form` or `epsilon`"), "{message}");
         for text in [
             "epsilon = 1e-5",
             "form = 'as-printed'",
@@ -322,7 +188,7 @@ mod tests {
             "name = 'weighted-cross-entropy'\nepsilon = 1e-5",
             "name = 'sensitivity-specificity'\ndifferentiate_weight = false",
         ] {
-            assert!(refused(text).contains("has no option"), "{text}");
+            assert!(refused(text).contains("unknown field"), "{text}");
         }
     }
 
@@ -331,11 +197,11 @@ mod tests {
         for (text, expected) in [
             (
                 "name = 'dice'\nform = 'symmetric'",
-                "factor-two or as-printed",
+                "`factor-two` or `as-printed`",
             ),
             (
                 "name = 'sensitivity-specificity'\nform = 'factor-two'",
-                "as-printed or symmetric",
+                "`as-printed` or `symmetric`",
             ),
             ("name = 'dice'\nepsilon = 0.0", "at least 1e-30"),
             (

@@ -36,34 +36,18 @@ pub enum DiceForm {
 }
 
 /// The Dice loss over all classes; see [the module](self) for both equations.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Dice {
-    form: DiceForm,
-    epsilon: f64,
+    /// Which equation.
+    pub form: DiceForm,
+    /// Smoothing term, in elements (voxels), at least 1e-30.
+    pub epsilon: f64,
 }
 
 impl Dice {
     /// Name in a run configuration.
     pub(crate) const NAME: &'static str = "dice";
-
-    /// `epsilon` is in elements (voxels).
-    ///
-    /// # Errors
-    /// When `epsilon` is not finite or less than 1e-30.
-    pub fn new(form: DiceForm, epsilon: f64) -> Result<Self, LossError> {
-        crate::config::check_epsilon(Self::NAME, epsilon)?;
-        Ok(Self { form, epsilon })
-    }
-
-    /// Which equation.
-    pub fn form(&self) -> DiceForm {
-        self.form
-    }
-
-    /// Smoothing term, in elements.
-    pub fn epsilon(&self) -> f64 {
-        self.epsilon
-    }
 }
 
 impl Default for Dice {
@@ -79,6 +63,10 @@ impl Default for Dice {
 impl Loss for Dice {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn check(&self) -> Result<(), LossError> {
+        crate::config::check_epsilon(Self::NAME, self.epsilon)
     }
 
     fn needs(&self) -> Needs {
@@ -124,8 +112,14 @@ mod tests {
     }
 
     fn both(statistics: &Statistics) -> [f64; 2] {
-        [DiceForm::FactorTwo, DiceForm::AsPrinted]
-            .map(|form| Dice::new(form, 1e-5).unwrap().evaluate(statistics).0)
+        [DiceForm::FactorTwo, DiceForm::AsPrinted].map(|form| {
+            Dice {
+                form,
+                ..Dice::default()
+            }
+            .evaluate(statistics)
+            .0
+        })
     }
 
     #[test]
@@ -155,7 +149,11 @@ mod tests {
     #[test]
     fn epsilon_must_keep_quotients_finite() {
         for epsilon in [0.0, -1e-5, 1e-31, f64::NAN, f64::INFINITY] {
-            let error = Dice::new(DiceForm::FactorTwo, epsilon).unwrap_err();
+            let loss = Dice {
+                epsilon,
+                ..Dice::default()
+            };
+            let error = loss.check().unwrap_err();
             assert!(error.to_string().contains("epsilon"), "{error}");
         }
     }

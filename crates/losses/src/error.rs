@@ -87,20 +87,6 @@ pub enum LossError {
         /// Element of the sample.
         element: usize,
     },
-    /// An option that the named loss does not have.
-    #[error(
-        "loss {loss:?} has no option `{option}`: remove it; \
-         the options of {loss:?} are {}",
-        available.join(", ")
-    )]
-    UnknownOption {
-        /// Loss named in the configuration.
-        loss: &'static str,
-        /// Option given.
-        option: &'static str,
-        /// Options that the loss has.
-        available: &'static [&'static str],
-    },
     /// An option whose value the loss cannot honour.
     #[error("loss {loss:?}: `{option}` is {found}, expected {expected}")]
     OptionValue {

@@ -35,7 +35,7 @@
 //! `dGDL/dp_i = +2 { (w1^2 - w2^2) [sum p r - r_i sum (p + r)] + N w2 (w1 + w2)
 //! (1 - 2 r_i) } / [(w1 - w2) sum (p + r) + 2 N w2]^2`
 
-use crate::{Loss, Needs, Statistics, StatisticsGradient};
+use crate::{Loss, LossError, Needs, Statistics, StatisticsGradient};
 use serde::{Deserialize, Serialize};
 
 /// What a class is weighted by; `V` is its number of elements in the labels.
@@ -70,14 +70,15 @@ pub enum EmptyClass {
 }
 
 /// The generalised Dice loss; see [the module](self) for equation and policies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct GeneralisedDice {
     /// What a class is weighted by.
     pub weight: ClassWeight,
     /// What a class without elements is weighted by.
     pub empty_class: EmptyClass,
     /// Whether the gradient includes the weights' dependence on the prediction.
-    /// Only [`ClassWeight::VolumeSum`] has any; the others give the same either way.
+    /// Only with [`ClassWeight::VolumeSum`]: the others have none.
     pub differentiate_weight: bool,
 }
 
@@ -136,6 +137,19 @@ impl GeneralisedDice {
 impl Loss for GeneralisedDice {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn check(&self) -> Result<(), LossError> {
+        if self.differentiate_weight && self.weight != ClassWeight::VolumeSum {
+            return Err(LossError::OptionValue {
+                loss: Self::NAME,
+                option: "differentiate_weight",
+                found: "true".into(),
+                expected: "weight = \"volume-sum\" with it (the other weights do not depend on \
+                           the prediction), or false",
+            });
+        }
+        Ok(())
     }
 
     fn needs(&self) -> Needs {

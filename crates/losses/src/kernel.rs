@@ -51,7 +51,7 @@ pub struct Evaluation {
 /// finite for any finite logits and any labels.
 ///
 /// # Errors
-/// When the shape holds nothing or less than two classes, an array does not
+/// When the loss refuses its options, the shape holds nothing or less than two classes, an array does not
 /// fit it, a label names no class or a logit is not finite. After a bad label or
 /// logit the values of the gradient mean nothing; after another error they are
 /// what they were.
@@ -63,6 +63,7 @@ pub fn value_and_gradient<F: Real>(
     labels: &[u8],
     gradient: &mut [F],
 ) -> Result<Evaluation, LossError> {
+    loss.check()?;
     if layout.classes <= SOFTMAX_CLASSES_MAX
         && let (Some(logits), Some(gradient)) = (F::as_f32(logits), F::as_f32_mut(gradient))
     {

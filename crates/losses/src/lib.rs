@@ -55,7 +55,7 @@ mod two_class;
 pub mod weighted_cross_entropy;
 mod wide;
 
-pub use config::{Form, LossConfig, LossName};
+pub use config::{LossConfig, NamedLoss};
 pub use dice::{Dice, DiceForm};
 pub use error::LossError;
 pub use generalised_dice::{ClassWeight, EmptyClass, GeneralisedDice};

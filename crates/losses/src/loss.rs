@@ -1,6 +1,6 @@
 //! What a loss is to this crate.
 
-use crate::{Statistics, StatisticsGradient};
+use crate::{LossError, Statistics, StatisticsGradient};
 
 /// The sums that a loss reads beside those of elements and of probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,14 @@ impl Needs {
 pub trait Loss: Send + Sync {
     /// Name in a run configuration, such as `generalised-dice`.
     fn name(&self) -> &'static str;
+
+    /// Refuses options that the loss cannot honour.
+    ///
+    /// # Errors
+    /// Naming the option, its value and the legal ones.
+    fn check(&self) -> Result<(), LossError> {
+        Ok(())
+    }
 
     /// What [`Loss::evaluate`] reads; other sums may be 0 there. All, unless a
     /// loss says otherwise to be faster.

@@ -31,58 +31,20 @@ pub enum SensitivitySpecificityForm {
 }
 
 /// The sensitivity-specificity loss; see [the module](self).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SensitivitySpecificity {
-    form: SensitivitySpecificityForm,
-    lambda: f64,
-    epsilon: f64,
+    /// Over which classes the loss runs.
+    pub form: SensitivitySpecificityForm,
+    /// Share of the sensitivity term, 0 to 1.
+    pub lambda: f64,
+    /// Smoothing term, in elements (voxels), at least 1e-30.
+    pub epsilon: f64,
 }
 
 impl SensitivitySpecificity {
     /// Name in a run configuration.
     pub(crate) const NAME: &'static str = "sensitivity-specificity";
-
-    /// `lambda` weighs sensitivity against specificity, 0 to 1; `epsilon` is
-    /// in elements (voxels).
-    ///
-    /// # Errors
-    /// When `lambda` is not within 0 and 1, or `epsilon` is not finite or less
-    /// than 1e-30.
-    pub fn new(
-        form: SensitivitySpecificityForm,
-        lambda: f64,
-        epsilon: f64,
-    ) -> Result<Self, LossError> {
-        if !(0.0..=1.0).contains(&lambda) {
-            return Err(LossError::OptionValue {
-                loss: Self::NAME,
-                option: "lambda",
-                found: lambda.to_string(),
-                expected: "a number from 0 to 1",
-            });
-        }
-        crate::config::check_epsilon(Self::NAME, epsilon)?;
-        Ok(Self {
-            form,
-            lambda,
-            epsilon,
-        })
-    }
-
-    /// Over which classes the loss runs.
-    pub fn form(&self) -> SensitivitySpecificityForm {
-        self.form
-    }
-
-    /// Share of the sensitivity term.
-    pub fn lambda(&self) -> f64 {
-        self.lambda
-    }
-
-    /// Smoothing term, in elements.
-    pub fn epsilon(&self) -> f64 {
-        self.epsilon
-    }
 }
 
 impl Default for SensitivitySpecificity {
@@ -99,6 +61,18 @@ impl Default for SensitivitySpecificity {
 impl Loss for SensitivitySpecificity {
     fn name(&self) -> &'static str {
         Self::NAME
+    }
+
+    fn check(&self) -> Result<(), LossError> {
+        if !(0.0..=1.0).contains(&self.lambda) {
+            return Err(LossError::OptionValue {
+                loss: Self::NAME,
+                option: "lambda",
+                found: self.lambda.to_string(),
+                expected: "a number from 0 to 1",
+            });
+        }
+        crate::config::check_epsilon(Self::NAME, self.epsilon)
     }
 
     fn needs(&self) -> Needs {
@@ -146,7 +120,11 @@ mod tests {
     }
 
     fn value(form: SensitivitySpecificityForm, lambda: f64) -> f64 {
-        let loss = SensitivitySpecificity::new(form, lambda, 1e-30).unwrap();
+        let loss = SensitivitySpecificity {
+            form,
+            lambda,
+            epsilon: 1e-30,
+        };
         loss.evaluate(&statistics()).0
     }
 
@@ -177,8 +155,11 @@ mod tests {
     #[test]
     fn lambda_is_a_share() {
         for lambda in [-0.1, 1.1, f64::NAN] {
-            let form = SensitivitySpecificityForm::AsPrinted;
-            let error = SensitivitySpecificity::new(form, lambda, 1e-5).unwrap_err();
+            let loss = SensitivitySpecificity {
+                lambda,
+                ..SensitivitySpecificity::default()
+            };
+            let error = loss.check().unwrap_err();
             assert!(error.to_string().contains("from 0 to 1"), "{error}");
         }
     }

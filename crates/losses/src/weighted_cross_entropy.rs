@@ -20,12 +20,14 @@
 //! only, so `w_l <= N` however little is predicted.
 
 use crate::{Loss, Needs, Statistics, StatisticsGradient};
+use serde::{Deserialize, Serialize};
 
 /// Smallest predicted volume, in elements, that a weight is divided by.
 const FLOOR: f64 = 1.0;
 
 /// The weighted cross-entropy; see [the module](self).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct WeightedCrossEntropy {
     /// Whether the gradient includes the weights' dependence on the prediction.
     pub differentiate_weight: bool,

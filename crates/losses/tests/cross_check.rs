@@ -52,7 +52,11 @@ fn dice() -> Dice {
 }
 
 fn symmetric(lambda: f64) -> SensitivitySpecificity {
-    SensitivitySpecificity::new(SensitivitySpecificityForm::Symmetric, lambda, 1e-5).unwrap()
+    SensitivitySpecificity {
+        form: SensitivitySpecificityForm::Symmetric,
+        lambda,
+        ..SensitivitySpecificity::default()
+    }
 }
 
 const A: [[f64; 2]; 4] = [[0.0, 10.0], [10.0, 0.0], [10.0, 0.0], [10.0, 0.0]];

@@ -31,17 +31,20 @@ fn losses(differentiable: bool) -> Vec<Box<dyn Loss>> {
         }
     }
     for form in [DiceForm::FactorTwo, DiceForm::AsPrinted] {
-        all.push(Box::new(Dice::new(form, 1e-5).unwrap()));
-        all.push(Box::new(Dice::new(form, 1.0).unwrap()));
+        for epsilon in [1e-5, 1.0] {
+            all.push(Box::new(Dice { form, epsilon }));
+        }
     }
     for form in [
         SensitivitySpecificityForm::AsPrinted,
         SensitivitySpecificityForm::Symmetric,
     ] {
         for lambda in [0.0, 0.05, 1.0] {
-            all.push(Box::new(
-                SensitivitySpecificity::new(form, lambda, 1e-5).unwrap(),
-            ));
+            all.push(Box::new(SensitivitySpecificity {
+                form,
+                lambda,
+                epsilon: 1e-5,
+            }));
         }
     }
     all.push(Box::new(WeightedCrossEntropy {
@@ -167,7 +170,10 @@ fn a_perfect_prediction_costs_nothing() {
         for (i, &label) in labels.iter().enumerate() {
             logits[(i / 15 * classes + usize::from(label)) * 15 + i % 15] = 400.0;
         }
-        let printed = Dice::new(DiceForm::AsPrinted, 1e-5).unwrap();
+        let printed = Dice {
+            form: DiceForm::AsPrinted,
+            ..Dice::default()
+        };
         let losses = losses(false).into_iter().filter(|l| l.name() != "dice");
         for loss in losses.chain([Box::new(Dice::default()) as Box<dyn Loss>]) {
             for reduction in [Reduction::Batch, Reduction::Sample] {

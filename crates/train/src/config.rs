@@ -217,7 +217,10 @@ impl RunConfig {
         }
         config.check_ranges(origin)?;
         // Options left out are written out, so that the run records what it used.
-        config.loss = (config.loss.effective()).map_err(|e| invalid(origin, e.to_string()))?;
+        config
+            .loss
+            .build()
+            .map_err(|e| invalid(origin, e.to_string()))?;
         if config.model.name == ModelName::TwoPathCnn {
             config.model.preset.get_or_insert_default();
         }
@@ -319,6 +322,7 @@ impl RunConfig {
 mod tests {
     use super::keys::{full_template, known_keys};
     use super::*;
+    use lacuna_losses::NamedLoss;
 
     fn parse(text: &str, sets: &[&str]) -> Result<RunConfig, ConfigError> {
         let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
@@ -334,20 +338,32 @@ mod tests {
 
     #[test]
     fn the_template_has_every_key_of_the_types() {
-        let mut keys = Vec::new();
-        let table = Table::try_from(RunConfig::default()).unwrap();
-        flatten(&table, "", &mut keys);
         let known = known_keys();
-        for (key, _) in keys {
-            assert!(known.contains(&key), "{key} is not in the template");
+        for named in NamedLoss::all() {
+            let mut config = RunConfig::default();
+            config.loss.named = named;
+            let mut keys = Vec::new();
+            flatten(&Table::try_from(config).unwrap(), "", &mut keys);
+            for (key, _) in keys {
+                assert!(known.contains(&key), "{key} is not in the template");
+            }
         }
     }
 
     #[test]
     fn every_key_of_the_template_is_a_key_of_the_types() {
-        // Deserialising one key at a time shows an unknown one.
-        let table: Table = full_template().parse().unwrap();
+        let mut table: Table = full_template().parse().unwrap();
+        let loss = table.remove("loss").unwrap();
         toml::from_str::<RunConfig>(&toml::to_string(&table).unwrap()).unwrap();
+        // Each option beside the name of a loss that has it.
+        for (key, value) in loss.as_table().unwrap() {
+            let takes = |named: &NamedLoss| {
+                let mut table = Table::try_from(named).unwrap();
+                table.insert(key.clone(), value.clone());
+                table.try_into::<LossConfig>().is_ok()
+            };
+            assert!(NamedLoss::all().iter().any(takes), "{key}");
+        }
     }
 
     #[test]

@@ -118,12 +118,11 @@ fn report(
         })
     });
     let effective = Architecture::of(&config.model)?.effective_size(config.patch.size)?;
-    let loss = serde_json::to_value(config.loss.effective()?)?;
     let facts = vec![
         Fact::new("Network", config.model.name),
         Fact::new("Width", config.model.width),
         Fact::new("Parameters", summary.parameters),
-        Fact::new("Loss", loss["name"].as_str().unwrap_or_default()),
+        Fact::new("Loss", config.loss.named.loss().name()),
         Fact::new("Patch", config.patch.size),
         Fact::new("Effective patch", effective),
         Fact::new("Patches per iteration", config.train.batch),

@@ -238,15 +238,10 @@ fn dataset_shape(path: &Path) -> anyhow::Result<DatasetShape> {
 /// The loss with those options that are not its defaults; the form of
 /// sensitivity-specificity always, since its two forms behave unlike.
 fn loss_label(loss: &LossConfig) -> anyhow::Result<String> {
-    let table = |config: &LossConfig| -> anyhow::Result<Table> {
-        Ok(Table::try_from(config.effective()?)?)
-    };
-    let default = table(&LossConfig {
-        name: loss.name,
-        ..LossConfig::default()
-    })?;
-    let own = table(loss)?;
-    let name = own["name"].as_str().unwrap_or_default();
+    let name = loss.named.loss().name();
+    let named = Table::from_iter([("name".to_owned(), name.into())]);
+    let default = Table::try_from(named.try_into::<LossConfig>()?)?;
+    let own = Table::try_from(loss)?;
     let mut label = name.to_owned();
     for (key, value) in &own {
         let telling =
