@@ -466,11 +466,11 @@ fn an_unknown_key_or_a_wrong_value_in_the_run() {
         &place,
         "--set loss.name=dice --set loss.weight=square",
         &[
-            "run.toml",
+            "--set loss.weight=square",
             "`weight`",
             "\"dice\"",
             "remove it",
-            "form, epsilon",
+            "`form` or `epsilon`",
         ],
     );
     no_training(

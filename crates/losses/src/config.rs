@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for LossConfig {
         let named = NamedLoss::deserialize(Value::Object(table)).map_err(|e| {
             // An unknown name is told by itself, an option with its loss.
             match NamedLoss::deserialize(serde_json::json!({ "name": name })) {
-                Ok(_) => D::Error::custom(format!("loss \"{name}\": {e}")),
+                Ok(_) => D::Error::custom(format!("loss \"{name}\": {e}; correct it or remove it")),
                 Err(_) => D::Error::custom(e),
             }
         })?;

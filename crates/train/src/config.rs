@@ -211,9 +211,12 @@ impl RunConfig {
         let mut config: Self = toml::from_str(text).map_err(|e| invalid(origin, e.to_string()))?;
         for set in overrides {
             apply_override(&mut table, set)?;
-            config = (table.clone().try_into()).map_err(|e: toml::de::Error| {
-                invalid(&format!("--set {set}"), e.message().to_owned())
-            })?;
+        }
+        if !overrides.is_empty() {
+            // All at once: an option may belong to a loss that a later one names.
+            let sets: Vec<String> = overrides.iter().map(|s| format!("--set {s}")).collect();
+            config = (table.try_into())
+                .map_err(|e: toml::de::Error| invalid(&sets.join(" "), e.message().to_owned()))?;
         }
         config.check_ranges(origin)?;
         // Options left out are written out, so that the run records what it used.
