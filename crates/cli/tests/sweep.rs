@@ -355,6 +355,7 @@ fn slurm_commands_that_are_missing_are_named() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("sbatch"), "{stderr}");
     assert!(stderr.contains("kind = \"local\""), "{stderr}");
+    assert!(!place.path("out").exists(), "a folder was left behind");
 }
 
 #[test]

@@ -12,5 +12,5 @@ pub use error::SweepError;
 pub use grid::{Axis, GridRun};
 pub use local::{LocalSettings, execute as execute_locally};
 pub use plan::{Held, Planned, settle};
-pub use slurm::{SlurmSettings, execute as execute_on_slurm};
+pub use slurm::{SlurmSettings, check as check_slurm, execute as execute_on_slurm};
 pub use study::{Executor, StudyFile};

@@ -32,6 +32,15 @@ pub use settings::SlurmSettings;
 
 use crate::SweepError;
 
+/// Refuses settings that the cluster cannot honour, before anything is written.
+///
+/// # Errors
+/// When Slurm's commands, the partition or a setting are wrong.
+pub fn check(settings: &SlurmSettings) -> Result<(), SweepError> {
+    settings.check()?;
+    cluster::Cluster::connect("lacuna", settings).map(drop)
+}
+
 /// Works through the runs `names` of a study, and returns when each has ended
 /// and is not submitted again; how each ended is in its [`Status`].
 ///

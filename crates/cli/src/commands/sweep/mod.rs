@@ -10,7 +10,9 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use lacuna_record::{State, Status, StudyFolder};
-use lacuna_sweep::{Executor, StudyFile, SweepError, execute_locally, execute_on_slurm, settle};
+use lacuna_sweep::{
+    Executor, StudyFile, SweepError, check_slurm, execute_locally, execute_on_slurm, settle,
+};
 
 use crate::terminal::stop_flag;
 use overview::Overview;
@@ -42,6 +44,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let plan = Plan::of(&study, &StudyFolder(out))?;
     if arguments.dry_run {
         return super::print(&estimate::describe(&plan, &study.executor)?);
+    }
+    if let Executor::Slurm(settings) = &study.executor {
+        check_slurm(settings)?;
     }
     let held = settle(
         &plan.folder,
