@@ -68,6 +68,16 @@ enum DeviceArgument {
     Cuda,
 }
 
+impl std::fmt::Display for DeviceArgument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "cpu",
+            Self::Vulkan => "vulkan",
+            Self::Cuda => "cuda",
+        })
+    }
+}
+
 impl From<DeviceArgument> for DeviceName {
     fn from(argument: DeviceArgument) -> Self {
         match argument {

@@ -330,6 +330,11 @@ fn a_study_that_cannot_run_is_refused_before_anything_is_written() {
         "kind = \"cloud\"",
         &["study.toml", "cloud", "slurm"],
     );
+    refused(
+        "name = \"four\"",
+        "name = \"four\"\ndevice = \"tpu\"",
+        &["study.toml", "`device` is \"tpu\"", "\"cpu\""],
+    );
     let place = Place::empty();
     place.refused("sweep none.toml --out out", &["cannot read none.toml"]);
     place.refused(

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use anyhow::Context;
 use burn::module::Module;
+use burn::tensor::Device;
 use comfy_table::Table;
 use indicatif::HumanDuration;
 use lacuna_nets::Network;
@@ -45,6 +46,7 @@ pub fn describe(plan: &Plan, executor: &Executor) -> anyhow::Result<String> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()?;
+    let device = DeviceName::from(plan.device).open()?;
     let mut paces: HashMap<String, Pace> = HashMap::new();
     let mut bar = Progress::new("measure", 0, plan.runs.len() as u64);
     let mut table = Table::new();
@@ -69,7 +71,7 @@ pub fn describe(plan: &Plan, executor: &Executor) -> anyhow::Result<String> {
             Some(pace) => *pace,
             None => {
                 let pace = pool
-                    .install(|| measure(config, shape))
+                    .install(|| measure(config, shape, &device))
                     .with_context(|| planned.run.name.clone())?;
                 *paces.entry(key).or_insert(pace)
             }
@@ -101,9 +103,8 @@ pub fn describe(plan: &Plan, executor: &Executor) -> anyhow::Result<String> {
     ))
 }
 
-fn measure(config: &RunConfig, shape: &DatasetShape) -> anyhow::Result<Pace> {
-    let device = DeviceName::Cpu.open()?;
-    let compute = Compute::new(&device, config.train.precision)?;
+fn measure(config: &RunConfig, shape: &DatasetShape, device: &Device) -> anyhow::Result<Pace> {
+    let compute = Compute::new(device, config.train.precision)?;
     let training = compute.autodiff();
     let network = Network::new(
         &config.model,

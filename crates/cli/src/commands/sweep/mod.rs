@@ -13,6 +13,7 @@ use lacuna_record::{State, Status, StudyFolder};
 use lacuna_sweep::{
     Executor, StudyFile, SweepError, check_slurm, execute_locally, execute_on_slurm, settle,
 };
+use lacuna_train::device::DeviceName;
 
 use crate::terminal::stop_flag;
 use overview::Overview;
@@ -45,8 +46,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.dry_run {
         return super::print(&estimate::describe(&plan, &study.executor)?);
     }
-    if let Executor::Slurm(settings) = &study.executor {
-        check_slurm(settings)?;
+    match &study.executor {
+        Executor::Local(_) => {
+            DeviceName::from(plan.device).open()?;
+        }
+        // The nodes' devices are theirs to know.
+        Executor::Slurm(settings) => check_slurm(settings)?,
     }
     let held = settle(
         &plan.folder,

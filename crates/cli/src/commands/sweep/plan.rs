@@ -31,7 +31,8 @@ pub struct DatasetShape {
 pub struct Plan {
     name: String,
     description: String,
-    device: String,
+    /// Where the runs compute.
+    pub device: DeviceArgument,
     /// Where it is or will be.
     pub folder: StudyFolder,
     /// The runs with their effective configurations.
@@ -47,7 +48,7 @@ impl Plan {
     /// Checks every run of `study`: its keys and values, its patch, its loss, and
     /// that its dataset and split exist. Writes nothing.
     pub fn of(study: &StudyFile, folder: &StudyFolder) -> anyhow::Result<Self> {
-        DeviceArgument::from_str(&study.device, false).map_err(|_| {
+        let device = DeviceArgument::from_str(&study.device, false).map_err(|_| {
             anyhow!(
                 "{}: `device` is {:?}, expected \"cpu\", \"vulkan\" or \"cuda\"",
                 study.path.display(),
@@ -57,7 +58,7 @@ impl Plan {
         let mut plan = Self {
             name: study.name.clone(),
             description: study.description.trim().to_owned(),
-            device: study.device.clone(),
+            device,
             folder: folder.clone(),
             runs: Vec::new(),
             configs: Vec::new(),
@@ -76,7 +77,7 @@ impl Plan {
         Study {
             name: self.name.clone(),
             description: self.description.clone(),
-            device: self.device.clone(),
+            device: self.device.to_string(),
             runs: self.runs.iter().map(|p| p.run.clone()).collect(),
         }
     }
