@@ -1,7 +1,8 @@
 //! The `[loss]` table of a run configuration.
 
 use crate::{
-    Dice, GeneralisedDice, Loss, LossError, Reduction, SensitivitySpecificity, WeightedCrossEntropy,
+    Dice, GeneralisedDice, Loss, LossError, Needs, Reduction, SensitivitySpecificity, Statistics,
+    StatisticsGradient, WeightedCrossEntropy,
 };
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -36,14 +37,32 @@ impl NamedLoss {
         ]
     }
 
-    /// The loss, its options as they are.
-    pub fn loss(&self) -> &dyn Loss {
+    /// The one that is named.
+    fn loss(&self) -> &dyn Loss {
         match self {
             Self::GeneralisedDice(loss) => loss,
             Self::Dice(loss) => loss,
             Self::SensitivitySpecificity(loss) => loss,
             Self::WeightedCrossEntropy(loss) => loss,
         }
+    }
+}
+
+impl Loss for NamedLoss {
+    fn name(&self) -> &'static str {
+        self.loss().name()
+    }
+
+    fn check(&self) -> Result<(), LossError> {
+        self.loss().check()
+    }
+
+    fn needs(&self) -> Needs {
+        self.loss().needs()
+    }
+
+    fn evaluate(&self, statistics: &Statistics) -> (f64, StatisticsGradient) {
+        self.loss().evaluate(statistics)
     }
 }
 
@@ -89,13 +108,8 @@ impl LossConfig {
     /// # Errors
     /// When an option has a value that the loss cannot honour.
     pub fn build(&self) -> Result<Box<dyn Loss>, LossError> {
-        self.named.loss().check()?;
-        Ok(match self.named {
-            NamedLoss::GeneralisedDice(loss) => Box::new(loss),
-            NamedLoss::Dice(loss) => Box::new(loss),
-            NamedLoss::SensitivitySpecificity(loss) => Box::new(loss),
-            NamedLoss::WeightedCrossEntropy(loss) => Box::new(loss),
-        })
+        self.named.check()?;
+        Ok(Box::new(self.named))
     }
 }
 
@@ -144,7 +158,7 @@ mod tests {
     #[test]
     fn names_build_the_loss_they_name() {
         for named in NamedLoss::all() {
-            let name = named.loss().name();
+            let name = named.name();
             let config = read(&format!("name = {name:?}"));
             assert_eq!(config.named, named);
             assert_eq!(config.build().unwrap().name(), name);

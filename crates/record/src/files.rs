@@ -1,5 +1,6 @@
 //! JSON files, written whole or not at all.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
@@ -71,6 +72,20 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordErro
         }
     }
     Ok(values)
+}
+
+/// Creates the file at `path` and locks it against other processes; the lock goes
+/// with the value. `None` when another process holds it.
+///
+/// # Errors
+/// When the file cannot be made or the system cannot lock it.
+pub fn lock(path: &Path) -> Result<Option<File>, RecordError> {
+    let file = File::create(path).map_err(RecordError::io(path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(RecordError::io(path)(e)),
+    }
 }
 
 /// Seconds since the Unix epoch.

@@ -14,7 +14,7 @@ mod test;
 
 pub use error::RecordError;
 pub use events::{Event, LastIterations, read_events};
-pub use files::{read_json, read_lines, unix_time, write_json};
+pub use files::{lock, read_json, read_lines, unix_time, write_json};
 pub use study::{AxisValue, PlannedRun, State, Status, Study, StudyFolder};
 pub use summary::Summary;
 pub use test::{ClassRow, Outcome, Overlay, SubjectScores, TestScores, read_calibration};

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use lacuna_record::{PlannedRun, RecordError, State, Study, StudyFolder, write_json};
+use lacuna_record::{PlannedRun, RecordError, State, Study, StudyFolder, lock, write_json};
 
 use crate::SweepError;
 
@@ -43,17 +43,11 @@ pub fn settle(
     let path = folder.path();
     check_content(folder, study)?;
     std::fs::create_dir_all(path).map_err(RecordError::io(path))?;
-    let lock_path = path.join(".lock");
-    let lock = File::create(&lock_path).map_err(RecordError::io(&lock_path))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            return Err(SweepError::Locked {
-                folder: path.to_owned(),
-            });
-        }
-        Err(std::fs::TryLockError::Error(e)) => return Err(RecordError::io(&lock_path)(e).into()),
-    }
+    let Some(lock) = lock(&path.join(".lock"))? else {
+        return Err(SweepError::Locked {
+            folder: path.to_owned(),
+        });
+    };
     // Again, since another process may have planned in the meantime.
     check_content(folder, study)?;
     for Planned { run, config } in runs {

@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lacuna_data::split::Split;
-use lacuna_record::RecordError;
+use lacuna_record::{RecordError, lock};
 use serde::{Deserialize, Serialize};
 
 /// Anything that stops training or prediction.
@@ -223,17 +223,10 @@ impl RunFolder {
     /// When it cannot be created or another process holds it.
     pub fn open(path: &Path) -> Result<Self, RunError> {
         std::fs::create_dir_all(path).map_err(RunError::io(path))?;
-        let lock_path = path.join(".lock");
-        let lock = File::create(&lock_path).map_err(RunError::io(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(RunError::Locked {
-                run: path.to_owned(),
-            }),
-            Err(std::fs::TryLockError::Error(e)) => Err(RunError::io(&lock_path)(e)),
+        let path = path.to_owned();
+        match lock(&path.join(".lock"))? {
+            Some(lock) => Ok(Self { path, _lock: lock }),
+            None => Err(RunError::Locked { run: path }),
         }
     }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
+use lacuna_losses::Loss;
 use lacuna_metrics::Bootstrap;
 use lacuna_nets::Architecture;
 use lacuna_report::{Fact, IterationRow, MetricTable, Picture, RunReport, render};
@@ -122,7 +123,7 @@ fn report(
         Fact::new("Network", config.model.name),
         Fact::new("Width", config.model.width),
         Fact::new("Parameters", summary.parameters),
-        Fact::new("Loss", config.loss.named.loss().name()),
+        Fact::new("Loss", config.loss.named.name()),
         Fact::new("Patch", config.patch.size),
         Fact::new("Effective patch", effective),
         Fact::new("Patches per iteration", config.train.batch),

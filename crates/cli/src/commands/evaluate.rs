@@ -228,8 +228,7 @@ fn score(
 ) -> anyhow::Result<(SubjectScores, Vec<u8>)> {
     let path = prediction_path(predictions, &subject.id);
     let label_path = subject.label.as_deref().unwrap_or(Path::new(""));
-    let raw = lacuna_io::read_labels(label_path)?;
-    let reference = manifest.map_labels(subject, &raw)?;
+    let reference = reference_of(manifest, subject)?;
     let prediction = read_prediction(&path, manifest.classes.len())?;
     let apart = corner_displacement_mm(&reference.grid(), &prediction.grid());
     if apart > SAME_GRID_MM {
@@ -303,11 +302,16 @@ fn in_canonical_axes(
 pub fn example(manifest: &Manifest, id: &str, predictions: &Path) -> anyhow::Result<Example> {
     let subject = manifest.subject(id)?;
     let modality = overlay_modality(manifest, None)?;
-    let label = subject.label.as_deref().unwrap_or(Path::new(""));
-    let reference = manifest.map_labels(subject, &lacuna_io::read_labels(label)?)?;
+    let reference = reference_of(manifest, subject)?;
     let path = prediction_path(predictions, id);
     let prediction = read_prediction(&path, manifest.classes.len())?;
     in_canonical_axes(subject, modality, &reference, &prediction)
+}
+
+/// The classes of a labelled subject.
+pub fn reference_of(manifest: &Manifest, subject: &Subject) -> anyhow::Result<LabelMap> {
+    let label = subject.label.as_deref().unwrap_or(Path::new(""));
+    Ok(manifest.map_labels(subject, &lacuna_io::read_labels(label)?)?)
 }
 
 /// A label map of class indices.

@@ -20,7 +20,7 @@ use lacuna_train::device::DeviceName;
 use lacuna_train::predict::WindowOptions;
 use lacuna_train::run::RunError;
 
-use super::evaluate::{evaluate, prediction_path};
+use super::evaluate::{evaluate, prediction_path, reference_of};
 use super::train::train_with_progress;
 use crate::DeviceArgument;
 use crate::terminal::{Progress, stop_flag};
@@ -88,15 +88,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// Holds the run until the value is dropped.
 fn lock(folder: &StudyFolder, name: &str) -> anyhow::Result<File> {
     let path = folder.path().join("states").join(format!("{name}.lock"));
-    let file = File::create(&path).with_context(|| path.display().to_string())?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => bail!(
+    lacuna_record::lock(&path)?.with_context(|| {
+        format!(
             "the run `{name}` of {} is in use by another lacuna process; wait for it or stop it",
             folder.path().display()
-        ),
-        Err(std::fs::TryLockError::Error(e)) => Err(e).with_context(|| path.display().to_string()),
-    }
+        )
+    })
 }
 
 /// The executor holds the other end, so that a run does not outlive it.
@@ -180,10 +177,10 @@ fn judge(
     subject: &Subject,
     predicted: &lacuna_train::apply::PredictedSubject,
 ) -> anyhow::Result<()> {
-    let (Some(label), Some(probabilities)) = (&subject.label, &predicted.probabilities) else {
+    let Some(probabilities) = &predicted.probabilities else {
         return Ok(());
     };
-    let reference = manifest.map_labels(subject, &lacuna_io::read_labels(label)?)?;
+    let reference = reference_of(manifest, subject)?;
     let background = &probabilities[0];
     let foreground: Vec<f32> = (background.data().iter())
         .map(|p| (1.0 - p).clamp(0.0, 1.0))

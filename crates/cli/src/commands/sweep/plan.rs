@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
-use lacuna_losses::LossConfig;
+use lacuna_losses::{Loss, LossConfig};
 use lacuna_nets::Architecture;
 use lacuna_record::{PlannedRun, Study, StudyFolder};
 use lacuna_sweep::{GridRun, Planned, StudyFile};
@@ -239,7 +239,7 @@ fn dataset_shape(path: &Path) -> anyhow::Result<DatasetShape> {
 /// The loss with those options that are not its defaults; the form of
 /// sensitivity-specificity always, since its two forms behave unlike.
 fn loss_label(loss: &LossConfig) -> anyhow::Result<String> {
-    let name = loss.named.loss().name();
+    let name = loss.named.name();
     let named = Table::from_iter([("name".to_owned(), name.into())]);
     let default = Table::try_from(named.try_into::<LossConfig>()?)?;
     let own = Table::try_from(loss)?;
