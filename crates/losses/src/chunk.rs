@@ -1,6 +1,6 @@
 //! The parts of a batch that are worked on in parallel.
 
-use crate::Layout;
+use crate::{Layout, Real};
 
 /// Elements per unit of parallel work.
 pub(crate) const CHUNK: usize = 1 << 13;
@@ -8,7 +8,8 @@ pub(crate) const CHUNK: usize = 1 << 13;
 /// A run of elements of one sample, with its part of the gradient.
 pub(crate) struct Chunk<'a, F> {
     pub(crate) sample: usize,
-    start: usize,
+    /// First element, within the sample.
+    pub(crate) start: usize,
     len: usize,
     /// One slice per class.
     pub(crate) gradient: Vec<&'a mut [F]>,
@@ -34,6 +35,33 @@ impl<'a, F> Chunk<'a, F> {
             }
         }
         chunks
+    }
+
+    /// Elements.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes the gradient of its element `i`, one value per class.
+    #[inline]
+    pub(crate) fn write(&mut self, i: usize, slopes: &[f64])
+    where
+        F: Real,
+    {
+        for (plane, slope) in self.gradient.iter_mut().zip(slopes) {
+            plane[i] = F::from_f64(*slope);
+        }
+    }
+
+    /// Writes the gradient 0 for its element `i`.
+    #[inline]
+    pub(crate) fn clear(&mut self, i: usize)
+    where
+        F: Real,
+    {
+        for plane in &mut self.gradient {
+            plane[i] = F::from_f64(0.0);
+        }
     }
 
     pub(crate) fn labels<'l>(&self, layout: Layout, labels: &'l [u8]) -> &'l [u8] {

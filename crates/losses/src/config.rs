@@ -1,50 +1,59 @@
 //! The `[loss]` table of a run configuration.
 
 use crate::{
-    Dice, GeneralisedDice, Loss, LossError, Needs, Reduction, SensitivitySpecificity, Statistics,
-    StatisticsGradient, WeightedCrossEntropy,
+    Blob, Boundary, CrossEntropy, Dice, Evaluation, Focal, Form, GeneralisedDice, Honours, Input,
+    Loss, LossError, Maps, Options, Real, SensitivitySpecificity, SizeReweighted, Sum,
+    WeightedCrossEntropy, value_and_gradient,
 };
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// A loss by its name, with its options. An option left out takes the loss's
-/// default; one that the loss does not have is an error.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "each is documented as a type")]
-pub enum NamedLoss {
-    GeneralisedDice(GeneralisedDice),
-    Dice(Dice),
-    SensitivitySpecificity(SensitivitySpecificity),
-    WeightedCrossEntropy(WeightedCrossEntropy),
+/// The losses that a configuration can name: an enum whose variants are the
+/// loss types, under their names in kebab case.
+macro_rules! named_losses {
+    ($($loss:ident),* $(,)?) => {
+        /// A loss by its name, with its options. An option left out takes the
+        /// loss's default; one that the loss does not have is an error.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "name", rename_all = "kebab-case")]
+        #[allow(missing_docs, reason = "each is documented as a type")]
+        pub enum NamedLoss {
+            $($loss($loss),)*
+        }
+
+        impl NamedLoss {
+            /// Every loss with its defaults.
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$loss($loss::default()),)*]
+            }
+
+            /// The one that is named.
+            fn loss(&self) -> &dyn Loss {
+                match self {
+                    $(Self::$loss(loss) => loss,)*
+                }
+            }
+        }
+    };
 }
+
+named_losses![
+    GeneralisedDice,
+    Dice,
+    SensitivitySpecificity,
+    WeightedCrossEntropy,
+    CrossEntropy,
+    Focal,
+    Boundary,
+    SizeReweighted,
+    Blob,
+    Sum,
+];
 
 impl Default for NamedLoss {
     fn default() -> Self {
         Self::GeneralisedDice(GeneralisedDice::default())
-    }
-}
-
-impl NamedLoss {
-    /// Every loss with its defaults.
-    pub fn all() -> Vec<Self> {
-        vec![
-            Self::GeneralisedDice(GeneralisedDice::default()),
-            Self::Dice(Dice::default()),
-            Self::SensitivitySpecificity(SensitivitySpecificity::default()),
-            Self::WeightedCrossEntropy(WeightedCrossEntropy::default()),
-        ]
-    }
-
-    /// The one that is named.
-    fn loss(&self) -> &dyn Loss {
-        match self {
-            Self::GeneralisedDice(loss) => loss,
-            Self::Dice(loss) => loss,
-            Self::SensitivitySpecificity(loss) => loss,
-            Self::WeightedCrossEntropy(loss) => loss,
-        }
     }
 }
 
@@ -53,40 +62,50 @@ impl Loss for NamedLoss {
         self.loss().name()
     }
 
-    fn check(&self) -> Result<(), LossError> {
-        self.loss().check()
+    fn check(&self, classes: usize) -> Result<(), LossError> {
+        self.loss().check(classes)
     }
 
-    fn needs(&self) -> Needs {
-        self.loss().needs()
+    fn honours(&self) -> Honours {
+        self.loss().honours()
     }
 
-    fn evaluate(&self, statistics: &Statistics) -> (f64, StatisticsGradient) {
-        self.loss().evaluate(statistics)
+    fn maps(&self) -> Maps {
+        self.loss().maps()
+    }
+
+    fn form(&self) -> Form<'_> {
+        self.loss().form()
     }
 }
 
-/// The loss of a run, and how the samples of a batch make one value.
+/// The loss of a run, and what is asked of every loss.
 ///
 /// In a file all keys lie in one table; without `name` they are those of
 /// generalised Dice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LossConfig {
-    /// `batch` (default): one loss over the pooled elements; `sample`: the mean
-    /// of one per sample.
-    pub reduction: Reduction,
+    /// What can be asked of every loss.
+    #[serde(flatten)]
+    pub options: Options,
     /// Which loss.
     #[serde(flatten)]
     pub named: NamedLoss,
 }
 
+/// The keys of [`Options`].
+const OPTIONS: [&str; 4] = ["reduction", "activation", "ignore_label", "compatibility"];
+
 impl<'de> Deserialize<'de> for LossConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut table = Map::deserialize(deserializer)?;
-        let reduction = match table.remove("reduction") {
-            Some(value) => Reduction::deserialize(value).map_err(D::Error::custom)?,
-            None => Reduction::default(),
-        };
+        let mut options = Map::new();
+        for key in OPTIONS {
+            if let Some(value) = table.remove(key) {
+                options.insert(key.to_owned(), value);
+            }
+        }
+        let options = Options::deserialize(Value::Object(options)).map_err(D::Error::custom)?;
         let name = table
             .entry("name")
             .or_insert_with(|| GeneralisedDice::NAME.into());
@@ -98,33 +117,31 @@ impl<'de> Deserialize<'de> for LossConfig {
                 Err(_) => D::Error::custom(e),
             }
         })?;
-        Ok(Self { reduction, named })
+        Ok(Self { options, named })
     }
 }
 
 impl LossConfig {
-    /// The loss.
+    /// Refuses options that the loss cannot honour for this number of classes.
     ///
     /// # Errors
-    /// When an option has a value that the loss cannot honour.
-    pub fn build(&self) -> Result<Box<dyn Loss>, LossError> {
-        self.named.check()?;
-        Ok(Box::new(self.named))
+    /// Naming the option, its value and the legal ones.
+    pub fn check(&self, classes: usize) -> Result<(), LossError> {
+        self.options.check(&self.named)?;
+        self.named.check(classes)
     }
-}
 
-/// Refuses a smoothing term that would not keep quotients and their
-/// derivatives finite.
-pub(crate) fn check_epsilon(loss: &'static str, epsilon: f64) -> Result<(), LossError> {
-    if epsilon.is_finite() && epsilon >= 1e-30 {
-        return Ok(());
+    /// [`value_and_gradient`] of this loss.
+    ///
+    /// # Errors
+    /// Those of [`value_and_gradient`].
+    pub fn value_and_gradient<F: Real>(
+        &self,
+        input: &Input<F>,
+        gradient: &mut [F],
+    ) -> Result<Evaluation, LossError> {
+        value_and_gradient(&self.named, &self.options, input, gradient)
     }
-    Err(LossError::OptionValue {
-        loss,
-        option: "epsilon",
-        found: format!("{epsilon:e}"),
-        expected: "a finite number of elements, at least 1e-30",
-    })
 }
 
 #[cfg(test)]
@@ -137,7 +154,7 @@ mod tests {
 
     fn refused(text: &str) -> String {
         match toml::from_str::<LossConfig>(text) {
-            Ok(config) => config.build().err().expect("refused").to_string(),
+            Ok(config) => config.check(2).expect_err("refused").to_string(),
             Err(error) => error.message().to_owned(),
         }
     }
@@ -146,7 +163,7 @@ mod tests {
     fn an_empty_table_is_generalised_dice_square_batch() {
         let config = read("");
         assert_eq!(config, LossConfig::default());
-        assert_eq!(config.build().unwrap().name(), "generalised-dice");
+        assert_eq!(config.named.name(), "generalised-dice");
         assert_eq!(
             config,
             read(
@@ -161,7 +178,6 @@ mod tests {
             let name = named.name();
             let config = read(&format!("name = {name:?}"));
             assert_eq!(config.named, named);
-            assert_eq!(config.build().unwrap().name(), name);
         }
     }
 
@@ -170,19 +186,29 @@ mod tests {
         for text in [
             "weight = 'volume-sum'\ndifferentiate_weight = true\nempty_class = 'one-voxel'",
             "weight = 'simple'\nempty_class = 'zero'\nreduction = 'sample'",
-            "weight = 'uniform'",
-            "name = 'dice'\nform = 'as-printed'\nepsilon = 1.0",
+            "weight = 'uniform'\nclasses = [1]",
+            "name = 'dice'\nform = 'squared'\nsmoothing = 1e-3\nactivation = 'sigmoid'",
             "name = 'sensitivity-specificity'\nform = 'symmetric'\nlambda = 0.1",
-            "name = 'weighted-cross-entropy'\ndifferentiate_weight = true",
+            "name = 'weighted-cross-entropy'\ndifferentiate_weight = true\nignore_label = 3",
+            "name = 'blob'\nloss = { name = 'cross-entropy', class_weight = [1.0, 2.0] }",
+            "name = 'sum'\nterms = [{ loss = { name = 'dice' } }, \
+             { factor = { from = 0.0, to = 1.0, start = 5, end = 9 }, loss = { name = 'boundary' } }]",
         ] {
             let config = read(text);
+            assert_eq!(read(&toml::to_string(&config).unwrap()), config);
+        }
+        for named in NamedLoss::all() {
+            let config = LossConfig {
+                named,
+                ..LossConfig::default()
+            };
             assert_eq!(read(&toml::to_string(&config).unwrap()), config);
         }
         let full = read("name = 'sensitivity-specificity'");
         assert_eq!(
             toml::to_string(&full).unwrap(),
-            "reduction = \"batch\"\nname = \"sensitivity-specificity\"\n\
-             form = \"as-printed\"\nlambda = 0.05\nepsilon = 0.00001\n"
+            "reduction = \"batch\"\nactivation = \"softmax\"\nname = \"sensitivity-specificity\"\n\
+             form = \"as-printed\"\nlambda = 0.05\nsmoothing = 0.00000001\n"
         );
     }
 
@@ -193,14 +219,15 @@ mod tests {
             message.contains("loss \"dice\": unknown field `lambda`"),
             "{message}"
         );
-        assert!(message.contains("`form` or `epsilon`"), "{message}");
+        assert!(message.contains("`form`"), "{message}");
         for text in [
-            "epsilon = 1e-5",
+            "smoothing = 1e-5",
             "form = 'as-printed'",
             "name = 'dice'\nweight = 'square'",
             "name = 'sensitivity-specificity'\nempty_class = 'max'",
-            "name = 'weighted-cross-entropy'\nepsilon = 1e-5",
+            "name = 'weighted-cross-entropy'\nsmoothing = 1e-5",
             "name = 'sensitivity-specificity'\ndifferentiate_weight = false",
+            "name = 'sum'\nterms = [{ loss = { name = 'dice', lambda = 1 } }]",
         ] {
             assert!(refused(text).contains("unknown field"), "{text}");
         }
@@ -209,30 +236,39 @@ mod tests {
     #[test]
     fn a_value_that_the_loss_cannot_honour_is_refused() {
         for (text, expected) in [
-            (
-                "name = 'dice'\nform = 'symmetric'",
-                "`factor-two` or `as-printed`",
-            ),
+            ("name = 'dice'\nform = 'symmetric'", "`as-printed`"),
             (
                 "name = 'sensitivity-specificity'\nform = 'factor-two'",
                 "`as-printed` or `symmetric`",
             ),
-            ("name = 'dice'\nepsilon = 0.0", "at least 1e-30"),
+            ("name = 'dice'\nsmoothing = 0.0", "from 1e-30 to 1.0"),
             (
                 "name = 'sensitivity-specificity'\nlambda = 2.0",
-                "from 0 to 1",
+                "from 0.0 to 1.0",
             ),
             ("differentiate_weight = true", "volume-sum"),
+            ("classes = [2]", "from 0 to 1"),
+            ("name = 'dice'\nclass_weight = [1.0]", "2 numbers"),
+            (
+                "name = 'weighted-cross-entropy'\ncompatibility = 'monai'",
+                "does not support compatibility",
+            ),
+            ("activation = 'relu'", "`softmax` or `sigmoid`"),
+            ("name = 'sum'\nterms = []", "at least one"),
+            (
+                "name = 'blob'\nloss = { name = 'focal' }",
+                "a loss of sums over the elements",
+            ),
         ] {
             let message = refused(text);
             assert!(message.contains(expected), "{message}");
         }
-        assert!(read("differentiate_weight = false").build().is_ok());
+        assert!(read("differentiate_weight = false").check(2).is_ok());
     }
 
     #[test]
     fn unknown_keys_and_names_are_refused() {
-        for text in ["nmae = 'dice'", "name = 'tversky'", "weight = 'cubic'"] {
+        for text in ["nmae = 'dice'", "name = 'hinge'", "weight = 'cubic'"] {
             assert!(toml::from_str::<LossConfig>(text).is_err(), "{text}");
         }
     }

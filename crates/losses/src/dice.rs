@@ -1,61 +1,86 @@
-//! Dice loss over all classes (Sudre et al. 2017, `DL_2`, after Milletari et
-//! al. 2016; two classes there, any number here).
+//! Dice loss (Milletari et al., 3DV 2016; Sudre et al. 2017, `DL_2`): one minus
+//! the mean over the classes of
 //!
-//! Default, `factor-two`: one minus the mean over the C classes of their soft
-//! Dice scores,
+//! - `plain` (default): `D = (2 sum r p + s) / (V + P + s)`,
+//! - `squared`: `D = (2 sum r p + s) / (sum r^2 + sum p^2 + s)`,
+//! - `jaccard`: `D = (sum r p + s) / (V + P - sum r p + s)`,
 //!
-//! `1 - (1/C) sum_l (2 sum_n r_ln p_ln + eps) / (V_l + P_l + eps)`
+//! with `s` a share `smoothing` of the N elements. A class that the reference
+//! does not have is dealt with by `empty_class` ([`AbsentClass`]); with `smooth`
+//! it has these equations, and its score falls from 1 to about 0 within a
+//! fraction of one element, flat beyond.
 //!
-//! As printed in the paper, for C = 2:
+//! - `as-printed`: the paper's `1 - (2/C) sum_l (sum r p + eps) / (V + P + eps)`,
+//!   for all classes with eps = 1e-5 elements. A class that is neither in the
+//!   reference nor predicted has a score of `2 eps / eps = 2`, so two classes
+//!   with reference and prediction both empty give -0.5, and a perfect
+//!   prediction gives slightly less than 0.
 //!
-//! `1 - (2/C) sum_l (sum_n r_ln p_ln + eps) / (V_l + P_l + eps)`
-//!
-//! The two differ by the epsilon only, except for a class that is neither in
-//! the labels nor predicted: its score is 1 with the factor two, but
-//! `2 eps / eps = 2` as printed, so two classes with reference and prediction
-//! both empty give -0.5 where `factor-two` gives 0, and a perfect prediction
-//! gives slightly less than 0.
-//!
-//! A class that no label has scores `eps / (P + eps)`: nearly 1 while hardly
-//! predicted, nearly 0 from a small fraction of one voxel on, and flat beyond.
-//! [`crate::GeneralisedDice`] has no such step.
+//! Compatibility: `niftynet` (its `Dice_NS` is `plain`, its `Dice` `squared`) and
+//! `monai` add 1e-5 elements to both sides and do as the equation says for
+//! absent classes.
 
-use crate::{Loss, LossError, Needs, Statistics, StatisticsGradient};
+use crate::loss::{Form, Honours, Loss, Needs, StatisticsLoss};
+use crate::options::{
+    AbsentClass, ClassSubset, PEER_EPSILON, SMOOTHING, check_class_weight, check_smoothing,
+};
+use crate::{ClassSums, Compatibility, LossError, Statistics, StatisticsGradient};
 use serde::{Deserialize, Serialize};
 
-/// Which of the two equations.
+/// Which equation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiceForm {
-    /// The mean soft Dice score of the classes: 0 at a perfect prediction.
+    /// Volumes in the denominator.
     #[default]
-    FactorTwo,
-    /// The paper's equation: -0.5 for two classes where the foreground is
-    /// neither in the labels nor predicted.
+    Plain,
+    /// Sums of squares in the denominator.
+    Squared,
+    /// Intersection over union.
+    Jaccard,
+    /// The paper's equation.
     AsPrinted,
 }
 
-/// The Dice loss over all classes; see [the module](self) for both equations.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// The Dice loss; see [the module](self).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dice {
     /// Which equation.
     pub form: DiceForm,
-    /// Smoothing term, in elements (voxels), at least 1e-30.
-    pub epsilon: f64,
+    /// Over which classes the mean runs.
+    pub classes: ClassSubset,
+    /// What a class costs that the reference does not have.
+    pub empty_class: AbsentClass,
+    /// `s` as a share of the elements, from 1e-30 to 1.
+    pub smoothing: f64,
+    /// Weights of the mean, one per class; all 1 if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weight: Option<Vec<f64>>,
 }
 
 impl Dice {
     /// Name in a run configuration.
     pub(crate) const NAME: &'static str = "dice";
+
+    /// The paper's equation.
+    pub fn as_printed() -> Self {
+        Self {
+            form: DiceForm::AsPrinted,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Dice {
-    /// `factor-two`, epsilon 1e-5.
+    /// `plain`, all classes, `share`, smoothing 1e-8.
     fn default() -> Self {
         Self {
-            form: DiceForm::FactorTwo,
-            epsilon: 1e-5,
+            form: DiceForm::Plain,
+            classes: ClassSubset::All,
+            empty_class: AbsentClass::Share,
+            smoothing: SMOOTHING,
+            class_weight: None,
         }
     }
 }
@@ -65,38 +90,149 @@ impl Loss for Dice {
         Self::NAME
     }
 
-    fn check(&self) -> Result<(), LossError> {
-        crate::config::check_epsilon(Self::NAME, self.epsilon)
+    fn check(&self, classes: usize) -> Result<(), LossError> {
+        if self.form == DiceForm::AsPrinted && *self != Self::as_printed() {
+            return Err(LossError::OptionValue {
+                loss: Self::NAME,
+                option: "form",
+                found: "\"as-printed\" with another option".into(),
+                expected: "\"as-printed\" alone, which fixes all of them, or another form".into(),
+            });
+        }
+        self.classes.check(Self::NAME, classes)?;
+        check_class_weight(Self::NAME, self.class_weight.as_deref(), classes)?;
+        check_smoothing(Self::NAME, self.smoothing)
     }
 
+    fn honours(&self) -> Honours {
+        let peers = self.form != DiceForm::AsPrinted;
+        Honours {
+            monai: peers,
+            niftynet: peers && self.form != DiceForm::Jaccard,
+            sigmoid: peers,
+            ..Honours::ALL
+        }
+    }
+
+    fn form(&self) -> Form<'_> {
+        Form::Statistics(self)
+    }
+}
+
+/// `1 - D` of a class with its derivatives by `hit` and `false_alarm`, or by
+/// the squares.
+struct Distance {
+    value: f64,
+    slopes: ClassSums,
+}
+
+impl StatisticsLoss for Dice {
     fn needs(&self) -> Needs {
-        Needs::PROBABILITIES
+        Needs {
+            squared_error: self.form == DiceForm::Squared,
+            ..Needs::PROBABILITIES
+        }
     }
 
-    fn evaluate(&self, statistics: &Statistics) -> (f64, StatisticsGradient) {
-        let classes = statistics.classes();
-        let share = 1.0 / classes as f64;
+    fn evaluate(
+        &self,
+        statistics: &Statistics,
+        compatibility: Option<Compatibility>,
+    ) -> (f64, StatisticsGradient) {
+        let absolute = compatibility.is_some() || self.form == DiceForm::AsPrinted;
+        let smoothing = match absolute {
+            true => PEER_EPSILON,
+            false => self.smoothing * statistics.elements(),
+        }
+        .max(f64::MIN_POSITIVE);
+        // MONAI's Jaccard form is (2 I + s) / (2 U + s).
+        let smoothing = match (self.form, compatibility) {
+            (DiceForm::Jaccard, Some(Compatibility::Monai)) => smoothing / 2.0,
+            _ => smoothing,
+        };
+        let policy = match absolute {
+            true => AbsentClass::Smooth,
+            false => self.empty_class,
+        };
+        let classes = self
+            .classes
+            .members(statistics.classes(), statistics.is_overlapping());
+        let weight = |c: usize| self.class_weight.as_ref().map_or(1.0, |w| w[c]);
+        let counted = |c: &usize| policy != AbsentClass::Skip || statistics.volume(*c) > 0.0;
+        let members: Vec<usize> = classes.into_iter().filter(counted).collect();
+        // MONAI takes the mean of the weighted classes, whatever the weights.
+        let total: f64 = match compatibility {
+            Some(Compatibility::Monai) => members.len() as f64,
+            _ => members.iter().map(|&c| weight(c)).sum(),
+        };
         let mut value = 0.0;
-        let mut gradient = StatisticsGradient::zeros(classes);
-        for l in 0..classes {
-            let denominator = statistics.volume(l) + statistics.predicted(l) + self.epsilon;
-            // `distance` is 1 - score of the class. For `factor-two` its
-            // numerator is the mismatch itself, exact near a perfect prediction.
-            let distance = match self.form {
-                DiceForm::FactorTwo => statistics.mismatch(l) / denominator,
-                DiceForm::AsPrinted => {
-                    1.0 - 2.0 * (statistics.sum_p(l, l) + self.epsilon) / denominator
-                }
+        let mut gradient = StatisticsGradient::zeros(statistics);
+        for c in members {
+            let share = weight(c) / total.max(f64::MIN_POSITIVE);
+            let absent = statistics.volume(c) == 0.0 && policy == AbsentClass::Share;
+            let distance = match absent {
+                true => claimed_share(statistics, c),
+                false => self.distance(statistics, c, smoothing),
             };
-            value += share * distance;
-            for label in 0..classes {
-                // Of the score: both forms have numerator 2 sum_p + constant.
-                let numerator = if label == l { 2.0 } else { 0.0 };
-                let by_score = (numerator - (1.0 - distance)) / denominator;
-                *gradient.sum_p_mut(label, l) = -share * by_score;
-            }
+            value += share * distance.value;
+            gradient.add_class(c, &distance.slopes.scaled(share));
         }
         (value, gradient)
+    }
+}
+
+/// What [`AbsentClass::Share`] takes for the class.
+fn claimed_share(statistics: &Statistics, c: usize) -> Distance {
+    let slope = 1.0 / statistics.elements().max(f64::MIN_POSITIVE);
+    Distance {
+        value: slope * statistics.predicted(c),
+        slopes: ClassSums::of_predicted(slope),
+    }
+}
+
+impl Dice {
+    fn distance(&self, statistics: &Statistics, c: usize, s: f64) -> Distance {
+        let class = statistics.class(c);
+        let (volume, predicted) = (statistics.volume(c), class.predicted());
+        let mut slopes = ClassSums::default();
+        // Numerators are what is wrong, exact near a perfect prediction.
+        let value = match self.form {
+            DiceForm::Plain => {
+                let denominator = volume + predicted + s;
+                let value = (class.miss + class.false_alarm) / denominator;
+                slopes.hit = (-1.0 - value) / denominator;
+                slopes.false_alarm = (1.0 - value) / denominator;
+                value
+            }
+            DiceForm::Jaccard => {
+                // miss + false alarm over V + false alarm, which is the union.
+                let denominator = volume + class.false_alarm + s;
+                let value = (class.miss + class.false_alarm) / denominator;
+                slopes.hit = -1.0 / denominator;
+                slopes.false_alarm = (1.0 - value) / denominator;
+                value
+            }
+            DiceForm::Squared => {
+                // sum (p - r)^2 over sum r^2 + sum p^2; soft labels differ from
+                // their squares.
+                let square = statistics.reference_square(c);
+                let denominator = square + statistics.predicted_square(c) + s;
+                let wrong = class.squared_miss + class.squared_false_alarm - (volume - square);
+                let value = wrong / denominator;
+                slopes.squared_miss = (1.0 - value) / denominator;
+                slopes.squared_false_alarm = (1.0 - value) / denominator;
+                slopes.hit = -2.0 * value / denominator;
+                value
+            }
+            DiceForm::AsPrinted => {
+                let denominator = volume + predicted + s;
+                let value = 1.0 - 2.0 * (class.hit + s) / denominator;
+                slopes.hit = (-2.0 + (1.0 - value)) / denominator;
+                slopes.false_alarm = (1.0 - value) / denominator;
+                value
+            }
+        };
+        Distance { value, slopes }
     }
 }
 
@@ -104,57 +240,79 @@ impl Loss for Dice {
 mod tests {
     use super::*;
 
-    fn statistics(count: [u64; 2], sum_p: [f64; 4]) -> Statistics {
-        let mut statistics = Statistics::empty(2);
-        statistics.count = count.to_vec();
-        statistics.sum_p = sum_p.to_vec();
-        statistics
-    }
-
     fn both(statistics: &Statistics) -> [f64; 2] {
-        [DiceForm::FactorTwo, DiceForm::AsPrinted].map(|form| {
-            Dice {
-                form,
-                ..Dice::default()
-            }
-            .evaluate(statistics)
-            .0
-        })
+        let plain = Dice {
+            empty_class: AbsentClass::Smooth,
+            ..Dice::default()
+        };
+        [plain, Dice::as_printed()].map(|loss| loss.evaluate(statistics, None).0)
     }
 
     #[test]
     fn reference_and_prediction_empty() {
-        let [factor_two, as_printed] = both(&statistics([1000, 0], [1000.0, 0.0, 0.0, 0.0]));
-        assert_eq!(factor_two, 0.0);
+        let [plain, as_printed] = both(&Statistics::by_hand(&[1000, 0], [1000.0, 0.0, 0.0, 0.0]));
+        assert_eq!(plain, 0.0);
         // eps/eps and (1000 + eps)/(2000 + eps).
         assert!((as_printed + 0.5).abs() < 1e-8, "{as_printed}");
     }
 
-    /// r = 1 1 0 0, p = .5 1 0 .5: overlap 1.5 and volumes 2 + 2, both classes.
+    /// r = 1 1 0 0, p = .5 1 0 .5: overlap 1.5, volumes 2 + 2, squares 2 + 1.5,
+    /// union 2.5; both classes alike.
     #[test]
-    fn hand_value_and_agreement_away_from_empty() {
-        let [factor_two, as_printed] = both(&statistics([2, 2], [1.5, 0.5, 0.5, 1.5]));
-        assert!((factor_two - (1.0 - 3.00001 / 4.00001)).abs() < 1e-15);
+    fn hand_values() {
+        let mut statistics = Statistics::by_hand(&[2, 2], [1.5, 0.5, 0.5, 1.5]);
+        statistics.matrices_mut().squared_error = vec![0.25; 4];
+        let [plain, as_printed] = both(&statistics);
+        assert!((plain - 0.25).abs() < 1e-8);
         assert!((as_printed - (1.0 - 2.0 * 1.50001 / 4.00001)).abs() < 1e-15);
+        let of = |form| {
+            let loss = Dice {
+                form,
+                ..Dice::default()
+            };
+            loss.evaluate(&statistics, None).0
+        };
+        assert!((of(DiceForm::Squared) - (1.0 - 3.0 / 3.5)).abs() < 1e-7);
+        assert!((of(DiceForm::Jaccard) - (1.0 - 1.5 / 2.5)).abs() < 1e-7);
     }
 
     #[test]
     fn a_perfect_prediction_is_the_minimum() {
-        let [factor_two, as_printed] = both(&statistics([3, 1], [3.0, 0.0, 0.0, 1.0]));
-        assert_eq!(factor_two, 0.0);
+        let [plain, as_printed] = both(&Statistics::by_hand(&[3, 1], [3.0, 0.0, 0.0, 1.0]));
+        assert_eq!(plain, 0.0);
         // -(1/2) (eps/6 + eps/2), to first order.
         assert!((as_printed + 1e-5 / 3.0).abs() < 1e-10, "{as_printed}");
     }
 
+    /// Half of a lesion-free patch claimed as lesion: the background's score is
+    /// 2 * 5 / 15, and the absent class costs what its policy says.
     #[test]
-    fn epsilon_must_keep_quotients_finite() {
-        for epsilon in [0.0, -1e-5, 1e-31, f64::NAN, f64::INFINITY] {
+    fn an_absent_class_costs_what_its_policy_says() {
+        let statistics = Statistics::by_hand(&[10, 0], [5.0, 5.0, 0.0, 0.0]);
+        let of = |empty_class| {
             let loss = Dice {
-                epsilon,
+                empty_class,
                 ..Dice::default()
             };
-            let error = loss.check().unwrap_err();
-            assert!(error.to_string().contains("epsilon"), "{error}");
+            loss.evaluate(&statistics, None).0
+        };
+        let background = 1.0 - 10.0 / 15.0;
+        for (policy, expected) in [
+            (AbsentClass::Share, (background + 0.5) / 2.0),
+            (AbsentClass::Skip, background),
+            (AbsentClass::Smooth, (background + 1.0) / 2.0),
+        ] {
+            assert!((of(policy) - expected).abs() < 1e-7, "{policy:?}");
         }
+    }
+
+    #[test]
+    fn the_printed_form_has_no_options() {
+        let loss = Dice {
+            smoothing: 1e-3,
+            ..Dice::as_printed()
+        };
+        assert!(loss.check(2).is_err());
+        assert!(Dice::as_printed().check(2).is_ok());
     }
 }

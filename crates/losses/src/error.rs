@@ -6,12 +6,15 @@
 pub enum LossError {
     /// Fewer than two classes, or more than a `u8` label can name.
     #[error(
-        "the logits have {classes} class(es), expected 2 to 256: \
-         give the background its own logit, one per class"
+        "the logits have {classes} class(es), expected {least} to 256: \
+         exclusive classes need a logit each, the background too; a single region needs \
+         activation = \"sigmoid\""
     )]
     ClassCount {
         /// Classes of the layout.
         classes: usize,
+        /// Fewest that the activation allows.
+        least: usize,
     },
     /// No sample, or samples without elements.
     #[error(
@@ -30,7 +33,7 @@ pub enum LossError {
          {classes} classes, {elements} elements per sample: pass matching arrays"
     )]
     Length {
-        /// "logits", "labels" or "gradient".
+        /// Which array.
         array: &'static str,
         /// Values given.
         found: usize,
@@ -97,6 +100,73 @@ pub enum LossError {
         /// Value given.
         found: String,
         /// What the loss accepts.
-        expected: &'static str,
+        expected: String,
     },
+    /// Something that other losses honour and this one cannot.
+    #[error("loss {loss:?} does not support {input}: choose another loss or leave it out")]
+    Unsupported {
+        /// Loss named in the configuration.
+        loss: &'static str,
+        /// What it was asked for.
+        input: &'static str,
+    },
+    /// A soft label is no share.
+    #[error(
+        "soft label {value} for class {class} at element {element} of sample {sample}, \
+         expected a number from 0 to 1"
+    )]
+    SoftLabel {
+        /// Value found.
+        value: f64,
+        /// Sample of the batch.
+        sample: usize,
+        /// Class of the label.
+        class: usize,
+        /// Element of the sample.
+        element: usize,
+    },
+    /// The soft labels of an element of exclusive classes do not add up to one.
+    #[error(
+        "the soft labels at element {element} of sample {sample} add up to {total}, expected 1: \
+         exclusive classes share an element; for overlapping regions use activation = \"sigmoid\""
+    )]
+    SoftLabelSum {
+        /// Sum found.
+        total: f64,
+        /// Sample of the batch.
+        sample: usize,
+        /// Element of the sample.
+        element: usize,
+    },
+    /// A voxel weight is negative or not finite.
+    #[error(
+        "voxel weight {value} at element {element} of sample {sample}, \
+         expected a finite number of at least 0"
+    )]
+    Weight {
+        /// Weight found.
+        value: f64,
+        /// Sample of the batch.
+        sample: usize,
+        /// Element of the sample.
+        element: usize,
+    },
+    /// A spacing is no length.
+    #[error("spacing {found:?}, expected three finite lengths above 0 in mm")]
+    Spacing {
+        /// Spacing found.
+        found: [f64; 3],
+    },
+    /// A loss that looks at neighbours or distances was not told the grid.
+    #[error("loss {loss:?} needs the shape and spacing of the patch: pass its grid")]
+    NoGrid {
+        /// Loss named in the configuration.
+        loss: &'static str,
+    },
+    /// Maps of the reference can be made of a grid only.
+    #[error(
+        "this loss reads distances or lesions of the reference: pass the maps, or the grid of \
+         the patch to make them from"
+    )]
+    MapsNeedGrid,
 }

@@ -35,7 +35,9 @@
 //! `dGDL/dp_i = +2 { (w1^2 - w2^2) [sum p r - r_i sum (p + r)] + N w2 (w1 + w2)
 //! (1 - 2 r_i) } / [(w1 - w2) sum (p + r) + 2 N w2]^2`
 
-use crate::{Loss, LossError, Needs, Statistics, StatisticsGradient};
+use crate::loss::{Form, Loss, Needs, StatisticsLoss};
+use crate::options::ClassSubset;
+use crate::{ClassSums, Compatibility, LossError, Statistics, StatisticsGradient};
 use serde::{Deserialize, Serialize};
 
 /// What a class is weighted by; `V` is its number of elements in the labels.
@@ -70,9 +72,11 @@ pub enum EmptyClass {
 }
 
 /// The generalised Dice loss; see [the module](self) for equation and policies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GeneralisedDice {
+    /// Over which classes the sums run.
+    pub classes: ClassSubset,
     /// What a class is weighted by.
     pub weight: ClassWeight,
     /// What a class without elements is weighted by.
@@ -103,15 +107,18 @@ impl GeneralisedDice {
         Size { value, source: l }
     }
 
-    /// Size per class, at least 1; `None` for a class of weight zero.
-    fn sizes(&self, statistics: &Statistics) -> Vec<Option<Size>> {
+    /// Size per class of the subset, above 0; `None` for a class of weight zero.
+    fn sizes(&self, statistics: &Statistics, classes: &[usize]) -> Vec<Option<Size>> {
         let present = |l: &usize| statistics.volume(*l) > 0.0;
-        let smallest_present = (0..statistics.classes())
+        let smallest_present = classes
+            .iter()
+            .copied()
             .filter(present)
             .map(|l| self.size(statistics, l, statistics.volume(l)))
             .min_by(|a, b| a.value.total_cmp(&b.value));
-        (0..statistics.classes())
-            .map(|l| {
+        classes
+            .iter()
+            .map(|&l| {
                 if present(&l) {
                     return Some(self.size(statistics, l, statistics.volume(l)));
                 }
@@ -139,56 +146,76 @@ impl Loss for GeneralisedDice {
         Self::NAME
     }
 
-    fn check(&self) -> Result<(), LossError> {
+    fn check(&self, classes: usize) -> Result<(), LossError> {
+        self.classes.check(Self::NAME, classes)?;
         if self.differentiate_weight && self.weight != ClassWeight::VolumeSum {
             return Err(LossError::OptionValue {
                 loss: Self::NAME,
                 option: "differentiate_weight",
                 found: "true".into(),
                 expected: "weight = \"volume-sum\" with it (the other weights do not depend on \
-                           the prediction), or false",
+                           the prediction), or false"
+                    .into(),
             });
         }
         Ok(())
     }
 
+    fn form(&self) -> Form<'_> {
+        Form::Statistics(self)
+    }
+}
+
+impl StatisticsLoss for GeneralisedDice {
     fn needs(&self) -> Needs {
         Needs::PROBABILITIES
     }
 
-    fn evaluate(&self, statistics: &Statistics) -> (f64, StatisticsGradient) {
-        let classes = statistics.classes();
-        let sizes = self.sizes(statistics);
+    fn evaluate(
+        &self,
+        statistics: &Statistics,
+        _compatibility: Option<Compatibility>,
+    ) -> (f64, StatisticsGradient) {
+        let overlapping = statistics.is_overlapping();
+        let classes = self.classes.members(statistics.classes(), overlapping);
+        let sizes = self.sizes(statistics, &classes);
         let smallest = sizes
             .iter()
             .flatten()
             .map(|size| size.value)
             .fold(f64::INFINITY, f64::min);
+        if smallest.is_infinite() {
+            return nothing_present(statistics, &classes);
+        }
         let weights: Vec<f64> = sizes
             .iter()
             .map(|size| size.map_or(0.0, |size| self.weight(size, smallest)))
             .collect();
-        let mismatch: Vec<f64> = (0..classes).map(|l| statistics.mismatch(l)).collect();
-        let volumes: Vec<f64> = (0..classes)
-            .map(|l| statistics.volume(l) + statistics.predicted(l))
+        let mismatch: Vec<f64> = classes.iter().map(|&l| statistics.mismatch(l)).collect();
+        let volumes: Vec<f64> = classes
+            .iter()
+            .map(|&l| statistics.volume(l) + statistics.predicted(l))
             .collect();
 
         let weighted =
             |terms: &[f64]| -> f64 { weights.iter().zip(terms).map(|(w, term)| w * term).sum() };
-        let denominator = weighted(&volumes);
+        // Regions that are all empty leave no volume while nothing is claimed.
+        let denominator = weighted(&volumes).max(f64::MIN_POSITIVE);
         let value = weighted(&mismatch) / denominator;
 
-        let mut gradient = StatisticsGradient::zeros(classes);
-        for (l, weight) in weights.iter().enumerate() {
-            for label in 0..classes {
-                let by_mismatch = if label == l { -1.0 } else { 1.0 };
-                *gradient.sum_p_mut(label, l) = weight * (by_mismatch - value) / denominator;
-            }
+        let mut gradient = StatisticsGradient::zeros(statistics);
+        for (&l, weight) in classes.iter().zip(&weights) {
+            let by_class = ClassSums {
+                hit: weight * (-1.0 - value) / denominator,
+                false_alarm: weight * (1.0 - value) / denominator,
+                ..ClassSums::default()
+            };
+            gradient.add_class(l, &by_class);
         }
         if self.differentiate_weight && self.weight == ClassWeight::VolumeSum {
             // dw/dP = -w/S for the class that the size comes from; the common
             // factor of all weights cancels in the loss.
-            for (l, size) in sizes.iter().enumerate() {
+            for (i, size) in sizes.iter().enumerate() {
                 let Some(Size {
                     value: size,
                     source,
@@ -196,20 +223,43 @@ impl Loss for GeneralisedDice {
                 else {
                     continue;
                 };
-                let by_weight = (mismatch[l] - value * volumes[l]) / denominator;
-                for label in 0..classes {
-                    *gradient.sum_p_mut(label, source) -= by_weight * weights[l] / size;
-                }
+                let by_weight = (mismatch[i] - value * volumes[i]) / denominator;
+                let by_predicted = -by_weight * weights[i] / size;
+                let by_class = ClassSums {
+                    hit: by_predicted,
+                    false_alarm: by_predicted,
+                    ..ClassSums::default()
+                };
+                gradient.add_class(source, &by_class);
             }
         }
         (value, gradient)
     }
 }
 
+/// The loss where the reference has none of the classes, so that there is no
+/// weight to go by: the share of the elements that is falsely claimed, mean of
+/// the classes. For two exclusive classes that is what `max` gives.
+fn nothing_present(statistics: &Statistics, classes: &[usize]) -> (f64, StatisticsGradient) {
+    let mut gradient = StatisticsGradient::zeros(statistics);
+    let slope = 1.0 / (classes.len() as f64 * statistics.elements().max(f64::MIN_POSITIVE));
+    let mut value = 0.0;
+    for &l in classes {
+        value += slope * statistics.predicted(l);
+        let by_class = ClassSums {
+            hit: slope,
+            false_alarm: slope,
+            ..ClassSums::default()
+        };
+        gradient.add_class(l, &by_class);
+    }
+    (value, gradient)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Layout, Reduction, value_and_gradient};
+    use crate::{Input, Layout, Options, value_and_gradient};
 
     /// A lesion-free patch of `n` elements, `f` of which are claimed as lesion:
     /// loss, and its derivative by `f`.
@@ -218,11 +268,10 @@ mod tests {
             empty_class,
             ..GeneralisedDice::default()
         };
-        let mut statistics = Statistics::empty(2);
-        statistics.count = vec![n, 0];
-        statistics.sum_p = vec![n as f64 - f, f, 0.0, 0.0];
-        let (value, gradient) = loss.evaluate(&statistics);
-        (value, gradient.sum_p[1] - gradient.sum_p[0])
+        let statistics = Statistics::by_hand(&[n, 0], [n as f64 - f, f, 0.0, 0.0]);
+        let (value, gradient) = loss.evaluate(&statistics, None);
+        let by_p = &gradient.matrices().sum_p;
+        (value, by_p[1] - by_p[0])
     }
 
     fn close(value: f64, expected: f64) {
@@ -256,32 +305,31 @@ mod tests {
     #[test]
     fn one_voxel_among_many_keeps_its_weight() {
         let background = 256.0 * 256.0 * 256.0 - 1.0;
-        let mut statistics = Statistics::empty(2);
-        statistics.count = vec![(1 << 24) - 1, 1];
-        statistics.sum_p = vec![background, 0.0, 1.0, 0.0];
-        let (value, gradient) = GeneralisedDice::default().evaluate(&statistics);
+        let count = [(1 << 24) - 1, 1];
+        let statistics = Statistics::by_hand(&count, [background, 0.0, 1.0, 0.0]);
+        let (value, gradient) = GeneralisedDice::default().evaluate(&statistics, None);
         let v = 1.0 / (background * background);
         close(value, (1.0 + v) / (1.0 + v * (2.0 * background + 1.0)));
         // dL/dT of the voxel: -2/B and the (1 - L) that its mass adds to B.
-        let by_hit = gradient.sum_p[3] - gradient.sum_p[2];
+        let by_p = &gradient.matrices().sum_p;
+        let by_hit = by_p[3] - by_p[2];
         assert!((by_hit + 2.0).abs() < 1e-6, "{by_hit}");
 
-        statistics.sum_p = vec![background - 1e6, 1e6, 0.0, 1.0];
-        let (value, _) = GeneralisedDice::default().evaluate(&statistics);
+        let statistics = Statistics::by_hand(&count, [background - 1e6, 1e6, 0.0, 1.0]);
+        let (value, _) = GeneralisedDice::default().evaluate(&statistics, None);
         assert!((value - 1.0).abs() < 3e-6, "{value}");
     }
 
     #[test]
     fn volume_sum_is_the_mean_dice_where_every_class_is_present() {
-        let mut statistics = Statistics::empty(3);
-        statistics.count = vec![5, 3, 1];
-        statistics.sum_p = vec![4.0, 0.5, 0.5, 1.0, 1.5, 0.5, 0.25, 0.25, 0.5];
+        let statistics =
+            Statistics::by_hand(&[5, 3, 1], [4.0, 0.5, 0.5, 1.0, 1.5, 0.5, 0.25, 0.25, 0.5]);
         let loss = GeneralisedDice {
             weight: ClassWeight::VolumeSum,
             ..GeneralisedDice::default()
         };
         let dice = 2.0 * (4.0 / 10.25 + 1.5 / 5.25 + 0.5 / 2.5) / 3.0;
-        close(loss.evaluate(&statistics).0, 1.0 - dice);
+        close(loss.evaluate(&statistics, None).0, 1.0 - dice);
     }
 
     /// The paper's closed form with its sign put right, on six elements.
@@ -297,16 +345,9 @@ mod tests {
             classes: 2,
             elements: 6,
         };
+        let input = Input::new(layout, &logits, &labels);
         let loss = GeneralisedDice::default();
-        value_and_gradient(
-            &loss,
-            Reduction::Batch,
-            layout,
-            &logits,
-            &labels,
-            &mut gradient,
-        )
-        .unwrap();
+        value_and_gradient(&loss, &Options::default(), &input, &mut gradient).unwrap();
 
         let p = rise.map(|z| 1.0 / (1.0 + (-z).exp()));
         let r = labels.map(f64::from);

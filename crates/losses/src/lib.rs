@@ -1,68 +1,77 @@
-//! The four losses of Sudre et al., "Generalised Dice overlap as a deep
-//! learning loss function for highly unbalanced segmentations" (DLMIA 2017,
-//! arXiv 1707.03237), for two or more classes: value and gradient with respect
-//! to the logits as one operation, without a tensor library. `f32` logits go
-//! through vector kernels, `f64` logits through plain loops.
+//! Losses for rare structures, for two or more exclusive classes or for
+//! overlapping regions: value and gradient with respect to the logits as one
+//! operation, without a tensor library.
 //!
-//! | Loss | Type | Name in a run configuration |
-//! |---|---|---|
-//! | Generalised Dice | [`GeneralisedDice`] | `generalised-dice` |
-//! | Dice over all classes | [`Dice`] | `dice` |
-//! | Sensitivity-specificity | [`SensitivitySpecificity`] | `sensitivity-specificity` |
-//! | Weighted cross-entropy | [`WeightedCrossEntropy`] | `weighted-cross-entropy` |
-//!
-//! Every one of them is a function of a few sums over the elements
-//! ([`Statistics`]). So [`value_and_gradient`] makes one pass over logits and
-//! labels for the sums, asks the loss for its value and its derivatives by
-//! those sums ([`Loss::evaluate`]), and makes a second pass that carries the
-//! derivatives through the softmax to the logits. A loss module holds its
-//! equation and nothing of softmax, one-hot coding or batches.
+//! [`NamedLoss`] lists the losses, [`LossConfig`] is the `[loss]` table of a run.
+//! A loss module holds its equation, options and citation, and nothing of
+//! softmax, one-hot coding, masks or batches: it is a function of sums over the
+//! elements ([`StatisticsLoss`]), of single elements ([`ElementLoss`]) or of all
+//! probabilities ([`FieldLoss`]), and [`value_and_gradient`] carries its
+//! derivatives to the logits. Functions of sums of `f32` logits go through
+//! vector kernels, everything else through `f64`.
 //!
 //! Memory order: logits and gradient `[batch, classes, elements]`, labels
 //! `[batch, elements]`, last axis fastest; `elements` is the flattened patch.
 //!
 //! ```
-//! use lacuna_losses::{Layout, LossConfig, value_and_gradient};
+//! use lacuna_losses::{Input, Layout, LossConfig};
 //!
 //! let config = LossConfig::default(); // generalised Dice, 1/V^2, pooled batch
-//! let loss = config.build()?;
 //! let layout = Layout { batch: 1, classes: 2, elements: 3 };
 //! let logits = [4.0_f32, 4.0, 0.0, /* foreground: */ 0.0, 0.0, 4.0];
 //! let labels = [0, 0, 1];
 //! let mut gradient = [0.0_f32; 6];
-//! let evaluation = value_and_gradient(
-//!     loss.as_ref(), config.reduction, layout, &logits, &labels, &mut gradient,
-//! )?;
+//! let input = Input::new(layout, &logits, &labels);
+//! let evaluation = config.value_and_gradient(&input, &mut gradient)?;
 //! assert!(evaluation.value < 0.03);
 //! assert_eq!((evaluation.tp, evaluation.fp, evaluation.fn_), (1, 0, 0));
 //! # Ok::<(), lacuna_losses::LossError>(())
 //! ```
 
+mod activation;
+pub mod boundary;
 mod chunk;
 mod config;
+pub mod cross_entropy;
 pub mod dice;
+mod element_pass;
 mod error;
+mod evaluate;
+mod field_pass;
+pub mod focal;
 pub mod generalised_dice;
-mod kernel;
+mod input;
 mod layout;
 mod loss;
-mod multi_class;
+pub mod maps;
 mod narrow;
+mod options;
 mod real;
+mod reference;
 pub mod sensitivity_specificity;
 mod statistics;
-mod two_class;
+mod statistics_pass;
 pub mod weighted_cross_entropy;
 mod wide;
+pub mod wrapper;
 
+pub use boundary::Boundary;
 pub use config::{LossConfig, NamedLoss};
+pub use cross_entropy::CrossEntropy;
 pub use dice::{Dice, DiceForm};
 pub use error::LossError;
+pub use evaluate::{Evaluation, value_and_gradient};
+pub use focal::Focal;
 pub use generalised_dice::{ClassWeight, EmptyClass, GeneralisedDice};
-pub use kernel::{Evaluation, Reduction, value_and_gradient};
+pub use input::{Input, PatchGrid, Reference, ReferenceMaps};
 pub use layout::Layout;
-pub use loss::{Loss, Needs};
+pub use loss::{
+    Element, ElementLoss, ElementSlopes, Field, FieldLoss, FieldSlopes, Form, Honours, Loss, Maps,
+    Needs, StatisticsLoss, Volumes,
+};
+pub use options::{AbsentClass, Activation, ClassSubset, Compatibility, Options, Reduction};
 pub use real::Real;
 pub use sensitivity_specificity::{SensitivitySpecificity, SensitivitySpecificityForm};
-pub use statistics::{Statistics, StatisticsGradient};
+pub use statistics::{ClassSums, Statistics, StatisticsGradient};
 pub use weighted_cross_entropy::WeightedCrossEntropy;
+pub use wrapper::{Blob, SizeReweighted, Sum};

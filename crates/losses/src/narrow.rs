@@ -1,9 +1,10 @@
 //! The two passes for `f32` logits, by the vector kernels.
 
+use crate::Layout;
 use crate::chunk::Chunk;
-use crate::kernel::Sums;
-use crate::statistics::{Statistics, StatisticsGradient};
-use crate::{Layout, Needs};
+use crate::evaluate::Counts;
+use crate::loss::Needs;
+use crate::statistics::{ClassTable, Matrices, Statistics, StatisticsGradient};
 use lacuna_kernels::{Instructions, SoftmaxSlopes, SoftmaxSums, SumsWanted};
 use lacuna_kernels::{softmax_gradient, softmax_sums};
 use rayon::prelude::*;
@@ -17,38 +18,47 @@ pub(crate) fn sums_by_sample(
     labels: &[u8],
     needs: Needs,
     chunks: &mut [Chunk<f32>],
-) -> Option<Vec<Sums>> {
+) -> Option<(Vec<Statistics>, Counts)> {
     let wanted = SumsWanted {
         squared_error: needs.squared_error,
         log_probability: needs.sum_log_p,
     };
-    let parts: Vec<Sums> = chunks
+    let parts: Vec<SoftmaxSums> = chunks
         .par_iter_mut()
         .map(|chunk| {
             let planes = chunk.logits(layout, logits);
             let labels = chunk.labels(layout, labels);
             let out = &mut chunk.gradient;
-            softmax_sums(instructions, &planes, labels, wanted, out).map(Sums::from)
+            softmax_sums(instructions, &planes, labels, wanted, out)
         })
         .collect::<Option<_>>()?;
-    Some(Sums::by_sample(layout, chunks, &parts))
+    let mut samples = vec![Statistics::exclusive(layout.classes); layout.batch];
+    let mut counts = Counts::default();
+    for (chunk, part) in chunks.iter().zip(parts) {
+        counts.add(foreground_counts(&part));
+        samples[chunk.sample].add(&part.into());
+    }
+    Some((samples, counts))
 }
 
-impl From<SoftmaxSums> for Sums {
+fn foreground_counts(sums: &SoftmaxSums) -> Counts {
+    let predicted = sums.foreground.iter().skip(1).sum();
+    let reference: u64 = sums.count.iter().skip(1).sum();
+    Counts {
+        tp: predicted,
+        fp: sums.foreground[0],
+        fn_: reference - predicted,
+    }
+}
+
+impl From<SoftmaxSums> for Statistics {
     fn from(sums: SoftmaxSums) -> Self {
-        let predicted = sums.foreground.iter().skip(1).sum();
-        let reference: u64 = sums.count.iter().skip(1).sum();
-        Self {
-            tp: predicted,
-            fp: sums.foreground[0],
-            fn_: reference - predicted,
-            statistics: Statistics::new(
-                sums.count,
-                sums.probability,
-                sums.squared_error,
-                sums.log_probability,
-            ),
-        }
+        let matrices = Matrices {
+            sum_p: sums.probability,
+            squared_error: sums.squared_error,
+            sum_log_p: sums.log_probability,
+        };
+        Self::of_counts(&sums.count, matrices)
     }
 }
 
@@ -64,7 +74,12 @@ pub(crate) fn write_gradient(
 ) {
     let slopes: Vec<SoftmaxSlopes> = derivatives
         .iter()
-        .map(|d| SoftmaxSlopes::new(&d.sum_p, &d.squared_error, &d.sum_log_p))
+        .map(|derivatives| match &derivatives.sums {
+            ClassTable::Exclusive(m) => {
+                SoftmaxSlopes::new(&m.sum_p, &m.squared_error, &m.sum_log_p)
+            }
+            ClassTable::Overlapping(_) => unreachable!("the kernels take exclusive classes"),
+        })
         .collect();
     chunks.par_iter_mut().rev().for_each(|chunk| {
         let labels = chunk.labels(layout, labels);
@@ -77,8 +92,9 @@ pub(crate) fn write_gradient(
 mod tests {
     use super::*;
     use crate::chunk::CHUNK;
-    use crate::kernel::narrow_value_and_gradient;
-    use crate::{Evaluation, Loss, LossConfig, Reduction, value_and_gradient};
+    use crate::evaluate::Outcome;
+    use crate::statistics_pass::{StatisticsSum, narrow_statistics_by};
+    use crate::{Input, Loss, LossConfig, Reduction};
 
     /// Logits within `size`, and labels of which higher ones are rarer.
     fn draw(layout: Layout, size: f32) -> (Vec<f32>, Vec<u8>) {
@@ -98,15 +114,21 @@ mod tests {
         (logits, labels)
     }
 
-    fn losses() -> Vec<Box<dyn Loss>> {
+    fn losses() -> Vec<LossConfig> {
         [
             "",
             "weight = 'volume-sum'\ndifferentiate_weight = true",
             "name = 'dice'",
+            "name = 'dice'\nform = 'squared'",
             "name = 'sensitivity-specificity'\nform = 'symmetric'",
             "name = 'weighted-cross-entropy'\ndifferentiate_weight = true",
+            "name = 'sum'",
         ]
-        .map(|text| toml::from_str::<LossConfig>(text).unwrap().build().unwrap())
+        .map(|text| {
+            let mut config: LossConfig = toml::from_str(text).unwrap();
+            config.options.reduction = Reduction::Sample;
+            config
+        })
         .into()
     }
 
@@ -116,28 +138,36 @@ mod tests {
     /// gradient that is a small difference of large terms has their error.
     fn differences(
         instructions: Instructions,
-        loss: &dyn Loss,
+        config: &LossConfig,
         layout: Layout,
         size: f32,
     ) -> [f64; 2] {
         let (logits, labels) = draw(layout, size);
         let wide: Vec<f64> = logits.iter().map(|&z| f64::from(z)).collect();
-        let sample = Reduction::Sample;
         let mut expected = vec![0.0f64; wide.len()];
-        let wide = value_and_gradient(loss, sample, layout, &wide, &labels, &mut expected).unwrap();
+        let input = Input::new(layout, &wide, &labels);
+        let wide = config.value_and_gradient(&input, &mut expected).unwrap();
         let mut gradient = vec![f32::NAN; logits.len()];
-        let found = narrow_value_and_gradient(
+        let mut chunks = Chunk::all(layout, &mut gradient);
+        let form = config.named.form();
+        let sum = StatisticsSum::of(&form, 0).unwrap();
+        let options = &config.options;
+        let Outcome { values, counts } = narrow_statistics_by(
             instructions,
-            loss,
-            sample,
+            &sum,
+            options,
             layout,
             &logits,
             &labels,
-            &mut gradient,
+            &mut chunks,
         )
         .unwrap();
-        let Evaluation { tp, fp, fn_, .. } = wide;
-        assert_eq!((found.tp, found.fp, found.fn_), (tp, fp, fn_));
+        drop(chunks);
+        let value = values.iter().sum::<f64>() / values.len() as f64;
+        assert_eq!(
+            (counts.tp, counts.fp, counts.fn_),
+            (wide.tp, wide.fp, wide.fn_)
+        );
         let least = 0.01 / layout.elements as f64;
         let largest = expected.iter().fold(least, |m, g| m.max(g.abs()));
         let furthest = gradient.iter().zip(&expected).fold(0.0f64, |m, (g, e)| {
@@ -145,7 +175,7 @@ mod tests {
             m.max((f64::from(*g) - e).abs())
         });
         [
-            (found.value - wide.value).abs() / wide.value.abs().max(1e-30),
+            (value - wide.value).abs() / wide.value.abs().max(1e-30),
             furthest / largest,
         ]
     }
@@ -163,12 +193,11 @@ mod tests {
                             elements,
                         };
                         for loss in losses() {
-                            let [value, gradient] =
-                                differences(instructions, loss.as_ref(), layout, size);
+                            let [value, gradient] = differences(instructions, &loss, layout, size);
                             assert!(
                                 value < 1e-6 && gradient < 2e-6,
                                 "{instructions} {} {layout:?} +-{size}: {value:e} {gradient:e}",
-                                loss.name()
+                                loss.named.name()
                             );
                         }
                     }
@@ -187,19 +216,13 @@ mod tests {
         };
         let (logits, labels) = draw(layout, 3.0);
         let wide: Vec<f64> = logits.iter().map(|&z| f64::from(z)).collect();
-        let loss = LossConfig::default().build().unwrap();
-        let batch = Reduction::Batch;
+        let config = LossConfig::default();
         let mut expected = vec![0.0f64; wide.len()];
-        let wide = value_and_gradient(loss.as_ref(), batch, layout, &wide, &labels, &mut expected);
+        let input = Input::new(layout, &wide, &labels);
+        let wide = config.value_and_gradient(&input, &mut expected);
         let mut gradient = vec![0.0f32; logits.len()];
-        let found = value_and_gradient(
-            loss.as_ref(),
-            batch,
-            layout,
-            &logits,
-            &labels,
-            &mut gradient,
-        );
+        let input = Input::new(layout, &logits, &labels);
+        let found = config.value_and_gradient(&input, &mut gradient);
         assert_eq!(found, wide);
         let largest = expected.iter().fold(0.0f64, |m, g| m.max(g.abs()));
         for (g, e) in gradient.iter().zip(&expected) {

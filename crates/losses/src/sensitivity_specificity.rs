@@ -16,7 +16,9 @@
 //! BRATS subjects) ended there: last-200 DSC .000, nothing segmented, while the
 //! paper's UNet reached .74, probably with the symmetric form.
 
-use crate::{Loss, LossError, Needs, Statistics, StatisticsGradient};
+use crate::loss::{Form, Honours, Loss, Needs, StatisticsLoss};
+use crate::options::{PEER_EPSILON, SMOOTHING, check_number, check_smoothing};
+use crate::{ClassSums, Compatibility, LossError, Statistics, StatisticsGradient};
 use serde::{Deserialize, Serialize};
 
 /// Over which classes the loss runs.
@@ -38,8 +40,8 @@ pub struct SensitivitySpecificity {
     pub form: SensitivitySpecificityForm,
     /// Share of the sensitivity term, 0 to 1.
     pub lambda: f64,
-    /// Smoothing term, in elements (voxels), at least 1e-30.
-    pub epsilon: f64,
+    /// `eps` as a share of the elements, from 1e-30 to 1.
+    pub smoothing: f64,
 }
 
 impl SensitivitySpecificity {
@@ -48,12 +50,12 @@ impl SensitivitySpecificity {
 }
 
 impl Default for SensitivitySpecificity {
-    /// `as-printed`, lambda .05, epsilon 1e-5.
+    /// `as-printed`, lambda .05, smoothing 1e-8.
     fn default() -> Self {
         Self {
             form: SensitivitySpecificityForm::AsPrinted,
             lambda: 0.05,
-            epsilon: 1e-5,
+            smoothing: SMOOTHING,
         }
     }
 }
@@ -63,18 +65,24 @@ impl Loss for SensitivitySpecificity {
         Self::NAME
     }
 
-    fn check(&self) -> Result<(), LossError> {
-        if !(0.0..=1.0).contains(&self.lambda) {
-            return Err(LossError::OptionValue {
-                loss: Self::NAME,
-                option: "lambda",
-                found: self.lambda.to_string(),
-                expected: "a number from 0 to 1",
-            });
-        }
-        crate::config::check_epsilon(Self::NAME, self.epsilon)
+    fn check(&self, _classes: usize) -> Result<(), LossError> {
+        check_number(Self::NAME, "lambda", self.lambda, [0.0, 1.0])?;
+        check_smoothing(Self::NAME, self.smoothing)
     }
 
+    fn honours(&self) -> Honours {
+        Honours {
+            niftynet: true,
+            ..Honours::ALL
+        }
+    }
+
+    fn form(&self) -> Form<'_> {
+        Form::Statistics(self)
+    }
+}
+
+impl StatisticsLoss for SensitivitySpecificity {
     fn needs(&self) -> Needs {
         Needs {
             squared_error: true,
@@ -82,26 +90,38 @@ impl Loss for SensitivitySpecificity {
         }
     }
 
-    fn evaluate(&self, statistics: &Statistics) -> (f64, StatisticsGradient) {
+    fn evaluate(
+        &self,
+        statistics: &Statistics,
+        compatibility: Option<Compatibility>,
+    ) -> (f64, StatisticsGradient) {
         let classes = statistics.classes();
+        let niftynet = compatibility == Some(Compatibility::Niftynet);
+        let epsilon = match niftynet {
+            true => PEER_EPSILON,
+            false => self.smoothing * statistics.elements(),
+        }
+        .max(f64::MIN_POSITIVE);
         let (first, share) = match self.form {
-            SensitivitySpecificityForm::AsPrinted => (1, 1.0 / (classes - 1) as f64),
+            _ if niftynet => (0, 1.0),
             SensitivitySpecificityForm::Symmetric => (0, 1.0),
+            _ if statistics.is_overlapping() => (0, 1.0 / classes as f64),
+            SensitivitySpecificityForm::AsPrinted => (1, 1.0 / (classes - 1) as f64),
         };
         let mut value = 0.0;
-        let mut gradient = StatisticsGradient::zeros(classes);
+        let mut gradient = StatisticsGradient::zeros(statistics);
         for c in first..classes {
             let inside = statistics.volume(c);
             let outside = statistics.elements() - inside;
-            for label in 0..classes {
-                let factor = if label == c {
-                    share * self.lambda / (inside + self.epsilon)
-                } else {
-                    share * (1.0 - self.lambda) / (outside + self.epsilon)
-                };
-                value += factor * statistics.squared_error(label, c);
-                *gradient.squared_error_mut(label, c) = factor;
-            }
+            let by_class = ClassSums {
+                squared_miss: share * self.lambda / (inside + epsilon),
+                squared_false_alarm: share * (1.0 - self.lambda) / (outside + epsilon),
+                ..ClassSums::default()
+            };
+            let class = statistics.class(c);
+            value += by_class.squared_miss * class.squared_miss
+                + by_class.squared_false_alarm * class.squared_false_alarm;
+            gradient.add_class(c, &by_class);
         }
         (value, gradient)
     }
@@ -113,9 +133,8 @@ mod tests {
 
     /// Two of ten elements are lesion, predicted with .5; .1 on the others.
     fn statistics() -> Statistics {
-        let mut statistics = Statistics::empty(2);
-        statistics.count = vec![8, 2];
-        statistics.squared_error = vec![0.08, 0.08, 0.5, 0.5];
+        let mut statistics = Statistics::by_hand(&[8, 2], [0.0; 4]);
+        statistics.matrices_mut().squared_error = vec![0.08, 0.08, 0.5, 0.5];
         statistics
     }
 
@@ -123,9 +142,9 @@ mod tests {
         let loss = SensitivitySpecificity {
             form,
             lambda,
-            epsilon: 1e-30,
+            smoothing: 1e-30,
         };
-        loss.evaluate(&statistics()).0
+        loss.evaluate(&statistics(), None).0
     }
 
     #[test]
@@ -147,8 +166,8 @@ mod tests {
     #[test]
     fn predicting_nothing_costs_lambda_as_printed() {
         let mut statistics = statistics();
-        statistics.squared_error = vec![0.0, 0.0, 2.0, 2.0];
-        let (value, _) = SensitivitySpecificity::default().evaluate(&statistics);
+        statistics.matrices_mut().squared_error = vec![0.0, 0.0, 2.0, 2.0];
+        let (value, _) = SensitivitySpecificity::default().evaluate(&statistics, None);
         assert!((value - 0.05).abs() < 1e-6, "{value}");
     }
 
@@ -159,8 +178,8 @@ mod tests {
                 lambda,
                 ..SensitivitySpecificity::default()
             };
-            let error = loss.check().unwrap_err();
-            assert!(error.to_string().contains("from 0 to 1"), "{error}");
+            let error = loss.check(2).unwrap_err();
+            assert!(error.to_string().contains("from 0.0 to 1.0"), "{error}");
         }
     }
 }

@@ -1,0 +1,89 @@
+//! The one pass of losses that are a mean over elements: logits to value and gradient.
+
+use crate::activation::Activated;
+use crate::chunk::Chunk;
+use crate::evaluate::{Counts, Outcome};
+use crate::loss::ElementLoss;
+use crate::reference::Truth;
+use crate::{Input, Options, Real};
+use rayon::prelude::*;
+
+pub(crate) fn evaluate<F: Real>(
+    loss: &dyn ElementLoss,
+    options: &Options,
+    input: &Input<F>,
+    chunks: &mut [Chunk<F>],
+) -> Outcome {
+    let batch = input.layout.batch;
+    let truth = Truth::new(input, options);
+    let groups = options.groups(batch);
+    let factors: Vec<Vec<f64>> = (0..groups)
+        .map(|group| {
+            let samples = if groups == 1 {
+                0..batch
+            } else {
+                group..group + 1
+            };
+            loss.factors(&truth.volumes(samples), options.compatibility)
+        })
+        .collect();
+    let share = options.share(batch);
+    let parts: Vec<(f64, Counts)> = chunks
+        .par_iter_mut()
+        .map(|chunk| {
+            let factors = &factors[options.group(chunk.sample)];
+            chunk_pass(loss, options, input, &truth, factors, share, chunk)
+        })
+        .collect();
+    let mut outcome = Outcome {
+        values: vec![0.0; groups],
+        counts: Counts::default(),
+    };
+    for (chunk, (value, counts)) in chunks.iter().zip(parts) {
+        outcome.values[options.group(chunk.sample)] += value;
+        outcome.counts.add(counts);
+    }
+    outcome
+}
+
+fn chunk_pass<F: Real>(
+    loss: &dyn ElementLoss,
+    options: &Options,
+    input: &Input<F>,
+    truth: &Truth<F>,
+    factors: &[f64],
+    share: f64,
+    chunk: &mut Chunk<F>,
+) -> (f64, Counts) {
+    let layout = input.layout;
+    let planes = chunk.logits(layout, input.logits);
+    let mut activated = Activated::new(options.activation, layout.classes);
+    let mut distance = vec![0.0; input.maps.distance.map_or(0, |_| layout.classes)];
+    let mut value = 0.0;
+    let mut counts = Counts::default();
+    for i in 0..chunk.len() {
+        let at = chunk.start + i;
+        let weight = truth.weight(chunk.sample, at);
+        if weight == 0.0 {
+            chunk.clear(i);
+            continue;
+        }
+        for (z, plane) in activated.z.iter_mut().zip(&planes) {
+            *z = plane[i].to_f64();
+        }
+        truth.read(chunk.sample, at, &mut activated.reference);
+        counts.count(truth.foreground(&activated.reference, &activated.z));
+        if let Some(map) = input.maps.distance {
+            for (class, distance) in distance.iter_mut().enumerate() {
+                *distance = map[(chunk.sample * layout.classes + class) * layout.elements + at];
+            }
+        }
+        activated.compute(true);
+        activated.clear_slopes();
+        let (element, mut slopes) = activated.parts(&distance);
+        value += weight * loss.element(factors, &element, &mut slopes);
+        activated.backward(weight * share);
+        chunk.write(i, &activated.z);
+    }
+    (value, counts)
+}

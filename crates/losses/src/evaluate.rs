@@ -1,0 +1,258 @@
+//! From a loss and a batch to a value and a gradient.
+
+use crate::chunk::Chunk;
+use crate::loss::Form;
+use crate::statistics_pass::{StatisticsSum, narrow_statistics, wide_statistics};
+use crate::wrapper::{blob_statistics, lesion_weights, whole_sum};
+use crate::{
+    Activation, Input, Loss, LossError, Options, Real, Reduction, Reference, element_pass,
+    field_pass, maps,
+};
+use lacuna_kernels::SOFTMAX_CLASSES_MAX;
+
+/// What one evaluation of a loss gives besides the gradient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Loss; with [`Reduction::None`] the mean of the samples'.
+    pub value: f64,
+    /// One loss per sample with [`Reduction::Sample`] and [`Reduction::None`],
+    /// else the one value.
+    pub values: Vec<f64>,
+    /// Foreground elements (label > 0) whose largest logit is of a foreground
+    /// class, pooled over the batch. Of equal logits the background wins. Where
+    /// channels are overlapping regions, an element is foreground if it belongs
+    /// to any of them, and is called so if any logit is above 0.
+    pub tp: u64,
+    /// Background elements whose largest logit is of a foreground class.
+    pub fp: u64,
+    /// Foreground elements whose largest logit is the background's.
+    pub fn_: u64,
+}
+
+/// Values and counts of one pass.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    /// One per sample, or one of the pooled batch.
+    pub(crate) values: Vec<f64>,
+    pub(crate) counts: Counts,
+}
+
+/// Foreground against background by hard prediction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) tp: u64,
+    pub(crate) fp: u64,
+    pub(crate) fn_: u64,
+}
+
+impl Counts {
+    #[inline]
+    pub(crate) fn count(&mut self, [reference, predicted]: [bool; 2]) {
+        self.tp += u64::from(reference & predicted);
+        self.fp += u64::from(!reference & predicted);
+        self.fn_ += u64::from(reference & !predicted);
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.tp += other.tp;
+        self.fp += other.fp;
+        self.fn_ += other.fn_;
+    }
+}
+
+/// Value of a loss and its gradient with respect to the logits.
+///
+/// `gradient` is `[batch, classes, elements]` as the logits are, and is
+/// overwritten. Value and gradient are finite for any finite logits and any
+/// reference. With [`Reduction::None`] the gradient of a sample is that of its
+/// own value, otherwise that of the one value.
+///
+/// # Errors
+/// When the loss refuses its options or what it is asked for, the shape holds
+/// nothing or too few classes, an array does not fit it, a label names no
+/// class, a logit is not finite or a weight negative. After a bad label or
+/// logit the values of the gradient mean nothing; after another error they are
+/// what they were.
+pub fn value_and_gradient<F: Real>(
+    loss: &dyn Loss,
+    options: &Options,
+    input: &Input<F>,
+    gradient: &mut [F],
+) -> Result<Evaluation, LossError> {
+    check(loss, options, input, gradient)?;
+    let outcome = evaluate(loss, options, input, gradient)?;
+    let value = outcome.values.iter().sum::<f64>() / outcome.values.len() as f64;
+    Ok(Evaluation {
+        value,
+        values: outcome.values,
+        tp: outcome.counts.tp,
+        fp: outcome.counts.fp,
+        fn_: outcome.counts.fn_,
+    })
+}
+
+/// Checks all but the values of the arrays.
+fn check<F: Real>(
+    loss: &dyn Loss,
+    options: &Options,
+    input: &Input<F>,
+    gradient: &[F],
+) -> Result<(), LossError> {
+    let classes = input.layout.classes;
+    input.layout.check(options.activation)?;
+    options.check(loss)?;
+    loss.check(classes)?;
+    input.check_lengths(gradient)?;
+    let honours = loss.honours();
+    let refused = |input| LossError::Unsupported {
+        loss: loss.name(),
+        input,
+    };
+    if matches!(input.reference, Reference::Soft(_)) && !honours.soft_labels {
+        return Err(refused("soft labels"));
+    }
+    let fraction = |weight: &f32| *weight != 0.0 && *weight != 1.0;
+    match input.weights {
+        Some(weights) if !honours.weights && weights.iter().any(fraction) => {
+            Err(refused("voxel weights other than 0 and 1"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn evaluate<F: Real>(
+    loss: &dyn Loss,
+    options: &Options,
+    input: &Input<F>,
+    gradient: &mut [F],
+) -> Result<Outcome, LossError> {
+    let form = loss.form();
+    if let Some(sum) = StatisticsSum::of(&form, input.iteration)
+        && let Some(labels) = plain_labels(options, input)
+        && let (Some(logits), Some(gradient)) = (F::as_f32(input.logits), F::as_f32_mut(gradient))
+    {
+        let mut chunks = Chunk::all(input.layout, gradient);
+        return match narrow_statistics(&sum, options, input.layout, logits, labels, &mut chunks) {
+            Some(outcome) => Ok(outcome),
+            None => {
+                // The pass tells that there is a bad value, not where.
+                input.check_values(options)?;
+                unreachable!("a value that the sums refuse is bad");
+            }
+        };
+    }
+    input.check_values(options)?;
+    let made = maps::Made::of(loss.maps(), options, input)?;
+    let input = made.with(input);
+    evaluate_form(&form, loss, options, &input, gradient)
+}
+
+/// The labels, where the vector kernels can take the batch.
+fn plain_labels<'a, F: Real>(options: &Options, input: &Input<'a, F>) -> Option<&'a [u8]> {
+    let plain = options.activation == Activation::Softmax
+        && options.ignore_label.is_none()
+        && input.weights.is_none()
+        && input.layout.classes <= SOFTMAX_CLASSES_MAX;
+    match input.reference {
+        Reference::Labels(labels) if plain => Some(labels),
+        _ => None,
+    }
+}
+
+/// One form of a loss, on checked input.
+fn evaluate_form<F: Real>(
+    form: &Form,
+    loss: &dyn Loss,
+    options: &Options,
+    input: &Input<F>,
+    gradient: &mut [F],
+) -> Result<Outcome, LossError> {
+    if let Some(sum) = StatisticsSum::of(form, input.iteration) {
+        let mut chunks = Chunk::all(input.layout, gradient);
+        return Ok(wide_statistics(&sum, options, input, &mut chunks));
+    }
+    match form {
+        Form::Statistics(_) => unreachable!("a sum of one"),
+        Form::Elements(elements) => {
+            let mut chunks = Chunk::all(input.layout, gradient);
+            Ok(element_pass::evaluate(
+                *elements,
+                options,
+                input,
+                &mut chunks,
+            ))
+        }
+        Form::Field(field) => {
+            if field.reads_grid() && input.grid.is_none() {
+                return Err(LossError::NoGrid { loss: loss.name() });
+            }
+            Ok(field_pass::evaluate(*field, options, input, gradient))
+        }
+        Form::Sum(terms) => whole_sum(terms, options, input, gradient),
+        Form::Blob(blob) => blob_statistics(blob, options, input, gradient),
+        Form::SizeReweighted(wrapper) => {
+            let weights = lesion_weights(options, input);
+            let weighted = Input {
+                weights: Some(&weights),
+                ..*input
+            };
+            evaluate_inner(&*wrapper.loss, options, &weighted, gradient)
+        }
+    }
+}
+
+/// A loss inside another, whose input has been checked and has the maps.
+pub(crate) fn evaluate_inner<F: Real>(
+    loss: &dyn Loss,
+    options: &Options,
+    input: &Input<F>,
+    gradient: &mut [F],
+) -> Result<Outcome, LossError> {
+    evaluate_form(&loss.form(), loss, options, input, gradient)
+}
+
+// How the options group samples, and what of them a loss refuses.
+impl Options {
+    /// Refuses what this loss cannot honour.
+    ///
+    /// # Errors
+    /// [`LossError::Unsupported`].
+    pub fn check(&self, loss: &dyn Loss) -> Result<(), LossError> {
+        use crate::Compatibility::{Monai, Niftynet};
+        let honours = loss.honours();
+        let refused = match (self.activation, self.compatibility) {
+            (Activation::Sigmoid, _) if !honours.sigmoid => "activation = \"sigmoid\"",
+            (_, Some(Monai)) if !honours.monai => "compatibility = \"monai\"",
+            (_, Some(Niftynet)) if !honours.niftynet => "compatibility = \"niftynet\"",
+            _ => return Ok(()),
+        };
+        Err(LossError::Unsupported {
+            loss: loss.name(),
+            input: refused,
+        })
+    }
+
+    /// How many values a batch of this many samples has.
+    pub(crate) fn groups(&self, batch: usize) -> usize {
+        match self.reduction {
+            Reduction::Batch => 1,
+            Reduction::Sample | Reduction::None => batch,
+        }
+    }
+
+    /// The group that a sample's sums belong to.
+    pub(crate) fn group(&self, sample: usize) -> usize {
+        match self.reduction {
+            Reduction::Batch => 0,
+            Reduction::Sample | Reduction::None => sample,
+        }
+    }
+
+    /// Factor of the gradient of one group's value.
+    pub(crate) fn share(&self, batch: usize) -> f64 {
+        match self.reduction {
+            Reduction::Sample => 1.0 / batch as f64,
+            Reduction::Batch | Reduction::None => 1.0,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The two passes of losses that are functions of sums: logits and reference to
+//! sums, derivatives by the sums to the gradient by the logits.
+//!
+//! With `a = dL/d sum_p`, `b = dL/d squared_error` and `e = dL/d sum_log_p`, an
+//! element with label l has `g_c = dL/dp_c = a_lc + 2 b_lc (p_c - [c = l])`, and
+//! `dL/dz_c = p_c (g_c - sum_k p_k g_k) + e_l ([c = l] - p_c)`.
+//!
+//! Both passes run over chunks of fixed size, and the sums of the chunks are
+//! added in order, so no bit depends on the number of threads.
+
+use crate::chunk::Chunk;
+use crate::evaluate::{Counts, Outcome};
+use crate::loss::{Form, Needs, StatisticsLoss};
+use crate::statistics::{Statistics, StatisticsGradient};
+use crate::{Compatibility, Input, Layout, Options, Real, narrow, wide};
+use lacuna_kernels::Instructions;
+
+/// A weighted sum of losses of the same sums, which costs the passes of one.
+pub(crate) struct StatisticsSum<'a>(Vec<(f64, &'a dyn StatisticsLoss)>);
+
+impl<'a> StatisticsSum<'a> {
+    /// The loss as such a sum, if it is one.
+    pub(crate) fn of(form: &Form<'a>, iteration: u64) -> Option<Self> {
+        match form {
+            Form::Statistics(loss) => Some(Self(vec![(1.0, *loss)])),
+            Form::Sum(terms) => {
+                let mut all = Vec::new();
+                for term in *terms {
+                    let factor = term.factor.at(iteration);
+                    let inner = Self::of(&term.form(), iteration)?;
+                    all.extend(inner.0.into_iter().map(|(f, loss)| (f * factor, loss)));
+                }
+                Some(Self(all))
+            }
+            _ => None,
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        self.0
+            .iter()
+            .fold(Needs::PROBABILITIES, |all, (_, loss)| all.or(loss.needs()))
+    }
+
+    pub(crate) fn evaluate(
+        &self,
+        statistics: &Statistics,
+        compatibility: Option<Compatibility>,
+    ) -> (f64, StatisticsGradient) {
+        if let [(1.0, loss)] = self.0[..] {
+            return loss.evaluate(statistics, compatibility);
+        }
+        let mut value = 0.0;
+        let mut gradient = StatisticsGradient::zeros(statistics);
+        for (factor, loss) in &self.0 {
+            let (term, by_sums) = loss.evaluate(statistics, compatibility);
+            value += factor * term;
+            gradient.add(&by_sums, *factor);
+        }
+        (value, gradient)
+    }
+
+    /// Values of the groups, and the derivatives by the sums of each sample.
+    fn evaluate_samples(
+        &self,
+        options: &Options,
+        samples: &[Statistics],
+    ) -> (Vec<f64>, Vec<StatisticsGradient>) {
+        let mut groups: Vec<Statistics> = Vec::new();
+        for (sample, statistics) in samples.iter().enumerate() {
+            match groups.get_mut(options.group(sample)) {
+                Some(group) => group.add(statistics),
+                None => groups.push(statistics.clone()),
+            }
+        }
+        let share = options.share(samples.len());
+        let (values, derivatives): (Vec<f64>, Vec<StatisticsGradient>) = groups
+            .iter()
+            .map(|group| {
+                let (value, gradient) = self.evaluate(group, options.compatibility);
+                (value, gradient.scaled(share))
+            })
+            .unzip();
+        let of_sample = |sample| derivatives[options.group(sample)].clone();
+        (values, (0..samples.len()).map(of_sample).collect())
+    }
+}
+
+/// With the vector kernels. `None` where a label names no class or a logit is
+/// not finite.
+pub(crate) fn narrow_statistics(
+    sum: &StatisticsSum,
+    options: &Options,
+    layout: Layout,
+    logits: &[f32],
+    labels: &[u8],
+    chunks: &mut [Chunk<f32>],
+) -> Option<Outcome> {
+    let detected = Instructions::detected();
+    narrow_statistics_by(detected, sum, options, layout, logits, labels, chunks)
+}
+
+/// [`narrow_statistics`] with these instructions.
+pub(crate) fn narrow_statistics_by(
+    instructions: Instructions,
+    sum: &StatisticsSum,
+    options: &Options,
+    layout: Layout,
+    logits: &[f32],
+    labels: &[u8],
+    chunks: &mut [Chunk<f32>],
+) -> Option<Outcome> {
+    let needs = sum.needs();
+    let (samples, counts) =
+        narrow::sums_by_sample(instructions, layout, logits, labels, needs, chunks)?;
+    let (values, derivatives) = sum.evaluate_samples(options, &samples);
+    narrow::write_gradient(instructions, layout, labels, &derivatives, chunks);
+    Some(Outcome { values, counts })
+}
+
+/// In f64, for every kind of input.
+pub(crate) fn wide_statistics<F: Real>(
+    sum: &StatisticsSum,
+    options: &Options,
+    input: &Input<F>,
+    chunks: &mut [Chunk<F>],
+) -> Outcome {
+    let samples = input.layout.batch;
+    let mut counts = Counts::default();
+    let sums = wide::sums(options, input, None, samples, chunks, &mut counts);
+    let (values, derivatives) = sum.evaluate_samples(options, &sums);
+    wide::write_gradient(options, input, None, &derivatives, chunks);
+    Outcome { values, counts }
+}

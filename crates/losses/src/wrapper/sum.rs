@@ -1,0 +1,132 @@
+//! Weighted sum of losses:
+//!
+//! `L = sum_i f_i(t) L_i`
+//!
+//! with constant factors or such that move over the training (t: iteration), as
+//! Kervadec et al. (MIDL 2019) bring in the boundary loss beside a region loss.
+//! Terms that are functions of sums over the elements share their passes.
+
+use super::Factor;
+use crate::evaluate::{Outcome, evaluate_inner};
+use crate::loss::{Form, Honours, Loss, Maps};
+use crate::{Input, LossError, NamedLoss, Options, Real};
+use serde::{Deserialize, Serialize};
+
+/// One term of a [`Sum`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Term {
+    /// What the loss is multiplied by.
+    #[serde(default)]
+    pub factor: Factor,
+    /// The loss.
+    pub loss: NamedLoss,
+}
+
+impl Term {
+    /// How its loss is computed.
+    pub(crate) fn form(&self) -> Form<'_> {
+        self.loss.form()
+    }
+}
+
+/// A weighted sum of losses; see [the module](self).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sum {
+    /// The terms, at least one.
+    pub terms: Vec<Term>,
+}
+
+impl Sum {
+    /// Name in a run configuration.
+    pub(crate) const NAME: &'static str = "sum";
+}
+
+impl Default for Sum {
+    /// Dice and cross-entropy, each with factor 1.
+    fn default() -> Self {
+        let term = |loss| Term {
+            factor: Factor::default(),
+            loss,
+        };
+        Self {
+            terms: vec![
+                term(NamedLoss::Dice(Default::default())),
+                term(NamedLoss::CrossEntropy(Default::default())),
+            ],
+        }
+    }
+}
+
+impl Loss for Sum {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn check(&self, classes: usize) -> Result<(), LossError> {
+        if self.terms.is_empty() {
+            return Err(LossError::OptionValue {
+                loss: Self::NAME,
+                option: "terms",
+                found: "[]".into(),
+                expected: "at least one { factor = 1.0, loss = { name = ... } }".into(),
+            });
+        }
+        for term in &self.terms {
+            term.factor.check(Self::NAME, "factor")?;
+            term.loss.check(classes)?;
+        }
+        Ok(())
+    }
+
+    fn honours(&self) -> Honours {
+        let all = Honours {
+            monai: true,
+            niftynet: true,
+            ..Honours::ALL
+        };
+        self.terms
+            .iter()
+            .fold(all, |all, term| all.and(term.loss.honours()))
+    }
+
+    fn maps(&self) -> Maps {
+        self.terms
+            .iter()
+            .fold(Maps::default(), |all, term| all.or(term.loss.maps()))
+    }
+
+    fn form(&self) -> Form<'_> {
+        Form::Sum(&self.terms)
+    }
+}
+
+/// The sum of terms that do not all share their passes.
+pub(crate) fn whole_sum<F: Real>(
+    terms: &[Term],
+    options: &Options,
+    input: &Input<F>,
+    gradient: &mut [F],
+) -> Result<Outcome, LossError> {
+    let mut total = vec![0.0_f64; gradient.len()];
+    let mut outcome = Outcome::default();
+    for (number, term) in terms.iter().enumerate() {
+        let factor = term.factor.at(input.iteration);
+        let part = evaluate_inner(&term.loss, options, input, gradient)?;
+        if number == 0 {
+            outcome.values = vec![0.0; part.values.len()];
+            outcome.counts = part.counts;
+        }
+        for (value, part) in outcome.values.iter_mut().zip(part.values) {
+            *value += factor * part;
+        }
+        for (total, slope) in total.iter_mut().zip(&*gradient) {
+            *total += factor * slope.to_f64();
+        }
+    }
+    for (slope, total) in gradient.iter_mut().zip(total) {
+        *slope = F::from_f64(total);
+    }
+    Ok(outcome)
+}
