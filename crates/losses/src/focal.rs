@@ -89,6 +89,13 @@ fn power(x: f64, gamma: f64) -> f64 {
     }
 }
 
+/// `log(1 - x) / x`, -1 at 0: with it `x^(gamma - 1) log(1 - x)` is finite for
+/// every gamma.
+#[inline]
+fn over(log: f64, x: f64) -> f64 {
+    if x > 0.0 { log / x } else { -1.0 }
+}
+
 impl ElementLoss for Focal {
     /// Per class the factor of where it is true, then of where it is not.
     fn factors(&self, volumes: &Volumes, compatibility: Option<Compatibility>) -> Vec<f64> {
@@ -125,19 +132,17 @@ impl ElementLoss for Focal {
             let (p, rest) = (element.p[c], element.rest[c]);
             if reference > 0.0 {
                 let factor = factors[c] * reference;
-                let lower = power(rest, (self.gamma - 1.0).max(0.0));
-                let modulation = power(rest, self.gamma);
-                value -= factor * modulation * element.log_p[c];
-                slopes.log_p[c] -= factor * modulation;
-                slopes.p[c] += factor * self.gamma * lower * element.log_p[c];
+                let modulation = factor * power(rest, self.gamma);
+                value -= modulation * element.log_p[c];
+                slopes.log_p[c] -= modulation;
+                slopes.p[c] += modulation * self.gamma * over(element.log_p[c], rest);
             }
             if !element.log_rest.is_empty() && reference < 1.0 {
                 let factor = factors[classes + c] * (1.0 - reference);
-                let lower = power(p, (self.gamma - 1.0).max(0.0));
-                let modulation = power(p, self.gamma);
-                value -= factor * modulation * element.log_rest[c];
-                slopes.log_rest[c] -= factor * modulation;
-                slopes.p[c] -= factor * self.gamma * lower * element.log_rest[c];
+                let modulation = factor * power(p, self.gamma);
+                value -= modulation * element.log_rest[c];
+                slopes.log_rest[c] -= modulation;
+                slopes.p[c] -= modulation * self.gamma * over(element.log_rest[c], p);
             }
         }
         value

@@ -1,455 +1,511 @@
-//! What holds for every loss and every option: finite differences, finiteness,
-//! independence of the order of the elements.
+//! What holds for every loss with every option: finite differences, finiteness,
+//! a perfect prediction, independence of the order of the elements, of the size
+//! of the batch and of the number of threads.
 
-use lacuna_losses::{
-    ClassWeight, Dice, DiceForm, EmptyClass, GeneralisedDice, Layout, Loss, Reduction,
-    SensitivitySpecificity, SensitivitySpecificityForm, Statistics, StatisticsGradient,
-    WeightedCrossEntropy, value_and_gradient,
-};
+mod inputs;
+
+use inputs::{Batch, assert_differences, config, configs, draw, dressed, evaluate, name, spread};
+use lacuna_losses::{Activation, Input, Layout, Loss, LossConfig, PatchGrid, Reduction};
 use proptest::prelude::*;
 
-/// Every loss in every form. `differentiable`: the gradient is that of the
-/// value, without a weight held constant.
-fn losses(differentiable: bool) -> Vec<Box<dyn Loss>> {
-    let mut all: Vec<Box<dyn Loss>> = Vec::new();
-    for empty_class in [EmptyClass::Max, EmptyClass::Zero, EmptyClass::OneVoxel] {
-        for (weight, differentiate_weight) in [
-            (ClassWeight::Square, false),
-            (ClassWeight::Simple, false),
-            (ClassWeight::Uniform, false),
-            (ClassWeight::VolumeSum, true),
-            (ClassWeight::VolumeSum, false),
-        ] {
-            if weight == ClassWeight::VolumeSum && !differentiate_weight && differentiable {
-                continue;
-            }
-            all.push(Box::new(GeneralisedDice {
-                weight,
-                empty_class,
-                differentiate_weight,
-            }));
-        }
-    }
-    for form in [DiceForm::FactorTwo, DiceForm::AsPrinted] {
-        for epsilon in [1e-5, 1.0] {
-            all.push(Box::new(Dice { form, epsilon }));
-        }
-    }
-    for form in [
-        SensitivitySpecificityForm::AsPrinted,
-        SensitivitySpecificityForm::Symmetric,
-    ] {
-        for lambda in [0.0, 0.05, 1.0] {
-            all.push(Box::new(SensitivitySpecificity {
-                form,
-                lambda,
-                epsilon: 1e-5,
-            }));
-        }
-    }
-    all.push(Box::new(WeightedCrossEntropy {
-        differentiate_weight: true,
-    }));
-    if !differentiable {
-        all.push(Box::new(WeightedCrossEntropy::default()));
-    }
-    all
+/// Losses whose gradient leaves something out on purpose: a weight that is held
+/// constant.
+fn detached(config: &LossConfig) -> bool {
+    matches!(name(config), n if n.contains("weighted-cross-entropy")
+        && !n.contains("differentiate_weight = true"))
 }
 
-thread_local! {
-    /// Keeps the many tiny evaluations of a test on its own thread.
-    static HERE: rayon::ThreadPool = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .use_current_thread()
-        .build()
-        .unwrap();
-}
-
-fn evaluate(
-    loss: &dyn Loss,
-    reduction: Reduction,
-    layout: Layout,
-    logits: &[f64],
-    labels: &[u8],
-) -> (f64, Vec<f64>) {
-    HERE.with(|_| ());
-    let mut gradient = vec![0.0; logits.len()];
-    let evaluation =
-        value_and_gradient(loss, reduction, layout, logits, labels, &mut gradient).unwrap();
-    (evaluation.value, gradient)
-}
-
-/// Asserts `gradient` against central differences of the value of `loss`.
-fn assert_differences(
-    loss: &dyn Loss,
-    reduction: Reduction,
-    layout: Layout,
-    logits: &[f64],
-    labels: &[u8],
-    gradient: &[f64],
-) {
-    let scale = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-    let step = 1e-4;
-    let at = |i: usize, shift: f64| {
-        let mut moved = logits.to_vec();
-        moved[i] += shift;
-        evaluate(loss, reduction, layout, &moved, labels).0
-    };
-    for (i, &g) in gradient.iter().enumerate() {
-        // Fourth order: the error of the difference stays far below 1e-6.
-        let near = at(i, step) - at(i, -step);
-        let far = at(i, 2.0 * step) - at(i, -2.0 * step);
-        let difference = (8.0 * near - far) / (12.0 * step);
-        assert!(
-            (g - difference).abs() <= 1e-6 * scale + 1e-11,
-            "{} {reduction:?} {layout:?} at {i}: {g} for {difference}",
-            loss.name()
-        );
-    }
-}
-
-/// Logits of moderate size and any labels, from a fixed linear congruence.
-fn draw(layout: Layout, seed: u64, absent: Option<u8>) -> (Vec<f64>, Vec<u8>) {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut uniform = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 11) as f64 / (1u64 << 53) as f64
-    };
-    let logits = (0..layout.batch * layout.classes * layout.elements)
-        .map(|_| 6.0 * uniform() - 3.0)
-        .collect();
-    let labels = (0..layout.batch * layout.elements)
-        .map(|_| (uniform() * layout.classes as f64) as u8)
-        .map(|label| if Some(label) == absent { 0 } else { label })
-        .collect();
-    (logits, labels)
+/// Losses that look at neighbours or distances.
+fn reads_grid(config: &LossConfig) -> bool {
+    let maps = config.named.maps();
+    let probe = draw(1, 2, [1, 2, 2], 1.0, 1);
+    let mut input = probe.input();
+    input.grid = None;
+    let mut gradient = vec![0.0; 8];
+    maps.distance || maps.lesion || config.value_and_gradient(&input, &mut gradient).is_err()
 }
 
 #[test]
 fn gradients_are_finite_differences_of_the_value() {
-    for classes in 2..=5 {
-        let layout = Layout {
-            batch: 2,
-            classes,
-            elements: 7,
-        };
-        for absent in [None, Some(1), Some(0)] {
-            let (logits, labels) = draw(layout, classes as u64, absent);
-            for loss in losses(true) {
-                for reduction in [Reduction::Batch, Reduction::Sample] {
-                    let (_, gradient) =
-                        evaluate(loss.as_ref(), reduction, layout, &logits, &labels);
-                    assert_differences(
-                        loss.as_ref(),
-                        reduction,
-                        layout,
-                        &logits,
-                        &labels,
-                        &gradient,
-                    );
+    for config in configs().iter().filter(|c| !detached(c)) {
+        for config in spread(config) {
+            for (classes, seed) in [(2, 1), (3, 2), (5, 3)] {
+                let plain = draw(2, classes, [1, 3, 3], 3.0, seed);
+                let mut absent = plain.clone();
+                absent.labels.iter_mut().for_each(|l| *l %= 2);
+                absent.labels[..9].fill(0);
+                for batch in [dressed(plain.clone(), &config, seed), absent, plain] {
+                    let (_, gradient) = batch.evaluate(&config);
+                    assert_differences(&config, &batch, &gradient);
                 }
             }
         }
     }
 }
 
-/// Every loss is 0, and hardly moves, where every element is right beyond
-/// doubt; the Dice loss as printed is less by its epsilons.
+/// The value at which a loss cannot be improved.
+fn stated_minimum(config: &LossConfig, batch: &Batch) -> Option<f64> {
+    let text = name(config);
+    // Those whose least value is not 0: as-printed Dice, boundary (negative),
+    // smoothed labels (an entropy).
+    let other = ["as-printed\"", "boundary", "label_smoothing = 0.1"];
+    let sensitivity = text.contains("sensitivity");
+    if !sensitivity && other.iter().any(|word| text.contains(word)) {
+        return None;
+    }
+    let _ = batch;
+    Some(0.0)
+}
+
 #[test]
 fn a_perfect_prediction_costs_nothing() {
-    for classes in 2..=4 {
-        let layout = Layout {
-            batch: 2,
-            classes,
-            elements: 15,
-        };
-        let (_, labels) = draw(layout, 90, None);
-        let mut logits = vec![-400.0; 30 * classes];
-        for (i, &label) in labels.iter().enumerate() {
-            logits[(i / 15 * classes + usize::from(label)) * 15 + i % 15] = 400.0;
-        }
-        let printed = Dice {
-            form: DiceForm::AsPrinted,
-            ..Dice::default()
-        };
-        let losses = losses(false).into_iter().filter(|l| l.name() != "dice");
-        for loss in losses.chain([Box::new(Dice::default()) as Box<dyn Loss>]) {
-            for reduction in [Reduction::Batch, Reduction::Sample] {
-                let (value, gradient) =
-                    evaluate(loss.as_ref(), reduction, layout, &logits, &labels);
-                assert!((0.0..1e-300).contains(&value), "{} {value}", loss.name());
-                assert!(gradient.iter().all(|g| g.abs() < 1e-300));
+    for config in configs() {
+        for config in spread(&config) {
+            for classes in 2..=4 {
+                let mut batch = draw(2, classes, [1, 3, 5], 1.0, 90);
+                for (i, z) in batch.logits.iter_mut().enumerate() {
+                    let (sample, class, at) = (i / 15 / classes, i / 15 % classes, i % 15);
+                    let own = usize::from(batch.labels[sample * 15 + at]) == class;
+                    *z = if own { 800.0 } else { -800.0 };
+                }
+                let Some(minimum) = stated_minimum(&config, &batch) else {
+                    continue;
+                };
+                let (value, gradient) = batch.evaluate(&config);
+                assert!((value - minimum).abs() < 1e-12, "{} {value}", name(&config));
+                let largest = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
+                assert!(largest < 1e-12, "{} {largest}", name(&config));
             }
         }
-        let (value, _) = evaluate(&printed, Reduction::Batch, layout, &logits, &labels);
-        assert!(value < 0.0 && value > -1e-5, "{value}");
     }
 }
 
-/// A loss with the weights of its class given: what a detached weight means.
-enum Constant {
-    CrossEntropy(Vec<f64>),
-    GeneralisedDice(Vec<f64>),
-}
-
-impl Loss for Constant {
-    fn name(&self) -> &'static str {
-        "constant weights"
-    }
-
-    fn evaluate(&self, s: &Statistics) -> (f64, StatisticsGradient) {
-        let sum = |w: &[f64], term: &dyn Fn(usize) -> f64| -> f64 {
-            w.iter().enumerate().map(|(l, w)| w * term(l)).sum()
-        };
-        let value = match self {
-            Self::CrossEntropy(w) => -sum(w, &|l| s.sum_log_p(l)) / s.elements(),
-            Self::GeneralisedDice(w) => {
-                let overlap = sum(w, &|l| s.sum_p(l, l));
-                1.0 - 2.0 * overlap / sum(w, &|l| s.volume(l) + s.predicted(l))
+/// One step of probability toward the reference never raises a loss.
+#[test]
+fn moving_toward_the_reference_never_raises_a_loss() {
+    for config in configs() {
+        let text = name(&config);
+        let claims_nothing = ["volume-sum", "label_smoothing = 0.1"];
+        if detached(&config) || claims_nothing.iter().any(|word| text.contains(word)) {
+            continue;
+        }
+        for config in spread(&config) {
+            for seed in 0..8 {
+                let classes = 2 + seed as usize % 3;
+                let mut batch = draw(2, classes, [1, 3, 4], 2.0, 500 + seed);
+                if config.named.maps().distance || reads_grid(&config) {
+                    continue;
+                }
+                let mut last = batch.evaluate(&config).0;
+                for _ in 0..6 {
+                    for (i, z) in batch.logits.iter_mut().enumerate() {
+                        let (sample, class, at) = (i / 12 / classes, i / 12 % classes, i % 12);
+                        let own = usize::from(batch.labels[sample * 12 + at]) == class;
+                        *z += if own { 0.5 } else { -0.5 };
+                    }
+                    let value = batch.evaluate(&config).0;
+                    assert!(value <= last + 1e-12, "{} {value} {last}", name(&config));
+                    last = value;
+                }
             }
-        };
-        (value, StatisticsGradient::zeros(s.classes()))
-    }
-}
-
-/// Predicted volume per class, by the definition of the softmax.
-fn predicted_volumes(layout: Layout, logits: &[f64]) -> Vec<f64> {
-    let mut volumes = vec![0.0; layout.classes];
-    for i in 0..layout.elements {
-        let exponential = |class: usize| logits[class * layout.elements + i].exp();
-        let total: f64 = (0..layout.classes).map(exponential).sum();
-        for (class, volume) in volumes.iter_mut().enumerate() {
-            *volume += exponential(class) / total;
-        }
-    }
-    volumes
-}
-
-#[test]
-fn detached_weights_are_constants_of_the_gradient() {
-    for classes in 2..=4 {
-        let layout = Layout {
-            batch: 1,
-            classes,
-            elements: 16,
-        };
-        let (logits, labels) = draw(layout, 40 + classes as u64, None);
-        let predicted = predicted_volumes(layout, &logits);
-        let count = |l: usize| {
-            labels
-                .iter()
-                .filter(|&&label| usize::from(label) == l)
-                .count()
-        };
-        assert!((0..classes).all(|l| count(l) > 0) && predicted.iter().all(|&p| p > 1.0));
-
-        let mut entropy: Vec<f64> = predicted.iter().map(|p| (16.0 - p) / p).collect();
-        entropy[0] = 1.0;
-        let overlap = predicted.iter().enumerate();
-        let overlap = overlap.map(|(l, p)| 1.0 / (count(l) as f64 + p)).collect();
-        let volume_sum = GeneralisedDice {
-            weight: ClassWeight::VolumeSum,
-            ..GeneralisedDice::default()
-        };
-        let pairs: [(&dyn Loss, Constant); 2] = [
-            (
-                &WeightedCrossEntropy::default(),
-                Constant::CrossEntropy(entropy),
-            ),
-            (&volume_sum, Constant::GeneralisedDice(overlap)),
-        ];
-        for (loss, constant) in pairs {
-            let batch = Reduction::Batch;
-            let (value, gradient) = evaluate(loss, batch, layout, &logits, &labels);
-            let (expected, _) = evaluate(&constant, batch, layout, &logits, &labels);
-            assert!((value - expected).abs() < 1e-13, "{}", loss.name());
-            assert_differences(&constant, batch, layout, &logits, &labels, &gradient);
         }
     }
 }
 
-/// Below one predicted element the guard of the cross-entropy weight has the
-/// derivative of `N - P`.
+/// Elements that are ignored, or masked, are as if they were not there.
 #[test]
-fn the_guard_of_the_cross_entropy_weight_is_differentiated() {
-    let layout = Layout {
-        batch: 1,
-        classes: 2,
-        elements: 6,
-    };
-    let (mut logits, labels) = draw(layout, 3, None);
-    for background in &mut logits[..6] {
-        *background += 9.0;
+fn ignored_elements_count_nowhere() {
+    for config in configs() {
+        if reads_grid(&config) {
+            continue;
+        }
+        for mut config in spread(&config) {
+            let whole = draw(2, 3, [1, 2, 4], 3.0, 7);
+            let mut short = draw(2, 3, [1, 2, 3], 3.0, 8);
+            // The last two elements of each sample are cut off, or ignored.
+            for plane in 0..6 {
+                for at in 0..6 {
+                    short.logits[plane * 6 + at] = whole.logits[plane * 8 + at];
+                }
+            }
+            for sample in 0..2 {
+                for at in 0..6 {
+                    short.labels[sample * 6 + at] = whole.labels[sample * 8 + at];
+                }
+            }
+            let (expected, expected_gradient) = short.evaluate(&config);
+
+            let mut masked = whole.clone();
+            let weight = |i: usize| if i % 8 < 6 { 1.0 } else { 0.0 };
+            masked.weights = Some((0..16).map(weight).collect());
+            let mut ignored = whole.clone();
+            for i in (0..16).filter(|i| i % 8 >= 6) {
+                ignored.labels[i] = 255;
+            }
+            let plain = config.clone();
+            config.options.ignore_label = Some(255);
+            for (config, batch) in [(&plain, &masked), (&config, &ignored)] {
+                let (value, gradient) = batch.evaluate(config);
+                assert!((value - expected).abs() < 1e-13, "{}", name(config));
+                for (i, g) in gradient.iter().enumerate() {
+                    let expected = match i % 8 < 6 {
+                        true => expected_gradient[i / 8 * 6 + i % 8],
+                        false => 0.0,
+                    };
+                    assert!((g - expected).abs() < 1e-13, "{} {g}", name(config));
+                }
+            }
+        }
     }
-    assert!(predicted_volumes(layout, &logits)[1] < 0.5);
-    let loss = WeightedCrossEntropy {
-        differentiate_weight: true,
-    };
-    let (_, gradient) = evaluate(&loss, Reduction::Batch, layout, &logits, &labels);
-    assert_differences(&loss, Reduction::Batch, layout, &logits, &labels, &gradient);
 }
 
-/// Arithmetic in f32 costs a gradient no relative precision, in saturated
-/// elements neither. The weighted cross-entropy adds terms of both signs: where
-/// they cancel, precision is relative to the terms, which are as large as the
-/// largest gradient times what the softmax lets through.
+/// Shares of 0 and 1 are hard labels.
+#[test]
+fn one_hot_soft_labels_are_labels() {
+    for config in configs() {
+        if !config.named.honours().soft_labels {
+            continue;
+        }
+        for config in spread(&config) {
+            // With soft labels every channel is a region, the first too.
+            let regions = config.options.activation == Activation::Sigmoid;
+            if regions && config.named.maps().lesion {
+                continue;
+            }
+            let hard = draw(2, 4, [1, 2, 4], 3.0, 17);
+            let mut soft = hard.clone();
+            let share = |i: usize| {
+                let (sample, class, at) = (i / 32, i / 8 % 4, i % 8);
+                f64::from(u8::from(usize::from(hard.labels[sample * 8 + at]) == class))
+            };
+            soft.soft = Some((0..64).map(share).collect());
+            let (value, gradient) = hard.evaluate(&config);
+            let (soft_value, soft_gradient) = soft.evaluate(&config);
+            assert!((value - soft_value).abs() < 1e-14, "{}", name(&config));
+            for (a, b) in gradient.iter().zip(&soft_gradient) {
+                assert!((a - b).abs() < 1e-14, "{}", name(&config));
+            }
+        }
+    }
+}
+
+/// `none` gives the values that samples have alone, `sample` their mean.
+#[test]
+fn reductions_are_of_the_same_values() {
+    for config in configs() {
+        for config in spread(&config) {
+            let batch = draw(3, 3, [1, 3, 3], 2.0, 33);
+            let run = |reduction| {
+                let mut config = config.clone();
+                config.options.reduction = reduction;
+                let mut gradient = vec![0.0; batch.logits.len()];
+                let input = batch.input();
+                let evaluation = config.value_and_gradient(&input, &mut gradient).unwrap();
+                (evaluation, gradient)
+            };
+            let (none, none_gradient) = run(Reduction::None);
+            let (sample, sample_gradient) = run(Reduction::Sample);
+            assert_eq!(none.values.len(), 3);
+            let mean = none.values.iter().sum::<f64>() / 3.0;
+            assert!((sample.value - mean).abs() < 1e-14);
+            for (a, b) in none_gradient.iter().zip(&sample_gradient) {
+                assert!((a / 3.0 - b).abs() < 1e-14, "{}", name(&config));
+            }
+            for (i, value) in none.values.iter().enumerate() {
+                let mut alone = batch.clone();
+                alone.layout.batch = 1;
+                alone.logits = batch.logits[i * 27..(i + 1) * 27].to_vec();
+                alone.labels = batch.labels[i * 9..(i + 1) * 9].to_vec();
+                let (expected, gradient) = alone.evaluate(&config);
+                assert!((value - expected).abs() < 1e-13, "{}", name(&config));
+                for (a, b) in gradient.iter().zip(&none_gradient[i * 27..]) {
+                    assert!((a - b).abs() < 1e-13, "{}", name(&config));
+                }
+            }
+        }
+    }
+}
+
+fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap()
+        .install(work)
+}
+
+/// Three chunks of work, f32 and f64.
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let batch = draw(2, 3, [3, 90, 91], 4.0, 5);
+    let narrow: Vec<f32> = batch.logits.iter().map(|&z| z as f32).collect();
+    for config in configs() {
+        let run = |threads| {
+            in_pool(threads, || {
+                let mut input = Input::new(batch.layout, &narrow, &batch.labels);
+                input.grid = batch.input().grid;
+                (batch.evaluate(&config), evaluate(&config, &input))
+            })
+        };
+        let ((a, a_gradient), (b, b_gradient)) = run(1);
+        let ((c, c_gradient), (d, d_gradient)) = run(3);
+        assert_eq!(
+            (a.to_bits(), b.to_bits()),
+            (c.to_bits(), d.to_bits()),
+            "{}",
+            name(&config)
+        );
+        assert!(a_gradient == c_gradient && b_gradient == d_gradient);
+    }
+}
+
+/// f32 logits give the value and the gradient of the same f64 logits, rounded.
 #[test]
 fn an_f32_gradient_is_the_f64_gradient_rounded() {
-    for classes in 2..=4 {
-        let layout = Layout {
-            batch: 1,
-            classes,
-            elements: 50,
-        };
-        let (logits, labels) = draw(layout, 70 + classes as u64, None);
-        let logits: Vec<f32> = logits.iter().map(|&z| 7.0 * z as f32).collect();
-        let wide: Vec<f64> = logits.iter().map(|&z| f64::from(z)).collect();
-        // |p - r| per logit: the share of the label's class that it misses,
-        // of another class that it claims.
-        let share = |i: usize| {
-            let (class, element) = (i / 50, i % 50);
-            let label = usize::from(labels[element]);
-            let exponential = |c: usize| wide[c * 50 + element].exp();
-            let all = 0..classes;
-            let total: f64 = all.clone().map(exponential).sum();
-            let wrong = |c: usize| {
-                if class == label {
-                    c != label
-                } else {
-                    c == class
-                }
-            };
-            all.filter(|&c| wrong(c)).map(exponential).sum::<f64>() / total
-        };
-        for loss in losses(false) {
-            let (_, expected) = evaluate(loss.as_ref(), Reduction::Batch, layout, &wide, &labels);
-            let mut gradient = vec![0.0_f32; logits.len()];
-            value_and_gradient(
-                loss.as_ref(),
-                Reduction::Batch,
-                layout,
-                &logits,
-                &labels,
-                &mut gradient,
-            )
-            .unwrap();
-            let smallest = expected.iter().fold(f64::MAX, |m, g| m.min(g.abs()));
-            assert!(smallest < 1e-14, "no saturated element");
-            let largest = expected.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-            for (i, (g, expected)) in gradient.iter().zip(&expected).enumerate() {
-                let error = (f64::from(*g) - expected).abs();
-                let terms = match loss.name() {
-                    "weighted-cross-entropy" => largest * share(i),
-                    _ => 0.0,
-                };
+    for config in configs() {
+        for classes in 2..=4 {
+            let mut batch = draw(1, classes, [2, 5, 5], 7.0, 70 + classes as u64);
+            let narrow: Vec<f32> = batch.logits.iter().map(|&z| z as f32).collect();
+            batch.logits = narrow.iter().map(|&z| f64::from(z)).collect();
+            let mut input = Input::new(batch.layout, &narrow, &batch.labels);
+            input.grid = batch.input().grid;
+            let (value, gradient) = evaluate(&config, &input);
+            let (expected, expected_gradient) = batch.evaluate(&config);
+            assert!((value - expected).abs() <= 1e-6 * expected.abs().max(1e-3));
+            let largest = expected_gradient
+                .iter()
+                .fold(0.0_f64, |m, g| m.max(g.abs()));
+            for (g, e) in gradient.iter().zip(&expected_gradient) {
                 assert!(
-                    // Less than 1e-36 an f32 keeps fewer digits.
-                    error <= 1e-5 * expected.abs() + 2e-7 * terms + 1e-41,
-                    "{} {g} {expected}",
-                    loss.name()
+                    (f64::from(*g) - e).abs() <= 1e-6 * largest,
+                    "{} {g} {e}",
+                    name(&config)
                 );
             }
         }
     }
 }
 
-/// Logits of every magnitude an f32 has.
-fn any_logit() -> impl Strategy<Value = f32> {
+/// 2^24 + 1 = 97 * 257 * 673 elements, more than an f32 can count, all alike:
+/// the loss is that of one of them, and an element's gradient its share.
+#[test]
+fn more_elements_than_an_f32_can_count() {
+    assert_eq!(16_777_216.0_f32 + 1.0, 16_777_216.0_f32);
+    let shape = [97, 257, 673];
+    let elements = 16_777_217;
+    let layout = Layout {
+        batch: 1,
+        classes: 2,
+        elements,
+    };
+    let mut logits = vec![0.0_f32; 2 * elements];
+    logits[elements..].fill(1.0);
+    let labels = vec![0; elements];
+    let mut gradient = vec![0.0_f32; 2 * elements];
+    for text in [
+        "",
+        "name = 'dice'\nform = 'squared'",
+        "name = 'cross-entropy'",
+        "name = 'weighted-cross-entropy'\ndifferentiate_weight = true",
+        "name = 'sensitivity-specificity'\nform = 'symmetric'",
+        "name = 'focal'",
+        "name = 'cross-entropy'\nlabel_smoothing = 0.1",
+    ] {
+        let config = config(text);
+        let mut input = Input::new(layout, &logits, &labels);
+        input.grid = Some(PatchGrid {
+            shape,
+            spacing: [1.0; 3],
+        });
+        let evaluation = config.value_and_gradient(&input, &mut gradient).unwrap();
+        let one = draw(1, 2, [1, 1, 1], 0.0, 1);
+        let one = Batch {
+            logits: vec![0.0, 1.0],
+            labels: vec![0],
+            ..one
+        };
+        let (value, slopes) = one.evaluate(&config);
+        assert!((evaluation.value / value - 1.0).abs() < 1e-6, "{text}");
+        assert_eq!(evaluation.fp, 16_777_217);
+        for at in [0, elements / 2, elements - 1] {
+            let expected = slopes[0] / elements as f64;
+            let found = f64::from(gradient[at]);
+            assert!(
+                (found / expected - 1.0).abs() < 1e-4,
+                "{text} {found} {expected}"
+            );
+        }
+    }
+}
+
+/// Logits of every magnitude.
+fn any_logit() -> impl Strategy<Value = f64> {
     prop_oneof![
-        -10.0..10.0_f32,
-        -2e4..2e4_f32,
-        any::<f32>().prop_map(|z| if z.is_finite() { z } else { 0.0 }),
-        prop::sample::select(vec![
-            0.0,
-            f32::MAX,
-            f32::MIN,
-            f32::MIN_POSITIVE,
-            88.8,
-            -104.0
-        ]),
+        -10.0..10.0_f64,
+        -2e4..2e4_f64,
+        prop::sample::select(vec![0.0, 1e4, -1e4, 1e300, -1e300, 88.8, -104.0, f64::MAX]),
     ]
 }
 
-fn any_batch() -> impl Strategy<Value = (Layout, Vec<f32>, Vec<u8>)> {
-    (1..3_usize, 2..6_usize, 1..9_usize).prop_flat_map(|(batch, classes, elements)| {
-        let layout = Layout {
-            batch,
-            classes,
-            elements,
-        };
+/// Up to eight classes, some of them absent, the reference perhaps empty or full.
+fn any_batch() -> impl Strategy<Value = Batch> {
+    let shapes = prop::sample::select(vec![[1, 1, 1], [1, 1, 3], [1, 2, 3], [2, 2, 2]]);
+    (1..3_usize, 2..9_usize, shapes).prop_flat_map(|(batch, classes, shape)| {
+        let elements: usize = shape.iter().product();
+        let label = prop_oneof![Just(0), 0..classes as u8];
         (
-            Just(layout),
             prop::collection::vec(any_logit(), batch * classes * elements),
-            prop::collection::vec(0..classes as u8, batch * elements),
+            prop::collection::vec(label, batch * elements),
+            prop::option::of(prop::collection::vec(
+                prop::sample::select(vec![0.0_f32, 1.0]),
+                batch * elements,
+            )),
         )
+            .prop_map(move |(logits, labels, weights)| Batch {
+                logits,
+                labels,
+                weights,
+                ..draw(batch, classes, shape, 0.0, 1)
+            })
     })
+}
+
+/// Losses that the theory bounds from below by 0 and, where it does, from above.
+fn bounds(config: &LossConfig) -> (f64, f64) {
+    let text = name(config);
+    let unit = ["generalised-dice\"", "\"dice\"", "sensitivity"];
+    let composed = ["sum\"", "blob", "size-reweighted", "as-printed\""];
+    let sensitivity = text.contains("symmetric");
+    if text.contains("boundary") || text.contains("name = \"dice\" form = \"as-printed\"") {
+        (f64::NEG_INFINITY, f64::INFINITY)
+    } else if !sensitivity
+        && unit.iter().any(|word| text.contains(word))
+        && !composed[..3].iter().any(|word| text.contains(word))
+    {
+        (0.0, 1.0)
+    } else {
+        (0.0, f64::INFINITY)
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 64, failure_persistence: None, ..ProptestConfig::default()
+        cases: 48, failure_persistence: None, ..ProptestConfig::default()
     })]
 
     #[test]
-    fn value_and_gradient_are_finite((layout, logits, labels) in any_batch()) {
-        let wide: Vec<f64> = logits
+    fn value_and_gradient_are_finite_and_bounded(batch in any_batch()) {
+        let narrow: Vec<f32> = batch
+            .logits
             .iter()
-            .map(|&z| if z.abs() == f32::MAX { f64::from(z.signum()) * f64::MAX } else { z.into() })
+            .map(|z| z.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32)
             .collect();
-        for loss in losses(false) {
-            for reduction in [Reduction::Batch, Reduction::Sample] {
-                let mut gradient = vec![f32::NAN; logits.len()];
-                let evaluation = value_and_gradient(
-                    loss.as_ref(), reduction, layout, &logits, &labels, &mut gradient,
-                ).unwrap();
-                prop_assert!(evaluation.value.is_finite(), "{} {evaluation:?}", loss.name());
-                prop_assert!(gradient.iter().all(|g| g.is_finite()), "{} {gradient:?}", loss.name());
-
-                let (value, gradient) = evaluate(loss.as_ref(), reduction, layout, &wide, &labels);
-                prop_assert!(value.is_finite(), "{} {value}", loss.name());
-                prop_assert!(gradient.iter().all(|g| g.is_finite()), "{} {gradient:?}", loss.name());
+        for config in configs() {
+            for config in spread(&config) {
+                let (value, gradient) = batch.evaluate(&config);
+                let (least, most) = bounds(&config);
+                prop_assert!(value.is_finite(), "{} {value}", name(&config));
+                prop_assert!(
+                    value >= least - 1e-12 && value <= most + 1e-12,
+                    "{} {value}", name(&config)
+                );
+                prop_assert!(gradient.iter().all(|g| g.is_finite()), "{}", name(&config));
+                let mut input = Input::new(batch.layout, &narrow, &batch.labels);
+                input.grid = batch.input().grid;
+                input.weights = batch.weights.as_deref();
+                let (value, gradient) = evaluate(&config, &input);
+                prop_assert!(value.is_finite(), "{} {value}", name(&config));
+                prop_assert!(gradient.iter().all(|g| g.is_finite()), "{}", name(&config));
             }
         }
     }
 
     /// The softmax's gradient sums to zero over the classes of an element.
     #[test]
-    fn a_constant_added_to_all_logits_changes_nothing((layout, logits, labels) in any_batch()) {
-        let logits: Vec<f64> = logits.iter().map(|&z| f64::from(z.clamp(-20.0, 20.0))).collect();
-        for loss in losses(false) {
-            let (_, gradient) = evaluate(loss.as_ref(), Reduction::Batch, layout, &logits, &labels);
+    fn a_constant_added_to_all_logits_changes_nothing(batch in any_batch()) {
+        let mut batch = batch;
+        batch.logits.iter_mut().for_each(|z| *z = z.clamp(-20.0, 20.0));
+        let Layout { classes, elements, .. } = batch.layout;
+        for config in configs() {
+            let (_, gradient) = batch.evaluate(&config);
             let scale = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-            let sample = layout.classes * layout.elements;
-            for start in (0..layout.batch).map(|b| b * sample) {
-                for i in 0..layout.elements {
-                    let sum: f64 = (0..layout.classes)
-                        .map(|c| gradient[start + c * layout.elements + i])
-                        .sum();
-                    prop_assert!(sum.abs() <= 1e-12 * scale, "{} {sum}", loss.name());
+            for sample in gradient.chunks(classes * elements) {
+                for i in 0..elements {
+                    let sum: f64 = (0..classes).map(|c| sample[c * elements + i]).sum();
+                    prop_assert!(sum.abs() <= 1e-12 * scale, "{} {sum}", name(&config));
                 }
             }
         }
     }
 
     #[test]
-    fn the_order_of_the_elements_does_not_matter((layout, logits, labels) in any_batch()) {
-        let logits: Vec<f64> = logits.iter().map(|&z| f64::from(z.clamp(-20.0, 20.0))).collect();
-        let mut turned_logits = logits.clone();
-        turned_logits.chunks_mut(layout.elements).for_each(<[f64]>::reverse);
-        let mut turned_labels = labels.clone();
-        turned_labels.chunks_mut(layout.elements).for_each(<[u8]>::reverse);
-        for loss in losses(false) {
-            let of = |z: &[f64], l: &[u8]| evaluate(loss.as_ref(), Reduction::Sample, layout, z, l);
-            let (value, gradient) = of(&logits, &labels);
-            let (turned_value, mut turned) = of(&turned_logits, &turned_labels);
-            turned.chunks_mut(layout.elements).for_each(<[f64]>::reverse);
-            prop_assert!((value - turned_value).abs() <= 1e-12 * value.abs().max(1.0));
-            let scale = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-            for (a, b) in gradient.iter().zip(&turned) {
-                prop_assert!((a - b).abs() <= 1e-9 * scale + 1e-14, "{} {a} {b}", loss.name());
+    fn neither_order_nor_copies_matter(batch in any_batch()) {
+        let mut batch = batch;
+        batch.logits.iter_mut().for_each(|z| *z = z.clamp(-20.0, 20.0));
+        for config in configs() {
+            for config in spread(&config) {
+                let (value, gradient) = batch.evaluate(&config);
+                let scale = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
+                let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * scale + 1e-13;
+
+                // One voxel is one voxel, and a paper's epsilon is of elements too.
+                let text = name(&config);
+                if !text.contains("one-voxel") && !text.contains("as-printed\"")
+                    && !text.contains("weighted-cross-entropy")
+                {
+                    let (twice, doubled) = batch.twice().evaluate(&config);
+                    // Weights of lesions are rounded to f32.
+                    let rounding = if config.named.maps().lesion { 1e-6 } else { 1e-12 };
+                    let off = (value - twice).abs();
+                    prop_assert!(off <= rounding * value.abs().max(1.0), "{text}");
+                    for (a, b) in gradient.iter().zip(&doubled) {
+                        let off = (a - 2.0 * b).abs();
+                        prop_assert!(off <= 1e-9f64.max(rounding) * scale + 1e-13, "{text}");
+                    }
+                }
+                if reads_grid(&config) {
+                    continue;
+                }
+                let (turned_value, mut turned) = batch.reversed().evaluate(&config);
+                turned.chunks_mut(batch.layout.elements).for_each(<[f64]>::reverse);
+                prop_assert!((value - turned_value).abs() <= 1e-12 * value.abs().max(1.0), "{text}");
+                for (a, b) in gradient.iter().zip(&turned) {
+                    prop_assert!(close(*a, *b), "{text} {a} {b}");
+                }
             }
+        }
+    }
+}
+
+/// One region alone: a channel of its own, on where the label is 1.
+#[test]
+fn a_single_sigmoid_channel_is_a_two_class_softmax() {
+    for text in [
+        "name = 'dice'",
+        "name = 'dice'\nform = 'squared'",
+        "name = 'cross-entropy'",
+        "name = 'focal'",
+        "name = 'weighted-cross-entropy'\ndifferentiate_weight = true",
+    ] {
+        let mut two = config(text);
+        let one_channel = draw(1, 1, [1, 3, 4], 3.0, 3);
+        let mut two_classes = one_channel.clone();
+        two_classes.layout.classes = 2;
+        two_classes.logits = vec![0.0; 12];
+        two_classes.logits.extend(&one_channel.logits);
+        if text.contains("dice") {
+            two = config(&format!("{text}\nclasses = 'foreground'"));
+        }
+        let mut one = config(text);
+        one.options.activation = Activation::Sigmoid;
+        let (value, gradient) = one_channel.evaluate(&one);
+        let (expected, expected_gradient) = two_classes.evaluate(&two);
+        assert!(
+            (value - expected).abs() < 1e-14,
+            "{text} {value} {expected}"
+        );
+        for (g, e) in gradient.iter().zip(&expected_gradient[12..]) {
+            assert!((g - e).abs() < 1e-14, "{text} {g} {e}");
         }
     }
 }

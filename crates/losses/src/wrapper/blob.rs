@@ -3,14 +3,16 @@
 //!
 //! `L = a L_global + b (1/K) sum_k L_k`
 //!
-//! where `L_k` is the inner loss over all elements but those of the other
-//! lesions, so a small lesion has a loss of its own beside large ones. The
-//! domains overlap: what is falsely predicted in the background counts in each.
+//! where `L_k` is the inner loss over the elements of the lesion's sample but
+//! those of its other lesions, so a small lesion has a loss of its own beside
+//! large ones. The domains overlap: what is falsely predicted in the background
+//! counts in each. `L_global` is pooled as the reduction says, and the mean runs
+//! over the lesions of all samples that are pooled.
 //!
 //! The inner loss is one of sums over the elements. The sums of a domain are
 //! those of the background plus those of one lesion, so all K losses together
-//! cost two passes. Without a lesion the domain is everything: the second term
-//! is the global loss, and false positives cost as much as elsewhere.
+//! cost two passes. A sample without a lesion has one domain, all of it: false
+//! positives cost there as much as elsewhere.
 
 use crate::chunk::Chunk;
 use crate::evaluate::{Counts, Outcome};
@@ -120,7 +122,6 @@ pub(crate) fn blob_statistics<F: Real>(
         } else {
             group..group + 1
         };
-        let lesions = domains.lesions_of(samples.clone());
         let mut by_sums = vec![StatisticsGradient::zeros(&sums[0]); sums.len()];
         values.push(one_group(
             blob,
@@ -128,7 +129,7 @@ pub(crate) fn blob_statistics<F: Real>(
             options,
             &sums,
             samples,
-            lesions,
+            &domains,
             &mut by_sums,
         ));
         for (total, by) in derivatives.iter_mut().zip(&by_sums) {
@@ -146,39 +147,38 @@ fn one_group(
     options: &Options,
     sums: &[Statistics],
     samples: Range<usize>,
-    lesions: Range<usize>,
+    domains: &Domains,
     derivatives: &mut [StatisticsGradient],
 ) -> f64 {
-    let pooled = |parts: &mut dyn Iterator<Item = usize>| {
-        let first = parts.next().expect("a sample at least");
-        parts.fold(sums[first].clone(), |mut all, part| {
-            all.add(&sums[part]);
-            all
-        })
-    };
-    let mut add = |domains: &mut dyn Iterator<Item = usize>, by: &StatisticsGradient, factor| {
-        for domain in domains {
-            derivatives[domain].add(by, factor);
-        }
-    };
-    let background = pooled(&mut samples.clone());
-    let everything = pooled(&mut samples.clone().chain(lesions.clone()));
+    let lesions = domains.lesions_of(samples.clone());
+    let mut everything = sums[samples.start].clone();
+    for part in samples.clone().skip(1).chain(lesions.clone()) {
+        everything.add(&sums[part]);
+    }
     let (global, by) = sum.evaluate(&everything, options.compatibility);
-    let without_lesion = if lesions.is_empty() {
-        blob.lesion_factor
-    } else {
-        0.0
-    };
-    let factor = blob.global_factor + without_lesion;
-    add(&mut samples.clone().chain(lesions.clone()), &by, factor);
-    let mut value = factor * global;
-    let each = blob.lesion_factor / lesions.len().max(1) as f64;
-    for lesion in lesions {
-        let mut domain = background.clone();
-        domain.add(&sums[lesion]);
-        let (own, by) = sum.evaluate(&domain, options.compatibility);
-        value += each * own;
-        add(&mut samples.clone().chain([lesion]), &by, each);
+    for part in samples.clone().chain(lesions) {
+        derivatives[part].add(&by, blob.global_factor);
+    }
+    let mut value = blob.global_factor * global;
+
+    let of_lesions = |sample: usize| domains.lesions_of(sample..sample + 1);
+    let count: usize = samples.clone().map(|s| of_lesions(s).len().max(1)).sum();
+    let each = blob.lesion_factor / count as f64;
+    for sample in samples {
+        let lesions = of_lesions(sample);
+        if lesions.is_empty() {
+            let (own, by) = sum.evaluate(&sums[sample], options.compatibility);
+            value += each * own;
+            derivatives[sample].add(&by, each);
+        }
+        for lesion in lesions {
+            let mut domain = sums[sample].clone();
+            domain.add(&sums[lesion]);
+            let (own, by) = sum.evaluate(&domain, options.compatibility);
+            value += each * own;
+            derivatives[sample].add(&by, each);
+            derivatives[lesion].add(&by, each);
+        }
     }
     value
 }

@@ -5,8 +5,9 @@
 //! `w_n = N / ((K + 1) |C(n)|)`
 //!
 //! for an element n of connected component C(n), where the K lesions and the
-//! background are the components and sizes are counted in voxel weights: each
-//! component has the same sum of weights, and all weights add up to N. The
+//! background are the components (of a pooled batch, the background of each
+//! sample) and sizes are counted in voxel weights: each component has the same
+//! sum of weights, and all weights add up to N. The
 //! weights multiply those of the voxel weight map, and the inner loss is
 //! evaluated with them. With an overlap loss a voxel of a small lesion then
 //! counts as much as the whole of a large one does.
@@ -86,11 +87,8 @@ pub(crate) fn lesion_weights<F: Real>(options: &Options, input: &Input<F>) -> Ve
         } else {
             group..group + 1
         };
-        // The background of all samples is one component, each lesion another.
-        let component = |sample: usize, element: usize| match lesion[sample * elements + element] {
-            0 => (0, 0),
-            number => (sample + 1, number),
-        };
+        let component =
+            |sample: usize, element: usize| (sample, lesion[sample * elements + element]);
         let mut sizes = std::collections::BTreeMap::new();
         let mut total = 0.0;
         for sample in samples.clone() {
