@@ -17,7 +17,10 @@ from pathlib import Path
 import torch
 from monai.losses import DiceLoss, GeneralizedDiceLoss
 
+# In elements, of the paper's printed Dice and of MONAI.
 EPSILON = 1e-5
+# Share of the elements.
+SMOOTHING = 1e-8
 
 
 def one_hot(labels, classes):
@@ -46,17 +49,19 @@ def generalised_dice(r, p, weight="square", empty_class="max", differentiate_wei
     return 1 - 2 * (w * (r * p).sum(1)).sum() / (w * (volume + predicted)).sum()
 
 
-def dice(r, p, form="factor-two", epsilon=EPSILON):
-    overlap, total = (r * p).sum(1), (r + p).sum(1)
-    if form == "factor-two":
-        return 1 - ((2 * overlap + epsilon) / (total + epsilon)).mean()
-    return 1 - 2 * ((overlap + epsilon) / (total + epsilon)).mean()
+def dice(r, p, form="plain", smoothing=SMOOTHING):
+    overlap, volume, total = (r * p).sum(1), r.sum(1), (r + p).sum(1)
+    if form == "as-printed":
+        return 1 - 2 * ((overlap + EPSILON) / (total + EPSILON)).mean()
+    s = smoothing * r.shape[1]
+    score = (2 * overlap + s) / (total + s)
+    return torch.where(volume > 0, 1 - score, p.sum(1) / r.shape[1]).mean()
 
 
-def sensitivity_specificity(r, p, form="as-printed", lam=0.05, epsilon=EPSILON):
-    error = (r - p) ** 2
-    inside = (error * r).sum(1) / (r.sum(1) + epsilon)
-    outside = (error * (1 - r)).sum(1) / ((1 - r).sum(1) + epsilon)
+def sensitivity_specificity(r, p, form="as-printed", lam=0.05, smoothing=SMOOTHING):
+    error, s = (r - p) ** 2, smoothing * r.shape[1]
+    inside = (error * r).sum(1) / (r.sum(1) + s)
+    outside = (error * (1 - r)).sum(1) / ((1 - r).sum(1) + s)
     per_class = lam * inside + (1 - lam) * outside
     return per_class[1:].mean() if form == "as-printed" else per_class.sum()
 
@@ -136,7 +141,7 @@ def configurations(absent):
         ]
     for options in gdl:
         yield {"name": "generalised-dice", **options}
-    for form in ("factor-two", "as-printed"):
+    for form in ("plain", "as-printed"):
         yield {"name": "dice", "form": form}
     yield {"name": "sensitivity-specificity", "form": "as-printed"}
     if not absent:
@@ -173,7 +178,7 @@ def main():
                     cases.append(case("equation", evaluate, full, len(inputs), logits, labels))
             if not absent:
                 monai = [{"name": "generalised-dice", "weight": w} for w in ("square", "simple", "uniform")]
-                for config in monai + [{"name": "dice"}]:
+                for config in monai + [{"name": "dice", "compatibility": "monai"}]:
                     for reduction in ("batch", "sample"):
                         full = {**config, "reduction": reduction}
                         cases.append(case("monai", evaluate_monai, full, len(inputs), logits, labels))
