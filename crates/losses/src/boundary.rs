@@ -8,7 +8,7 @@
 //! `-(1 / (N |K|)) sum |phi|` over the inside. Meant as one term of a sum whose
 //! factor grows over the training.
 
-use crate::loss::{Element, ElementLoss, ElementSlopes, Form, Loss, Maps, Volumes};
+use crate::loss::{Element, ElementLoss, ElementSlopes, Form, Loss, Reads, Volumes};
 use crate::options::ClassSubset;
 use crate::{Compatibility, LossError};
 use serde::{Deserialize, Serialize};
@@ -44,10 +44,10 @@ impl Loss for Boundary {
         self.classes.check(Self::NAME, classes)
     }
 
-    fn maps(&self) -> Maps {
-        Maps {
+    fn reads(&self) -> Reads {
+        Reads {
             distance: true,
-            ..Maps::default()
+            ..Reads::default()
         }
     }
 

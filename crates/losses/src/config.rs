@@ -2,7 +2,7 @@
 
 use crate::{
     Blob, Boundary, CrossEntropy, Dice, Evaluation, Focal, Form, GeneralisedDice, Honours, Input,
-    Loss, LossError, Maps, Options, Real, SensitivitySpecificity, SizeReweighted, Sum,
+    Loss, LossError, Options, Reads, Real, SensitivitySpecificity, SizeReweighted, Sum,
     WeightedCrossEntropy, value_and_gradient,
 };
 use serde::de::Error;
@@ -70,8 +70,8 @@ impl Loss for NamedLoss {
         self.loss().honours()
     }
 
-    fn maps(&self) -> Maps {
-        self.loss().maps()
+    fn reads(&self) -> Reads {
+        self.loss().reads()
     }
 
     fn form(&self) -> Form<'_> {

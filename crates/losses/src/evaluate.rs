@@ -111,6 +111,9 @@ fn check<F: Real>(
     if matches!(input.reference, Reference::Soft(_)) && !honours.soft_labels {
         return Err(refused("soft labels"));
     }
+    if loss.reads().grid && input.grid.is_none() {
+        return Err(LossError::NoGrid { loss: loss.name() });
+    }
     let fraction = |weight: &f32| *weight != 0.0 && *weight != 1.0;
     match input.weights {
         Some(weights) if !honours.weights && weights.iter().any(fraction) => {
@@ -142,9 +145,9 @@ fn evaluate<F: Real>(
         };
     }
     input.check_values(options)?;
-    let made = maps::Made::of(loss.maps(), options, input)?;
+    let made = maps::Made::of(loss.reads(), options, input)?;
     let input = made.with(input);
-    evaluate_form(&form, loss, options, &input, gradient)
+    evaluate_form(&form, options, &input, gradient)
 }
 
 /// The labels, where the vector kernels can take the batch.
@@ -162,7 +165,6 @@ fn plain_labels<'a, F: Real>(options: &Options, input: &Input<'a, F>) -> Option<
 /// One form of a loss, on checked input.
 fn evaluate_form<F: Real>(
     form: &Form,
-    loss: &dyn Loss,
     options: &Options,
     input: &Input<F>,
     gradient: &mut [F],
@@ -182,12 +184,7 @@ fn evaluate_form<F: Real>(
                 &mut chunks,
             ))
         }
-        Form::Field(field) => {
-            if field.reads_grid() && input.grid.is_none() {
-                return Err(LossError::NoGrid { loss: loss.name() });
-            }
-            Ok(field_pass::evaluate(*field, options, input, gradient))
-        }
+        Form::Field(field) => Ok(field_pass::evaluate(*field, options, input, gradient)),
         Form::Sum(terms) => whole_sum(terms, options, input, gradient),
         Form::Blob(blob) => blob_statistics(blob, options, input, gradient),
         Form::SizeReweighted(wrapper) => {
@@ -208,7 +205,7 @@ pub(crate) fn evaluate_inner<F: Real>(
     input: &Input<F>,
     gradient: &mut [F],
 ) -> Result<Outcome, LossError> {
-    evaluate_form(&loss.form(), loss, options, input, gradient)
+    evaluate_form(&loss.form(), options, input, gradient)
 }
 
 // How the options group samples, and what of them a loss refuses.

@@ -66,8 +66,8 @@ pub use generalised_dice::{ClassWeight, EmptyClass, GeneralisedDice};
 pub use input::{Input, PatchGrid, Reference, ReferenceMaps};
 pub use layout::Layout;
 pub use loss::{
-    Element, ElementLoss, ElementSlopes, Field, FieldLoss, FieldSlopes, Form, Honours, Loss, Maps,
-    Needs, StatisticsLoss, Volumes,
+    Element, ElementLoss, ElementSlopes, Field, FieldLoss, FieldSlopes, Form, Honours, Loss, Needs,
+    Reads, StatisticsLoss, Volumes,
 };
 pub use options::{AbsentClass, Activation, ClassSubset, Compatibility, Options, Reduction};
 pub use real::Real;

@@ -27,9 +27,9 @@ pub trait Loss: Send + Sync {
         Honours::ALL
     }
 
-    /// The maps of the reference that it reads.
-    fn maps(&self) -> Maps {
-        Maps::default()
+    /// What it reads beside logits, reference and weights.
+    fn reads(&self) -> Reads {
+        Reads::default()
     }
 
     /// How it is computed.
@@ -74,19 +74,22 @@ impl Honours {
     }
 }
 
-/// Maps of the reference that a loss reads.
+/// Reads of the reference that a loss reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Maps {
+pub struct Reads {
     /// Signed distances to the boundary of each class, in mm.
     pub distance: bool,
     /// Numbers of the lesions.
     pub lesion: bool,
+    /// The grid of the patch: its shape, and its spacing in mm.
+    pub grid: bool,
 }
 
-impl Maps {
+impl Reads {
     /// What either reads.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
+            grid: self.grid || other.grid,
             distance: self.distance || other.distance,
             lesion: self.lesion || other.lesion,
         }
@@ -263,11 +266,6 @@ pub struct FieldSlopes<'a> {
 
 /// A loss of all probabilities at once.
 pub trait FieldLoss: Send + Sync {
-    /// Whether the grid of the patch must be known.
-    fn reads_grid(&self) -> bool {
-        false
-    }
-
     /// Whether [`Field::log_p`] is wanted.
     fn reads_log_p(&self) -> bool {
         false

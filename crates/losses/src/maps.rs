@@ -1,4 +1,4 @@
-//! Maps of the reference: distances to the boundary of each class and the
+//! Reads of the reference: distances to the boundary of each class and the
 //! numbers of the lesions.
 //!
 //! They depend on the reference alone, so a training makes them once per
@@ -6,7 +6,7 @@
 //! that it has in the subject, and its number in every patch. Where an
 //! [`Input`] has no maps, they are made from its patches.
 
-use crate::loss::Maps;
+use crate::loss::Reads;
 use crate::reference::Truth;
 use crate::{Input, LossError, Options, PatchGrid, Real, ReferenceMaps};
 use lacuna_volume::{
@@ -67,7 +67,7 @@ impl PatchGrid {
     }
 }
 
-/// Maps that an input lacks, made from its patches.
+/// Reads that an input lacks, made from its patches.
 #[derive(Default)]
 pub(crate) struct Made {
     distance: Option<Vec<f32>>,
@@ -80,7 +80,7 @@ impl Made {
     /// # Errors
     /// [`LossError::MapsNeedGrid`].
     pub(crate) fn of<F: Real>(
-        wanted: Maps,
+        wanted: Reads,
         options: &Options,
         input: &Input<F>,
     ) -> Result<Self, LossError> {

@@ -17,12 +17,8 @@ fn detached(config: &LossConfig) -> bool {
 
 /// Losses that look at neighbours or distances.
 fn reads_grid(config: &LossConfig) -> bool {
-    let maps = config.named.maps();
-    let probe = draw(1, 2, [1, 2, 2], 1.0, 1);
-    let mut input = probe.input();
-    input.grid = None;
-    let mut gradient = vec![0.0; 8];
-    maps.distance || maps.lesion || config.value_and_gradient(&input, &mut gradient).is_err()
+    let reads = config.named.reads();
+    reads.distance || reads.lesion || reads.grid
 }
 
 #[test]
@@ -93,7 +89,7 @@ fn moving_toward_the_reference_never_raises_a_loss() {
             for seed in 0..8 {
                 let classes = 2 + seed as usize % 3;
                 let mut batch = draw(2, classes, [1, 3, 4], 2.0, 500 + seed);
-                if config.named.maps().distance || reads_grid(&config) {
+                if config.named.reads().distance || reads_grid(&config) {
                     continue;
                 }
                 let mut last = batch.evaluate(&config).0;
@@ -169,7 +165,7 @@ fn one_hot_soft_labels_are_labels() {
         for config in spread(&config) {
             // With soft labels every channel is a region, the first too.
             let regions = config.options.activation == Activation::Sigmoid;
-            if regions && config.named.maps().lesion {
+            if regions && config.named.reads().lesion {
                 continue;
             }
             let hard = draw(2, 4, [1, 2, 4], 3.0, 17);
@@ -455,7 +451,7 @@ proptest! {
                 {
                     let (twice, doubled) = batch.twice().evaluate(&config);
                     // Weights of lesions are rounded to f32.
-                    let rounding = if config.named.maps().lesion { 1e-6 } else { 1e-12 };
+                    let rounding = if config.named.reads().lesion { 1e-6 } else { 1e-12 };
                     let off = (value - twice).abs();
                     prop_assert!(off <= rounding * value.abs().max(1.0), "{text}");
                     for (a, b) in gradient.iter().zip(&doubled) {

@@ -16,7 +16,7 @@
 
 use crate::chunk::Chunk;
 use crate::evaluate::{Counts, Outcome};
-use crate::loss::{Form, Honours, Loss, Maps};
+use crate::loss::{Form, Honours, Loss, Reads};
 use crate::options::check_number;
 use crate::statistics::{Statistics, StatisticsGradient};
 use crate::statistics_pass::StatisticsSum;
@@ -87,10 +87,10 @@ impl Loss for Blob {
         }
     }
 
-    fn maps(&self) -> Maps {
-        Maps {
+    fn reads(&self) -> Reads {
+        Reads {
             lesion: true,
-            ..Maps::default()
+            ..Reads::default()
         }
     }
 

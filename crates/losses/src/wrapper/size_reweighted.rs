@@ -12,7 +12,7 @@
 //! evaluated with them. With an overlap loss a voxel of a small lesion then
 //! counts as much as the whole of a large one does.
 
-use crate::loss::{Form, Honours, Loss, Maps};
+use crate::loss::{Form, Honours, Loss, Reads};
 use crate::reference::Truth;
 use crate::{Input, LossError, NamedLoss, Options, Real};
 use serde::{Deserialize, Serialize};
@@ -60,10 +60,10 @@ impl Loss for SizeReweighted {
         self.loss.honours()
     }
 
-    fn maps(&self) -> Maps {
-        self.loss.maps().or(Maps {
+    fn reads(&self) -> Reads {
+        self.loss.reads().or(Reads {
             lesion: true,
-            ..Maps::default()
+            ..Reads::default()
         })
     }
 

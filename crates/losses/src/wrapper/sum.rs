@@ -8,7 +8,7 @@
 
 use super::Factor;
 use crate::evaluate::{Outcome, evaluate_inner};
-use crate::loss::{Form, Honours, Loss, Maps};
+use crate::loss::{Form, Honours, Loss, Reads};
 use crate::{Input, LossError, NamedLoss, Options, Real};
 use serde::{Deserialize, Serialize};
 
@@ -91,10 +91,10 @@ impl Loss for Sum {
             .fold(all, |all, term| all.and(term.loss.honours()))
     }
 
-    fn maps(&self) -> Maps {
+    fn reads(&self) -> Reads {
         self.terms
             .iter()
-            .fold(Maps::default(), |all, term| all.or(term.loss.maps()))
+            .fold(Reads::default(), |all, term| all.or(term.loss.reads()))
     }
 
     fn form(&self) -> Form<'_> {
