@@ -48,8 +48,22 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// `[B, D, H, W]` or `[B, H, W]`: class of each voxel of the effective patches.
     pub labels: Vec<u8>,
+    /// What the loss reads beside the labels; empty where the cases have none.
+    pub maps: PatchMaps,
     /// Where each of the B patches was cut.
     pub places: Vec<PatchPlace>,
+}
+
+/// The [`LossMaps`](crate::subject::LossMaps) of the effective patches, each
+/// patch in the order of its labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PatchMaps {
+    /// `[B, classes, D, H, W]`.
+    pub distance: Vec<f32>,
+    /// `[B, D, H, W]`.
+    pub lesion: Vec<u32>,
+    /// `[B, D, H, W]`.
+    pub weight: Vec<f32>,
 }
 
 /// Draws batches of patches; what it draws depends on the seed and the
@@ -161,6 +175,16 @@ impl Sampler {
         let origin = origin.map(|o| o as isize);
         if let Some(label) = &case.label {
             append_window(&mut batch.labels, label, origin, self.effective);
+        }
+        let (from, to) = (&case.maps, &mut batch.maps);
+        for distance in &from.distance {
+            append_window(&mut to.distance, distance, origin, self.effective);
+        }
+        if let Some(lesion) = &from.lesion {
+            append_window(&mut to.lesion, lesion, origin, self.effective);
+        }
+        if let Some(weight) = &from.weight {
+            append_window(&mut to.weight, weight, origin, self.effective);
         }
     }
 }

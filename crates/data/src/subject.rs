@@ -50,10 +50,23 @@ pub struct Case {
     pub label: Option<LabelMap>,
     /// Where patches and predictions may be; `None` means everywhere.
     pub mask: Option<Volume<bool>>,
-    /// For the weighted sampler.
+    /// Weights of the voxels, for the weighted sampler and for the loss.
     pub weight: Option<Volume<f32>>,
+    /// What a loss reads beside the label, cut into patches with it.
+    pub maps: LossMaps,
     /// Where the subject comes from.
     pub source: Source,
+}
+
+/// What a loss reads of a subject beside its label; empty unless one does.
+#[derive(Clone, Debug, Default)]
+pub struct LossMaps {
+    /// One per class, such as distances to its boundary; or none.
+    pub distance: Vec<Volume<f32>>,
+    /// Number of the lesion that a voxel belongs to, 0 outside.
+    pub lesion: Option<Volume<u32>>,
+    /// What the loss of a voxel is multiplied by.
+    pub weight: Option<Volume<f32>>,
 }
 
 /// The way back from a [`Case`] to the subject's files.
@@ -142,6 +155,7 @@ pub fn load_case(
         label,
         mask,
         weight,
+        maps: LossMaps::default(),
         source: Source {
             header: loader.header,
             orientation: loader.orientation,

@@ -7,7 +7,7 @@ use lacuna_data::prefetch::Prefetch;
 use lacuna_data::sampler::{
     Batch, PatchConfig, PatchGeometry, Plane, Realised, Sampler, SamplerError, SamplerKind,
 };
-use lacuna_data::subject::{Case, Source};
+use lacuna_data::subject::{Case, LossMaps, Source};
 use lacuna_io::Header;
 use lacuna_volume::{Affine, Orientation, Volume};
 
@@ -36,6 +36,7 @@ fn case(id: &str, shape: [usize; 3], class: impl Fn([usize; 3]) -> u8) -> Case {
         label: Some(filled(shape, class)),
         mask: None,
         weight: None,
+        maps: LossMaps::default(),
         source: Source {
             header: Header::from_grid(&image.grid()),
             orientation: Orientation::of(image.affine()),
@@ -329,6 +330,7 @@ fn realised_shares_by_hand() {
         images: Vec::new(),
         labels: vec![0, 1, 2, 0, 0, 0, 0, 0],
         places: vec![place("a"), place("b")],
+        ..Batch::default()
     });
     assert_eq!(realised.foreground_share(), Some(0.25));
     assert_eq!(realised.empty_rate(), Some(0.5));

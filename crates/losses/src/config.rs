@@ -1,8 +1,10 @@
 //! The `[loss]` table of a run configuration.
 
 use crate::{
-    Blob, Boundary, CrossEntropy, Dice, Evaluation, Focal, Form, GeneralisedDice, Honours, Input,
-    Loss, LossError, Options, Reads, Real, SensitivitySpecificity, SizeReweighted, Sum,
+    Blob, Boundary, ClDice, CrossEntropy, Dice, DistanceCrossEntropy, Evaluation,
+    ExponentialLogarithmic, Focal, FocalTversky, Form, GeneralisedDice, GeneralisedWassersteinDice,
+    Hausdorff, Honours, Input, LogDice, Loss, LossError, Lovasz, Matthews, Options, Reads, Real,
+    SensitivitySpecificity, SizeReweighted, Sum, TopKCrossEntropy, Tversky, UnifiedFocal,
     WeightedCrossEntropy, value_and_gradient,
 };
 use serde::de::Error;
@@ -45,7 +47,19 @@ named_losses![
     WeightedCrossEntropy,
     CrossEntropy,
     Focal,
+    TopKCrossEntropy,
+    DistanceCrossEntropy,
+    Tversky,
+    FocalTversky,
+    LogDice,
+    ExponentialLogarithmic,
+    UnifiedFocal,
+    GeneralisedWassersteinDice,
+    Matthews,
+    Lovasz,
     Boundary,
+    Hausdorff,
+    ClDice,
     SizeReweighted,
     Blob,
     Sum,

@@ -24,6 +24,7 @@ use crate::loss::{Form, Honours, Loss, Needs, StatisticsLoss};
 use crate::options::{
     AbsentClass, ClassSubset, PEER_EPSILON, SMOOTHING, check_class_weight, check_smoothing,
 };
+use crate::overlap::{self, Cost};
 use crate::{ClassSums, Compatibility, LossError, Statistics, StatisticsGradient};
 use serde::{Deserialize, Serialize};
 
@@ -119,13 +120,6 @@ impl Loss for Dice {
     }
 }
 
-/// `1 - D` of a class with its derivatives by `hit` and `false_alarm`, or by
-/// the squares.
-struct Distance {
-    value: f64,
-    slopes: ClassSums,
-}
-
 impl StatisticsLoss for Dice {
     fn needs(&self) -> Needs {
         Needs {
@@ -154,12 +148,8 @@ impl StatisticsLoss for Dice {
             true => AbsentClass::Smooth,
             false => self.empty_class,
         };
-        let classes = self
-            .classes
-            .members(statistics.classes(), statistics.is_overlapping());
         let weight = |c: usize| self.class_weight.as_ref().map_or(1.0, |w| w[c]);
-        let counted = |c: &usize| policy != AbsentClass::Skip || statistics.volume(*c) > 0.0;
-        let members: Vec<usize> = classes.into_iter().filter(counted).collect();
+        let members = overlap::counted(statistics, &self.classes, policy);
         // MONAI takes the mean of the weighted classes, whatever the weights.
         let total: f64 = match compatibility {
             Some(Compatibility::Monai) => members.len() as f64,
@@ -170,28 +160,19 @@ impl StatisticsLoss for Dice {
         for c in members {
             let share = weight(c) / total.max(f64::MIN_POSITIVE);
             let absent = statistics.volume(c) == 0.0 && policy == AbsentClass::Share;
-            let distance = match absent {
-                true => claimed_share(statistics, c),
+            let cost = match absent {
+                true => Cost::claimed(statistics, c),
                 false => self.distance(statistics, c, smoothing),
             };
-            value += share * distance.value;
-            gradient.add_class(c, &distance.slopes.scaled(share));
+            value += share * cost.value;
+            gradient.add_class(c, &cost.slopes.scaled(share));
         }
         (value, gradient)
     }
 }
 
-/// What [`AbsentClass::Share`] takes for the class.
-fn claimed_share(statistics: &Statistics, c: usize) -> Distance {
-    let slope = 1.0 / statistics.elements().max(f64::MIN_POSITIVE);
-    Distance {
-        value: slope * statistics.predicted(c),
-        slopes: ClassSums::of_predicted(slope),
-    }
-}
-
 impl Dice {
-    fn distance(&self, statistics: &Statistics, c: usize, s: f64) -> Distance {
+    fn distance(&self, statistics: &Statistics, c: usize, s: f64) -> Cost {
         let class = statistics.class(c);
         let (volume, predicted) = (statistics.volume(c), class.predicted());
         let mut slopes = ClassSums::default();
@@ -232,7 +213,7 @@ impl Dice {
                 value
             }
         };
-        Distance { value, slopes }
+        Cost { value, slopes }
     }
 }
 

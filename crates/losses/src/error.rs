@@ -163,7 +163,7 @@ pub enum LossError {
         /// Loss named in the configuration.
         loss: &'static str,
     },
-    /// Reads of the reference can be made of a grid only.
+    /// Maps of the reference can be made of a grid only.
     #[error(
         "this loss reads distances or lesions of the reference: pass the maps, or the grid of \
          the patch to make them from"

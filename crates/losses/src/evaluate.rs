@@ -162,16 +162,15 @@ fn plain_labels<'a, F: Real>(options: &Options, input: &Input<'a, F>) -> Option<
     }
 }
 
-/// One form of a loss, on checked input.
-fn evaluate_form<F: Real>(
+/// One form of a loss, on input that has been checked and has the maps.
+pub(crate) fn evaluate_form<F: Real>(
     form: &Form,
     options: &Options,
     input: &Input<F>,
     gradient: &mut [F],
 ) -> Result<Outcome, LossError> {
     if let Some(sum) = StatisticsSum::of(form, input.iteration) {
-        let mut chunks = Chunk::all(input.layout, gradient);
-        return Ok(wide_statistics(&sum, options, input, &mut chunks));
+        return Ok(evaluate_statistics(&sum, options, input, gradient));
     }
     match form {
         Form::Statistics(_) => unreachable!("a sum of one"),
@@ -193,19 +192,27 @@ fn evaluate_form<F: Real>(
                 weights: Some(&weights),
                 ..*input
             };
-            evaluate_inner(&*wrapper.loss, options, &weighted, gradient)
+            evaluate_form(&wrapper.loss.form(), options, &weighted, gradient)
         }
     }
 }
 
-/// A loss inside another, whose input has been checked and has the maps.
-pub(crate) fn evaluate_inner<F: Real>(
-    loss: &dyn Loss,
+/// A sum of losses of sums, on checked input.
+pub(crate) fn evaluate_statistics<F: Real>(
+    sum: &StatisticsSum,
     options: &Options,
     input: &Input<F>,
     gradient: &mut [F],
-) -> Result<Outcome, LossError> {
-    evaluate_form(&loss.form(), options, input, gradient)
+) -> Outcome {
+    if let Some(labels) = plain_labels(options, input)
+        && let (Some(logits), Some(gradient)) = (F::as_f32(input.logits), F::as_f32_mut(gradient))
+    {
+        let mut chunks = Chunk::all(input.layout, gradient);
+        return narrow_statistics(sum, options, input.layout, logits, labels, &mut chunks)
+            .expect("the values have been checked");
+    }
+    let mut chunks = Chunk::all(input.layout, gradient);
+    wide_statistics(sum, options, input, &mut chunks)
 }
 
 // How the options group samples, and what of them a loss refuses.

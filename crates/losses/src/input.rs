@@ -24,7 +24,17 @@ pub struct PatchGrid {
     pub spacing: [f64; 3],
 }
 
-/// Reads of the reference that were made once from the whole subject, cut as the
+impl PatchGrid {
+    /// A square or cube of 1 mm spacing.
+    pub fn millimetres(edge: usize, rank: usize) -> Self {
+        Self {
+            shape: [0, 1, 2].map(|axis| if axis + rank < 3 { 1 } else { edge }),
+            spacing: [1.0; 3],
+        }
+    }
+}
+
+/// Maps of the reference that were made once from the whole subject, cut as the
 /// patch is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReferenceMaps<'a> {
@@ -51,7 +61,7 @@ pub struct Input<'a, F> {
     pub weights: Option<&'a [f32]>,
     /// The grid of each sample, for losses that read distances or neighbours.
     pub grid: Option<PatchGrid>,
-    /// Reads of the whole subject. What is not given is made from the patch.
+    /// Maps of the whole subject. What is not given is made from the patch.
     pub maps: ReferenceMaps<'a>,
     /// Training iteration, for losses whose terms change over a training.
     pub iteration: u64,

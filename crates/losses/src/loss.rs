@@ -5,7 +5,7 @@
 //! elements ([`ElementLoss`]), one pass; or need all probabilities at once, to
 //! sort them or to look at neighbours ([`FieldLoss`]).
 
-use crate::wrapper::{Blob, SizeReweighted, Term};
+use crate::wrapper::{Blob, Factor, SizeReweighted};
 use crate::{Compatibility, LossError, Statistics, StatisticsGradient};
 
 /// A loss with its options.
@@ -74,7 +74,7 @@ impl Honours {
     }
 }
 
-/// Reads of the reference that a loss reads.
+/// What a loss reads beside logits, reference and weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
     /// Signed distances to the boundary of each class, in mm.
@@ -104,8 +104,8 @@ pub enum Form<'a> {
     Elements(&'a dyn ElementLoss),
     /// From all probabilities at once.
     Field(&'a dyn FieldLoss),
-    /// As a weighted sum of losses.
-    Sum(&'a [Term]),
+    /// As a weighted sum.
+    Sum(Vec<(Factor, Form<'a>)>),
     /// Per lesion.
     Blob(&'a Blob),
     /// With voxel weights from the sizes of the lesions.

@@ -1,4 +1,4 @@
-//! Reads of the reference: distances to the boundary of each class and the
+//! Maps of the reference: distances to the boundary of each class and the
 //! numbers of the lesions.
 //!
 //! They depend on the reference alone, so a training makes them once per
@@ -67,7 +67,7 @@ impl PatchGrid {
     }
 }
 
-/// Reads that an input lacks, made from its patches.
+/// Maps that an input lacks, made from its patches.
 #[derive(Default)]
 pub(crate) struct Made {
     distance: Option<Vec<f32>>,

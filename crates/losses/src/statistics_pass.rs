@@ -16,6 +16,7 @@ use crate::{Compatibility, Input, Layout, Options, Real, narrow, wide};
 use lacuna_kernels::Instructions;
 
 /// A weighted sum of losses of the same sums, which costs the passes of one.
+#[derive(Default)]
 pub(crate) struct StatisticsSum<'a>(Vec<(f64, &'a dyn StatisticsLoss)>);
 
 impl<'a> StatisticsSum<'a> {
@@ -24,16 +25,24 @@ impl<'a> StatisticsSum<'a> {
         match form {
             Form::Statistics(loss) => Some(Self(vec![(1.0, *loss)])),
             Form::Sum(terms) => {
-                let mut all = Vec::new();
-                for term in *terms {
-                    let factor = term.factor.at(iteration);
-                    let inner = Self::of(&term.form(), iteration)?;
-                    all.extend(inner.0.into_iter().map(|(f, loss)| (f * factor, loss)));
+                let mut all = Self::default();
+                for (factor, term) in terms {
+                    all.extend(factor.at(iteration), Self::of(term, iteration)?);
                 }
-                Some(Self(all))
+                Some(all)
             }
             _ => None,
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds `factor` times another sum.
+    pub(crate) fn extend(&mut self, factor: f64, other: Self) {
+        let scaled = other.0.into_iter().map(|(f, loss)| (f * factor, loss));
+        self.0.extend(scaled);
     }
 
     fn needs(&self) -> Needs {

@@ -77,6 +77,19 @@ pub enum OptimiserName {
     Sgd,
 }
 
+/// What the loss of a voxel is multiplied by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VoxelWeights {
+    /// 1 everywhere.
+    #[default]
+    None,
+    /// The subject's weight map.
+    Map,
+    /// 1 inside the subject's mask, 0 outside.
+    Mask,
+}
+
 /// `[train]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -91,6 +104,8 @@ pub struct TrainConfig {
     pub optimiser: OptimiserName,
     /// What convolutions multiply.
     pub precision: PrecisionName,
+    /// What the loss of a voxel is multiplied by.
+    pub voxel_weights: VoxelWeights,
     /// Iterations between checkpoints.
     pub checkpoint_every: u64,
     /// Iterations between validations; 0 means only at the end.
@@ -107,6 +122,7 @@ impl Default for TrainConfig {
             learning_rate: 1e-4,
             optimiser: OptimiserName::Adam,
             precision: PrecisionName::F32,
+            voxel_weights: VoxelWeights::None,
             checkpoint_every: 100,
             validate_every: 0,
             loader_threads: 1,
@@ -219,11 +235,12 @@ impl RunConfig {
                 .map_err(|e: toml::de::Error| invalid(&sets.join(" "), e.message().to_owned()))?;
         }
         config.check_ranges(origin)?;
+        // The number of classes is the dataset's: here, some number must do.
+        if (1..=256).all(|classes| config.loss.check(classes).is_err()) {
+            let refused = config.loss.check(2).expect_err("all are");
+            return Err(invalid(origin, refused.to_string()));
+        }
         // Options left out are written out, so that the run records what it used.
-        config
-            .loss
-            .build()
-            .map_err(|e| invalid(origin, e.to_string()))?;
         if config.model.name == ModelName::TwoPathCnn {
             config.model.preset.get_or_insert_default();
         }
@@ -323,7 +340,7 @@ impl RunConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::keys::{full_template, known_keys};
+    use super::keys::{documented_as, full_template, known_keys};
     use super::*;
     use lacuna_losses::NamedLoss;
 
@@ -348,6 +365,7 @@ mod tests {
             let mut keys = Vec::new();
             flatten(&Table::try_from(config).unwrap(), "", &mut keys);
             for (key, _) in keys {
+                let key = documented_as(&key);
                 assert!(known.contains(&key), "{key} is not in the template");
             }
         }
@@ -400,7 +418,7 @@ mod tests {
     fn options_left_out_are_recorded() {
         let config = parse("[loss]\nname = \"dice\"", &["model.name=two-path-cnn"]).unwrap();
         let text = config.to_toml().unwrap();
-        assert!(text.contains("form = \"factor-two\""), "{text}");
+        assert!(text.contains("form = \"plain\""), "{text}");
         assert!(text.contains("preset = \"havaei\""), "{text}");
         // What was recorded reads back as the same configuration.
         assert_eq!(parse(&text, &[]).unwrap(), config);

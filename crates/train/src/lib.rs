@@ -10,6 +10,7 @@ pub mod config;
 pub mod dataset;
 pub mod device;
 pub mod events;
+mod loss_maps;
 pub mod predict;
 pub mod run;
 pub mod step;

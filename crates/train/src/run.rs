@@ -49,6 +49,31 @@ pub enum RunError {
     /// The loss was refused.
     #[error(transparent)]
     Loss(#[from] lacuna_losses::LossError),
+    /// Voxels shall be weighted by what a subject does not have.
+    #[error(
+        "subject {subject} has no {key}, which `train.voxel_weights` weights voxels by: add \
+         `{key}` to it in the dataset, or set train.voxel_weights = \"none\""
+    )]
+    NoVoxelWeights {
+        /// The subject.
+        subject: String,
+        /// What it lacks: "weight" or "mask".
+        key: &'static str,
+    },
+    /// Distances inside a patch are measured on one grid.
+    #[error(
+        "loss {loss:?} measures distances inside patches, but subject {} has a spacing of {:?} mm \
+         and {} one of {:?}: set geometry.spacing, so that all are resampled to one",
+        subjects[0], spacings[0], subjects[1], spacings[1]
+    )]
+    UnlikeSpacings {
+        /// The loss.
+        loss: &'static str,
+        /// Two subjects.
+        subjects: [String; 2],
+        /// Their spacings along x, y, z.
+        spacings: [[f64; 3]; 2],
+    },
     /// The device is not in this binary.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceError),

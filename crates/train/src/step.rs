@@ -2,7 +2,8 @@
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Tensor, TensorData};
-use lacuna_losses::{Evaluation, Layout, Loss, LossError, Reduction, value_and_gradient};
+use lacuna_data::sampler::PatchMaps;
+use lacuna_losses::{Evaluation, Input, Layout, LossConfig, LossError, PatchGrid, ReferenceMaps};
 use lacuna_nets::Network;
 
 use crate::compute::Compute;
@@ -12,17 +13,27 @@ pub struct Step<'a> {
     /// Where and in what precision, with gradients.
     pub compute: &'a Compute,
     /// What is minimised.
-    pub loss: &'a dyn Loss,
-    /// How the samples of a batch make one value of it.
-    pub reduction: Reduction,
+    pub loss: &'a LossConfig,
+    /// The grid of the effective patches.
+    pub grid: PatchGrid,
     /// Learning rate.
     pub rate: f64,
 }
 
+/// What the network's output is judged by.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// `[B, N]` with N the voxels of the effective patch.
+    pub labels: &'a [u8],
+    /// What the loss reads beside them.
+    pub maps: &'a PatchMaps,
+    /// The training iteration.
+    pub iteration: u64,
+}
+
 impl Step<'_> {
     /// The network after one step on `images` `[B, C, H, W]` or
-    /// `[B, C, D, H, W]`, and the loss before it; `labels` are `[B, N]` with N
-    /// the voxels of the effective patch.
+    /// `[B, C, D, H, W]`, and the loss before it.
     ///
     /// # Errors
     /// Those of [`value_and_gradient`]: [`LossError::NonFiniteLogit`] where the
@@ -32,10 +43,10 @@ impl Step<'_> {
         network: Network,
         optimiser: &mut ModuleOptimizer,
         images: TensorData,
-        labels: &[u8],
+        target: Target,
     ) -> Result<(Network, Evaluation), LossError> {
         let logits = self.compute.logits(&network, images);
-        let (evaluation, gradient) = self.judge(&logits, labels)?;
+        let (evaluation, gradient) = self.judge(&logits, target)?;
         // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to autodiff.
         let gradient = Tensor::<3>::from_data(gradient, &logits.device());
         let gradients = (logits * gradient).sum().backward();
@@ -48,7 +59,7 @@ impl Step<'_> {
     fn judge(
         &self,
         logits: &Tensor<3>,
-        labels: &[u8],
+        target: Target,
     ) -> Result<(Evaluation, TensorData), LossError> {
         let [batch, classes, elements] = logits.dims();
         let layout = Layout {
@@ -59,15 +70,24 @@ impl Step<'_> {
         let host = logits.to_data();
         let host: &[f32] = host.as_slice().expect("the device computes in f32");
         let mut gradient = vec![0.0f32; host.len()];
-        let evaluation = value_and_gradient(
-            self.loss,
-            self.reduction,
-            layout,
-            host,
-            labels,
-            &mut gradient,
-        )?;
+        let maps = target.maps;
+        let input = Input {
+            weights: given(&maps.weight),
+            grid: Some(self.grid),
+            maps: ReferenceMaps {
+                distance: given(&maps.distance),
+                lesion: given(&maps.lesion),
+            },
+            iteration: target.iteration,
+            ..Input::new(layout, host, target.labels)
+        };
+        let evaluation = self.loss.value_and_gradient(&input, &mut gradient)?;
         let gradient = TensorData::new(gradient, [batch, classes, elements]);
         Ok((evaluation, gradient))
     }
+}
+
+/// A map, unless it is empty because nothing reads it.
+fn given<T>(map: &[T]) -> Option<&[T]> {
+    (!map.is_empty()).then_some(map)
 }

@@ -24,8 +24,9 @@ use crate::compute::Compute;
 use crate::config::{OptimiserName, RunConfig};
 use crate::dataset::Dataset;
 use crate::events::EventLog;
+use crate::loss_maps;
 use crate::run::{DatasetFacts, RunError, RunFolder, peak_memory_bytes};
-use crate::step::Step;
+use crate::step::{Step, Target};
 use crate::validation::{self, Validation};
 
 /// What training tells its caller while it runs.
@@ -62,7 +63,7 @@ pub fn train(
     // Everything that can be refused is refused before the folder is touched.
     let compute = Compute::new(device, config.train.precision)?;
     let dataset = Dataset::open(config)?;
-    let loss = config.loss.build()?;
+    config.loss.check(dataset.facts.classes.len())?;
     let architecture = Architecture::of(&config.model)?;
     let effective = architecture.effective_size(config.patch.size)?;
     let fresh = Network::new(
@@ -76,13 +77,17 @@ pub fn train(
         true => Some(open_to_resume(config, &dataset.facts, out)?),
         false => RunFolder::check_new(out).map(|()| None)?,
     };
-    let cases = load_cases(&dataset, config, progress)?;
+    let mut cases = load_cases(&dataset, config, progress)?;
+    loss_maps::make(&mut cases, config, dataset.facts.classes.len())?;
     let validation_cases = dataset.load(&dataset.facts.split.validation, config)?;
     let geometry = PatchGeometry {
         rank: architecture.rank(),
         input: config.patch.size,
         effective,
     };
+    let (_, effective) = geometry.sizes(config.patch.plane);
+    let grid = loss_maps::patch_grid(&cases, &config.loss, effective)?;
+    let cases = Arc::new(cases);
     let (sampler, warnings) = Sampler::new(cases, &config.patch, geometry, config.seed)?;
     warnings
         .into_iter()
@@ -129,8 +134,8 @@ pub fn train(
     )?;
     let step = Step {
         compute: &compute.autodiff(),
-        loss: loss.as_ref(),
-        reduction: config.loss.reduction,
+        loss: &config.loss,
+        grid,
         rate: config.train.learning_rate,
     };
     loop {
@@ -165,7 +170,12 @@ pub fn train(
         let iteration = state.iteration + 1;
 
         let images = images_of(&ready.batch, &geometry);
-        let stepped = step.take(network, &mut optimiser, images, &ready.batch.labels);
+        let target = Target {
+            labels: &ready.batch.labels,
+            maps: &ready.batch.maps,
+            iteration,
+        };
+        let stepped = step.take(network, &mut optimiser, images, target);
         if let Err(LossError::NonFiniteLogit { .. }) = &stepped {
             let found = "the network's output is not finite".to_owned();
             return Err(diverged(
@@ -260,14 +270,14 @@ fn load_cases(
     dataset: &Dataset,
     config: &RunConfig,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Arc<Vec<Case>>, RunError> {
+) -> Result<Vec<Case>, RunError> {
     let ids = &dataset.facts.split.train;
     progress(Progress::Note(format!(
         "loading {} training subject(s): {}",
         ids.len(),
         ids.join(", ")
     )));
-    Ok(Arc::new(dataset.load(ids, config)?))
+    dataset.load(ids, config)
 }
 
 /// A fresh optimiser.

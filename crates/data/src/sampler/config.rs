@@ -93,7 +93,7 @@ pub struct PatchGeometry {
 
 impl PatchGeometry {
     /// Sizes of the input and the effective patch along the volume's axes.
-    pub(super) fn sizes(self, plane: Plane) -> ([usize; 3], [usize; 3]) {
+    pub fn sizes(self, plane: Plane) -> ([usize; 3], [usize; 3]) {
         let along = |edge: usize| {
             let mut size = [edge; 3];
             if self.rank == 2 {

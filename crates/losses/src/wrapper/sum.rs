@@ -7,8 +7,9 @@
 //! Terms that are functions of sums over the elements share their passes.
 
 use super::Factor;
-use crate::evaluate::{Outcome, evaluate_inner};
+use crate::evaluate::{Outcome, evaluate_form, evaluate_statistics};
 use crate::loss::{Form, Honours, Loss, Reads};
+use crate::statistics_pass::StatisticsSum;
 use crate::{Input, LossError, NamedLoss, Options, Real};
 use serde::{Deserialize, Serialize};
 
@@ -21,13 +22,6 @@ pub struct Term {
     pub factor: Factor,
     /// The loss.
     pub loss: NamedLoss,
-}
-
-impl Term {
-    /// How its loss is computed.
-    pub(crate) fn form(&self) -> Form<'_> {
-        self.loss.form()
-    }
 }
 
 /// A weighted sum of losses; see [the module](self).
@@ -98,35 +92,52 @@ impl Loss for Sum {
     }
 
     fn form(&self) -> Form<'_> {
-        Form::Sum(&self.terms)
+        let terms = self.terms.iter();
+        Form::Sum(terms.map(|t| (t.factor, t.loss.form())).collect())
     }
 }
 
-/// The sum of terms that do not all share their passes.
+/// A sum of terms that do not all share their passes; those that do are
+/// evaluated together.
 pub(crate) fn whole_sum<F: Real>(
-    terms: &[Term],
+    terms: &[(Factor, Form)],
     options: &Options,
     input: &Input<F>,
     gradient: &mut [F],
 ) -> Result<Outcome, LossError> {
-    let mut total = vec![0.0_f64; gradient.len()];
-    let mut outcome = Outcome::default();
-    for (number, term) in terms.iter().enumerate() {
-        let factor = term.factor.at(input.iteration);
-        let part = evaluate_inner(&term.loss, options, input, gradient)?;
-        if number == 0 {
-            outcome.values = vec![0.0; part.values.len()];
-            outcome.counts = part.counts;
+    let mut of_sums = StatisticsSum::default();
+    let mut others = Vec::new();
+    for (factor, form) in terms {
+        let factor = factor.at(input.iteration);
+        match StatisticsSum::of(form, input.iteration) {
+            Some(sum) => of_sums.extend(factor, sum),
+            None => others.push((factor, form)),
         }
+    }
+    let mut total = vec![0.0_f64; gradient.len()];
+    let mut outcome: Option<Outcome> = None;
+    let mut add = |factor: f64, part: Outcome, gradient: &[F]| {
+        for (total, slope) in total.iter_mut().zip(gradient) {
+            *total += factor * slope.to_f64();
+        }
+        let outcome = outcome.get_or_insert_with(|| Outcome {
+            values: vec![0.0; part.values.len()],
+            counts: part.counts,
+        });
         for (value, part) in outcome.values.iter_mut().zip(part.values) {
             *value += factor * part;
         }
-        for (total, slope) in total.iter_mut().zip(&*gradient) {
-            *total += factor * slope.to_f64();
-        }
+    };
+    if !of_sums.is_empty() {
+        let part = evaluate_statistics(&of_sums, options, input, gradient);
+        add(1.0, part, gradient);
+    }
+    for (factor, form) in others {
+        let part = evaluate_form(form, options, input, gradient)?;
+        add(factor, part, gradient);
     }
     for (slope, total) in gradient.iter_mut().zip(total) {
         *slope = F::from_f64(total);
     }
-    Ok(outcome)
+    Ok(outcome.expect("a sum has a term"))
 }

@@ -51,7 +51,7 @@ pub(super) fn check_keys(table: &Table, origin: &str) -> Result<(), ConfigError>
     let mut found = Vec::new();
     flatten(table, "", &mut found);
     for (key, _) in found {
-        if !known.contains(&key) {
+        if !known.contains(&documented_as(&key)) {
             return Err(ConfigError::UnknownKey {
                 origin: origin.to_owned(),
                 suggestion: suggestion(&key, &known),
@@ -60,6 +60,16 @@ pub(super) fn check_keys(table: &Table, origin: &str) -> Result<(), ConfigError>
         }
     }
     Ok(())
+}
+
+/// The key of the template that documents this one: a loss inside a loss has the
+/// keys of a loss.
+pub(super) fn documented_as(key: &str) -> String {
+    let mut key = key;
+    while let Some(inner) = key.strip_prefix("loss.loss.") {
+        key = &key[key.len() - inner.len() - "loss.".len()..];
+    }
+    key.to_owned()
 }
 
 /// Dotted keys of the template, those without a default included.

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
-use lacuna_losses::{Layout, LossConfig, value_and_gradient};
+use lacuna_losses::{Input, Layout, Loss, PatchGrid};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{Measure, median, show, timed};
+use crate::commands::losses::configured;
 
 /// Share of foreground in the labels.
 const FOREGROUND: f64 = 0.02;
@@ -22,6 +23,12 @@ const COPIED: usize = 1 << 16;
 
 #[derive(clap::Args)]
 pub struct Arguments {
+    /// The loss; `lacuna losses` lists them
+    #[arg(long, default_value = "generalised-dice")]
+    name: String,
+    /// An option of the loss, such as form=squared or activation=sigmoid; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Batch, classes and the axes of a patch
     #[arg(long, default_value = "1,2,96,96,96", value_name = "B,C,X[,Y,Z]")]
     shape: String,
@@ -31,6 +38,7 @@ pub struct Arguments {
 
 #[derive(Serialize)]
 struct Figures {
+    loss: &'static str,
     shape: Vec<usize>,
     /// Value and gradient.
     loss_s_median: f64,
@@ -39,16 +47,27 @@ struct Figures {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { shape, measure } = arguments;
+    let Arguments {
+        name,
+        set,
+        shape,
+        measure,
+    } = arguments;
     let shape = parse(shape)?;
     let layout = Layout {
         batch: shape[0],
         classes: shape[1],
         elements: shape[2..].iter().product(),
     };
-    let config = LossConfig::default();
-    let loss = config.build()?;
+    let config = configured(name, set)?;
     let (logits, labels) = random(layout);
+    let mut axes = [1; 3];
+    axes[5 - shape.len()..].copy_from_slice(&shape[2..]);
+    let mut input = Input::new(layout, &logits, &labels);
+    input.grid = Some(PatchGrid {
+        shape: axes,
+        spacing: [1.0; 3],
+    });
     let mut gradient = vec![0.0f32; logits.len()];
     let mut copy = vec![0.0f32; logits.len()];
 
@@ -56,8 +75,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (mut loss_seconds, mut copy_seconds) = (Vec::new(), Vec::new());
     for repetition in 0..=measure.repeat {
         let (evaluation, loss_taken) = timed(|| {
-            let reduction = config.reduction;
-            value_and_gradient(&*loss, reduction, layout, &logits, &labels, &mut gradient)
+            config.value_and_gradient(&input, &mut gradient)
         });
         evaluation?;
         let ((), copy_taken) = timed(|| parallel_copy(&logits, &mut copy));
@@ -69,17 +87,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 
     let figures = Figures {
+        loss: config.named.name(),
         shape,
         loss_s_median: median(&loss_seconds),
         copy_s_median: median(&copy_seconds),
     };
-    let Figures {
-        loss_s_median: loss_s,
-        copy_s_median: copy_s,
-        ..
-    } = figures;
+    let (loss_s, copy_s) = (figures.loss_s_median, figures.copy_s_median);
     let rows = vec![
-        ["loss".into(), loss.name().to_owned()],
+        ["loss".into(), figures.loss.to_owned()],
         ["logits".into(), arguments.shape.clone()],
         [
             "median".into(),

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::bail;
 use burn::module::Module;
 use burn::tensor::TensorData;
-use lacuna_losses::LossConfig;
+use lacuna_data::sampler::PatchMaps;
+use lacuna_losses::{LossConfig, PatchGrid};
 use lacuna_nets::{ModelConfig, Network};
 use lacuna_train::config::OptimiserName;
 use lacuna_train::device::PrecisionName;
-use lacuna_train::step::Step;
+use lacuna_train::step::{Step, Target};
 use lacuna_train::training::new_optimiser;
 use serde::Serialize;
 
@@ -76,11 +77,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (images, labels) = random_batch(usize::from(*batch), *channels, *patch, effective, rank);
 
     let loss = LossConfig::default();
-    let (reduction, loss) = (loss.reduction, loss.build()?);
     let step = Step {
         compute: &training,
-        loss: loss.as_ref(),
-        reduction,
+        loss: &loss,
+        grid: PatchGrid::millimetres(effective, rank),
         rate: 1e-4,
     };
     let adam = OptimiserName::Adam;
@@ -135,8 +135,14 @@ pub fn timed_steps(
 ) -> anyhow::Result<(Network, Vec<f64>)> {
     let mut optimiser = new_optimiser(optimiser);
     let mut seconds = Vec::new();
+    let maps = PatchMaps::default();
     for repetition in 0..=repeat {
-        let (taken, took) = timed(|| step.take(network, &mut optimiser, images.clone(), labels));
+        let target = Target {
+            labels,
+            maps: &maps,
+            iteration: u64::from(repetition),
+        };
+        let (taken, took) = timed(|| step.take(network, &mut optimiser, images.clone(), target));
         (network, _) = taken?;
         // The first makes the optimiser's state and touches the memory.
         if repetition > 0 {

@@ -11,6 +11,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use comfy_table::Table;
 use indicatif::HumanDuration;
+use lacuna_losses::PatchGrid;
 use lacuna_nets::Network;
 use lacuna_sweep::Executor;
 use lacuna_train::compute::Compute;
@@ -122,11 +123,10 @@ fn measure(config: &RunConfig, shape: &DatasetShape, device: &Device) -> anyhow:
         effective,
         rank,
     );
-    let loss = config.loss.build()?;
     let step = Step {
         compute: &training,
-        loss: loss.as_ref(),
-        reduction: config.loss.reduction,
+        loss: &config.loss,
+        grid: PatchGrid::millimetres(effective, rank),
         rate: config.train.learning_rate,
     };
     let optimiser = config.train.optimiser;

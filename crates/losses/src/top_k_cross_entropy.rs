@@ -1,0 +1,150 @@
+//! Top-k cross-entropy (Wu et al., 2016, arXiv 1605.06885): the mean
+//! cross-entropy of the hardest elements,
+//!
+//! `L = (1/k) sum_{n in top k} -sum_c r_cn log p_cn`, `k = share M`
+//!
+//! of the M elements that count. A broken k counts its last element in part, and
+//! elements that tie for the last places share them evenly, so neither value nor
+//! gradient depends on the order of the elements or on copies of them. Classes are exclusive. Minimum 0.
+
+use crate::LossError;
+use crate::loss::{Field, FieldLoss, FieldSlopes, Form, Honours, Loss};
+use crate::options::check_number;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Top-k cross-entropy; see [the module](self).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TopKCrossEntropy {
+    /// Share of the elements that counts, above 0 and at most 1.
+    pub share: f64,
+}
+
+impl TopKCrossEntropy {
+    /// Name in a run configuration.
+    pub(crate) const NAME: &'static str = "top-k-cross-entropy";
+}
+
+impl Default for TopKCrossEntropy {
+    /// A tenth, as in nnU-Net.
+    fn default() -> Self {
+        Self { share: 0.1 }
+    }
+}
+
+impl Loss for TopKCrossEntropy {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn check(&self, _classes: usize) -> Result<(), LossError> {
+        check_number(Self::NAME, "share", self.share, [1e-9, 1.0])
+    }
+
+    fn honours(&self) -> Honours {
+        Honours {
+            sigmoid: false,
+            weights: false,
+            ..Honours::ALL
+        }
+    }
+
+    fn form(&self) -> Form<'_> {
+        Form::Field(self)
+    }
+}
+
+/// Share of the elements above the threshold (1), on it, and below (0).
+struct Threshold {
+    at: f64,
+    of_ties: f64,
+}
+
+impl Threshold {
+    /// Keeps `k` of the values, which may be a broken number of at most all.
+    fn of(mut values: Vec<f64>, k: f64) -> Self {
+        let last = (k.ceil() as usize).clamp(1, values.len()) - 1;
+        let (above, at, _) = values.select_nth_unstable_by(last, |a, b| b.total_cmp(a));
+        let at = *at;
+        let greater = above.iter().filter(|v| **v > at).count();
+        let ties = values.iter().filter(|v| **v == at).count();
+        Self {
+            at,
+            of_ties: (k - greater as f64) / ties as f64,
+        }
+    }
+
+    fn share(&self, value: f64) -> f64 {
+        match value.partial_cmp(&self.at) {
+            Some(std::cmp::Ordering::Greater) => 1.0,
+            Some(std::cmp::Ordering::Equal) => self.of_ties,
+            _ => 0.0,
+        }
+    }
+}
+
+impl FieldLoss for TopKCrossEntropy {
+    fn reads_log_p(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&self, field: &Field, slopes: &mut FieldSlopes) -> f64 {
+        let entropy: Vec<f64> = (0..field.samples * field.elements)
+            .into_par_iter()
+            .with_min_len(1 << 12)
+            .map(|at| {
+                let (sample, element) = (at / field.elements, at % field.elements);
+                let own = |class| {
+                    let plane = field.plane(sample, class).start;
+                    field.reference[plane + element] * -field.log_p[plane + element]
+                };
+                (0..field.classes).map(own).sum()
+            })
+            .collect();
+        let counted = entropy.iter().zip(field.weights);
+        let valid: Vec<f64> = counted
+            .filter(|(_, weight)| **weight > 0.0)
+            .map(|(entropy, _)| *entropy)
+            .collect();
+        if valid.is_empty() {
+            return 0.0;
+        }
+        let k = self.share * valid.len() as f64;
+        let threshold = Threshold::of(valid, k);
+        let mut value = 0.0;
+        for sample in 0..field.samples {
+            for element in 0..field.elements {
+                let at = sample * field.elements + element;
+                if field.weights[at] == 0.0 {
+                    continue;
+                }
+                let share = threshold.share(entropy[at]) / k;
+                if share == 0.0 {
+                    continue;
+                }
+                value += share * entropy[at];
+                for class in 0..field.classes {
+                    let here = field.plane(sample, class).start + element;
+                    slopes.log_p[here] -= share * field.reference[here];
+                }
+            }
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_share_the_last_places() {
+        let threshold = Threshold::of(vec![3.0, 1.0, 2.0, 2.0, 2.0, 0.0], 3.0);
+        assert_eq!(threshold.at, 2.0);
+        let shares = [3.0, 2.0, 1.0].map(|v| threshold.share(v));
+        assert_eq!(shares, [1.0, 2.0 / 3.0, 0.0]);
+        let broken = Threshold::of(vec![3.0, 1.0, 2.0], 1.5);
+        assert_eq!((broken.at, broken.of_ties), (2.0, 0.5));
+    }
+}
