@@ -4,7 +4,7 @@
 //! `RAYON_NUM_THREADS` sets the threads.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use lacuna_losses::{Layout, LossConfig, value_and_gradient};
+use lacuna_losses::{Input, Layout, LossConfig};
 use rayon::prelude::*;
 use std::time::Duration;
 
@@ -28,7 +28,6 @@ fn draw(layout: Layout) -> (Vec<f32>, Vec<u8>) {
 
 fn losses(c: &mut Criterion) {
     let config = LossConfig::default();
-    let loss = config.build().unwrap();
     let mut group = c.benchmark_group("value_and_gradient");
     group
         .sample_size(20)
@@ -45,15 +44,8 @@ fn losses(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(4 * logits.len() as u64));
         group.bench_function(BenchmarkId::new("generalised-dice", &shape), |b| {
             b.iter(|| {
-                value_and_gradient(
-                    loss.as_ref(),
-                    config.reduction,
-                    layout,
-                    &logits,
-                    &labels,
-                    &mut gradient,
-                )
-                .unwrap()
+                let input = Input::new(layout, &logits, &labels);
+                config.value_and_gradient(&input, &mut gradient).unwrap()
             });
         });
         group.bench_function(BenchmarkId::new("copy", &shape), |b| {

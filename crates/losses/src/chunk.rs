@@ -69,7 +69,7 @@ impl<'a, F> Chunk<'a, F> {
     }
 
     /// The chunk's logits, one slice per class.
-    pub(crate) fn logits<'l>(&self, layout: Layout, logits: &'l [F]) -> Vec<&'l [F]> {
+    pub(crate) fn logits<'l, L>(&self, layout: Layout, logits: &'l [L]) -> Vec<&'l [L]> {
         let sample = self.sample * layout.classes;
         (sample..sample + layout.classes)
             .map(|plane| &logits[plane * layout.elements + self.start..][..self.len])

@@ -108,15 +108,20 @@ fn check<F: Real>(
         loss: loss.name(),
         input,
     };
-    if matches!(input.reference, Reference::Soft(_)) && !honours.soft_labels {
-        return Err(refused("soft labels"));
+    let fraction = |value: f64| value != 0.0 && value != 1.0;
+    if let Reference::Soft(shares) = input.reference
+        && !honours.soft_labels
+        && shares.iter().any(|share| fraction(share.to_f64()))
+    {
+        return Err(refused("soft labels other than 0 and 1"));
     }
     if loss.reads().grid && input.grid.is_none() {
         return Err(LossError::NoGrid { loss: loss.name() });
     }
-    let fraction = |weight: &f32| *weight != 0.0 && *weight != 1.0;
     match input.weights {
-        Some(weights) if !honours.weights && weights.iter().any(fraction) => {
+        Some(weights)
+            if !honours.weights && weights.iter().any(|&weight| fraction(weight.into())) =>
+        {
             Err(refused("voxel weights other than 0 and 1"))
         }
         _ => Ok(()),

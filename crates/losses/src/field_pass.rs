@@ -1,7 +1,7 @@
 //! The passes of losses that need all probabilities at once.
 
 use crate::activation::Activated;
-use crate::chunk::CHUNK;
+use crate::chunk::{CHUNK, Chunk};
 use crate::evaluate::{Counts, Outcome};
 use crate::loss::{Field, FieldLoss, FieldSlopes};
 use crate::reference::Truth;
@@ -87,80 +87,54 @@ fn pooled<F: Real>(
     (value, counts)
 }
 
-/// Start and end of each run of elements that is worked on together, by sample.
-fn runs(batch: usize, elements: usize) -> Vec<(usize, std::ops::Range<usize>)> {
-    (0..batch)
-        .flat_map(|sample| {
-            let starts = (0..elements).step_by(CHUNK);
-            starts.map(move |start| (sample, start..(start + CHUNK).min(elements)))
-        })
-        .collect()
-}
-
 /// Fills the planes from the logits and the reference.
 fn activate<F: Real>(log_p: bool, options: &Options, input: &Input<F>) -> (Planes, Counts) {
     let layout = input.layout;
     let truth = Truth::new(input, options);
-    // Element by element first, so that threads write to parts of their own.
-    let stride = layout.classes;
-    let parts: Vec<(Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>, Counts)> =
-        runs(layout.batch, layout.elements)
-            .into_par_iter()
-            .map(|(sample, range)| {
-                let mut element = Activated::new(options.activation, stride);
-                let length = range.len();
-                let mut p = vec![0.0; length * stride];
-                let mut logs = vec![0.0; if log_p { length * stride } else { 0 }];
-                let mut reference = vec![0.0; length * stride];
-                let mut weights = Vec::with_capacity(length);
-                let mut counts = Counts::default();
-                for (i, at) in range.enumerate() {
-                    for (class, z) in element.z.iter_mut().enumerate() {
-                        let plane = sample * stride + class;
-                        *z = input.logits[plane * layout.elements + at].to_f64();
-                    }
-                    let weight = truth.weight(sample, at);
-                    element.compute(log_p);
-                    truth.read(sample, at, &mut element.reference);
-                    if weight > 0.0 {
-                        counts.count(truth.foreground(&element.reference, &element.z));
-                    }
-                    for class in 0..stride {
-                        p[class * length + i] = element.p[class];
-                        reference[class * length + i] = element.reference[class];
-                        if log_p {
-                            logs[class * length + i] = element.log_p[class];
-                        }
-                    }
-                    weights.push(weight);
-                }
-                (p, logs, reference, weights, counts)
-            })
-            .collect();
-    let size = layout.batch * stride * layout.elements;
+    let size = layout.batch * layout.classes * layout.elements;
     let mut planes = Planes {
         p: vec![0.0; size],
         log_p: vec![0.0; if log_p { size } else { 0 }],
         reference: vec![0.0; size],
-        weights: Vec::with_capacity(layout.batch * layout.elements),
+        weights: vec![0.0; layout.batch * layout.elements],
     };
-    let mut counts = Counts::default();
-    for ((sample, range), (p, logs, reference, weights, counted)) in
-        runs(layout.batch, layout.elements).into_iter().zip(parts)
-    {
-        let length = range.len();
-        for class in 0..stride {
-            let to = (sample * stride + class) * layout.elements + range.start;
-            let from = class * length..(class + 1) * length;
-            planes.p[to..to + length].copy_from_slice(&p[from.clone()]);
-            planes.reference[to..to + length].copy_from_slice(&reference[from.clone()]);
-            if log_p {
-                planes.log_p[to..to + length].copy_from_slice(&logs[from]);
+    let of_samples = planes.weights.chunks_mut(layout.elements);
+    let weights: Vec<&mut [f64]> = of_samples.flat_map(|w| w.chunks_mut(CHUNK)).collect();
+    let p = Chunk::all(layout, &mut planes.p);
+    let reference = Chunk::all(layout, &mut planes.reference);
+    let mut logs: Vec<Option<Chunk<f64>>> = match log_p {
+        true => (Chunk::all(layout, &mut planes.log_p).into_iter())
+            .map(Some)
+            .collect(),
+        false => p.iter().map(|_| None).collect(),
+    };
+    let parts: Vec<Counts> = (p.into_par_iter().zip(reference))
+        .zip(weights.into_par_iter().zip(&mut logs))
+        .map(|((mut p, mut reference), (weights, logs))| {
+            let mut element = Activated::new(options.activation, layout.classes);
+            let logits = p.logits(layout, input.logits);
+            let mut counts = Counts::default();
+            for (i, weight) in weights.iter_mut().enumerate() {
+                for (z, plane) in element.z.iter_mut().zip(&logits) {
+                    *z = plane[i].to_f64();
+                }
+                element.compute(log_p);
+                truth.read(p.sample, p.start + i, &mut element.reference);
+                *weight = truth.weight(p.sample, p.start + i);
+                if *weight > 0.0 {
+                    counts.count(truth.foreground(&element.reference, &element.z));
+                }
+                p.write(i, &element.p);
+                reference.write(i, &element.reference);
+                if let Some(logs) = logs {
+                    logs.write(i, &element.log_p);
+                }
             }
-        }
-        planes.weights.extend(weights);
-        counts.add(counted);
-    }
+            counts
+        })
+        .collect();
+    let mut counts = Counts::default();
+    parts.into_iter().for_each(|part| counts.add(part));
     (planes, counts)
 }
 
@@ -174,7 +148,7 @@ fn backward<F: Real>(
     gradient: &mut [F],
 ) {
     let layout = input.layout;
-    let mut chunks = crate::chunk::Chunk::all(layout, gradient);
+    let mut chunks = Chunk::all(layout, gradient);
     chunks.par_iter_mut().for_each(|chunk| {
         let planes = chunk.logits(layout, input.logits);
         let mut element = Activated::new(options.activation, layout.classes);

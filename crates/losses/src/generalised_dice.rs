@@ -35,7 +35,9 @@
 //! `dGDL/dp_i = +2 { (w1^2 - w2^2) [sum p r - r_i sum (p + r)] + N w2 (w1 + w2)
 //! (1 - 2 r_i) } / [(w1 - w2) sum (p + r) + 2 N w2]^2`
 
-use crate::loss::{Form, Loss, Needs, StatisticsLoss};
+mod peers;
+
+use crate::loss::{Form, Honours, Loss, Needs, StatisticsLoss};
 use crate::options::ClassSubset;
 use crate::{ClassSums, Compatibility, LossError, Statistics, StatisticsGradient};
 use serde::{Deserialize, Serialize};
@@ -161,6 +163,15 @@ impl Loss for GeneralisedDice {
         Ok(())
     }
 
+    fn honours(&self) -> Honours {
+        let peers = self.weight != ClassWeight::VolumeSum && self.empty_class == EmptyClass::Max;
+        Honours {
+            monai: peers,
+            niftynet: peers,
+            ..Honours::ALL
+        }
+    }
+
     fn form(&self) -> Form<'_> {
         Form::Statistics(self)
     }
@@ -174,8 +185,11 @@ impl StatisticsLoss for GeneralisedDice {
     fn evaluate(
         &self,
         statistics: &Statistics,
-        _compatibility: Option<Compatibility>,
+        compatibility: Option<Compatibility>,
     ) -> (f64, StatisticsGradient) {
+        if let Some(tool) = compatibility {
+            return self.peer(statistics, tool);
+        }
         let overlapping = statistics.is_overlapping();
         let classes = self.classes.members(statistics.classes(), overlapping);
         let sizes = self.sizes(statistics, &classes);

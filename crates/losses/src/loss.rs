@@ -42,9 +42,9 @@ pub trait Loss: Send + Sync {
 pub struct Honours {
     /// Overlapping regions, `activation = "sigmoid"`.
     pub sigmoid: bool,
-    /// Soft labels.
+    /// Soft labels other than 0 and 1.
     pub soft_labels: bool,
-    /// Voxel weights beside 0 and 1. Masks and ignored labels are honoured by all.
+    /// Voxel weights other than 0 and 1. Masks and ignored labels are honoured by all.
     pub weights: bool,
     /// `compatibility = "monai"`.
     pub monai: bool,

@@ -57,6 +57,8 @@ const A_LABELS: [u8; 4] = [1, 0, 0, 0];
 
 const DICE: &str = "name = 'dice'\nform = 'squared'";
 const DICE_NS: &str = "name = 'dice'";
+const GDSC: &str = "name = 'generalised-dice'";
+const TVERSKY: &str = "name = 'tversky'\nalpha = 0.5\nbeta = 0.5";
 const SENS_SPEC: &str = "name = 'sensitivity-specificity'";
 const DICE_PLUS_XENT: &str = "name = 'sum'\nterms = [{ loss = { name = 'dice' } }, \
                               { loss = { name = 'cross-entropy' } }]";
@@ -76,6 +78,36 @@ fn case_a_nearly_perfect() {
         );
     }
     close(value(&niftynet(SENS_SPEC), &A, &A_LABELS), 4.1219e-9, 5e-14);
+    close(value(&niftynet(GDSC), &A, &A_LABELS), 7.566e-5, 5e-9);
+    close(value(&niftynet(TVERSKY), &A, &A_LABELS), 0.0, 1e-4);
+}
+
+/// Weights 1, 0, 0, 0 with uniform class weights: the background's
+/// `sum p + sum r = 4.5e-5` is lifted to 1. Here, without that clamp, the loss of
+/// one rightly predicted element is what it misses.
+#[test]
+fn case_a_one_element_uniform() {
+    let weights = [1.0, 0.0, 0.0, 0.0];
+    let uniform = "weight = 'uniform'";
+    let lifted = weighted(&niftynet(uniform), &A, &A_LABELS, &weights);
+    close(lifted, 0.333354, 5e-7);
+    let q = 1.0 / (1.0 + 10.0_f64.exp());
+    close(
+        weighted(&config(uniform), &A, &A_LABELS, &weights),
+        q,
+        1e-15,
+    );
+}
+
+#[test]
+fn tversky_with_weights() {
+    let labels = [1, 0, 1, 0];
+    let weights = [1.0, 1.0, 0.0, 0.0];
+    close(
+        weighted(&niftynet(TVERSKY), &A, &labels, &weights),
+        0.0,
+        1e-4,
+    );
 }
 
 #[test]
@@ -96,6 +128,7 @@ fn everything_missed_and_mild_predictions() {
     for dice in [DICE, DICE_NS] {
         close(value(&niftynet(dice), &[[0.0, 100.0]], &[0]), 1.0, 2e-5);
     }
+    close(value(&niftynet(TVERSKY), &[[0.0, 100.0]], &[0]), 1.0, 1e-9);
     let logits = [[2.0, 3.0], [9.0, 8.0], [0.0, 0.0], [1.0, 0.0]];
     close(value(&niftynet(DICE), &logits, &A_LABELS), 0.174210, 5e-7);
     close(

@@ -74,9 +74,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // In turn, so that whatever else the machine does falls on both.
     let (mut loss_seconds, mut copy_seconds) = (Vec::new(), Vec::new());
     for repetition in 0..=measure.repeat {
-        let (evaluation, loss_taken) = timed(|| {
-            config.value_and_gradient(&input, &mut gradient)
-        });
+        let (evaluation, loss_taken) = timed(|| config.value_and_gradient(&input, &mut gradient));
         evaluation?;
         let ((), copy_taken) = timed(|| parallel_copy(&logits, &mut copy));
         // The first touches the memory.
