@@ -39,6 +39,8 @@ enum Command {
     Config,
     /// List the networks with their borders and legal patch sizes
     Networks,
+    /// List the losses, explain one, draw them, or examine a run's
+    Losses(commands::losses::Arguments),
     /// Train a network
     Train(commands::train::Arguments),
     /// Segment images with a trained network
@@ -142,6 +144,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Config => commands::print(lacuna_train::config::TEMPLATE),
         Command::Networks => commands::print(&commands::networks()?),
+        Command::Losses(arguments) => commands::losses::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),

@@ -5,6 +5,7 @@ pub mod check;
 pub mod dataset;
 pub mod demo;
 pub mod evaluate;
+pub mod losses;
 pub mod predict;
 pub mod report;
 pub mod study_run;

@@ -1,0 +1,111 @@
+//! `lacuna losses doctor`
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use comfy_table::Table;
+use lacuna_data::sampler::PatchGeometry;
+use lacuna_losses::doctor::{Examination, examine, examined_grid};
+use lacuna_losses::{Loss, PatchGrid};
+use lacuna_nets::Architecture;
+use lacuna_train::config::RunConfig;
+use lacuna_train::dataset::Dataset;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The run configuration
+    config: PathBuf,
+    /// Set a key of the configuration, for example loss.name=dice; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let config = RunConfig::read(&arguments.config, &arguments.set)?;
+    let dataset = Dataset::open(&config)?;
+    let ids = &dataset.facts.split.train;
+    eprintln!("reading the labels of {} training subject(s)", ids.len());
+    let cases = dataset.load(ids, &config)?;
+    let classes = dataset.facts.classes.len();
+    let mut counts = vec![0_u64; classes];
+    for label in cases.iter().filter_map(|case| case.label.as_ref()) {
+        for &class in label.data() {
+            counts[usize::from(class)] += 1;
+        }
+    }
+    let total: u64 = counts.iter().sum();
+    let shares: Vec<f64> = counts.iter().map(|n| *n as f64 / total as f64).collect();
+
+    let architecture = Architecture::of(&config.model)?;
+    let geometry = PatchGeometry {
+        rank: architecture.rank(),
+        input: config.patch.size,
+        effective: architecture.effective_size(config.patch.size)?,
+    };
+    let (_, [nx, ny, nz]) = geometry.sizes(config.patch.plane);
+    let [sx, sy, sz] = cases[0].channels[0].spacing().0;
+    let grid = PatchGrid {
+        shape: [nz, ny, nx],
+        spacing: [sz, sy, sx],
+    };
+    let examined = examined_grid(grid);
+    let examination = examine(&config.loss, examined, &shares)?;
+    super::super::print(&render(
+        config.loss.named.name(),
+        &dataset.facts.classes,
+        &shares,
+        examined,
+        &examination,
+    ))
+}
+
+fn render(
+    loss: &str,
+    classes: &[String],
+    shares: &[f64],
+    grid: PatchGrid,
+    examination: &Examination,
+) -> String {
+    let [nz, ny, nx] = grid.shape;
+    let mut text = format!("{loss} on patches of {nx} x {ny} x {nz}\n");
+    for ((class, share), volume) in classes.iter().zip(shares).zip(&examination.typical) {
+        let _ = writeln!(
+            text,
+            "  {class}: {share:.3e} of the training voxels, {volume} voxels in a typical patch"
+        );
+    }
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "patch",
+        "predicted",
+        "loss",
+        "pull on lesion",
+        "pull on background",
+        "largest |dL/dz|",
+    ]);
+    for probe in &examination.probes {
+        let response = &probe.response;
+        table.add_row([
+            probe.patch.to_owned(),
+            probe.prediction.to_owned(),
+            format!("{:.4}", response.value),
+            format!("{:.2e}", response.lesion_pull),
+            format!("{:.2e}", response.background_pull),
+            format!("{:.2e}", response.largest),
+        ]);
+    }
+    let _ = writeln!(text, "{table}");
+    if examination.findings.is_empty() {
+        text.push_str("nothing to warn of\n");
+    }
+    for finding in &examination.findings {
+        let _ = writeln!(
+            text,
+            "warning: {}: {}\n  try: {}",
+            finding.kind, finding.what, finding.remedy
+        );
+    }
+    text
+}

@@ -1,0 +1,133 @@
+//! `lacuna losses`
+
+mod doctor;
+mod plot;
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use lacuna_losses::guide::{GUIDES, guide, option_meaning, optional};
+use lacuna_losses::{Loss, LossConfig, NamedLoss};
+use toml::{Table, Value};
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// Explain this loss: equation, options, source, when to use it
+    name: Option<String>,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Draw value and gradient over hits and false positives, and over prevalence
+    Plot(plot::Arguments),
+    /// Try a run's loss on empty, one-voxel, typical and all-foreground patches
+    Doctor(doctor::Arguments),
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    match (&arguments.what, &arguments.name) {
+        (Some(What::Plot(arguments)), _) => plot::run(arguments),
+        (Some(What::Doctor(arguments)), _) => doctor::run(arguments),
+        (None, Some(name)) => super::print(&explain(name)?),
+        (None, None) => super::print(&list()),
+    }
+}
+
+fn list() -> String {
+    let widest = GUIDES.iter().map(|g| g.name.len()).max().unwrap_or(0);
+    let line = |guide: &lacuna_losses::guide::Guide| {
+        format!("{:widest$}  {}\n", guide.name, guide.summary)
+    };
+    GUIDES.iter().map(line).collect()
+}
+
+fn explain(name: &str) -> anyhow::Result<String> {
+    let Some(guide) = guide(name) else {
+        bail!(unknown(name));
+    };
+    let named = NamedLoss::all().into_iter().find(|l| l.name() == name);
+    let named = named.context("a guide without a loss")?;
+    let defaults = Table::try_from(&named)?;
+    let mut text = format!(
+        "{name}: {}\n\n  {}\n\nSource: {}\nUse:    {}\n",
+        guide.summary, guide.equation, guide.source, guide.when
+    );
+    let given = defaults.iter().filter(|(key, _)| *key != "name");
+    let mut options: Vec<(String, String)> = given
+        .map(|(key, value)| (key.clone(), value.to_string()))
+        .collect();
+    options.extend(
+        optional(name)
+            .iter()
+            .map(|key| ((*key).to_owned(), "none".to_owned())),
+    );
+    if !options.is_empty() {
+        text.push_str("\nOptions and defaults:\n");
+    }
+    for (key, value) in options {
+        let meaning = option_meaning(name, &key).unwrap_or_default();
+        let _ = writeln!(text, "  {key} = {value}\n      {meaning}");
+    }
+    let honours = named.honours();
+    let yes = |honoured| if honoured { "yes" } else { "no" };
+    let peers: Vec<&str> = [("monai", honours.monai), ("niftynet", honours.niftynet)]
+        .into_iter()
+        .filter_map(|(tool, honoured)| honoured.then_some(tool))
+        .collect();
+    let _ = write!(
+        text,
+        "\nOf the options of every loss: reduction = \"batch\", \"sample\" or \"none\"; \
+         ignore_label; activation = \"sigmoid\": {}; soft labels: {}; voxel weights: {}; \
+         compatibility: {}\n",
+        yes(honours.sigmoid),
+        yes(honours.soft_labels),
+        if honours.weights {
+            "yes"
+        } else {
+            "0 and 1 only"
+        },
+        if peers.is_empty() {
+            "none".to_owned()
+        } else {
+            peers.join(", ")
+        },
+    );
+    Ok(text)
+}
+
+/// A loss by its name with options `key=value`; values are TOML, or else bare strings.
+pub fn configured(name: &str, set: &[String]) -> anyhow::Result<LossConfig> {
+    if guide(name).is_none() {
+        bail!(unknown(name));
+    }
+    let mut table = Table::from_iter([("name".to_owned(), Value::from(name))]);
+    for option in set {
+        let (key, value) = option.split_once('=').with_context(|| {
+            format!("--set {option}: expected the form key=value, for example alpha=0.3")
+        })?;
+        let value = value.trim();
+        let parsed = format!("v = {value}").parse::<Table>().ok();
+        let parsed = parsed.and_then(|mut t| t.remove("v"));
+        let value = parsed.unwrap_or_else(|| Value::from(value));
+        table.insert(key.trim().to_owned(), value);
+    }
+    let config = table.try_into::<LossConfig>();
+    config.map_err(|error| anyhow::anyhow!("{}", error.message()))
+}
+
+fn unknown(name: &str) -> String {
+    let nearest = GUIDES
+        .iter()
+        .map(|guide| (strsim::jaro_winkler(name, guide.name), guide.name))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .map(|(_, nearest)| format!(", did you mean {nearest:?}?"));
+    format!(
+        "there is no loss {name:?}{}; `lacuna losses` lists them",
+        nearest.unwrap_or_default()
+    )
+}
