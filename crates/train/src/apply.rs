@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use lacuna_data::manifest::{Manifest, Subject};
+use lacuna_data::manifest::{ImageRef, Manifest, Subject};
 use lacuna_data::subject::{load_case, most_probable};
 use lacuna_io::Header;
 use lacuna_nets::Network;
@@ -114,6 +114,40 @@ impl TrainedRun {
     /// [`RunError::Window`]
     pub fn check_windows(&self, windows: WindowOptions) -> Result<(), RunError> {
         windows.check(&self.network.architecture())
+    }
+
+    /// A manifest of one subject with an image for each modality of the run.
+    /// `origin` stands for the manifest's path in errors.
+    ///
+    /// # Errors
+    /// When a modality is unknown, missing or given twice.
+    pub fn one_subject(
+        &self,
+        origin: &str,
+        images: impl IntoIterator<Item = (String, String)>,
+        mask: Option<PathBuf>,
+    ) -> Result<Manifest, RunError> {
+        let mut subject = Subject {
+            id: "image".to_owned(),
+            mask,
+            ..Subject::default()
+        };
+        for (modality, file) in images {
+            let image = ImageRef::parse(&file);
+            if subject.images.insert(modality.clone(), image).is_some() {
+                return Err(RunError::ModalityTwice { modality });
+            }
+        }
+        let facts = &self.facts;
+        let label_values = (0..).zip(facts.classes.iter().cloned()).collect();
+        Ok(Manifest::new(
+            Path::new(origin),
+            facts.name.clone(),
+            facts.modalities.clone(),
+            facts.classes.clone(),
+            label_values,
+            vec![subject],
+        )?)
     }
 
     /// Predicts one subject, probabilities only when `keep_probabilities`.

@@ -49,6 +49,12 @@ pub enum RunError {
     /// The loss was refused.
     #[error(transparent)]
     Loss(#[from] lacuna_losses::LossError),
+    /// Two images are given for one modality.
+    #[error("{modality} is given twice; give one image for each modality")]
+    ModalityTwice {
+        /// The modality.
+        modality: String,
+    },
     /// Voxels shall be weighted by what a subject does not have.
     #[error(
         "subject {subject} has no {key}, which `train.voxel_weights` weights voxels by: add \

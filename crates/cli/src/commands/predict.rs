@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use lacuna_data::manifest::{ImageRef, Manifest, Subject};
+use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::predict::WindowOptions;
@@ -211,32 +211,14 @@ fn predict_images(
         );
     }
     trained.check_windows(windows)?;
-    let mut subject = Subject {
-        id: "image".to_owned(),
-        mask: arguments.mask.clone(),
-        ..Subject::default()
-    };
-    for argument in &arguments.images {
-        let Some((modality, file)) = argument.split_once('=') else {
-            bail!("--image {argument}: expected MODALITY=FILE, for example FLAIR=flair.nii.gz");
-        };
-        let twice = (subject.images)
-            .insert(modality.to_owned(), ImageRef::parse(file))
-            .is_some();
-        if twice {
-            bail!("--image {argument}: {modality} is given twice");
-        }
-    }
-    let facts = &trained.facts;
-    let label_values = (0..).zip(facts.classes.iter().cloned()).collect();
-    let manifest = Manifest::new(
-        Path::new("--image"),
-        facts.name.clone(),
-        facts.modalities.clone(),
-        facts.classes.clone(),
-        label_values,
-        vec![subject],
-    )?;
+    let images = arguments.images.iter().map(|argument| {
+        let (modality, file) = argument.split_once('=').with_context(|| {
+            format!("--image {argument}: expected MODALITY=FILE, for example FLAIR=flair.nii.gz")
+        })?;
+        Ok((modality.to_owned(), file.to_owned()))
+    });
+    let images = images.collect::<anyhow::Result<Vec<_>>>()?;
+    let manifest = trained.one_subject("--image", images, arguments.mask.clone())?;
     let probabilities = arguments
         .probabilities
         .then(|| PathBuf::from(format!("{stem}.probabilities.nii.gz")));

@@ -64,7 +64,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             out.display()
         );
     }
-    if let Some(folder) = out.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+    if let Some(folder) = out
+        .parent()
+        .filter(|f| !f.as_os_str().is_empty() && !f.is_dir())
+    {
         bail!(
             "--out {}: there is no folder {}; create it first",
             out.display(),

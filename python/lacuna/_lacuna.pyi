@@ -1,0 +1,40 @@
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+__version__: str
+
+class Loss:
+    def __new__(cls, table: str) -> "Loss": ...
+    def table(self) -> str: ...
+    def value_and_gradient(
+        self,
+        logits: Any,
+        target: Any,
+        gradient: Any,
+        weights: Optional[Any],
+        spacing: Optional[Sequence[float]],
+        iteration: int,
+    ) -> Tuple[float, List[float]]: ...
+
+def default_losses() -> List[str]: ...
+def coarser_labels(labels: Any, factors: Sequence[int]) -> bytes: ...
+def evaluate(
+    prediction: Any,
+    reference: Any,
+    spacing: Tuple[float, float, float],
+    classes: List[str],
+    tolerance_mm: float,
+) -> str: ...
+def read_nifti(
+    path: str,
+) -> Tuple["np.ndarray[Any, np.dtype[np.float32]]", Tuple[int, int, int], List[List[float]]]: ...
+def predict(
+    run: str,
+    images: Dict[str, str],
+    out: str,
+    mask: Optional[str],
+    probabilities: Optional[str],
+    window: Optional[int],
+    overlap: float,
+) -> List[str]: ...

@@ -1,0 +1,80 @@
+"""NIfTI files, and predictions of trained runs."""
+
+import os
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Optional, Tuple, Union
+
+import numpy as np
+
+from . import _lacuna
+
+Path = Union[str, "os.PathLike[str]"]
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image on a regular grid."""
+
+    data: "np.ndarray[tuple[int, int, int], np.dtype[np.float32]]"
+    """Voxels, float32, axes x, y, z of the file; scaling is applied."""
+    affine: "np.ndarray[tuple[int, int], np.dtype[np.float64]]"
+    """4 x 4: voxel index to world position in mm, RAS+."""
+
+    @property
+    def spacing(self) -> Tuple[float, float, float]:
+        """Voxel edges along x, y, z in mm."""
+        x, y, z = (float(edge) for edge in np.linalg.norm(self.affine[:3, :3], axis=0))
+        return x, y, z
+
+
+def read_nifti(path: Path) -> Image:
+    """Reads a NIfTI-1 or NIfTI-2 image (``.nii``, ``.nii.gz``, ``.hdr``/``.img``).
+
+    Raises OSError when the file cannot be read or is not what it says it is.
+    """
+    voxels, (x, y, z), affine = _lacuna.read_nifti(os.fspath(path))
+    return Image(voxels.reshape(z, y, x).transpose(2, 1, 0), np.array(affine))
+
+
+def predict(
+    run: Path,
+    images: Mapping[str, Path],
+    out: Path,
+    *,
+    mask: Optional[Path] = None,
+    probabilities: Optional[Path] = None,
+    window: Optional[int] = None,
+    overlap: float = 0.25,
+) -> List[str]:
+    """Segments one subject with a trained run and writes a label map.
+
+    ``run`` is the folder of ``lacuna train``, ``images`` has a file for each of
+    its modalities. The label map of class indices is written to ``out`` on the
+    grid of the first image; with ``probabilities``, one volume per class as well.
+    Outside ``mask`` everything is background. ``window`` is the edge of the input
+    window in voxels, ``overlap`` the share by which neighbours overlap (0 to 0.9).
+
+    Returns the class names in the order of the values written. Raises OSError
+    with the reason when something is wrong; nothing is half-written then.
+    """
+    for name, target in (("out", out), ("probabilities", probabilities)):
+        if target is None:
+            continue
+        text = os.fspath(target)
+        if not text.endswith((".nii", ".nii.gz")):
+            raise ValueError(f"{name}: {text}: expected a file name ending in .nii or .nii.gz")
+        folder = os.path.dirname(text) or "."
+        if not os.path.isdir(folder):
+            raise OSError(f"{name}: {text}: there is no folder {folder}; create it first")
+    if not 0.0 <= overlap <= 0.9:
+        raise ValueError(f"overlap: found {overlap}, expected a number from 0 to 0.9")
+    files: Dict[str, str] = {name: os.fspath(path) for name, path in images.items()}
+    return _lacuna.predict(
+        os.fspath(run),
+        files,
+        os.fspath(out),
+        None if mask is None else os.fspath(mask),
+        None if probabilities is None else os.fspath(probabilities),
+        window,
+        overlap,
+    )

@@ -1,0 +1,99 @@
+//! NIfTI files, and predictions of trained runs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lacuna_train::apply::TrainedRun;
+use lacuna_train::device::DeviceName;
+use lacuna_train::predict::WindowOptions;
+use numpy::PyArray1;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
+
+/// How often signals are looked for.
+const LOOK: Duration = Duration::from_millis(50);
+
+fn failed(error: impl std::fmt::Display) -> PyErr {
+    PyOSError::new_err(error.to_string())
+}
+
+/// Voxels (float32, x fastest), shape (x, y, z) and affine (4 rows) of a file.
+#[pyfunction]
+#[allow(
+    clippy::type_complexity,
+    reason = "unpacked at once by the Python half"
+)]
+pub fn read_nifti(
+    py: Python<'_>,
+    path: PathBuf,
+) -> PyResult<(Bound<'_, PyArray1<f32>>, [usize; 3], [[f64; 4]; 4])> {
+    let volume = py.detach(|| lacuna_io::read_image(&path)).map_err(failed)?;
+    let rows = volume.affine().0;
+    let affine = [rows[0], rows[1], rows[2], [0.0, 0.0, 0.0, 1.0]];
+    let shape = volume.shape();
+    let voxels = PyArray1::from_vec(py, volume.into_data());
+    debug_assert_eq!(voxels.len()?, shape.iter().product::<usize>());
+    Ok((voxels, shape, affine))
+}
+
+/// Predicts one subject into `out`; the class names are given back. Ctrl-C
+/// stops it, with nothing half-written.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
+pub fn predict(
+    py: Python<'_>,
+    run: PathBuf,
+    images: BTreeMap<String, PathBuf>,
+    out: PathBuf,
+    mask: Option<PathBuf>,
+    probabilities: Option<PathBuf>,
+    window: Option<usize>,
+    overlap: f64,
+) -> PyResult<Vec<String>> {
+    let windows = WindowOptions { window, overlap };
+    let stop = AtomicBool::new(false);
+    let work = || -> Result<Vec<String>, String> {
+        let told = |error: &dyn std::fmt::Display| error.to_string();
+        let device = DeviceName::Cpu.open().map_err(|e| told(&e))?;
+        let trained = TrainedRun::open(&run, &device, None).map_err(|e| told(&e))?;
+        trained.check_windows(windows).map_err(|e| told(&e))?;
+        let images = images
+            .into_iter()
+            .map(|(modality, path)| (modality, path.to_string_lossy().into_owned()));
+        let manifest = trained
+            .one_subject("images", images, mask)
+            .map_err(|e| told(&e))?;
+        let written = trained.predict_to_files(
+            &manifest,
+            &manifest.subjects[0],
+            &out,
+            probabilities.as_deref(),
+            windows,
+            &stop,
+            &mut |_, _| {},
+        );
+        written.map_err(|e| told(&e))?;
+        Ok(trained.facts.classes.clone())
+    };
+    // The work is done on a thread of its own, so that signals are looked for here.
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(work);
+        let mut interrupted = None;
+        while !worker.is_finished() {
+            py.detach(|| std::thread::sleep(LOOK));
+            if let Err(signal) = py.check_signals() {
+                stop.store(true, Ordering::Relaxed);
+                interrupted = Some(signal);
+            }
+        }
+        match (interrupted, worker.join()) {
+            (Some(signal), _) => Err(signal),
+            (None, Ok(result)) => result.map_err(failed),
+            (None, Err(_)) => Err(PyRuntimeError::new_err(
+                "the prediction ended without a result; this is a fault of lacuna",
+            )),
+        }
+    })
+}

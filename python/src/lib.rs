@@ -1,0 +1,21 @@
+//! The native half of the Python package `lacuna`; `lacuna/*.py` is the other.
+//! Arrays come in by DLPack without a copy, and the interpreter is released
+//! while work is done on them.
+
+mod dlpack;
+mod files;
+mod loss;
+mod metrics;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _lacuna(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<loss::Loss>()?;
+    module.add_function(wrap_pyfunction!(loss::default_losses, module)?)?;
+    module.add_function(wrap_pyfunction!(loss::coarser_labels, module)?)?;
+    module.add_function(wrap_pyfunction!(metrics::evaluate, module)?)?;
+    module.add_function(wrap_pyfunction!(files::read_nifti, module)?)?;
+    module.add_function(wrap_pyfunction!(files::predict, module)?)
+}
