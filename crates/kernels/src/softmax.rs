@@ -10,6 +10,7 @@
 //! but 0 below 2^-126.
 
 mod gradient;
+mod own;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::exponential::exp_difference;
 use crate::masked::Masked;
 
 pub use gradient::{SoftmaxSlopes, softmax_gradient};
+pub use own::{Spread, own_gradient, power, softmax_own};
 pub use sums::{SoftmaxSums, SumsWanted, softmax_sums};
 
 /// The most classes that [`softmax_sums`] and [`softmax_gradient`] take.

@@ -323,7 +323,7 @@ unsafe fn add_to<V: Masked>(to: *mut V, value: V) {
 
 /// Logarithm of the label's probability, whose logit lies `below` the largest.
 #[inline(always)]
-unsafe fn log_probability<V: Masked>(below: V, others: V, total: V) -> V {
+pub(super) unsafe fn log_probability<V: Masked>(below: V, others: V, total: V) -> V {
     // SAFETY: arithmetic only, under the caller's instructions.
     unsafe {
         // `total - 1` is the others' share only roughly; where the label's class

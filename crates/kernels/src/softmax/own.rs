@@ -1,0 +1,353 @@
+//! The probability of each element's own label, and the gradient of a loss that
+//! depends on nothing else.
+//!
+//! Such a loss has a slope `s_n = dL/d log p_ln` per element, and
+//! `dL/dz_c = s_n ([c = l] - p_c)`. A term `u_n sum_c k_c (-log p_c)`, which all
+//! classes share, adds `u_n (p_c sum_j k_j - k_c)`.
+
+use super::sums::log_probability;
+use super::{LANES_MAX, unrolled, with_classes};
+use super::{check, exponentials, label_part, load_part, load_whole, store_part, store_whole};
+use crate::Instructions;
+use crate::masked::Masked;
+use crate::vector::with_vector;
+
+/// Writes the probabilities `probabilities[class]`, and of each element's label
+/// the logarithm of the probability, at least `-2^100`, and what it misses,
+/// `1 - p`. Where a label names no class they are 0 and 1.
+///
+/// # Panics
+/// If there are fewer than 2 planes or too many, if lengths differ, or the
+/// processor lacks the instructions.
+pub fn softmax_own(
+    instructions: Instructions,
+    planes: &[&[f32]],
+    labels: &[u8],
+    probabilities: &mut [&mut [f32]],
+    [log_own, rest]: [&mut [f32]; 2],
+) {
+    check(instructions, planes, labels);
+    check(instructions, probabilities, labels);
+    assert_eq!(planes.len(), probabilities.len(), "planes of probabilities");
+    assert_eq!(log_own.len(), labels.len(), "logarithms and labels");
+    assert_eq!(rest.len(), labels.len(), "rests and labels");
+    let out = probabilities;
+    // SAFETY: lengths and instructions were checked.
+    unsafe {
+        with_vector!(
+            instructions,
+            own(
+                planes: &[&[f32]],
+                labels: &[u8],
+                out: &mut [&mut [f32]],
+                log_own: &mut [f32],
+                rest: &mut [f32],
+            )
+        );
+    }
+}
+
+#[inline(always)]
+unsafe fn own<V: Masked>(
+    planes: &[&[f32]],
+    labels: &[u8],
+    out: &mut [&mut [f32]],
+    log_own: &mut [f32],
+    rest: &mut [f32],
+) {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        with_classes!(
+            planes.len(),
+            own_of::<V, true>(planes, labels, out, log_own, rest)
+        );
+    }
+}
+
+#[inline(always)]
+unsafe fn own_of<V: Masked, const ANY: bool, const MAX: usize>(
+    planes: &[&[f32]],
+    labels: &[u8],
+    out: &mut [&mut [f32]],
+    log_own: &mut [f32],
+    rest: &mut [f32],
+) {
+    let classes = unrolled::<MAX>(planes.len());
+    let whole = labels.len() / V::LANES;
+    // SAFETY: whole registers lie within all slices, whose lengths are equal;
+    // the rest goes through buffers of the widest register.
+    unsafe {
+        for register in 0..whole {
+            let at = register * V::LANES;
+            let z = load_whole::<V, MAX>(classes, planes, at);
+            let found = V::load_bytes(labels.as_ptr().add(at));
+            let (p, log, missed) = own_register(classes, &z, found);
+            store_whole(classes, &p, out, at);
+            log.store(log_own.as_mut_ptr().add(at));
+            missed.store(rest.as_mut_ptr().add(at));
+        }
+        let at = whole * V::LANES;
+        if at < labels.len() {
+            let z = load_part::<V, MAX>(planes, at);
+            let part = label_part(labels, at);
+            let found = V::load_bytes(part.as_ptr());
+            let (p, log, missed) = own_register(classes, &z, found);
+            store_part(&p, out, at);
+            store_rest(log, &mut log_own[at..]);
+            store_rest(missed, &mut rest[at..]);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn store_rest<V: Masked>(values: V, to: &mut [f32]) {
+    let mut part = [0.0f32; LANES_MAX];
+    // SAFETY: `part` holds the widest register.
+    unsafe { values.store(part.as_mut_ptr()) };
+    to.copy_from_slice(&part[..to.len()]);
+}
+
+/// Probabilities, and logarithm and rest of the labels'.
+#[inline(always)]
+unsafe fn own_register<V: Masked, const MAX: usize>(
+    classes: usize,
+    z: &[V; MAX],
+    labels: V,
+) -> ([V; MAX], V, V) {
+    // SAFETY: arithmetic only, under the caller's instructions.
+    unsafe {
+        let x = exponentials(classes, z);
+        let zero = V::splat(0.0);
+        let inverse = V::splat(1.0).div(x.total);
+        let mut p = x.each;
+        let (mut below, mut others) = (zero, zero);
+        for class in 0..classes {
+            p[class] = p[class].mul(inverse);
+            let here = labels.equals(V::splat(class as f32));
+            below = below.add(z[class].sub(x.largest).keep(here));
+            others = others.add(zero.or_else(here, x.each[class]));
+        }
+        let log = log_probability(below, others, x.total);
+        // A label that names no class has all others: nothing is its own.
+        let named = V::splat(classes as f32).greater(labels);
+        (p, log.keep(named), others.mul(inverse))
+    }
+}
+
+/// What all classes share: per class `k_c`, and per element `u_n`.
+#[derive(Clone, Copy, Debug)]
+pub struct Spread<'a> {
+    /// `k_c`.
+    pub classes: &'a [f32],
+    /// `u_n`.
+    pub elements: &'a [f32],
+}
+
+/// Turns the probabilities `planes[class]` into the gradient by the logits;
+/// `rest` is what [`softmax_own`] gave, `slopes` are the `s_n`.
+///
+/// # Panics
+/// As [`softmax_own`].
+pub fn own_gradient(
+    instructions: Instructions,
+    planes: &mut [&mut [f32]],
+    labels: &[u8],
+    rest: &[f32],
+    slopes: &[f32],
+    spread: Option<Spread>,
+) {
+    check(instructions, planes, labels);
+    assert_eq!(rest.len(), labels.len(), "rests and labels");
+    assert_eq!(slopes.len(), labels.len(), "slopes and labels");
+    if let Some(spread) = spread {
+        assert_eq!(spread.classes.len(), planes.len(), "constants and planes");
+        assert_eq!(spread.elements.len(), labels.len(), "factors and labels");
+    }
+    // SAFETY: lengths and instructions were checked.
+    unsafe {
+        with_vector!(
+            instructions,
+            write(
+                planes: &mut [&mut [f32]],
+                labels: &[u8],
+                rest: &[f32],
+                slopes: &[f32],
+                spread: Option<Spread<'_>>,
+            )
+        );
+    }
+}
+
+#[inline(always)]
+unsafe fn write<V: Masked>(
+    planes: &mut [&mut [f32]],
+    labels: &[u8],
+    rest: &[f32],
+    slopes: &[f32],
+    spread: Option<Spread<'_>>,
+) {
+    let sum = spread.map_or(0.0, |s| s.classes.iter().sum::<f32>());
+    let whole = labels.len() / V::LANES;
+    for (class, plane) in planes.iter_mut().enumerate() {
+        let constant = spread.map_or(0.0, |s| s.classes[class]);
+        // SAFETY: whole registers lie within all slices, whose lengths are equal.
+        unsafe {
+            let wanted = V::splat(class as f32);
+            let (sum, constant) = (V::splat(sum), V::splat(constant));
+            for register in 0..whole {
+                let at = register * V::LANES;
+                let p = V::load(plane.as_ptr().add(at));
+                let here = V::load_bytes(labels.as_ptr().add(at)).equals(wanted);
+                let share = V::load(rest.as_ptr().add(at)).or_else(here, V::splat(0.0).sub(p));
+                let mut slope = V::load(slopes.as_ptr().add(at)).mul(share);
+                if let Some(spread) = spread {
+                    let factor = V::load(spread.elements.as_ptr().add(at));
+                    slope = slope.add_product(factor, p.mul(sum).sub(constant));
+                }
+                slope.store(plane.as_mut_ptr().add(at));
+            }
+        }
+        for at in whole * V::LANES..labels.len() {
+            let p = plane[at];
+            let here = usize::from(labels[at]) == class;
+            let mut slope = slopes[at] * if here { rest[at] } else { -p };
+            if let Some(spread) = spread {
+                slope += spread.elements[at] * (p * sum - constant);
+            }
+            plane[at] = slope;
+        }
+    }
+}
+
+/// `x^exponent` of every value, for finite `x > 0`, to about 1e-6 of itself; 0
+/// where `x` is 0.
+///
+/// # Panics
+/// If the processor lacks the instructions.
+pub fn power(instructions: Instructions, values: &mut [f32], exponent: f32) {
+    assert!(
+        instructions <= Instructions::detected(),
+        "this processor has no {instructions}"
+    );
+    // SAFETY: instructions were checked.
+    unsafe {
+        with_vector!(instructions, raise_all(values: &mut [f32], exponent: f32));
+    }
+}
+
+#[inline(always)]
+unsafe fn raise_all<V: Masked>(values: &mut [f32], exponent: f32) {
+    for part in values.chunks_mut(V::LANES) {
+        let mut lanes = [1.0f32; LANES_MAX];
+        lanes[..part.len()].copy_from_slice(part);
+        // SAFETY: `lanes` holds the widest register.
+        unsafe {
+            let x = V::load(lanes.as_ptr());
+            let (zero, one) = (V::splat(0.0), V::splat(1.0));
+            // ln x from ln(1 + y) with y >= 0: of x, or of 1/x.
+            let above = x.greater(one);
+            let large = x.or_else(above, one.div(x));
+            let log = crate::exponential::log_1p(large.sub(one));
+            let signed = log.or_else(above, zero.sub(log));
+            let scaled = signed.mul(V::splat(exponent));
+            // e^s for s <= 0, and the inverse of e^-s above.
+            let rising = scaled.greater(zero);
+            let falling = zero.sub(scaled).or_else(rising, scaled);
+            let e = crate::exponential::exp_difference(falling, zero);
+            let result = one.div(e).or_else(rising, e);
+            result.keep(x.greater(zero)).store(lanes.as_mut_ptr());
+        }
+        part.copy_from_slice(&lanes[..part.len()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against f64 arithmetic, element by element, on every path.
+    #[test]
+    fn own_probabilities_and_gradients_are_those_of_f64() {
+        for instructions in Instructions::available() {
+            for (classes, count) in [(2, 37), (3, 16), (5, 9), (16, 5)] {
+                let wave = |i: usize| ((i * i) as f32 * 0.37).sin() * 6.0;
+                let logits: Vec<Vec<f32>> = (0..classes)
+                    .map(|c| (0..count).map(|i| wave(i + 31 * c)).collect())
+                    .collect();
+                // One label in seven names no class.
+                let label = |i: usize| if i % 7 == 6 { 255 } else { (i % classes) as u8 };
+                let labels: Vec<u8> = (0..count).map(label).collect();
+                let planes: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
+                let mut p = vec![vec![0.0; count]; classes];
+                let (mut log, mut rest) = (vec![0.0; count], vec![0.0; count]);
+                let mut out: Vec<&mut [f32]> = p.iter_mut().map(Vec::as_mut_slice).collect();
+                softmax_own(
+                    instructions,
+                    &planes,
+                    &labels,
+                    &mut out,
+                    [&mut log, &mut rest],
+                );
+                let slopes: Vec<f32> = (0..count)
+                    .map(|i| if labels[i] == 255 { 0.0 } else { wave(i) })
+                    .collect();
+                let constants: Vec<f32> = (0..classes).map(|c| 0.1 + c as f32).collect();
+                let factors = vec![0.5; count];
+                let spread = Spread {
+                    classes: &constants,
+                    elements: &factors,
+                };
+                let mut out: Vec<&mut [f32]> = p.iter_mut().map(Vec::as_mut_slice).collect();
+                own_gradient(
+                    instructions,
+                    &mut out,
+                    &labels,
+                    &rest,
+                    &slopes,
+                    Some(spread),
+                );
+                let sum: f64 = constants.iter().map(|k| f64::from(*k)).sum();
+                for i in 0..count {
+                    let e: Vec<f64> = logits.iter().map(|z| f64::from(z[i]).exp()).collect();
+                    let total: f64 = e.iter().sum();
+                    let own = usize::from(labels[i]);
+                    if own < classes {
+                        let expected = (e[own] / total).ln();
+                        assert!(
+                            (f64::from(log[i]) - expected).abs() < 2e-6 * expected.abs() + 1e-9
+                        );
+                        let missed: f64 = 1.0 - e[own] / total;
+                        assert!((f64::from(rest[i]) - missed).abs() < 1e-6);
+                    }
+                    for c in 0..classes {
+                        let p_c = e[c] / total;
+                        let hit = f64::from(u8::from(c == own));
+                        let expected = f64::from(slopes[i]) * (hit - p_c)
+                            + 0.5 * (p_c * sum - f64::from(constants[c]));
+                        assert!((f64::from(p[c][i]) - expected).abs() < 2e-5, "{c} {i}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn powers_are_those_of_the_standard_library() {
+        for instructions in Instructions::available() {
+            for exponent in [0.3_f32, 0.5, 1.0, 2.7] {
+                let values: Vec<f32> = (0..61).map(|i| 1e-6 * 1.5_f32.powi(i)).collect();
+                let mut raised = values.clone();
+                raised.push(0.0);
+                power(instructions, &mut raised, exponent);
+                assert_eq!(raised.pop(), Some(0.0));
+                for (x, found) in values.iter().zip(raised) {
+                    let expected = f64::from(*x).powf(f64::from(exponent));
+                    assert!(
+                        (f64::from(found) / expected - 1.0).abs() < 2e-5,
+                        "{x} {exponent}"
+                    );
+                }
+            }
+        }
+    }
+}
