@@ -12,7 +12,8 @@
 //! Compatibility: `monai` and `niftynet` are the same.
 
 use crate::loss::{
-    Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Needs, StatisticsLoss, Volumes,
+    Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Needs, Own, OwnLoss, StatisticsLoss,
+    Volumes,
 };
 use crate::options::{check_class_weight, check_number};
 use crate::{ClassSums, Compatibility, LossError, Statistics, StatisticsGradient};
@@ -117,6 +118,30 @@ impl StatisticsLoss for CrossEntropy {
     }
 }
 
+impl OwnLoss for CrossEntropy {
+    fn evaluate(&self, own: &Own, slopes: &mut [f32]) -> f64 {
+        let kept = 1.0 - self.label_smoothing;
+        own.by_runs(slopes, |own, slopes| {
+            let mut value = 0.0;
+            for (i, slope) in slopes.iter_mut().enumerate() {
+                let factor = own.factors[..own.classes].get(usize::from(own.labels[i]));
+                let factor = kept * factor.copied().unwrap_or(0.0);
+                let factor = factor as f32 * own.weight(i);
+                value -= f64::from(factor * own.log_p[i]);
+                *slope = -factor;
+            }
+            value
+        })
+    }
+
+    fn spread(&self, factors: &[f64]) -> Option<Vec<f32>> {
+        let classes = factors.len() - 1;
+        let share = self.label_smoothing / classes as f64;
+        let of_class = |factor: &f64| (share * factor) as f32;
+        (share > 0.0).then(|| factors[..classes].iter().map(of_class).collect())
+    }
+}
+
 impl ElementLoss for CrossEntropy {
     /// Weights of the classes over the divisor, then the divisor's inverse.
     fn factors(&self, volumes: &Volumes, _compatibility: Option<Compatibility>) -> Vec<f64> {
@@ -124,6 +149,10 @@ impl ElementLoss for CrossEntropy {
         let classes = 0..volumes.volume.len();
         let weights = classes.map(|class| self.weight(class) / divisor);
         weights.chain([1.0 / divisor]).collect()
+    }
+
+    fn own(&self) -> Option<&dyn OwnLoss> {
+        Some(self)
     }
 
     fn element(&self, factors: &[f64], element: &Element, slopes: &mut ElementSlopes) -> f64 {

@@ -8,6 +8,8 @@ use crate::{Loss, LossConfig, LossError, PatchGrid};
 /// Below this pull on the whole lesion, beside what the softmax lets through,
 /// other terms and the optimiser's noise decide.
 const VANISHING: f64 = 1e-3;
+/// Below this share of the background's pull, the background decides.
+const DROWNED: f64 = 1e-2;
 /// Above this derivative, one step of plain gradient descent at a rate of 1e-3
 /// moves a logit by one.
 const EXPLODING: f64 = 1e3;
@@ -138,6 +140,16 @@ fn findings(config: &LossConfig, count: usize, probes: &[Probe]) -> Vec<Finding>
                     "{patch} patch, nothing predicted: the pull on the lesion is {:.2e}, {pull:.1e} \
                      of what the softmax lets through",
                     response.lesion_pull
+                ),
+                vanishing_remedy(loss),
+            );
+        } else if response.lesion_pull < DROWNED * response.background_pull {
+            found(
+                "vanishing",
+                format!(
+                    "{patch} patch, nothing predicted: the pull on the lesion is {:.2e} beside \
+                     {:.2e} on the background",
+                    response.lesion_pull, response.background_pull
                 ),
                 vanishing_remedy(loss),
             );

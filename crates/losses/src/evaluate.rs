@@ -1,12 +1,12 @@
 //! From a loss and a batch to a value and a gradient.
 
 use crate::chunk::Chunk;
-use crate::loss::Form;
+use crate::loss::{Form, Volumes};
 use crate::statistics_pass::{StatisticsSum, narrow_statistics, wide_statistics};
 use crate::wrapper::{blob_statistics, lesion_weights, whole_sum};
 use crate::{
     Activation, Input, Loss, LossError, Options, Real, Reduction, Reference, element_pass,
-    field_pass, maps,
+    field_pass, maps, own_pass,
 };
 use lacuna_kernels::SOFTMAX_CLASSES_MAX;
 
@@ -180,6 +180,14 @@ pub(crate) fn evaluate_form<F: Real>(
     match form {
         Form::Statistics(_) => unreachable!("a sum of one"),
         Form::Elements(elements) => {
+            if let Some(own) = elements.own()
+                && let Some((input, labels, gradient)) = own_parts(options, input, gradient)
+            {
+                let factors = |volumes: &Volumes, tool| elements.factors(volumes, tool);
+                return Ok(own_pass::evaluate(
+                    own, &factors, options, &input, labels, gradient,
+                ));
+            }
             let mut chunks = Chunk::all(input.layout, gradient);
             Ok(element_pass::evaluate(
                 *elements,
@@ -188,7 +196,17 @@ pub(crate) fn evaluate_form<F: Real>(
                 &mut chunks,
             ))
         }
-        Form::Field(field) => Ok(field_pass::evaluate(*field, options, input, gradient)),
+        Form::Field(field) => {
+            if let Some(own) = field.own()
+                && let Some((input, labels, gradient)) = own_parts(options, input, gradient)
+            {
+                let none = |_: &Volumes, _| Vec::new();
+                return Ok(own_pass::evaluate(
+                    own, &none, options, &input, labels, gradient,
+                ));
+            }
+            Ok(field_pass::evaluate(*field, options, input, gradient))
+        }
         Form::Sum(terms) => whole_sum(terms, options, input, gradient),
         Form::Blob(blob) => blob_statistics(blob, options, input, gradient),
         Form::SizeReweighted(wrapper) => {
@@ -200,6 +218,30 @@ pub(crate) fn evaluate_form<F: Real>(
             evaluate_form(&wrapper.loss.form(), options, &weighted, gradient)
         }
     }
+}
+
+/// What the kernels for own probabilities take, where they can take the batch.
+fn own_parts<'a, 'g, F: Real>(
+    options: &Options,
+    input: &Input<'a, F>,
+    gradient: &'g mut [F],
+) -> Option<(Input<'a, f32>, &'a [u8], &'g mut [f32])> {
+    let Reference::Labels(labels) = input.reference else {
+        return None;
+    };
+    let exclusive = options.activation == Activation::Softmax;
+    if !exclusive || input.layout.classes > SOFTMAX_CLASSES_MAX {
+        return None;
+    }
+    let logits = F::as_f32(input.logits)?;
+    let narrow = Input {
+        weights: input.weights,
+        grid: input.grid,
+        maps: input.maps,
+        iteration: input.iteration,
+        ..Input::new(input.layout, logits, labels)
+    };
+    Some((narrow, labels, F::as_f32_mut(gradient)?))
 }
 
 /// A sum of losses of sums, on checked input.

@@ -10,11 +10,13 @@
 
 use crate::log_dice::LogDice;
 use crate::loss::{
-    Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Needs, StatisticsLoss, Volumes,
+    Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Needs, Own, OwnLoss, StatisticsLoss,
+    Volumes,
 };
-use crate::options::{check_class_weight, check_number, guarded_power};
+use crate::options::{GUARD, check_class_weight, check_number, guarded_power};
 use crate::wrapper::Factor;
 use crate::{Compatibility, LossError, Statistics, StatisticsGradient};
+use lacuna_kernels::Instructions;
 use serde::{Deserialize, Serialize};
 
 /// The exponential logarithmic loss; see [the module](self).
@@ -100,6 +102,37 @@ impl StatisticsLoss for ExponentialLogarithmic {
     }
 }
 
+impl OwnLoss for ExponentialLogarithmic {
+    fn evaluate(&self, own: &Own, slopes: &mut [f32]) -> f64 {
+        let detected = Instructions::detected();
+        let gamma = self.gamma as f32;
+        // The chord below which the power is not taken.
+        let (_, chord) = guarded_power(0.0, self.gamma);
+        let least = if self.gamma < 1.0 { GUARD as f32 } else { 0.0 };
+        own.by_runs(slopes, |own, slopes| {
+            slopes
+                .iter_mut()
+                .zip(own.log_p)
+                .for_each(|(x, log)| *x = -log);
+            lacuna_kernels::power(detected, slopes, gamma);
+            let mut value = 0.0;
+            for (i, slope) in slopes.iter_mut().enumerate() {
+                let factor = own.factors.get(usize::from(own.labels[i]));
+                let factor = factor.copied().unwrap_or(0.0) as f32 * own.weight(i);
+                let x = -own.log_p[i];
+                let (power, by_x) = match x < least {
+                    true => (x * chord as f32, chord as f32),
+                    false if x > 0.0 => (*slope, gamma * *slope / x),
+                    false => (0.0, guarded_power(0.0, self.gamma).1 as f32),
+                };
+                value += f64::from(factor * power);
+                *slope = -factor * by_x;
+            }
+            value
+        })
+    }
+}
+
 impl ElementLoss for ExponentialLogarithmic {
     /// Weights of the classes over N.
     fn factors(&self, volumes: &Volumes, _compatibility: Option<Compatibility>) -> Vec<f64> {
@@ -110,6 +143,10 @@ impl ElementLoss for ExponentialLogarithmic {
             None => 0.0,
         };
         volumes.volume.iter().enumerate().map(weight).collect()
+    }
+
+    fn own(&self) -> Option<&dyn OwnLoss> {
+        Some(self)
     }
 
     #[inline]

@@ -13,9 +13,12 @@
 //! Compatibility `monai`: with softmax the mean runs over the classes too, so
 //! the value is that of the equation over their number.
 
-use crate::loss::{Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Volumes};
+use crate::loss::{
+    Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Own, OwnLoss, Volumes,
+};
 use crate::options::{ClassSubset, check_class_weight, check_number};
 use crate::{Compatibility, LossError};
+use lacuna_kernels::Instructions;
 use serde::{Deserialize, Serialize};
 
 /// The focal loss; see [the module](self).
@@ -96,6 +99,33 @@ fn over(log: f64, x: f64) -> f64 {
     if x > 0.0 { log / x } else { -1.0 }
 }
 
+impl OwnLoss for Focal {
+    fn evaluate(&self, own: &Own, slopes: &mut [f32]) -> f64 {
+        let detected = Instructions::detected();
+        own.by_runs(slopes, |own, slopes| {
+            slopes.copy_from_slice(own.rest);
+            match self.gamma {
+                2.0 => slopes.iter_mut().for_each(|m| *m *= *m),
+                1.0 => {}
+                gamma => lacuna_kernels::power(detected, slopes, gamma as f32),
+            }
+            let gamma = self.gamma as f32;
+            let mut value = 0.0;
+            for (i, slope) in slopes.iter_mut().enumerate() {
+                let factor = own.factors.get(usize::from(own.labels[i]));
+                let factor = factor.copied().unwrap_or(0.0) as f32 * own.weight(i);
+                let (log, rest) = (own.log_p[i], own.rest[i]);
+                let modulation = factor * if gamma == 0.0 { 1.0 } else { *slope };
+                let ratio = if rest > 0.0 { log / rest } else { -1.0 };
+                value -= f64::from(modulation * log);
+                // By log p: the power's own slope times p.
+                *slope = modulation * (gamma * ratio * (1.0 - rest) - 1.0);
+            }
+            value
+        })
+    }
+}
+
 impl ElementLoss for Focal {
     /// Per class the factor of where it is true, then of where it is not.
     fn factors(&self, volumes: &Volumes, compatibility: Option<Compatibility>) -> Vec<f64> {
@@ -121,6 +151,10 @@ impl ElementLoss for Focal {
             factors[classes + c] = weight * rejection;
         }
         factors
+    }
+
+    fn own(&self) -> Option<&dyn OwnLoss> {
+        Some(self)
     }
 
     #[inline]

@@ -58,6 +58,7 @@ pub mod matthews;
 mod narrow;
 mod options;
 mod overlap;
+mod own_pass;
 pub mod probe;
 mod real;
 mod reference;
@@ -90,7 +91,7 @@ pub use layout::Layout;
 pub use log_dice::LogDice;
 pub use loss::{
     Element, ElementLoss, ElementSlopes, Field, FieldLoss, FieldSlopes, Form, Honours, Loss, Needs,
-    Reads, StatisticsLoss, Volumes,
+    Own, OwnLoss, Reads, StatisticsLoss, Volumes,
 };
 pub use lovasz::Lovasz;
 pub use matthews::Matthews;

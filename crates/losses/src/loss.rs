@@ -5,8 +5,10 @@
 //! elements ([`ElementLoss`]), one pass; or need all probabilities at once, to
 //! sort them or to look at neighbours ([`FieldLoss`]).
 
+use crate::chunk::CHUNK;
 use crate::wrapper::{Blob, Factor, SizeReweighted};
 use crate::{Compatibility, LossError, Statistics, StatisticsGradient};
+use rayon::prelude::*;
 
 /// A loss with its options.
 pub trait Loss: Send + Sync {
@@ -34,6 +36,85 @@ pub trait Loss: Send + Sync {
 
     /// How it is computed.
     fn form(&self) -> Form<'_>;
+}
+
+/// The probability of every element's own label, of one sample or of a batch
+/// whose elements are pooled; exclusive classes and hard labels.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a> {
+    /// Labels; anything where the weight is 0.
+    pub labels: &'a [u8],
+    /// `log p`.
+    pub log_p: &'a [f32],
+    /// `1 - p`, with its own relative precision.
+    pub rest: &'a [f32],
+    /// Weights; 0 where an element counts nowhere. All 1 where there are none.
+    pub weights: Option<&'a [f32]>,
+    /// Number of classes.
+    pub classes: usize,
+    /// What [`ElementLoss::factors`] gave; empty for a [`FieldLoss`].
+    pub factors: &'a [f64],
+}
+
+impl Own<'_> {
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Weight of an element.
+    #[inline]
+    pub fn weight(&self, element: usize) -> f32 {
+        self.weights.map_or(1.0, |weights| weights[element])
+    }
+
+    /// A run of the elements.
+    fn part(&self, range: std::ops::Range<usize>) -> Self {
+        Self {
+            labels: &self.labels[range.clone()],
+            log_p: &self.log_p[range.clone()],
+            rest: &self.rest[range.clone()],
+            weights: self.weights.map(|weights| &weights[range]),
+            ..*self
+        }
+    }
+
+    /// Calls `pass` for runs of elements, in parallel, and adds up its values in
+    /// order. It gives its run's value and writes the slopes.
+    pub fn by_runs(
+        &self,
+        slopes: &mut [f32],
+        pass: impl Fn(&Own, &mut [f32]) -> f64 + Sync,
+    ) -> f64 {
+        let runs = slopes.par_chunks_mut(CHUNK).enumerate();
+        let parts: Vec<f64> = runs
+            .map(|(run, slopes)| {
+                let start = run * CHUNK;
+                pass(&self.part(start..start + slopes.len()), slopes)
+            })
+            .collect();
+        parts.iter().sum()
+    }
+}
+
+/// A loss that depends on every element's own probability only, as the vector
+/// kernels take it: the same as its other form, faster.
+pub trait OwnLoss: Send + Sync {
+    /// The loss; `slopes` are overwritten with its derivatives by the `log p`,
+    /// voxel weights included.
+    fn evaluate(&self, own: &Own, slopes: &mut [f32]) -> f64;
+
+    /// Factor per class of a term `-sum_c k_c log p_c` that each element adds,
+    /// times its weight: label smoothing.
+    fn spread(&self, factors: &[f64]) -> Option<Vec<f32>> {
+        let _ = factors;
+        None
+    }
 }
 
 /// What of the options and inputs of every loss a loss honours. The rest is
@@ -207,6 +288,11 @@ pub trait ElementLoss: Send + Sync {
     /// over the number of elements.
     fn factors(&self, volumes: &Volumes, compatibility: Option<Compatibility>) -> Vec<f64>;
 
+    /// The same loss for the vector kernels, if it is one of own probabilities.
+    fn own(&self) -> Option<&dyn OwnLoss> {
+        None
+    }
+
     /// The element's loss, and its derivatives added to `slopes`, before its
     /// voxel weight. `factors` are what [`ElementLoss::factors`] gave.
     fn element(&self, factors: &[f64], element: &Element, slopes: &mut ElementSlopes) -> f64;
@@ -266,6 +352,11 @@ pub struct FieldSlopes<'a> {
 
 /// A loss of all probabilities at once.
 pub trait FieldLoss: Send + Sync {
+    /// The same loss for the vector kernels, if it is one of own probabilities.
+    fn own(&self) -> Option<&dyn OwnLoss> {
+        None
+    }
+
     /// Whether [`Field::log_p`] is wanted.
     fn reads_log_p(&self) -> bool {
         false

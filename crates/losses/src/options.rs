@@ -202,13 +202,15 @@ pub(crate) fn check_class_weight(
     })
 }
 
+/// Below it, a power under one is replaced by its chord from 0.
+pub(crate) const GUARD: f64 = 1e-4;
+
 /// `x^exponent` and its derivative, for `x >= 0`. Below one, the exponent would
 /// give an infinite slope at 0: under `1e-4` the power is replaced by its chord
 /// from 0, which leaves 0 and the slope finite.
 pub(crate) fn guarded_power(x: f64, exponent: f64) -> (f64, f64) {
-    const LEAST: f64 = 1e-4;
-    if exponent < 1.0 && x < LEAST {
-        let slope = LEAST.powf(exponent - 1.0);
+    if exponent < 1.0 && x < GUARD {
+        let slope = GUARD.powf(exponent - 1.0);
         return (x * slope, slope);
     }
     (x.powf(exponent), exponent * x.powf(exponent - 1.0))

@@ -1,7 +1,9 @@
 //! The reference and the weight of each element, whatever form they are given in.
 
+use crate::chunk::CHUNK;
 use crate::loss::Volumes;
 use crate::{Activation, Input, Options, Real, Reference};
+use rayon::prelude::*;
 
 /// Reads reference and weights of an input.
 #[derive(Clone, Copy)]
@@ -92,33 +94,56 @@ impl<'a, F: Real> Truth<'a, F> {
         ]
     }
 
-    /// Volumes of the given samples, pooled. Sums are of a fixed order.
+    /// Volumes of the given samples, pooled. Parts are added in order.
     pub(crate) fn volumes(&self, samples: std::ops::Range<usize>) -> Volumes {
+        let runs: Vec<(usize, usize)> = samples
+            .flat_map(|sample| {
+                (0..self.elements)
+                    .step_by(CHUNK)
+                    .map(move |at| (sample, at))
+            })
+            .collect();
+        let parts: Vec<(f64, Vec<f64>)> = runs
+            .into_par_iter()
+            .map(|(sample, at)| self.run_volumes(sample, at..self.elements.min(at + CHUNK)))
+            .collect();
         let mut volumes = Volumes {
             elements: 0.0,
             volume: vec![0.0; self.classes],
             overlapping: self.activation == Activation::Sigmoid,
         };
+        for (elements, volume) in parts {
+            volumes.elements += elements;
+            for (total, part) in volumes.volume.iter_mut().zip(volume) {
+                *total += part;
+            }
+        }
+        volumes
+    }
+
+    /// Elements and volumes of a run of elements.
+    fn run_volumes(&self, sample: usize, run: std::ops::Range<usize>) -> (f64, Vec<f64>) {
+        let mut elements = 0.0;
+        let mut volume = vec![0.0; self.classes.max(256)];
         let mut reference = vec![0.0; self.classes];
-        for sample in samples {
-            for element in 0..self.elements {
-                let weight = self.weight(sample, element);
-                if weight == 0.0 {
-                    continue;
-                }
-                volumes.elements += weight;
-                match self.label(sample, element) {
-                    Some(label) if self.classes > 1 => volumes.volume[label] += weight,
-                    _ => {
-                        self.read(sample, element, &mut reference);
-                        for (volume, r) in volumes.volume.iter_mut().zip(&reference) {
-                            *volume += weight * r;
-                        }
+        for element in run {
+            let weight = self.weight(sample, element);
+            if weight == 0.0 {
+                continue;
+            }
+            elements += weight;
+            match self.label(sample, element) {
+                Some(label) if self.classes > 1 => volume[label] += weight,
+                _ => {
+                    self.read(sample, element, &mut reference);
+                    for (volume, r) in volume.iter_mut().zip(&reference) {
+                        *volume += weight * r;
                     }
                 }
             }
         }
-        volumes
+        volume.truncate(self.classes);
+        (elements, volume)
     }
 
     /// Which elements of a sample have a weight and a reference that is so.

@@ -18,7 +18,8 @@
 //! too, so half of the equation, and `s` is 1e-7 elements.
 
 use crate::loss::{
-    Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Needs, StatisticsLoss, Volumes,
+    Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Needs, Own, OwnLoss, StatisticsLoss,
+    Volumes,
 };
 use crate::options::{
     AbsentClass, ClassSubset, SMOOTHING, check_number, check_smoothing, guarded_power,
@@ -26,6 +27,7 @@ use crate::options::{
 use crate::tversky::distance;
 use crate::wrapper::Factor;
 use crate::{Compatibility, LossError, Statistics, StatisticsGradient, overlap};
+use lacuna_kernels::Instructions;
 use serde::{Deserialize, Serialize};
 
 /// MONAI's epsilon, in elements.
@@ -116,6 +118,37 @@ impl StatisticsLoss for UnifiedFocal {
     }
 }
 
+impl OwnLoss for UnifiedFocal {
+    fn evaluate(&self, own: &Own, slopes: &mut [f32]) -> f64 {
+        let detected = Instructions::detected();
+        let (delta, gamma) = (self.delta as f32, self.gamma as f32);
+        own.by_runs(slopes, |own, slopes| {
+            slopes.copy_from_slice(own.rest);
+            match self.gamma {
+                0.0 => slopes.fill(1.0),
+                0.5 => slopes.iter_mut().for_each(|m| *m = m.sqrt()),
+                _ => lacuna_kernels::power(detected, slopes, gamma),
+            }
+            let mut value = 0.0;
+            for (i, slope) in slopes.iter_mut().enumerate() {
+                let (log, rest) = (own.log_p[i], own.rest[i]);
+                let factor = own.factors[0] as f32 * own.weight(i);
+                if own.labels[i] > 0 {
+                    let factor = factor * delta;
+                    value -= f64::from(factor * log);
+                    *slope = -factor;
+                    continue;
+                }
+                let modulation = factor * (1.0 - delta) * *slope;
+                let ratio = if rest > 0.0 { log / rest } else { -1.0 };
+                value -= f64::from(modulation * log);
+                *slope = modulation * (gamma * ratio * (1.0 - rest) - 1.0);
+            }
+            value
+        })
+    }
+}
+
 impl ElementLoss for UnifiedFocal {
     /// The inverse of what the sum is divided by.
     fn factors(&self, volumes: &Volumes, compatibility: Option<Compatibility>) -> Vec<f64> {
@@ -124,6 +157,10 @@ impl ElementLoss for UnifiedFocal {
             None => vec![1.0 / elements],
             Some(_) => vec![1.0 / elements / volumes.volume.len() as f64],
         }
+    }
+
+    fn own(&self) -> Option<&dyn OwnLoss> {
+        Some(self)
     }
 
     #[inline]

@@ -219,8 +219,8 @@ unsafe fn write<V: Masked>(
     }
 }
 
-/// `x^exponent` of every value, for finite `x > 0`, to about 1e-6 of itself; 0
-/// where `x` is 0.
+/// `x^exponent` of every value, for finite `x > 0`, to about 1e-5 of itself and
+/// within `e^-80` and `e^80`; 0 where `x` is 0.
 ///
 /// # Panics
 /// If the processor lacks the instructions.
@@ -253,6 +253,8 @@ unsafe fn raise_all<V: Masked>(values: &mut [f32], exponent: f32) {
             // e^s for s <= 0, and the inverse of e^-s above.
             let rising = scaled.greater(zero);
             let falling = zero.sub(scaled).or_else(rising, scaled);
+            // Keeps the inverse within f32.
+            let falling = falling.max(V::splat(-80.0));
             let e = crate::exponential::exp_difference(falling, zero);
             let result = one.div(e).or_else(rising, e);
             result.keep(x.greater(zero)).store(lanes.as_mut_ptr());
