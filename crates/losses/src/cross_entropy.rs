@@ -13,7 +13,7 @@
 
 use crate::loss::{
     Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Needs, Own, OwnLoss, StatisticsLoss,
-    Volumes,
+    Volumes, product_sum,
 };
 use crate::options::{check_class_weight, check_number};
 use crate::{ClassSums, Compatibility, LossError, Statistics, StatisticsGradient};
@@ -119,19 +119,20 @@ impl StatisticsLoss for CrossEntropy {
 }
 
 impl OwnLoss for CrossEntropy {
-    fn evaluate(&self, own: &Own, slopes: &mut [f32]) -> f64 {
+    fn run(&self, own: &Own, slopes: &mut [f32], scratch: &mut [f32]) -> f64 {
+        let classes = own.factors.len() - 1;
         let kept = 1.0 - self.label_smoothing;
-        own.by_runs(slopes, |own, slopes| {
-            let mut value = 0.0;
-            for (i, slope) in slopes.iter_mut().enumerate() {
-                let factor = own.factors[..own.classes].get(usize::from(own.labels[i]));
-                let factor = kept * factor.copied().unwrap_or(0.0);
-                let factor = factor as f32 * own.weight(i);
-                value -= f64::from(factor * own.log_p[i]);
-                *slope = -factor;
-            }
-            value
-        })
+        let factor = |label: usize| match label < classes {
+            true => kept * own.factors[label],
+            false => 0.0,
+        };
+        own.write_factors(factor, scratch);
+        let value = -product_sum(scratch, slopes);
+        slopes
+            .iter_mut()
+            .zip(scratch)
+            .for_each(|(slope, factor)| *slope = -*factor);
+        value
     }
 
     fn spread(&self, factors: &[f64]) -> Option<Vec<f32>> {

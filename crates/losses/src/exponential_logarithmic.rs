@@ -11,7 +11,7 @@
 use crate::log_dice::LogDice;
 use crate::loss::{
     Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Needs, Own, OwnLoss, StatisticsLoss,
-    Volumes,
+    Volumes, product_sum,
 };
 use crate::options::{GUARD, check_class_weight, check_number, guarded_power};
 use crate::wrapper::Factor;
@@ -103,33 +103,30 @@ impl StatisticsLoss for ExponentialLogarithmic {
 }
 
 impl OwnLoss for ExponentialLogarithmic {
-    fn evaluate(&self, own: &Own, slopes: &mut [f32]) -> f64 {
-        let detected = Instructions::detected();
+    fn run(&self, own: &Own, slopes: &mut [f32], scratch: &mut [f32]) -> f64 {
+        let factor = |label: usize| own.factors.get(label).copied().unwrap_or(0.0);
+        own.write_factors(factor, scratch);
+        let x: Vec<f32> = slopes.iter().map(|log| -log).collect();
+        let mut powers = x.clone();
         let gamma = self.gamma as f32;
+        lacuna_kernels::power(Instructions::detected(), &mut powers, gamma);
         // The chord below which the power is not taken.
-        let (_, chord) = guarded_power(0.0, self.gamma);
-        let least = if self.gamma < 1.0 { GUARD as f32 } else { 0.0 };
-        own.by_runs(slopes, |own, slopes| {
-            slopes
-                .iter_mut()
-                .zip(own.log_p)
-                .for_each(|(x, log)| *x = -log);
-            lacuna_kernels::power(detected, slopes, gamma);
-            let mut value = 0.0;
-            for (i, slope) in slopes.iter_mut().enumerate() {
-                let factor = own.factors.get(usize::from(own.labels[i]));
-                let factor = factor.copied().unwrap_or(0.0) as f32 * own.weight(i);
-                let x = -own.log_p[i];
-                let (power, by_x) = match x < least {
-                    true => (x * chord as f32, chord as f32),
-                    false if x > 0.0 => (*slope, gamma * *slope / x),
-                    false => (0.0, guarded_power(0.0, self.gamma).1 as f32),
-                };
-                value += f64::from(factor * power);
-                *slope = -factor * by_x;
-            }
-            value
-        })
+        let (_, at_zero) = guarded_power(0.0, self.gamma);
+        let at_zero = at_zero as f32;
+        let least = if self.gamma < 1.0 {
+            GUARD as f32
+        } else {
+            f32::MIN_POSITIVE
+        };
+        for (((slope, power), x), factor) in
+            slopes.iter_mut().zip(&mut powers).zip(&x).zip(&*scratch)
+        {
+            let chord = *x < least;
+            let by_x = if chord { at_zero } else { gamma * *power / x };
+            *power = if chord { x * at_zero } else { *power };
+            *slope = -factor * by_x;
+        }
+        product_sum(&powers, scratch)
     }
 }
 

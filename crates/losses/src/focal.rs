@@ -14,7 +14,7 @@
 //! the value is that of the equation over their number.
 
 use crate::loss::{
-    Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Own, OwnLoss, Volumes,
+    Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Own, OwnLoss, Volumes, product_sum,
 };
 use crate::options::{ClassSubset, check_class_weight, check_number};
 use crate::{Compatibility, LossError};
@@ -100,30 +100,55 @@ fn over(log: f64, x: f64) -> f64 {
 }
 
 impl OwnLoss for Focal {
-    fn evaluate(&self, own: &Own, slopes: &mut [f32]) -> f64 {
-        let detected = Instructions::detected();
-        own.by_runs(slopes, |own, slopes| {
-            slopes.copy_from_slice(own.rest);
-            match self.gamma {
-                2.0 => slopes.iter_mut().for_each(|m| *m *= *m),
-                1.0 => {}
-                gamma => lacuna_kernels::power(detected, slopes, gamma as f32),
+    fn run(&self, own: &Own, slopes: &mut [f32], scratch: &mut [f32]) -> f64 {
+        let classes = own.factors.len() / 2;
+        let factor = |label: usize| {
+            if label < classes {
+                own.factors[label]
+            } else {
+                0.0
             }
-            let gamma = self.gamma as f32;
-            let mut value = 0.0;
-            for (i, slope) in slopes.iter_mut().enumerate() {
-                let factor = own.factors.get(usize::from(own.labels[i]));
-                let factor = factor.copied().unwrap_or(0.0) as f32 * own.weight(i);
-                let (log, rest) = (own.log_p[i], own.rest[i]);
-                let modulation = factor * if gamma == 0.0 { 1.0 } else { *slope };
-                let ratio = if rest > 0.0 { log / rest } else { -1.0 };
-                value -= f64::from(modulation * log);
-                // By log p: the power's own slope times p.
-                *slope = modulation * (gamma * ratio * (1.0 - rest) - 1.0);
-            }
-            value
-        })
+        };
+        own.write_factors(factor, scratch);
+        focal_run(self.gamma, own.rest, slopes, scratch)
     }
+}
+
+/// Value of `-sum factor (1 - p)^gamma log p`. `slopes` holds the `log p` and
+/// gets the derivatives by them, `factors` is overwritten.
+pub(crate) fn focal_run(gamma: f64, rest: &[f32], slopes: &mut [f32], factors: &mut [f32]) -> f64 {
+    // Factor times power, which is what a saturated element is turned down by.
+    match gamma {
+        0.0 => {}
+        0.5 => factors
+            .iter_mut()
+            .zip(rest)
+            .for_each(|(f, rest)| *f *= rest.sqrt()),
+        1.0 => factors
+            .iter_mut()
+            .zip(rest)
+            .for_each(|(f, rest)| *f *= rest),
+        2.0 => factors
+            .iter_mut()
+            .zip(rest)
+            .for_each(|(f, rest)| *f *= rest * rest),
+        _ => {
+            let mut powers = rest.to_vec();
+            lacuna_kernels::power(Instructions::detected(), &mut powers, gamma as f32);
+            factors
+                .iter_mut()
+                .zip(powers)
+                .for_each(|(f, power)| *f *= power);
+        }
+    }
+    let value = -product_sum(factors, slopes);
+    let gamma = gamma as f32;
+    for ((slope, modulation), rest) in slopes.iter_mut().zip(factors).zip(rest) {
+        // log p / (1 - p) is -1 at p = 1. By log p: the power's own slope times p.
+        let ratio = if *rest > 0.0 { *slope / rest } else { -1.0 };
+        *slope = *modulation * (gamma * ratio * (1.0 - rest) - 1.0);
+    }
+    value
 }
 
 impl ElementLoss for Focal {

@@ -123,6 +123,14 @@ impl<'a, F: Real> Truth<'a, F> {
 
     /// Elements and volumes of a run of elements.
     fn run_volumes(&self, sample: usize, run: std::ops::Range<usize>) -> (f64, Vec<f64>) {
+        if let (Reference::Labels(labels), None, None) =
+            (self.reference, self.weights, self.ignore_label)
+            && self.classes > 1
+        {
+            let labels = &labels[sample * self.elements..][run.clone()];
+            let count = |class| labels.iter().filter(|l| usize::from(**l) == class).count() as f64;
+            return (run.len() as f64, (0..self.classes).map(count).collect());
+        }
         let mut elements = 0.0;
         let mut volume = vec![0.0; self.classes.max(256)];
         let mut reference = vec![0.0; self.classes];

@@ -9,7 +9,7 @@
 
 use crate::LossError;
 use crate::chunk::CHUNK;
-use crate::loss::{Field, FieldLoss, FieldSlopes, Form, Honours, Loss, Own, OwnLoss};
+use crate::loss::{Field, FieldLoss, FieldSlopes, Form, Honours, Loss, Own, OwnLoss, product_sum};
 use crate::options::check_number;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -76,12 +76,12 @@ impl Threshold {
         }
     }
 
-    /// [`Threshold::of`] for values of at least 0: by the bits of the numbers,
-    /// which are in the order of the numbers, sixteen at a time.
-    fn of_narrow(values: &[f32], k: f64) -> Self {
+    /// [`Threshold::of`] for the negatives of logarithms of at most 0: by the bits
+    /// of the numbers, which are in the order of the numbers, sixteen at a time.
+    fn of_logarithms(values: &[f32], k: f64) -> Self {
         let last = (k.ceil() as usize).clamp(1, values.len()) - 1;
-        let bits = |value: &f32| value.max(0.0).to_bits();
-        let counts = (values.par_chunks(CHUNK))
+        let bits = |log: &f32| (-log).max(0.0).to_bits();
+        let counts = (values.par_chunks(16 * CHUNK))
             .fold(
                 || vec![0_u32; 1 << 16],
                 |mut counts, chunk| {
@@ -111,7 +111,7 @@ impl Threshold {
             .par_iter()
             .with_min_len(CHUNK)
             .filter(|v| (bits(v) >> 16) as usize == high)
-            .map(|v| v.max(0.0))
+            .map(|log| (-log).max(0.0))
             .collect();
         let within = last - above;
         let (_, at, _) = alike.select_nth_unstable_by(within, |a, b| b.total_cmp(a));
@@ -134,36 +134,55 @@ impl Threshold {
 }
 
 impl OwnLoss for TopKCrossEntropy {
-    fn evaluate(&self, own: &Own, slopes: &mut [f32]) -> f64 {
-        let valid: Vec<f32> = match own.weights {
-            None => own.log_p.iter().map(|log| -log).collect(),
+    fn is_ranked(&self) -> bool {
+        true
+    }
+
+    /// The threshold, the share of the ties, and 1/k.
+    fn rank(&self, log_p: &[f32], weights: Option<&[f32]>) -> Vec<f64> {
+        let counted: Vec<f32>;
+        let valid = match weights {
+            None => log_p,
             Some(weights) => {
-                let counted = own.log_p.iter().zip(weights);
-                counted
-                    .filter(|(_, w)| **w > 0.0)
-                    .map(|(log, _)| -log)
-                    .collect()
+                let pairs = log_p
+                    .iter()
+                    .zip(weights)
+                    .filter(|(_, weight)| **weight > 0.0);
+                counted = pairs.map(|(log, _)| *log).collect();
+                &counted
             }
         };
         if valid.is_empty() {
-            slopes.fill(0.0);
-            return 0.0;
+            return vec![0.0; 3];
         }
         let k = self.share * valid.len() as f64;
-        let threshold = Threshold::of_narrow(&valid, k);
-        own.by_runs(slopes, |own, slopes| {
-            let mut value = 0.0;
-            for (i, slope) in slopes.iter_mut().enumerate() {
-                let entropy = f64::from(-own.log_p[i]);
-                let share = match own.weight(i) > 0.0 {
-                    true => threshold.share(entropy) / k,
-                    false => 0.0,
-                };
-                value += share * entropy;
-                *slope = -share as f32;
-            }
-            value
-        })
+        let Threshold { at, of_ties } = Threshold::of_logarithms(valid, k);
+        vec![at, of_ties, 1.0 / k]
+    }
+
+    fn run(&self, own: &Own, slopes: &mut [f32], scratch: &mut [f32]) -> f64 {
+        let &[at, of_ties, share] = own.factors else {
+            unreachable!("what `rank` gives");
+        };
+        let at = -at as f32;
+        let (whole, ties) = (share as f32, (share * of_ties) as f32);
+        for (factor, log) in scratch.iter_mut().zip(&*slopes) {
+            let above = if *log < at { whole } else { 0.0 };
+            *factor = if *log == at { ties } else { above };
+        }
+        if let Some(weights) = own.weights {
+            let zeros = scratch
+                .iter_mut()
+                .zip(weights)
+                .filter(|(_, weight)| **weight == 0.0);
+            zeros.for_each(|(factor, _)| *factor = 0.0);
+        }
+        let value = -product_sum(scratch, slopes);
+        slopes
+            .iter_mut()
+            .zip(scratch)
+            .for_each(|(slope, factor)| *slope = -*factor);
+        value
     }
 }
 
@@ -231,10 +250,12 @@ mod tests {
         assert_eq!(threshold.at, 2.0);
         let shares = [3.0, 2.0, 1.0].map(|v| threshold.share(v));
         assert_eq!(shares, [1.0, 2.0 / 3.0, 0.0]);
-        let values: Vec<f32> = (0..5000).map(|i| (i * 37 % 1009) as f32 * 0.01).collect();
+        let values: Vec<f32> = (0..5000)
+            .map(|i| -((i * 37 % 1009) as f32 * 0.01))
+            .collect();
         for k in [1.0, 1.5, 77.25, 2500.0, 5000.0] {
-            let wide = values.iter().map(|v| f64::from(*v)).collect();
-            let (a, b) = (Threshold::of(wide, k), Threshold::of_narrow(&values, k));
+            let wide = values.iter().map(|v| f64::from(-*v)).collect();
+            let (a, b) = (Threshold::of(wide, k), Threshold::of_logarithms(&values, k));
             assert_eq!((a.at, a.of_ties), (b.at, b.of_ties), "{k}");
         }
         let broken = Threshold::of(vec![3.0, 1.0, 2.0], 1.5);

@@ -17,9 +17,10 @@
 //! Compatibility `monai` (two classes): the first term is a mean over the classes
 //! too, so half of the equation, and `s` is 1e-7 elements.
 
+use crate::focal::focal_run;
 use crate::loss::{
     Element, ElementLoss, ElementSlopes, Form, Honours, Loss, Needs, Own, OwnLoss, StatisticsLoss,
-    Volumes,
+    Volumes, product_sum,
 };
 use crate::options::{
     AbsentClass, ClassSubset, SMOOTHING, check_number, check_smoothing, guarded_power,
@@ -27,7 +28,6 @@ use crate::options::{
 use crate::tversky::distance;
 use crate::wrapper::Factor;
 use crate::{Compatibility, LossError, Statistics, StatisticsGradient, overlap};
-use lacuna_kernels::Instructions;
 use serde::{Deserialize, Serialize};
 
 /// MONAI's epsilon, in elements.
@@ -119,33 +119,27 @@ impl StatisticsLoss for UnifiedFocal {
 }
 
 impl OwnLoss for UnifiedFocal {
-    fn evaluate(&self, own: &Own, slopes: &mut [f32]) -> f64 {
-        let detected = Instructions::detected();
-        let (delta, gamma) = (self.delta as f32, self.gamma as f32);
-        own.by_runs(slopes, |own, slopes| {
-            slopes.copy_from_slice(own.rest);
-            match self.gamma {
-                0.0 => slopes.fill(1.0),
-                0.5 => slopes.iter_mut().for_each(|m| *m = m.sqrt()),
-                _ => lacuna_kernels::power(detected, slopes, gamma),
-            }
-            let mut value = 0.0;
-            for (i, slope) in slopes.iter_mut().enumerate() {
-                let (log, rest) = (own.log_p[i], own.rest[i]);
-                let factor = own.factors[0] as f32 * own.weight(i);
-                if own.labels[i] > 0 {
-                    let factor = factor * delta;
-                    value -= f64::from(factor * log);
-                    *slope = -factor;
-                    continue;
-                }
-                let modulation = factor * (1.0 - delta) * *slope;
-                let ratio = if rest > 0.0 { log / rest } else { -1.0 };
-                value -= f64::from(modulation * log);
-                *slope = modulation * (gamma * ratio * (1.0 - rest) - 1.0);
-            }
-            value
-        })
+    fn run(&self, own: &Own, slopes: &mut [f32], scratch: &mut [f32]) -> f64 {
+        // The foreground's part is a focal loss with exponent 0: written over
+        // that of the background's where the label is not 0.
+        let log_p: Vec<f32> = slopes.to_vec();
+        let background = |label: usize| match label {
+            0 => own.factors[0] * (1.0 - self.delta),
+            _ => 0.0,
+        };
+        own.write_factors(background, scratch);
+        let mut value = focal_run(self.gamma, own.rest, slopes, scratch);
+        let foreground = |label: usize| match label {
+            0 => 0.0,
+            _ => own.factors[0] * self.delta,
+        };
+        own.write_factors(foreground, scratch);
+        value -= product_sum(scratch, &log_p);
+        slopes
+            .iter_mut()
+            .zip(scratch)
+            .for_each(|(slope, factor)| *slope -= *factor);
+        value
     }
 }
 
