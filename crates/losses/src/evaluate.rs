@@ -2,7 +2,7 @@
 
 use crate::chunk::Chunk;
 use crate::loss::{Form, Volumes};
-use crate::statistics_pass::{StatisticsSum, narrow_statistics, wide_statistics};
+use crate::statistics_pass::{StatisticsSum, narrow_checked, narrow_statistics, wide_statistics};
 use crate::wrapper::{blob_statistics, lesion_weights, whole_sum};
 use crate::{
     Activation, Input, Loss, LossError, Options, Real, Reduction, Reference, element_pass,
@@ -233,15 +233,23 @@ fn own_parts<'a, 'g, F: Real>(
     if !exclusive || input.layout.classes > SOFTMAX_CLASSES_MAX {
         return None;
     }
-    let logits = F::as_f32(input.logits)?;
-    let narrow = Input {
+    Some((narrow_input(input)?, labels, F::as_f32_mut(gradient)?))
+}
+
+/// The input where its logits are `f32`.
+fn narrow_input<'a, F: Real>(input: &Input<'a, F>) -> Option<Input<'a, f32>> {
+    Some(Input {
+        layout: input.layout,
+        logits: F::as_f32(input.logits)?,
+        reference: match input.reference {
+            Reference::Labels(labels) => Reference::Labels(labels),
+            Reference::Soft(shares) => Reference::Soft(F::as_f32(shares)?),
+        },
         weights: input.weights,
         grid: input.grid,
         maps: input.maps,
         iteration: input.iteration,
-        ..Input::new(input.layout, logits, labels)
-    };
-    Some((narrow, labels, F::as_f32_mut(gradient)?))
+    })
 }
 
 /// A sum of losses of sums, on checked input.
@@ -251,12 +259,11 @@ pub(crate) fn evaluate_statistics<F: Real>(
     input: &Input<F>,
     gradient: &mut [F],
 ) -> Outcome {
-    if let Some(labels) = plain_labels(options, input)
-        && let (Some(logits), Some(gradient)) = (F::as_f32(input.logits), F::as_f32_mut(gradient))
+    if let Some(input) = narrow_input(input)
+        && let Some(gradient) = F::as_f32_mut(gradient)
+        && let Some(outcome) = narrow_checked(sum, options, &input, gradient)
     {
-        let mut chunks = Chunk::all(input.layout, gradient);
-        return narrow_statistics(sum, options, input.layout, logits, labels, &mut chunks)
-            .expect("the values have been checked");
+        return outcome;
     }
     let mut chunks = Chunk::all(input.layout, gradient);
     wide_statistics(sum, options, input, &mut chunks)

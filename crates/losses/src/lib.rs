@@ -56,6 +56,7 @@ pub mod lovasz;
 pub mod maps;
 pub mod matthews;
 mod narrow;
+mod narrow_regions;
 mod options;
 mod overlap;
 mod own_pass;

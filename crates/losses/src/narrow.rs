@@ -1,35 +1,42 @@
 //! The two passes for `f32` logits, by the vector kernels.
 
-use crate::Layout;
 use crate::chunk::Chunk;
 use crate::evaluate::Counts;
 use crate::loss::Needs;
+use crate::reference::Truth;
 use crate::statistics::{ClassTable, Matrices, Statistics, StatisticsGradient};
+use crate::{Input, Layout, Options};
 use lacuna_kernels::{Instructions, SoftmaxSlopes, SoftmaxSums, SumsWanted};
 use lacuna_kernels::{softmax_gradient, softmax_sums};
 use rayon::prelude::*;
 
 /// First pass: the sums of every sample, or `None` where a label names no class
-/// or a logit is not finite. Leaves the probabilities in the memory of the gradient.
+/// or a logit is not finite. Leaves the probabilities in the memory of the
+/// gradient; of elements that are left out, at its front.
 pub(crate) fn sums_by_sample(
     instructions: Instructions,
     layout: Layout,
     logits: &[f32],
     labels: &[u8],
+    kept: Option<&[Kept]>,
     needs: Needs,
     chunks: &mut [Chunk<f32>],
 ) -> Option<(Vec<Statistics>, Counts)> {
-    let wanted = SumsWanted {
-        squared_error: needs.squared_error,
-        log_probability: needs.sum_log_p,
-    };
+    let wanted = wanted(needs);
     let parts: Vec<SoftmaxSums> = chunks
         .par_iter_mut()
-        .map(|chunk| {
+        .enumerate()
+        .map(|(number, chunk)| {
             let planes = chunk.logits(layout, logits);
-            let labels = chunk.labels(layout, labels);
+            let own_labels = chunk.labels(layout, labels);
             let out = &mut chunk.gradient;
-            softmax_sums(instructions, &planes, labels, wanted, out)
+            let Some(kept) = kept.map(|kept| &kept[number]) else {
+                return softmax_sums(instructions, &planes, own_labels, wanted, out);
+            };
+            let gathered: Vec<Vec<f32>> = planes.iter().map(|plane| kept.gather(plane)).collect();
+            let planes: Vec<&[f32]> = gathered.iter().map(Vec::as_slice).collect();
+            let mut out = kept.front(out);
+            softmax_sums(instructions, &planes, &kept.labels, wanted, &mut out)
         })
         .collect::<Option<_>>()?;
     let mut samples = vec![Statistics::exclusive(layout.classes); layout.batch];
@@ -40,6 +47,93 @@ pub(crate) fn sums_by_sample(
     }
     Some((samples, counts))
 }
+
+pub(crate) fn wanted(needs: Needs) -> SumsWanted {
+    SumsWanted {
+        squared_error: needs.squared_error,
+        log_probability: needs.sum_log_p,
+    }
+}
+
+/// The elements of a chunk that count, where some do not.
+pub(crate) struct Kept {
+    at: Vec<u16>,
+    pub(crate) labels: Vec<u8>,
+}
+
+impl Kept {
+    /// Of every chunk; `None` where all elements count, and an error where one
+    /// counts in part, which the kernels do not take.
+    pub(crate) fn of(
+        options: &Options,
+        input: &Input<f32>,
+        labels: Option<&[u8]>,
+        chunks: &[Chunk<f32>],
+    ) -> Result<Option<Vec<Self>>, Weighted> {
+        if options.ignore_label.is_none() && input.weights.is_none() {
+            return Ok(None);
+        }
+        let truth = Truth::new(input, options);
+        let kept = chunks.par_iter().map(|chunk| {
+            let mut kept = Self {
+                at: Vec::with_capacity(chunk.len()),
+                labels: Vec::with_capacity(chunk.len()),
+            };
+            for i in 0..chunk.len() {
+                let weight = truth.weight(chunk.sample, chunk.start + i);
+                if weight == 0.0 {
+                    continue;
+                }
+                if weight != 1.0 {
+                    return Err(Weighted);
+                }
+                kept.at.push(i as u16);
+                if let Some(labels) = labels {
+                    kept.labels
+                        .push(labels[chunk.sample * input.layout.elements + chunk.start + i]);
+                }
+            }
+            Ok(kept)
+        });
+        kept.collect::<Result<Vec<_>, _>>().map(Some)
+    }
+
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Their values of a plane.
+    pub(crate) fn gather<T: Copy>(&self, plane: &[T]) -> Vec<T> {
+        self.at.iter().map(|at| plane[usize::from(*at)]).collect()
+    }
+
+    /// As many values at the front of each plane.
+    fn front<'a>(&self, planes: &'a mut [&mut [f32]]) -> Vec<&'a mut [f32]> {
+        planes
+            .iter_mut()
+            .map(|plane| &mut plane[..self.len()])
+            .collect()
+    }
+
+    /// Moves the values at the front of a plane to where their elements are, and
+    /// writes 0 elsewhere.
+    pub(crate) fn spread(&self, plane: &mut [f32]) {
+        let mut left = self.len();
+        for i in (0..plane.len()).rev() {
+            plane[i] = match left > 0 && usize::from(self.at[left - 1]) == i {
+                true => {
+                    left -= 1;
+                    plane[left]
+                }
+                false => 0.0,
+            };
+        }
+    }
+}
+
+/// An element counts in part.
+pub(crate) struct Weighted;
 
 fn foreground_counts(sums: &SoftmaxSums) -> Counts {
     let predicted = sums.foreground.iter().skip(1).sum();
@@ -69,6 +163,7 @@ pub(crate) fn write_gradient(
     instructions: Instructions,
     layout: Layout,
     labels: &[u8],
+    kept: Option<&[Kept]>,
     derivatives: &[StatisticsGradient],
     chunks: &mut [Chunk<f32>],
 ) {
@@ -81,11 +176,23 @@ pub(crate) fn write_gradient(
             ClassTable::Overlapping(_) => unreachable!("the kernels take exclusive classes"),
         })
         .collect();
-    chunks.par_iter_mut().rev().for_each(|chunk| {
-        let labels = chunk.labels(layout, labels);
-        let slopes = &slopes[chunk.sample];
-        softmax_gradient(instructions, &mut chunk.gradient, labels, slopes);
-    });
+    chunks
+        .par_iter_mut()
+        .enumerate()
+        .rev()
+        .for_each(|(number, chunk)| {
+            let slopes = &slopes[chunk.sample];
+            let Some(kept) = kept.map(|kept| &kept[number]) else {
+                let labels = chunk.labels(layout, labels);
+                return softmax_gradient(instructions, &mut chunk.gradient, labels, slopes);
+            };
+            let mut front = kept.front(&mut chunk.gradient);
+            softmax_gradient(instructions, &mut front, &kept.labels, slopes);
+            chunk
+                .gradient
+                .iter_mut()
+                .for_each(|plane| kept.spread(plane));
+        });
 }
 
 #[cfg(test)]
@@ -94,7 +201,7 @@ mod tests {
     use crate::chunk::CHUNK;
     use crate::evaluate::Outcome;
     use crate::statistics_pass::{StatisticsSum, narrow_statistics_by};
-    use crate::{Input, Loss, LossConfig, Reduction};
+    use crate::{Loss, LossConfig, Reduction};
 
     /// Logits within `size`, and labels of which higher ones are rarer.
     fn draw(layout: Layout, size: f32) -> (Vec<f32>, Vec<u8>) {
@@ -159,6 +266,7 @@ mod tests {
             layout,
             &logits,
             &labels,
+            None,
             &mut chunks,
         )
         .unwrap();

@@ -11,9 +11,13 @@
 use crate::chunk::Chunk;
 use crate::evaluate::{Counts, Outcome};
 use crate::loss::{Form, Needs, StatisticsLoss};
+use crate::narrow::Kept;
 use crate::statistics::{Statistics, StatisticsGradient};
-use crate::{Compatibility, Input, Layout, Options, Real, narrow, wide};
-use lacuna_kernels::Instructions;
+use crate::{
+    Activation, Compatibility, Input, Layout, Options, Real, Reference, narrow, narrow_regions,
+    wide,
+};
+use lacuna_kernels::{Instructions, SOFTMAX_CLASSES_MAX};
 
 /// A weighted sum of losses of the same sums, which costs the passes of one.
 #[derive(Default)]
@@ -106,10 +110,11 @@ pub(crate) fn narrow_statistics(
     chunks: &mut [Chunk<f32>],
 ) -> Option<Outcome> {
     let detected = Instructions::detected();
-    narrow_statistics_by(detected, sum, options, layout, logits, labels, chunks)
+    narrow_statistics_by(detected, sum, options, layout, logits, labels, None, chunks)
 }
 
-/// [`narrow_statistics`] with these instructions.
+/// [`narrow_statistics`] with these instructions, of the elements that are kept.
+#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
 pub(crate) fn narrow_statistics_by(
     instructions: Instructions,
     sum: &StatisticsSum,
@@ -117,13 +122,55 @@ pub(crate) fn narrow_statistics_by(
     layout: Layout,
     logits: &[f32],
     labels: &[u8],
+    kept: Option<&[Kept]>,
     chunks: &mut [Chunk<f32>],
 ) -> Option<Outcome> {
     let needs = sum.needs();
     let (samples, counts) =
-        narrow::sums_by_sample(instructions, layout, logits, labels, needs, chunks)?;
+        narrow::sums_by_sample(instructions, layout, logits, labels, kept, needs, chunks)?;
     let (values, derivatives) = sum.evaluate_samples(options, &samples);
-    narrow::write_gradient(instructions, layout, labels, &derivatives, chunks);
+    narrow::write_gradient(instructions, layout, labels, kept, &derivatives, chunks);
+    Some(Outcome { values, counts })
+}
+
+/// With the vector kernels, on checked input; `None` where they do not take it:
+/// many classes, soft labels or weights other than 0 and 1.
+pub(crate) fn narrow_checked(
+    sum: &StatisticsSum,
+    options: &Options,
+    input: &Input<f32>,
+    gradient: &mut [f32],
+) -> Option<Outcome> {
+    let mut chunks = Chunk::all(input.layout, gradient);
+    let layout = input.layout;
+    let labels = match input.reference {
+        Reference::Labels(labels) => Some(labels),
+        Reference::Soft(_) => None,
+    };
+    let kept = Kept::of(options, input, labels, &chunks).ok()?;
+    let kept = kept.as_deref();
+    if options.activation == Activation::Softmax {
+        let labels = labels.filter(|_| layout.classes <= SOFTMAX_CLASSES_MAX)?;
+        let detected = Instructions::detected();
+        let logits = input.logits;
+        return narrow_statistics_by(
+            detected,
+            sum,
+            options,
+            layout,
+            logits,
+            labels,
+            kept,
+            &mut chunks,
+        );
+    }
+    if !narrow_regions::is_hard(input.reference) {
+        return None;
+    }
+    let needs = sum.needs();
+    let (samples, counts) = narrow_regions::sums_by_sample(input, kept, needs, &chunks);
+    let (values, derivatives) = sum.evaluate_samples(options, &samples);
+    narrow_regions::write_gradient(input, kept, &derivatives, &mut chunks);
     Some(Outcome { values, counts })
 }
 

@@ -255,28 +255,46 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     }
 }
 
-/// f32 logits give the value and the gradient of the same f64 logits, rounded.
+/// f32 logits give the value and the gradient of the same f64 logits, rounded:
+/// by other code, for masks, ignored labels, regions and plain batches.
 #[test]
 fn an_f32_gradient_is_the_f64_gradient_rounded() {
     for config in configs() {
-        for classes in 2..=4 {
-            let mut batch = draw(1, classes, [2, 5, 5], 7.0, 70 + classes as u64);
-            let narrow: Vec<f32> = batch.logits.iter().map(|&z| z as f32).collect();
-            batch.logits = narrow.iter().map(|&z| f64::from(z)).collect();
-            let mut input = Input::new(batch.layout, &narrow, &batch.labels);
-            input.grid = batch.input().grid;
-            let (value, gradient) = evaluate(&config, &input);
-            let (expected, expected_gradient) = batch.evaluate(&config);
-            assert!((value - expected).abs() <= 1e-6 * expected.abs().max(1e-3));
-            let largest = expected_gradient
-                .iter()
-                .fold(0.0_f64, |m, g| m.max(g.abs()));
-            for (g, e) in gradient.iter().zip(&expected_gradient) {
-                assert!(
-                    (f64::from(*g) - e).abs() <= 4e-6 * largest,
-                    "{} {g} {e}",
-                    name(&config)
-                );
+        for mut config in spread(&config) {
+            for classes in 2..=4 {
+                let mut batch = draw(2, classes, [2, 5, 5], 7.0, 70 + classes as u64);
+                let narrow: Vec<f32> = batch.logits.iter().map(|&z| z as f32).collect();
+                batch.logits = narrow.iter().map(|&z| f64::from(z)).collect();
+                let mask: Vec<f32> = (0..100).map(|i| f32::from(i % 3 != 0)).collect();
+                for (ignored, masked) in [(None, false), (Some(1), false), (None, true)] {
+                    config.options.ignore_label = ignored;
+                    batch.weights = masked.then(|| mask.clone());
+                    let mut input = Input::new(batch.layout, &narrow, &batch.labels);
+                    input.grid = batch.input().grid;
+                    input.weights = batch.weights.as_deref();
+                    let mut gradient = vec![f32::NAN; narrow.len()];
+                    let found = config.value_and_gradient(&input, &mut gradient).unwrap();
+                    let mut expected_gradient = vec![f64::NAN; narrow.len()];
+                    let expected = config
+                        .value_and_gradient(&batch.input(), &mut expected_gradient)
+                        .unwrap();
+                    let off = (found.value - expected.value).abs();
+                    assert!(
+                        off <= 2e-6 * expected.value.abs().max(1e-3),
+                        "{}",
+                        name(&config)
+                    );
+                    let counts = |e: &lacuna_losses::Evaluation| (e.tp, e.fp, e.fn_);
+                    assert_eq!(counts(&found), counts(&expected), "{}", name(&config));
+                    let largest = expected_gradient
+                        .iter()
+                        .fold(0.0_f64, |m, g| m.max(g.abs()));
+                    for (g, e) in gradient.iter().zip(&expected_gradient) {
+                        // A few roundings of f32 in losses of single elements.
+                        let off = (f64::from(*g) - e).abs();
+                        assert!(off <= 4e-6 * largest, "{} {g} {e}", name(&config));
+                    }
+                }
             }
         }
     }
