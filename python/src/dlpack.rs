@@ -162,7 +162,7 @@ impl Array {
         let tensor = self.tensor();
         // SAFETY: the offset stays within the producer's memory.
         let start = unsafe { tensor.data.cast::<u8>().add(tensor.byte_offset as usize) };
-        if self.len() > 0 && (start.is_null() || start as usize % size_of::<T>() != 0) {
+        if self.len() > 0 && (start.is_null() || !(start as usize).is_multiple_of(size_of::<T>())) {
             return Err(PyValueError::new_err(format!(
                 "{name}: its memory is not aligned"
             )));

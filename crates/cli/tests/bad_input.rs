@@ -470,7 +470,7 @@ fn an_unknown_key_or_a_wrong_value_in_the_run() {
             "`weight`",
             "\"dice\"",
             "remove it",
-            "`form` or `epsilon`",
+            "`form`, `classes`",
         ],
     );
     no_training(
@@ -641,8 +641,8 @@ fn a_resume_with_another_configuration_or_dataset() {
         ],
     );
     place.refused(
-        &format!("{words} --set loss.epsilon=0.1 --set loss.name=dice"),
-        &["loss.epsilon was unset, now 0.1"],
+        &format!("{words} --set loss.smoothing=0.1 --set loss.name=dice"),
+        &["loss.smoothing was unset, now 0.1"],
     );
     place.refused(
         &format!("{words} --set train.iterations=1"),

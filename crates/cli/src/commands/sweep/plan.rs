@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
-use lacuna_losses::{Loss, LossConfig};
+use lacuna_losses::{Loss, LossConfig, NamedLoss};
 use lacuna_nets::Architecture;
 use lacuna_record::{PlannedRun, Study, StudyFolder};
 use lacuna_sweep::{GridRun, Planned, StudyFile};
@@ -239,6 +239,24 @@ fn dataset_shape(path: &Path) -> anyhow::Result<DatasetShape> {
 /// The loss with those options that are not its defaults; the form of
 /// sensitivity-specificity always, since its two forms behave unlike.
 fn loss_label(loss: &LossConfig) -> anyhow::Result<String> {
+    // Of a sum the terms tell, of a loss around a loss the inner one.
+    let inner = |named: &NamedLoss| {
+        loss_label(&LossConfig {
+            named: named.clone(),
+            ..LossConfig::default()
+        })
+    };
+    match &loss.named {
+        NamedLoss::Sum(sum) => {
+            let terms = sum.terms.iter().map(|term| inner(&term.loss));
+            return Ok(terms.collect::<anyhow::Result<Vec<_>>>()?.join(" + "));
+        }
+        NamedLoss::Blob(blob) => return Ok(format!("blob of {}", inner(&blob.loss)?)),
+        NamedLoss::SizeReweighted(wrapper) => {
+            return Ok(format!("size-reweighted {}", inner(&wrapper.loss)?));
+        }
+        _ => {}
+    }
     let name = loss.named.name();
     let named = Table::from_iter([("name".to_owned(), name.into())]);
     let default = Table::try_from(named.try_into::<LossConfig>()?)?;
