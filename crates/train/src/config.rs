@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use lacuna_data::normalise::NormaliseConfig;
 use lacuna_data::sampler::PatchConfig;
 use lacuna_data::split::SplitConfig;
-use lacuna_losses::LossConfig;
+use lacuna_losses::{LossConfig, Reduction};
 use lacuna_nets::{ModelConfig, ModelName};
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -235,6 +235,11 @@ impl RunConfig {
                 .map_err(|e: toml::de::Error| invalid(&sets.join(" "), e.message().to_owned()))?;
         }
         config.check_ranges(origin)?;
+        if config.loss.options.reduction == Reduction::None {
+            let message = "`loss.reduction` is \"none\", expected \"batch\" or \"sample\": \
+                           a training needs one value to lower";
+            return Err(invalid(origin, message.to_owned()));
+        }
         // The number of classes is the dataset's: here, some number must do.
         if (1..=256).all(|classes| config.loss.check(classes).is_err()) {
             let refused = config.loss.check(2).expect_err("all are");
@@ -428,6 +433,22 @@ mod tests {
     fn an_option_of_another_loss_is_refused() {
         let error = parse("[loss]\nlambda = 0.1", &[]).unwrap_err();
         assert!(error.to_string().starts_with("run.toml: "), "{error}");
+        for text in [
+            "lambda = 2.0\nname = 'sensitivity-specificity'",
+            "reduction = 'none'",
+        ] {
+            let error = parse(&format!("[loss]\n{text}"), &[]).unwrap_err();
+            assert!(error.to_string().contains("expected"), "{error}");
+        }
+        let nested = "[loss]\nname = 'blob'\nloss = { name = 'tversky', beta = 0.9 }";
+        assert!(parse(nested, &[]).is_ok());
+        assert!(
+            parse(
+                "[loss]\nname = 'blob'\nloss = { name = 'tversky', bta = 1 }",
+                &[]
+            )
+            .is_err()
+        );
     }
 
     #[test]
