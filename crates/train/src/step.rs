@@ -36,7 +36,7 @@ impl Step<'_> {
     /// `[B, C, D, H, W]`, and the loss before it.
     ///
     /// # Errors
-    /// Those of [`value_and_gradient`]: [`LossError::NonFiniteLogit`] where the
+    /// Those of [`LossConfig::value_and_gradient`]: [`LossError::NonFiniteLogit`] where the
     /// network's output is not finite.
     pub fn take(
         &self,
