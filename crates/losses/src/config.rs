@@ -270,6 +270,11 @@ mod tests {
             ("activation = 'relu'", "`softmax` or `sigmoid`"),
             ("name = 'sum'\nterms = []", "at least one"),
             (
+                "name = 'blob'\nloss = { name = 'sum', terms = [{ factor = { from = 0, to = 1, \
+                 start = 9, end = 5 }, loss = { name = 'dice' } }] }",
+                "start before end",
+            ),
+            (
                 "name = 'blob'\nloss = { name = 'focal' }",
                 "a loss of sums over the elements",
             ),

@@ -65,6 +65,8 @@ impl Loss for Blob {
         ] {
             check_number(Self::NAME, option, factor, [0.0, f64::INFINITY])?;
         }
+        // Before its form is asked for: a ramp that ends before it begins has no value.
+        self.loss.check(classes)?;
         if StatisticsSum::of(&self.loss.form(), 0).is_none() {
             return Err(LossError::OptionValue {
                 loss: Self::NAME,
@@ -76,7 +78,7 @@ impl Loss for Blob {
                     .into(),
             });
         }
-        self.loss.check(classes)
+        Ok(())
     }
 
     fn honours(&self) -> Honours {
