@@ -267,6 +267,10 @@ mod tests {
                 "name = 'weighted-cross-entropy'\ncompatibility = 'monai'",
                 "does not support compatibility",
             ),
+            (
+                "name = 'size-reweighted'\ncompatibility = 'monai'",
+                "does not support compatibility",
+            ),
             ("activation = 'relu'", "`softmax` or `sigmoid`"),
             ("name = 'sum'\nterms = []", "at least one"),
             (

@@ -115,6 +115,11 @@ fn check<F: Real>(
     {
         return Err(refused("soft labels other than 0 and 1"));
     }
+    if matches!(input.reference, Reference::Soft(_)) && options.ignore_label.is_some() {
+        return Err(refused(
+            "ignore_label with soft labels, which name none (give those elements the weight 0)",
+        ));
+    }
     if loss.reads().grid && input.grid.is_none() {
         return Err(LossError::NoGrid { loss: loss.name() });
     }

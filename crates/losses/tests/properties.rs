@@ -155,6 +155,22 @@ fn ignored_elements_count_nowhere() {
     }
 }
 
+/// A soft label names no class that could be ignored.
+#[test]
+fn an_ignored_label_beside_soft_labels_is_refused() {
+    let mut config = config("name = 'dice'");
+    let batch = dressed(draw(1, 3, [1, 2, 2], 1.0, 1), &config, 1);
+    config.options.ignore_label = Some(2);
+    let mut gradient = vec![0.0; 12];
+    let error = config
+        .value_and_gradient(&batch.input(), &mut gradient)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("ignore_label with soft labels"),
+        "{error}"
+    );
+}
+
 /// Shares of 0 and 1 are hard labels.
 #[test]
 fn one_hot_soft_labels_are_labels() {

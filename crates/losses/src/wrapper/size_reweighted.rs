@@ -57,7 +57,11 @@ impl Loss for SizeReweighted {
     }
 
     fn honours(&self) -> Honours {
-        self.loss.honours()
+        Honours {
+            monai: false,
+            niftynet: false,
+            ..self.loss.honours()
+        }
     }
 
     fn reads(&self) -> Reads {
