@@ -16,16 +16,8 @@ pub(crate) fn evaluate<F: Real>(
 ) -> Outcome {
     let batch = input.layout.batch;
     let truth = Truth::new(input, options);
-    let groups = options.groups(batch);
-    let factors: Vec<Vec<f64>> = (0..groups)
-        .map(|group| {
-            let samples = if groups == 1 {
-                0..batch
-            } else {
-                group..group + 1
-            };
-            loss.factors(&truth.volumes(samples), options.compatibility)
-        })
+    let factors: Vec<Vec<f64>> = (options.groups(batch).into_iter())
+        .map(|samples| loss.factors(&truth.volumes(samples), options.compatibility))
         .collect();
     let share = options.share(batch);
     let parts: Vec<(f64, Counts)> = chunks
@@ -36,7 +28,7 @@ pub(crate) fn evaluate<F: Real>(
         })
         .collect();
     let mut outcome = Outcome {
-        values: vec![0.0; groups],
+        values: vec![0.0; factors.len()],
         counts: Counts::default(),
     };
     for (chunk, (value, counts)) in chunks.iter().zip(parts) {

@@ -9,6 +9,7 @@ use crate::{
     field_pass, maps, own_pass,
 };
 use lacuna_kernels::SOFTMAX_CLASSES_MAX;
+use std::ops::Range;
 
 /// What one evaluation of a loss gives besides the gradient.
 #[derive(Clone, Debug, PartialEq)]
@@ -295,11 +296,11 @@ impl Options {
         })
     }
 
-    /// How many values a batch of this many samples has.
-    pub(crate) fn groups(&self, batch: usize) -> usize {
+    /// The samples behind each value of a batch.
+    pub(crate) fn groups(&self, batch: usize) -> Vec<Range<usize>> {
         match self.reduction {
-            Reduction::Batch => 1,
-            Reduction::Sample | Reduction::None => batch,
+            Reduction::Batch => std::iter::once(0..batch).collect(),
+            Reduction::Sample | Reduction::None => (0..batch).map(|i| i..i + 1).collect(),
         }
     }
 

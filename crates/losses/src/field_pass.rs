@@ -16,7 +16,7 @@ pub(crate) fn evaluate<F: Real>(
 ) -> Outcome {
     let batch = input.layout.batch;
     let planes = input.layout.classes * input.layout.elements;
-    if options.groups(batch) == 1 {
+    if options.groups(batch).len() == 1 {
         let (value, counts) = pooled(loss, options, input, 1.0, gradient);
         return Outcome {
             values: vec![value],

@@ -29,25 +29,19 @@ pub(crate) fn evaluate(
     gradient: &mut [f32],
 ) -> Outcome {
     let layout = input.layout;
-    let weights = weights(options, input, labels);
+    let weights = weights(options, input);
     let weights = weights.as_deref();
     let mut chunks = Chunk::all(layout, gradient);
     let ranked = loss
         .is_ranked()
         .then(|| all_log_p(input, labels, &mut chunks));
-    let groups = options.groups(layout.batch);
     let truth = Truth::new(input, options);
-    let samples = layout.batch / groups;
-    let groups: Vec<Group> = (0..groups)
-        .map(|group| {
+    let groups: Vec<Group> = (options.groups(layout.batch).into_iter())
+        .map(|samples| {
             let factors = match &ranked {
-                None => factors(
-                    &truth.volumes(group * samples..(group + 1) * samples),
-                    options.compatibility,
-                ),
+                None => factors(&truth.volumes(samples), options.compatibility),
                 Some(log_p) => {
-                    let count = samples * layout.elements;
-                    let range = group * count..(group + 1) * count;
+                    let range = samples.start * layout.elements..samples.end * layout.elements;
                     loss.rank(&log_p[range.clone()], weights.map(|w| &w[range]))
                 }
             };
@@ -184,23 +178,15 @@ fn all_log_p(input: &Input<f32>, labels: &[u8], chunks: &mut [Chunk<f32>]) -> Ve
 }
 
 /// Weights with 0 for ignored labels, if there are any.
-fn weights(options: &Options, input: &Input<f32>, labels: &[u8]) -> Option<Vec<f32>> {
-    let ignored = options.ignore_label;
-    if ignored.is_none() && input.weights.is_none() {
+fn weights(options: &Options, input: &Input<f32>) -> Option<Vec<f32>> {
+    if options.ignore_label.is_none() && input.weights.is_none() {
         return None;
     }
-    let weight = |(at, label): (usize, &u8)| match Some(*label) == ignored {
-        true => 0.0,
-        false => input.weights.map_or(1.0, |weights| weights[at]),
-    };
-    Some(
-        labels
-            .par_iter()
-            .enumerate()
-            .with_min_len(CHUNK)
-            .map(weight)
-            .collect(),
-    )
+    let truth = Truth::new(input, options);
+    let elements = input.layout.elements;
+    let all = (0..input.layout.batch * elements).into_par_iter();
+    let weight = |at| truth.weight(at / elements, at % elements) as f32;
+    Some(all.with_min_len(CHUNK).map(weight).collect())
 }
 
 fn foreground(planes: &[&[f32]], labels: &[u8], weights: Option<&[f32]>) -> Counts {

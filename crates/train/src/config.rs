@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::device::PrecisionName;
-pub use keys::apply_override;
+pub use keys::{apply_override, parse_value};
 use keys::{check_keys, flatten};
 
 /// The documented default configuration, as `lacuna config` prints it.

@@ -33,6 +33,21 @@ pub fn create_folder(path: &Path) -> anyhow::Result<()> {
     })
 }
 
+/// Refuses a file of `--out` whose folder does not exist, before work is done for it.
+pub fn check_folder_of(out: &Path) -> anyhow::Result<()> {
+    match out
+        .parent()
+        .filter(|f| !f.as_os_str().is_empty() && !f.is_dir())
+    {
+        None => Ok(()),
+        Some(folder) => Err(anyhow!(
+            "--out {}: there is no folder {}; create it first",
+            out.display(),
+            folder.display()
+        )),
+    }
+}
+
 /// Prints to stdout; a reader that has gone is an error the caller recognises.
 pub fn print(text: &str) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();

@@ -201,15 +201,7 @@ fn predict_images(
     let Some(stem) = (name.strip_suffix(".nii.gz")).or_else(|| name.strip_suffix(".nii")) else {
         bail!("--out {name}: expected a file name ending in .nii.gz or .nii with --image");
     };
-    let folder = (arguments.out.parent())
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        bail!(
-            "--out {name}: there is no folder {}; create it first",
-            folder.display()
-        );
-    }
+    super::check_folder_of(&arguments.out)?;
     trained.check_windows(windows)?;
     let images = arguments.images.iter().map(|argument| {
         let (modality, file) = argument.split_once('=').with_context(|| {

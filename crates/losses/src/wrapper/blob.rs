@@ -117,32 +117,20 @@ pub(crate) fn blob_statistics<F: Real>(
     let sums = wide::sums(options, input, of, domains.count(), &chunks, &mut counts);
     let mut derivatives = vec![StatisticsGradient::zeros(&sums[0]); sums.len()];
     let mut values = Vec::new();
-    let groups = options.groups(batch);
-    for group in 0..groups {
-        let samples = if groups == 1 {
-            0..batch
-        } else {
-            group..group + 1
-        };
-        let mut by_sums = vec![StatisticsGradient::zeros(&sums[0]); sums.len()];
+    let share = options.share(batch);
+    for samples in options.groups(batch) {
+        let by_sums = &mut derivatives;
         values.push(one_group(
-            blob,
-            &sum,
-            options,
-            &sums,
-            samples,
-            &domains,
-            &mut by_sums,
+            blob, &sum, options, &sums, samples, &domains, share, by_sums,
         ));
-        for (total, by) in derivatives.iter_mut().zip(&by_sums) {
-            total.add(by, options.share(batch));
-        }
     }
     wide::write_gradient(options, input, of, &derivatives, &mut chunks);
     Ok(Outcome { values, counts })
 }
 
-/// The loss of some samples, and its derivatives by the sums of each domain.
+/// The loss of some samples; adds `share` times its derivatives by the sums of
+/// each domain.
+#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
 fn one_group(
     blob: &Blob,
     sum: &StatisticsSum,
@@ -150,6 +138,7 @@ fn one_group(
     sums: &[Statistics],
     samples: Range<usize>,
     domains: &Domains,
+    share: f64,
     derivatives: &mut [StatisticsGradient],
 ) -> f64 {
     let lesions = domains.lesions_of(samples.clone());
@@ -159,7 +148,7 @@ fn one_group(
     }
     let (global, by) = sum.evaluate(&everything, options.compatibility);
     for part in samples.clone().chain(lesions) {
-        derivatives[part].add(&by, blob.global_factor);
+        derivatives[part].add(&by, share * blob.global_factor);
     }
     let mut value = blob.global_factor * global;
 
@@ -171,15 +160,15 @@ fn one_group(
         if lesions.is_empty() {
             let (own, by) = sum.evaluate(&sums[sample], options.compatibility);
             value += each * own;
-            derivatives[sample].add(&by, each);
+            derivatives[sample].add(&by, share * each);
         }
         for lesion in lesions {
             let mut domain = sums[sample].clone();
             domain.add(&sums[lesion]);
             let (own, by) = sum.evaluate(&domain, options.compatibility);
             value += each * own;
-            derivatives[sample].add(&by, each);
-            derivatives[lesion].add(&by, each);
+            derivatives[sample].add(&by, share * each);
+            derivatives[lesion].add(&by, share * each);
         }
     }
     value

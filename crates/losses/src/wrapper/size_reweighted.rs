@@ -84,13 +84,7 @@ pub(crate) fn lesion_weights<F: Real>(options: &Options, input: &Input<F>) -> Ve
     let truth = Truth::new(input, options);
     let lesion = input.maps.lesion.expect("made when it is not given");
     let mut weights = vec![0.0_f32; batch * elements];
-    let groups = options.groups(batch);
-    for group in 0..groups {
-        let samples = if groups == 1 {
-            0..batch
-        } else {
-            group..group + 1
-        };
+    for samples in options.groups(batch) {
         let component =
             |sample: usize, element: usize| (sample, lesion[sample * elements + element]);
         let mut sizes = std::collections::BTreeMap::new();

@@ -21,11 +21,7 @@ pub fn apply_override(table: &mut Table, set: &str) -> Result<(), ConfigError> {
         .split_once('=')
         .ok_or_else(|| invalid("expected the form key=value, for example train.batch=5"))?;
     let (key, value) = (key.trim(), value.trim());
-    let value = format!("v = {value}")
-        .parse::<Table>()
-        .ok()
-        .and_then(|mut t| t.remove("v"))
-        .unwrap_or_else(|| Value::String(value.to_owned()));
+    let value = parse_value(value);
     let mut parts: Vec<&str> = key.split('.').collect();
     let last = parts.pop().unwrap_or_default();
     let nested = parts.iter().rev().fold(
@@ -43,6 +39,13 @@ pub fn apply_override(table: &mut Table, set: &str) -> Result<(), ConfigError> {
     }
     target.insert(last.to_owned(), value);
     Ok(())
+}
+
+/// The value of an override: TOML, or else a bare string.
+pub fn parse_value(text: &str) -> Value {
+    let table = format!("v = {text}").parse::<Table>().ok();
+    let value = table.and_then(|mut table| table.remove("v"));
+    value.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 /// Refuses keys that the template does not have.

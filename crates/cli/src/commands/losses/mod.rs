@@ -7,8 +7,10 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use lacuna_data::manifest::closest;
 use lacuna_losses::guide::{GUIDES, guide, option_meaning, optional};
 use lacuna_losses::{Loss, LossConfig, NamedLoss};
+use lacuna_train::config::parse_value;
 use toml::{Table, Value};
 
 #[derive(clap::Args)]
@@ -109,10 +111,7 @@ pub fn configured(name: &str, set: &[String]) -> anyhow::Result<LossConfig> {
         let (key, value) = option.split_once('=').with_context(|| {
             format!("--set {option}: expected the form key=value, for example alpha=0.3")
         })?;
-        let value = value.trim();
-        let parsed = format!("v = {value}").parse::<Table>().ok();
-        let parsed = parsed.and_then(|mut t| t.remove("v"));
-        let value = parsed.unwrap_or_else(|| Value::from(value));
+        let value = parse_value(value.trim());
         table.insert(key.trim().to_owned(), value);
     }
     let config = table.try_into::<LossConfig>();
@@ -120,12 +119,8 @@ pub fn configured(name: &str, set: &[String]) -> anyhow::Result<LossConfig> {
 }
 
 fn unknown(name: &str) -> String {
-    let nearest = GUIDES
-        .iter()
-        .map(|guide| (strsim::jaro_winkler(name, guide.name), guide.name))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .map(|(_, nearest)| format!(", did you mean {nearest:?}?"));
+    let nearest = closest(name, GUIDES.iter().map(|guide| guide.name))
+        .map(|nearest| format!(", did you mean {nearest:?}?"));
     format!(
         "there is no loss {name:?}{}; `lacuna losses` lists them",
         nearest.unwrap_or_default()

@@ -64,16 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             out.display()
         );
     }
-    if let Some(folder) = out
-        .parent()
-        .filter(|f| !f.as_os_str().is_empty() && !f.is_dir())
-    {
-        bail!(
-            "--out {}: there is no folder {}; create it first",
-            out.display(),
-            folder.display()
-        );
-    }
+    super::super::check_folder_of(out)?;
     let count = EDGE * EDGE * EDGE;
     let lesion = (prevalence * count as f64).round() as usize;
     if !(0.0..=0.5).contains(prevalence) || lesion == 0 {
