@@ -5,7 +5,7 @@
 //! `1 - 2 Tp Ts / (Tp + Ts)`,
 //! `Tp = (sum S(p) r + s) / (sum S(p) + s)`, `Ts = (sum S(r) p + s) / (sum S(r) + s)`,
 //!
-//! with the soft skeleton S of [`skeleton`](self::skeleton) by `iterations`
+//! with the soft skeleton S of [`skeleton`] by `iterations`
 //! erosions and `s` a share `smoothing` of the N elements; the mean over the
 //! classes. `iterations` must be at least the radius of the structures in
 //! elements. A class that the reference does not have costs the share of the

@@ -1,10 +1,10 @@
 //! Losses made of other losses.
 
-mod blob;
-mod deep_supervision;
-mod ramp;
-mod size_reweighted;
-mod sum;
+pub mod blob;
+pub mod deep_supervision;
+pub mod ramp;
+pub mod size_reweighted;
+pub mod sum;
 
 pub use blob::Blob;
 pub(crate) use blob::blob_statistics;
