@@ -60,7 +60,12 @@ impl HeatMap {
         };
         let low = finite().fold(f64::INFINITY, f64::min);
         let high = finite().fold(f64::NEG_INFINITY, f64::max);
-        let span = if high > low { high - low } else { 1.0 };
+        // A constant has one colour: what rounding makes of it is no pattern.
+        let rounding = 1e-6 * low.abs().max(high.abs());
+        let span = match high - low > rounding {
+            true => high - low,
+            false => f64::INFINITY,
+        };
         let mut ink = Ink::default();
         let columns = self.rows.first().map_or(0, Vec::len).max(1);
         let width = (FRAME.right - FRAME.left) / columns as f64;
@@ -133,5 +138,13 @@ mod tests {
         assert_eq!(svg.matches(&css(tenth(0.0))).count(), 2);
         assert_eq!(svg.matches(&css(tenth(1.0))).count(), 2);
         assert!(svg.contains("0.000") && svg.contains("1.000"));
+
+        let constant = HeatMap {
+            rows: vec![vec![0.3, 0.3 + 1e-12], vec![0.3 - 1e-12, 0.3]],
+            ..map
+        };
+        // Four cells and the lowest of the bar.
+        let svg = constant.drawing().svg();
+        assert_eq!(svg.matches(&css(tenth(0.0))).count(), 5);
     }
 }
