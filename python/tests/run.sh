@@ -9,9 +9,10 @@ if [ -z "$environment" ]; then
     environment=$(mktemp -d)
     trap 'rm -rf "$environment"' EXIT
     python3 -m venv "$environment"
-    "$environment/bin/pip" install --quiet pytest numpy torch monai nibabel
+    "$environment/bin/pip" install --quiet "$here[test]"
+else
+    "$environment/bin/pip" install --quiet --force-reinstall --no-deps "$here"
 fi
-"$environment/bin/pip" install --quiet --force-reinstall --no-deps "$here"
 # From the tests' folder: in the package's own, its sources would be imported.
 cd "$here/tests"
 "$environment/bin/python" -m pytest --quiet
