@@ -40,7 +40,7 @@ pub use precision::Precision;
 pub use rearrange::{Crop, PixelShuffle, join_channels, split_channels};
 pub use rectify::{activate, mask_rectified};
 pub use softmax::{
-    SOFTMAX_CLASSES_MAX, SoftmaxSlopes, SoftmaxSums, Spread, SumsWanted, own_gradient, power,
-    softmax_gradient, softmax_own, softmax_sums,
+    SOFTMAX_CLASSES_MAX, SoftmaxReference, SoftmaxSlopes, SoftmaxSums, Spread, SumsWanted,
+    own_gradient, power, softmax_gradient, softmax_own, softmax_sums,
 };
 pub use source::{Rectifier, Source};

@@ -30,6 +30,27 @@ const LANES_MAX: usize = 16;
 /// Fills up the labels of a part of a register; names no class.
 const NO_LABEL: u8 = u8::MAX;
 
+/// What the elements are.
+#[derive(Clone, Copy, Debug)]
+pub enum SoftmaxReference<'a> {
+    /// A label each.
+    Labels(&'a [u8]),
+    /// Their share of every label, in a plane per class: the weight of an element
+    /// in that of its label, or divided among several; 0 in all where it counts
+    /// nowhere.
+    Shares(&'a [&'a [f32]]),
+}
+
+impl SoftmaxReference<'_> {
+    /// Elements.
+    fn len(&self) -> usize {
+        match self {
+            Self::Labels(labels) => labels.len(),
+            Self::Shares(shares) => shares.first().map_or(0, |plane| plane.len()),
+        }
+    }
+}
+
 /// Calls `$body::<V, PLAIN, MAX>(args)` with MAX the number of classes where the loops
 /// over few classes shall be unrolled, otherwise the most there are.
 macro_rules! with_classes {
@@ -99,6 +120,30 @@ unsafe fn exponentials<V: Masked, const MAX: usize>(
             largest,
             total,
         }
+    }
+}
+
+/// Sum of the exponentials without the largest one, whose digits the small ones
+/// would lose in it: the sum is 1 plus this. `below` is `z` less the largest.
+#[inline(always)]
+unsafe fn others_of_largest<V: Masked, const MAX: usize>(
+    classes: usize,
+    x: &Exponentials<V, MAX>,
+    below: &[V; MAX],
+) -> V {
+    // SAFETY: arithmetic only, under the caller's instructions.
+    unsafe {
+        let (zero, one) = (V::splat(0.0), V::splat(1.0));
+        if MAX == 2 {
+            return x.each[1].or_else(below[0].equals(zero), x.each[0]);
+        }
+        let (mut others, mut largest) = (zero, zero.sub(one));
+        for class in 0..classes {
+            let is_largest = below[class].equals(zero);
+            others = others.add(zero.or_else(is_largest, x.each[class]));
+            largest = largest.add(one.keep(is_largest));
+        }
+        others.add(largest)
     }
 }
 
@@ -187,8 +232,12 @@ fn first_lanes(count: usize) -> u32 {
 
 /// # Panics
 /// If the processor lacks the instructions, there are too few or too many
-/// planes, or one differs in length from the labels.
-fn check(instructions: crate::Instructions, planes: &[impl AsRef<[f32]>], labels: &[u8]) {
+/// planes, or one differs in length from the reference.
+fn check(
+    instructions: crate::Instructions,
+    planes: &[impl AsRef<[f32]>],
+    reference: SoftmaxReference,
+) {
     assert!(
         instructions <= crate::Instructions::detected(),
         "this processor has no {instructions}"
@@ -198,7 +247,14 @@ fn check(instructions: crate::Instructions, planes: &[impl AsRef<[f32]>], labels
         "{} planes, expected 2 to {SOFTMAX_CLASSES_MAX}",
         planes.len()
     );
+    let count = reference.len();
     for plane in planes {
-        assert_eq!(plane.as_ref().len(), labels.len(), "planes and labels");
+        assert_eq!(plane.as_ref().len(), count, "planes and reference");
+    }
+    if let SoftmaxReference::Shares(shares) = reference {
+        assert_eq!(shares.len(), planes.len(), "planes of shares");
+        for plane in shares {
+            assert_eq!(plane.len(), count, "planes of shares");
+        }
     }
 }

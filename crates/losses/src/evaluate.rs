@@ -2,13 +2,14 @@
 
 use crate::chunk::Chunk;
 use crate::loss::{Form, Volumes};
+use crate::narrow::Batch;
 use crate::statistics_pass::{StatisticsSum, narrow_checked, narrow_statistics, wide_statistics};
 use crate::wrapper::{blob_statistics, lesion_weights, whole_sum};
 use crate::{
     Activation, Input, Loss, LossError, Options, Real, Reduction, Reference, element_pass,
     field_pass, maps, own_pass,
 };
-use lacuna_kernels::SOFTMAX_CLASSES_MAX;
+use lacuna_kernels::{Instructions, SOFTMAX_CLASSES_MAX};
 use std::ops::Range;
 
 /// What one evaluation of a loss gives besides the gradient.
@@ -142,11 +143,18 @@ fn evaluate<F: Real>(
 ) -> Result<Outcome, LossError> {
     let form = loss.form();
     if let Some(sum) = StatisticsSum::of(&form, input.iteration)
-        && let Some(labels) = plain_labels(options, input)
-        && let (Some(logits), Some(gradient)) = (F::as_f32(input.logits), F::as_f32_mut(gradient))
+        && let Some(labels) = options.plain_labels(input)
+        && input.layout.classes <= SOFTMAX_CLASSES_MAX
+        && let (Some(narrow), Some(gradient)) = (narrow_input(input), F::as_f32_mut(gradient))
     {
+        let batch = Batch {
+            instructions: Instructions::detected(),
+            options,
+            input: &narrow,
+            plain: Some(labels),
+        };
         let mut chunks = Chunk::all(input.layout, gradient);
-        return match narrow_statistics(&sum, options, input.layout, logits, labels, &mut chunks) {
+        return match narrow_statistics(&sum, &batch, &mut chunks) {
             Some(outcome) => Ok(outcome),
             None => {
                 // The pass tells that there is a bad value, not where.
@@ -159,18 +167,6 @@ fn evaluate<F: Real>(
     let made = maps::Made::of(loss.reads(), options, input)?;
     let input = made.with(input);
     evaluate_form(&form, options, &input, gradient)
-}
-
-/// The labels, where the vector kernels can take the batch.
-fn plain_labels<'a, F: Real>(options: &Options, input: &Input<'a, F>) -> Option<&'a [u8]> {
-    let plain = options.activation == Activation::Softmax
-        && options.ignore_label.is_none()
-        && input.weights.is_none()
-        && input.layout.classes <= SOFTMAX_CLASSES_MAX;
-    match input.reference {
-        Reference::Labels(labels) if plain => Some(labels),
-        _ => None,
-    }
 }
 
 /// One form of a loss, on input that has been checked and has the maps.
@@ -294,6 +290,18 @@ impl Options {
             loss: loss.name(),
             input: refused,
         })
+    }
+
+    /// The labels of exclusive classes, where every element counts once and for
+    /// one class.
+    pub(crate) fn plain_labels<'a, F>(&self, input: &Input<'a, F>) -> Option<&'a [u8]> {
+        let plain = self.activation == Activation::Softmax
+            && self.ignore_label.is_none()
+            && input.weights.is_none();
+        match input.reference {
+            Reference::Labels(labels) if plain => Some(labels),
+            _ => None,
+        }
     }
 
     /// The samples behind each value of a batch.

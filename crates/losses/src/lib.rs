@@ -64,6 +64,7 @@ pub mod probe;
 mod real;
 mod reference;
 pub mod sensitivity_specificity;
+mod shares;
 mod statistics;
 mod statistics_pass;
 pub mod top_k_cross_entropy;

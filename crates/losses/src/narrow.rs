@@ -3,47 +3,43 @@
 use crate::chunk::Chunk;
 use crate::evaluate::Counts;
 use crate::loss::Needs;
-use crate::reference::Truth;
+use crate::shares::Shares;
 use crate::statistics::{ClassTable, Matrices, Statistics, StatisticsGradient};
-use crate::{Input, Layout, Options};
-use lacuna_kernels::{Instructions, SoftmaxSlopes, SoftmaxSums, SumsWanted};
+use crate::{Input, Options};
+use lacuna_kernels::{Instructions, SoftmaxReference, SoftmaxSlopes, SoftmaxSums, SumsWanted};
 use lacuna_kernels::{softmax_gradient, softmax_sums};
 use rayon::prelude::*;
 
-/// First pass: the sums of every sample, or `None` where a label names no class
-/// or a logit is not finite. Leaves the probabilities in the memory of the
-/// gradient; of elements that are left out, at its front.
+/// A batch of exclusive classes.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    pub(crate) instructions: Instructions,
+    pub(crate) options: &'a Options,
+    pub(crate) input: &'a Input<'a, f32>,
+    /// Labels, where every element counts, once and for one class.
+    pub(crate) plain: Option<&'a [u8]>,
+}
+
+/// First pass: the sums of every sample, or `None` where a plain label names no
+/// class or a logit is not finite. Leaves the probabilities in the memory of the
+/// gradient.
 pub(crate) fn sums_by_sample(
-    instructions: Instructions,
-    layout: Layout,
-    logits: &[f32],
-    labels: &[u8],
-    kept: Option<&[Kept]>,
+    batch: &Batch,
     needs: Needs,
     chunks: &mut [Chunk<f32>],
 ) -> Option<(Vec<Statistics>, Counts)> {
-    let wanted = wanted(needs);
-    let parts: Vec<SoftmaxSums> = chunks
+    let layout = batch.input.layout;
+    let parts: Vec<(Statistics, Counts)> = chunks
         .par_iter_mut()
-        .enumerate()
-        .map(|(number, chunk)| {
-            let planes = chunk.logits(layout, logits);
-            let own_labels = chunk.labels(layout, labels);
-            let out = &mut chunk.gradient;
-            let Some(kept) = kept.map(|kept| &kept[number]) else {
-                return softmax_sums(instructions, &planes, own_labels, wanted, out);
-            };
-            let gathered: Vec<Vec<f32>> = planes.iter().map(|plane| kept.gather(plane)).collect();
-            let planes: Vec<&[f32]> = gathered.iter().map(Vec::as_slice).collect();
-            let mut out = kept.front(out);
-            softmax_sums(instructions, &planes, &kept.labels, wanted, &mut out)
+        .map_init(Shares::default, |shares, chunk| {
+            chunk_sums(batch, wanted(needs), shares, chunk)
         })
         .collect::<Option<_>>()?;
     let mut samples = vec![Statistics::exclusive(layout.classes); layout.batch];
     let mut counts = Counts::default();
-    for (chunk, part) in chunks.iter().zip(parts) {
-        counts.add(foreground_counts(&part));
-        samples[chunk.sample].add(&part.into());
+    for (chunk, (part, counted)) in chunks.iter().zip(parts) {
+        counts.add(counted);
+        samples[chunk.sample].add(&part);
     }
     Some((samples, counts))
 }
@@ -55,94 +51,70 @@ pub(crate) fn wanted(needs: Needs) -> SumsWanted {
     }
 }
 
-/// The elements of a chunk that count, where some do not.
-pub(crate) struct Kept {
-    at: Vec<u16>,
-    pub(crate) labels: Vec<u8>,
+fn chunk_sums(
+    batch: &Batch,
+    wanted: SumsWanted,
+    shares: &mut Shares,
+    chunk: &mut Chunk<f32>,
+) -> Option<(Statistics, Counts)> {
+    let Batch {
+        instructions,
+        options,
+        input,
+        ..
+    } = *batch;
+    let planes = chunk.logits(input.layout, input.logits);
+    if let Some(labels) = batch.plain {
+        let labels = SoftmaxReference::Labels(chunk.labels(input.layout, labels));
+        let sums = softmax_sums(instructions, &planes, labels, wanted, &mut chunk.gradient)?;
+        let counts = foreground_counts(&sums);
+        return Some((sums.into(), counts));
+    }
+    shares.load_classes(options, input, chunk);
+    let parts = shares.planes();
+    let reference = SoftmaxReference::Shares(&parts);
+    let sums = softmax_sums(
+        instructions,
+        &planes,
+        reference,
+        wanted,
+        &mut chunk.gradient,
+    )?;
+    let mut statistics = Statistics::from(sums);
+    statistics.elements = shares.elements();
+    for class in 0..input.layout.classes {
+        statistics.reference_square[class] =
+            shares.square(input, chunk, [class; 2], statistics.volume[class]);
+    }
+    Some((
+        statistics,
+        weighted_counts(&planes, shares.weights(), &parts),
+    ))
 }
 
-impl Kept {
-    /// Of every chunk; `None` where all elements count, and an error where one
-    /// counts in part, which the kernels do not take.
-    pub(crate) fn of(
-        options: &Options,
-        input: &Input<f32>,
-        labels: Option<&[u8]>,
-        chunks: &[Chunk<f32>],
-    ) -> Result<Option<Vec<Self>>, Weighted> {
-        if options.ignore_label.is_none() && input.weights.is_none() {
-            return Ok(None);
-        }
-        let truth = Truth::new(input, options);
-        let kept = chunks.par_iter().map(|chunk| {
-            let mut kept = Self {
-                at: Vec::with_capacity(chunk.len()),
-                labels: Vec::with_capacity(chunk.len()),
-            };
-            for i in 0..chunk.len() {
-                let weight = truth.weight(chunk.sample, chunk.start + i);
-                if weight == 0.0 {
-                    continue;
-                }
-                if weight != 1.0 {
-                    return Err(Weighted);
-                }
-                kept.at.push(i as u16);
-                if let Some(labels) = labels {
-                    kept.labels
-                        .push(labels[chunk.sample * input.layout.elements + chunk.start + i]);
-                }
-            }
-            Ok(kept)
-        });
-        kept.collect::<Result<Vec<_>, _>>().map(Some)
-    }
-
-    /// How many.
-    pub(crate) fn len(&self) -> usize {
-        self.at.len()
-    }
-
-    /// Their values of a plane.
-    pub(crate) fn gather<T: Copy>(&self, plane: &[T]) -> Vec<T> {
-        self.at.iter().map(|at| plane[usize::from(*at)]).collect()
-    }
-
-    /// As many values at the front of each plane.
-    fn front<'a>(&self, planes: &'a mut [&mut [f32]]) -> Vec<&'a mut [f32]> {
-        planes
-            .iter_mut()
-            .map(|plane| &mut plane[..self.len()])
-            .collect()
-    }
-
-    /// Moves the values at the front of a plane to where their elements are, and
-    /// writes 0 elsewhere.
-    pub(crate) fn spread(&self, plane: &mut [f32]) {
-        let mut left = self.len();
-        for i in (0..plane.len()).rev() {
-            plane[i] = match left > 0 && usize::from(self.at[left - 1]) == i {
-                true => {
-                    left -= 1;
-                    plane[left]
-                }
-                false => 0.0,
-            };
-        }
-    }
-}
-
-/// An element counts in part.
-pub(crate) struct Weighted;
-
+/// Of plain labels.
 fn foreground_counts(sums: &SoftmaxSums) -> Counts {
-    let predicted = sums.foreground.iter().skip(1).sum();
-    let reference: u64 = sums.count.iter().skip(1).sum();
+    let predicted: f64 = sums.foreground.iter().skip(1).sum();
+    let reference: f64 = sums.count.iter().skip(1).sum();
     Counts {
-        tp: predicted,
-        fp: sums.foreground[0],
-        fn_: reference - predicted,
+        tp: predicted as u64,
+        fp: sums.foreground[0] as u64,
+        fn_: (reference - predicted) as u64,
     }
+}
+
+/// Of elements that are of several classes or count in part: an element is
+/// foreground where a class has more of it than the background.
+fn weighted_counts(planes: &[&[f32]], weights: &[f32], shares: &[&[f32]]) -> Counts {
+    let mut counts = Counts::default();
+    let exceeds = |planes: &[&[f32]], i: usize| {
+        let background = planes[0][i];
+        (planes[1..].iter()).fold(false, |any, plane| any | (plane[i] > background))
+    };
+    for (i, weight) in weights.iter().enumerate() {
+        counts.count([exceeds(shares, i), exceeds(planes, i) & (*weight > 0.0)]);
+    }
+    counts
 }
 
 impl From<SoftmaxSums> for Statistics {
@@ -152,7 +124,7 @@ impl From<SoftmaxSums> for Statistics {
             squared_error: sums.squared_error,
             sum_log_p: sums.log_probability,
         };
-        Self::of_counts(&sums.count, matrices)
+        Self::of_volumes(sums.count, matrices)
     }
 }
 
@@ -160,10 +132,7 @@ impl From<SoftmaxSums> for Statistics {
 /// `derivatives[sample]` are by that sample's sums. Begins at the end, which is
 /// still in the cache.
 pub(crate) fn write_gradient(
-    instructions: Instructions,
-    layout: Layout,
-    labels: &[u8],
-    kept: Option<&[Kept]>,
+    batch: &Batch,
     derivatives: &[StatisticsGradient],
     chunks: &mut [Chunk<f32>],
 ) {
@@ -176,23 +145,19 @@ pub(crate) fn write_gradient(
             ClassTable::Overlapping(_) => unreachable!("the kernels take exclusive classes"),
         })
         .collect();
-    chunks
-        .par_iter_mut()
-        .enumerate()
-        .rev()
-        .for_each(|(number, chunk)| {
-            let slopes = &slopes[chunk.sample];
-            let Some(kept) = kept.map(|kept| &kept[number]) else {
-                let labels = chunk.labels(layout, labels);
-                return softmax_gradient(instructions, &mut chunk.gradient, labels, slopes);
-            };
-            let mut front = kept.front(&mut chunk.gradient);
-            softmax_gradient(instructions, &mut front, &kept.labels, slopes);
-            chunk
-                .gradient
-                .iter_mut()
-                .for_each(|plane| kept.spread(plane));
-        });
+    (chunks.par_iter_mut().rev()).for_each_init(Shares::default, |shares, chunk| {
+        let slopes = &slopes[chunk.sample];
+        let parts;
+        let reference = match batch.plain {
+            Some(labels) => SoftmaxReference::Labels(chunk.labels(batch.input.layout, labels)),
+            None => {
+                shares.load_classes(batch.options, batch.input, chunk);
+                parts = shares.planes();
+                SoftmaxReference::Shares(&parts)
+            }
+        };
+        softmax_gradient(batch.instructions, &mut chunk.gradient, reference, slopes);
+    });
 }
 
 #[cfg(test)]
@@ -200,8 +165,8 @@ mod tests {
     use super::*;
     use crate::chunk::CHUNK;
     use crate::evaluate::Outcome;
-    use crate::statistics_pass::{StatisticsSum, narrow_statistics_by};
-    use crate::{Loss, LossConfig, Reduction};
+    use crate::statistics_pass::{StatisticsSum, narrow_statistics};
+    use crate::{Layout, Loss, LossConfig, Reduction};
 
     /// Logits within `size`, and labels of which higher ones are rarer.
     fn draw(layout: Layout, size: f32) -> (Vec<f32>, Vec<u8>) {
@@ -258,18 +223,14 @@ mod tests {
         let mut chunks = Chunk::all(layout, &mut gradient);
         let form = config.named.form();
         let sum = StatisticsSum::of(&form, 0).unwrap();
-        let options = &config.options;
-        let Outcome { values, counts } = narrow_statistics_by(
+        let input = Input::new(layout, &logits, &labels);
+        let batch = Batch {
             instructions,
-            &sum,
-            options,
-            layout,
-            &logits,
-            &labels,
-            None,
-            &mut chunks,
-        )
-        .unwrap();
+            options: &config.options,
+            input: &input,
+            plain: Some(&labels),
+        };
+        let Outcome { values, counts } = narrow_statistics(&sum, &batch, &mut chunks).unwrap();
         drop(chunks);
         let value = values.iter().sum::<f64>() / values.len() as f64;
         assert_eq!(

@@ -4,96 +4,62 @@
 use crate::chunk::Chunk;
 use crate::evaluate::Counts;
 use crate::loss::Needs;
-use crate::narrow::{Kept, wanted};
+use crate::narrow::wanted;
+use crate::shares::Shares;
 use crate::statistics::{ClassSums, ClassTable, Statistics, StatisticsGradient};
-use crate::{Input, Reference};
-use lacuna_kernels::{Instructions, SoftmaxSlopes, SoftmaxSums, SumsWanted};
+use crate::{Input, Options, Reference};
+use lacuna_kernels::{Instructions, SoftmaxReference, SoftmaxSlopes, SoftmaxSums, SumsWanted};
 use lacuna_kernels::{softmax_gradient, softmax_sums};
 use rayon::prelude::*;
-
-/// Whether every reference is 0 or 1, as the kernels take it.
-pub(crate) fn is_hard(reference: Reference<f32>) -> bool {
-    match reference {
-        Reference::Labels(_) => true,
-        Reference::Soft(shares) => shares
-            .par_iter()
-            .all(|share| *share == 0.0 || *share == 1.0),
-    }
-}
 
 /// Buffers of a thread for one region of a chunk.
 #[derive(Default)]
 struct Region {
+    shares: Shares,
     zeros: Vec<f32>,
-    logits: Vec<f32>,
-    labels: Vec<u8>,
     p: [Vec<f32>; 2],
 }
 
 impl Region {
-    /// Reads the elements of a region that count.
-    fn load(&mut self, input: &Input<f32>, chunk: &Chunk<f32>, kept: Option<&Kept>, class: usize) {
-        let layout = input.layout;
-        let plane = chunk.logits(layout, input.logits)[class];
-        let on = |at: usize| -> u8 {
-            let is_on = match input.reference {
-                Reference::Labels(labels) => {
-                    let label = usize::from(labels[chunk.sample * layout.elements + at]);
-                    label == if layout.classes == 1 { 1 } else { class }
-                }
-                Reference::Soft(shares) => {
-                    shares[(chunk.sample * layout.classes + class) * layout.elements + at] > 0.5
-                }
-            };
-            u8::from(is_on)
-        };
-        self.labels.clear();
-        self.labels
-            .extend((chunk.start..chunk.start + chunk.len()).map(on));
-        self.logits.clear();
-        match kept {
-            None => self.logits.extend_from_slice(plane),
-            Some(kept) => {
-                self.logits.extend(kept.gather(plane));
-                self.labels = kept.gather(&self.labels);
-            }
-        }
-        let count = self.logits.len();
-        self.zeros.resize(count, 0.0);
-        self.p.iter_mut().for_each(|p| p.resize(count, 0.0));
-    }
-
-    /// Sums of the two classes, and their probabilities into `p`.
-    fn sums(&mut self, instructions: Instructions, wanted: SumsWanted) -> SoftmaxSums {
+    /// Sums of outside and inside, and their probabilities into `p`.
+    fn sums(&mut self, logits: &[f32], wanted: SumsWanted) -> SoftmaxSums {
+        self.zeros.resize(logits.len(), 0.0);
+        self.p.iter_mut().for_each(|p| p.resize(logits.len(), 0.0));
         let [out, inside] = &mut self.p;
         let mut p = [out.as_mut_slice(), inside.as_mut_slice()];
-        let planes = [self.zeros.as_slice(), self.logits.as_slice()];
-        softmax_sums(instructions, &planes, &self.labels, wanted, &mut p)
+        let parts = self.shares.planes();
+        let reference = SoftmaxReference::Shares(&parts);
+        let planes = [self.zeros.as_slice(), logits];
+        softmax_sums(Instructions::detected(), &planes, reference, wanted, &mut p)
             .expect("the values have been checked")
     }
 }
 
 /// First pass: the sums of every sample, on checked input.
 pub(crate) fn sums_by_sample(
+    options: &Options,
     input: &Input<f32>,
-    kept: Option<&[Kept]>,
     needs: Needs,
     chunks: &[Chunk<f32>],
 ) -> (Vec<Statistics>, Counts) {
-    let detected = Instructions::detected();
     let layout = input.layout;
     let wanted = wanted(needs);
-    let parts: Vec<(Statistics, Counts)> = (chunks.par_iter().enumerate())
-        .map_init(Region::default, |region, (number, chunk)| {
-            let kept = kept.map(|kept| &kept[number]);
+    let parts: Vec<(Statistics, Counts)> = (chunks.par_iter())
+        .map_init(Region::default, |region, chunk| {
+            let planes = chunk.logits(layout, input.logits);
+            region.shares.load_weights(options, input, chunk);
             let mut statistics = Statistics::overlapping(layout.classes);
-            let mut of_chunk = Foreground::new(kept.map_or(chunk.len(), Kept::len));
-            for class in 0..layout.classes {
-                region.load(input, chunk, kept, class);
-                of_chunk.look(input, class, region);
-                statistics.set_region(class, &region.sums(detected, wanted));
+            statistics.elements = region.shares.elements();
+            for (class, logits) in planes.iter().enumerate() {
+                region.shares.load_region(input, chunk, class);
+                let sums = region.sums(logits, wanted);
+                let square = region
+                    .shares
+                    .square(input, chunk, [class, 1], sums.count[1]);
+                statistics.set_region(class, &sums, square);
             }
-            (statistics, of_chunk.counts())
+            let counts = foreground_counts(input, chunk, &planes, region.shares.weights());
+            (statistics, counts)
         })
         .collect();
     let mut samples = vec![Statistics::overlapping(layout.classes); layout.batch];
@@ -106,11 +72,9 @@ pub(crate) fn sums_by_sample(
 }
 
 impl Statistics {
-    fn set_region(&mut self, class: usize, sums: &SoftmaxSums) {
-        let inside = sums.count[1] as f64;
-        self.elements = inside + sums.count[0] as f64;
-        self.volume[class] = inside;
-        self.reference_square[class] = inside;
+    fn set_region(&mut self, class: usize, sums: &SoftmaxSums, square: f64) {
+        self.volume[class] = sums.count[1];
+        self.reference_square[class] = square;
         let ClassTable::Overlapping(table) = &mut self.sums else {
             unreachable!("made for overlapping regions");
         };
@@ -129,75 +93,56 @@ impl Statistics {
 /// Foreground of a chunk's elements, in the reference and by the logits. Where
 /// channels are classes, class 0 is the background and the largest logit
 /// decides; where they are regions, any of them.
-struct Foreground {
-    reference: Vec<bool>,
-    predicted: Vec<bool>,
-    background: Vec<f32>,
-}
-
-impl Foreground {
-    fn new(count: usize) -> Self {
-        Self {
-            reference: vec![false; count],
-            predicted: vec![false; count],
-            background: vec![0.0; count],
+fn foreground_counts(
+    input: &Input<f32>,
+    chunk: &Chunk<f32>,
+    planes: &[&[f32]],
+    weights: &[f32],
+) -> Counts {
+    let classes = planes.len() > 1 && matches!(input.reference, Reference::Labels(_));
+    let mut reference = vec![false; weights.len()];
+    let mut predicted = vec![false; weights.len()];
+    for class in usize::from(classes)..planes.len() {
+        Shares::mark_region(input, chunk, class, &mut reference);
+        let marks = predicted.iter_mut().zip(planes[class]);
+        match classes {
+            true => (marks.zip(planes[0])).for_each(|((m, z), background)| *m |= z > background),
+            false => marks.for_each(|(m, z)| *m |= *z > 0.0),
         }
     }
-
-    fn look(&mut self, input: &Input<f32>, class: usize, region: &Region) {
-        let classes = input.layout.classes > 1 && matches!(input.reference, Reference::Labels(_));
-        if classes && class == 0 {
-            self.background.copy_from_slice(&region.logits);
-            return;
-        }
-        for (reference, label) in self.reference.iter_mut().zip(&region.labels) {
-            *reference |= *label == 1;
-        }
-        let above = region.logits.iter().zip(&self.background);
-        for (predicted, (z, background)) in self.predicted.iter_mut().zip(above) {
-            *predicted |= z > background;
-        }
+    let mut counts = Counts::default();
+    for ((reference, predicted), weight) in reference.iter().zip(predicted).zip(weights) {
+        let counted = *weight > 0.0;
+        counts.count([reference & counted, predicted & counted]);
     }
-
-    fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for (reference, predicted) in self.reference.iter().zip(&self.predicted) {
-            counts.count([*reference, *predicted]);
-        }
-        counts
-    }
+    counts
 }
 
 /// Second pass: the gradient by the logits; `derivatives[sample]` are by that
 /// sample's sums. The probabilities are computed anew.
 pub(crate) fn write_gradient(
+    options: &Options,
     input: &Input<f32>,
-    kept: Option<&[Kept]>,
     derivatives: &[StatisticsGradient],
     chunks: &mut [Chunk<f32>],
 ) {
-    let detected = Instructions::detected();
     let plain = wanted(Needs::PROBABILITIES);
     let slopes: Vec<Vec<SoftmaxSlopes>> = derivatives.iter().map(region_slopes).collect();
-    (chunks.par_iter_mut().enumerate()).for_each_init(
-        Region::default,
-        |region, (number, chunk)| {
-            let kept = kept.map(|kept| &kept[number]);
-            for class in 0..input.layout.classes {
-                region.load(input, chunk, kept, class);
-                region.sums(detected, plain);
-                let [out, inside] = &mut region.p;
-                let mut planes = [out.as_mut_slice(), inside.as_mut_slice()];
-                let slopes = &slopes[chunk.sample][class];
-                softmax_gradient(detected, &mut planes, &region.labels, slopes);
-                let plane = &mut *chunk.gradient[class];
-                plane[..inside.len()].copy_from_slice(inside);
-                if let Some(kept) = kept {
-                    kept.spread(plane);
-                }
-            }
-        },
-    );
+    (chunks.par_iter_mut()).for_each_init(Region::default, |region, chunk| {
+        region.shares.load_weights(options, input, chunk);
+        let planes = chunk.logits(input.layout, input.logits);
+        for (class, logits) in planes.iter().enumerate() {
+            region.shares.load_region(input, chunk, class);
+            region.sums(logits, plain);
+            let [out, inside] = &mut region.p;
+            let mut planes = [out.as_mut_slice(), inside.as_mut_slice()];
+            let parts = region.shares.planes();
+            let reference = SoftmaxReference::Shares(&parts);
+            let slopes = &slopes[chunk.sample][class];
+            softmax_gradient(Instructions::detected(), &mut planes, reference, slopes);
+            chunk.gradient[class].copy_from_slice(inside);
+        }
+    });
 }
 
 /// Derivatives by the sums of each region as of two classes, inside last.

@@ -137,11 +137,10 @@ impl Statistics {
     }
 
     /// Exclusive classes with hard labels, of counts per label and sums per label and class.
-    pub(crate) fn of_counts(count: &[u64], matrices: Matrices) -> Self {
-        let volume: Vec<f64> = count.iter().map(|&n| n as f64).collect();
+    pub(crate) fn of_volumes(volume: Vec<f64>, matrices: Matrices) -> Self {
         Self {
-            classes: count.len(),
-            elements: count.iter().sum::<u64>() as f64,
+            classes: volume.len(),
+            elements: volume.iter().sum(),
             reference_square: volume.clone(),
             volume,
             sums: ClassTable::Exclusive(matrices),
@@ -342,7 +341,7 @@ impl Statistics {
     pub(crate) fn by_hand<const N: usize>(count: &[u64], sum_p: [f64; N]) -> Self {
         let mut matrices = Matrices::zeros(count.len());
         matrices.sum_p = sum_p.to_vec();
-        Self::of_counts(count, matrices)
+        Self::of_volumes(count.iter().map(|&n| n as f64).collect(), matrices)
     }
 
     pub(crate) fn matrices_mut(&mut self) -> &mut Matrices {

@@ -11,12 +11,9 @@
 use crate::chunk::Chunk;
 use crate::evaluate::{Counts, Outcome};
 use crate::loss::{Form, Needs, StatisticsLoss};
-use crate::narrow::Kept;
+use crate::shares::are_moderate;
 use crate::statistics::{Statistics, StatisticsGradient};
-use crate::{
-    Activation, Compatibility, Input, Layout, Options, Real, Reference, narrow, narrow_regions,
-    wide,
-};
+use crate::{Activation, Compatibility, Input, Options, Real, narrow, narrow_regions, wide};
 use lacuna_kernels::{Instructions, SOFTMAX_CLASSES_MAX};
 
 /// A weighted sum of losses of the same sums, which costs the passes of one.
@@ -60,15 +57,15 @@ impl<'a> StatisticsSum<'a> {
         statistics: &Statistics,
         compatibility: Option<Compatibility>,
     ) -> (f64, StatisticsGradient) {
-        if let [(1.0, loss)] = self.0[..] {
-            return loss.evaluate(statistics, compatibility);
-        }
         let mut value = 0.0;
         let mut gradient = StatisticsGradient::zeros(statistics);
         for (factor, loss) in &self.0 {
             let (term, by_sums) = loss.evaluate(statistics, compatibility);
             value += factor * term;
-            gradient.add(&by_sums, *factor);
+            // Where no element counts, none moves the sums.
+            if statistics.elements() > 0.0 {
+                gradient.add(&by_sums, *factor);
+            }
         }
         (value, gradient)
     }
@@ -99,79 +96,50 @@ impl<'a> StatisticsSum<'a> {
     }
 }
 
-/// With the vector kernels. `None` where a label names no class or a logit is
-/// not finite.
+/// Exclusive classes with the vector kernels. `None` where a plain label names no
+/// class or a logit is not finite.
 pub(crate) fn narrow_statistics(
     sum: &StatisticsSum,
-    options: &Options,
-    layout: Layout,
-    logits: &[f32],
-    labels: &[u8],
+    batch: &narrow::Batch,
     chunks: &mut [Chunk<f32>],
 ) -> Option<Outcome> {
-    let detected = Instructions::detected();
-    narrow_statistics_by(detected, sum, options, layout, logits, labels, None, chunks)
-}
-
-/// [`narrow_statistics`] with these instructions, of the elements that are kept.
-#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
-pub(crate) fn narrow_statistics_by(
-    instructions: Instructions,
-    sum: &StatisticsSum,
-    options: &Options,
-    layout: Layout,
-    logits: &[f32],
-    labels: &[u8],
-    kept: Option<&[Kept]>,
-    chunks: &mut [Chunk<f32>],
-) -> Option<Outcome> {
-    let needs = sum.needs();
-    let (samples, counts) =
-        narrow::sums_by_sample(instructions, layout, logits, labels, kept, needs, chunks)?;
-    let (values, derivatives) = sum.evaluate_samples(options, &samples);
-    narrow::write_gradient(instructions, layout, labels, kept, &derivatives, chunks);
+    let (samples, counts) = narrow::sums_by_sample(batch, sum.needs(), chunks)?;
+    let (values, derivatives) = sum.evaluate_samples(batch.options, &samples);
+    narrow::write_gradient(batch, &derivatives, chunks);
     Some(Outcome { values, counts })
 }
 
 /// With the vector kernels, on checked input; `None` where they do not take it:
-/// many classes, soft labels or weights other than 0 and 1.
+/// many classes, huge or tiny weights.
 pub(crate) fn narrow_checked(
     sum: &StatisticsSum,
     options: &Options,
     input: &Input<f32>,
     gradient: &mut [f32],
 ) -> Option<Outcome> {
-    let mut chunks = Chunk::all(input.layout, gradient);
-    let layout = input.layout;
-    let labels = match input.reference {
-        Reference::Labels(labels) => Some(labels),
-        Reference::Soft(_) => None,
-    };
-    let kept = Kept::of(options, input, labels, &chunks).ok()?;
-    let kept = kept.as_deref();
-    if options.activation == Activation::Softmax {
-        let labels = labels.filter(|_| layout.classes <= SOFTMAX_CLASSES_MAX)?;
-        let detected = Instructions::detected();
-        let logits = input.logits;
-        return narrow_statistics_by(
-            detected,
-            sum,
-            options,
-            layout,
-            logits,
-            labels,
-            kept,
-            &mut chunks,
-        );
-    }
-    if !narrow_regions::is_hard(input.reference) {
+    if !input.weights.is_none_or(are_moderate) {
         return None;
     }
-    let needs = sum.needs();
-    let (samples, counts) = narrow_regions::sums_by_sample(input, kept, needs, &chunks);
-    let (values, derivatives) = sum.evaluate_samples(options, &samples);
-    narrow_regions::write_gradient(input, kept, &derivatives, &mut chunks);
-    Some(Outcome { values, counts })
+    let mut chunks = Chunk::all(input.layout, gradient);
+    match options.activation {
+        Activation::Softmax if input.layout.classes <= SOFTMAX_CLASSES_MAX => {
+            let batch = narrow::Batch {
+                instructions: Instructions::detected(),
+                options,
+                input,
+                plain: options.plain_labels(input),
+            };
+            narrow_statistics(sum, &batch, &mut chunks)
+        }
+        Activation::Softmax => None,
+        Activation::Sigmoid => {
+            let needs = sum.needs();
+            let (samples, counts) = narrow_regions::sums_by_sample(options, input, needs, &chunks);
+            let (values, derivatives) = sum.evaluate_samples(options, &samples);
+            narrow_regions::write_gradient(options, input, &derivatives, &mut chunks);
+            Some(Outcome { values, counts })
+        }
+    }
 }
 
 /// In f64, for every kind of input.

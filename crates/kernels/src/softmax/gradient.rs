@@ -7,14 +7,15 @@
 //! The differences of the `a` are taken in f64 beforehand: only terms as small
 //! as the result are added, and a saturated element keeps its relative accuracy.
 
-use super::{check, first_lanes, label_part, load_part, load_whole, store_part, store_whole};
-use super::{unrolled, with_classes};
+use super::{SoftmaxReference, check, first_lanes, label_part, unrolled, with_classes};
+use super::{load_part, load_whole, store_part, store_whole};
 use crate::Instructions;
 use crate::masked::Masked;
 use crate::vector::with_vector;
 
-/// The largest derivative in f32, so that no sum of products overflows: 2^120.
-const LARGEST: f64 = 1.329_227_995_784_916e36;
+/// The largest derivative in f32, so that no sum of products with shares
+/// overflows: 2^100.
+const LARGEST: f64 = 1.267_650_600_228_229_4e30;
 
 /// Derivatives of a loss by the sums of [`super::SoftmaxSums`], as the gradient
 /// needs them.
@@ -32,7 +33,7 @@ pub struct SoftmaxSlopes {
 impl SoftmaxSlopes {
     /// Of the derivatives by the sums of probabilities `[label, class]`, of
     /// squared errors `[label, class]` and of log-probabilities `[label]`. Where
-    /// one exceeds 2^120, all are scaled down to that: the gradient keeps its
+    /// one exceeds 2^100, all are scaled down to that: the gradient keeps its
     /// direction and stays finite.
     ///
     /// # Panics
@@ -74,18 +75,20 @@ impl SoftmaxSlopes {
     }
 }
 
-/// Turns the probabilities `planes[class]` into the gradient by the logits.
+/// Turns the probabilities `planes[class]` into the gradient by the logits. Where
+/// elements have shares of the labels, it is that of each label times the share.
 ///
 /// # Panics
 /// If the number of planes is not that of the classes, if one is not as long as
-/// the labels, if a label names no class, or the processor lacks the instructions.
+/// the reference, if a label names no class, or the processor lacks the
+/// instructions.
 pub fn softmax_gradient(
     instructions: Instructions,
     planes: &mut [&mut [f32]],
-    labels: &[u8],
+    reference: SoftmaxReference,
     slopes: &SoftmaxSlopes,
 ) {
-    check(instructions, planes, labels);
+    check(instructions, planes, reference);
     assert_eq!(planes.len(), slopes.classes, "planes and classes");
     // SAFETY: lengths and instructions were checked.
     let complete = unsafe {
@@ -93,7 +96,7 @@ pub fn softmax_gradient(
             instructions,
             write(
                 planes: &mut [&mut [f32]],
-                labels: &[u8],
+                reference: SoftmaxReference,
                 slopes: &SoftmaxSlopes,
             ) -> Option<()>
         )
@@ -104,16 +107,19 @@ pub fn softmax_gradient(
 #[inline(always)]
 unsafe fn write<V: Masked>(
     planes: &mut [&mut [f32]],
-    labels: &[u8],
+    reference: SoftmaxReference,
     slopes: &SoftmaxSlopes,
 ) -> Option<()> {
     let plain = slopes.curves.is_empty() && slopes.logs.is_empty();
     // SAFETY: handed on from the caller.
     unsafe {
         if plain {
-            with_classes!(planes.len(), write_of::<V, true>(planes, labels, slopes))
+            with_classes!(planes.len(), write_of::<V, true>(planes, reference, slopes))
         } else {
-            with_classes!(planes.len(), write_of::<V, false>(planes, labels, slopes))
+            with_classes!(
+                planes.len(),
+                write_of::<V, false>(planes, reference, slopes)
+            )
         }
     }
 }
@@ -122,29 +128,45 @@ unsafe fn write<V: Masked>(
 #[inline(always)]
 unsafe fn write_of<V: Masked, const PLAIN: bool, const MAX: usize>(
     planes: &mut [&mut [f32]],
-    labels: &[u8],
+    reference: SoftmaxReference,
     slopes: &SoftmaxSlopes,
 ) -> Option<()> {
     let classes = unrolled::<MAX>(planes.len());
-    let whole = labels.len() / V::LANES;
-    // SAFETY: whole registers lie within planes and labels, whose lengths are
+    let count = reference.len();
+    let whole = count / V::LANES;
+    // SAFETY: whole registers lie within planes and reference, whose lengths are
     // equal; the rest goes through buffers of the widest register.
     unsafe {
         for register in 0..whole {
             let at = register * V::LANES;
             let p = load_whole::<V, MAX>(classes, planes, at);
-            let labels = labels.as_ptr().add(at);
-            let all = first_lanes(V::LANES);
-            let found = element_gradients::<V, PLAIN, MAX>(classes, &p, labels, all, slopes)?;
+            let found = match reference {
+                SoftmaxReference::Labels(labels) => {
+                    let labels = labels.as_ptr().add(at);
+                    let all = first_lanes(V::LANES);
+                    of_labels::<V, PLAIN, MAX>(classes, &p, labels, all, slopes)?
+                }
+                SoftmaxReference::Shares(shares) => {
+                    let shares = load_whole::<V, MAX>(classes, shares, at);
+                    of_shares::<V, PLAIN, MAX>(classes, &p, &shares, slopes)
+                }
+            };
             store_whole(classes, &found, planes, at);
         }
         let at = whole * V::LANES;
-        if at < labels.len() {
+        if at < count {
             let p = load_part::<V, MAX>(planes, at);
-            let part = label_part(labels, at);
-            let lanes = first_lanes(labels.len() - at);
-            let found =
-                element_gradients::<V, PLAIN, MAX>(classes, &p, part.as_ptr(), lanes, slopes)?;
+            let found = match reference {
+                SoftmaxReference::Labels(labels) => {
+                    let part = label_part(labels, at);
+                    let lanes = first_lanes(count - at);
+                    of_labels::<V, PLAIN, MAX>(classes, &p, part.as_ptr(), lanes, slopes)?
+                }
+                SoftmaxReference::Shares(shares) => {
+                    let shares = load_part::<V, MAX>(shares, at);
+                    of_shares::<V, PLAIN, MAX>(classes, &p, &shares, slopes)
+                }
+            };
             store_part(&found, planes, at);
         }
     }
@@ -153,15 +175,14 @@ unsafe fn write_of<V: Masked, const PLAIN: bool, const MAX: usize>(
 
 /// Gradients of the elements of one register that `lanes` selects.
 #[inline(always)]
-unsafe fn element_gradients<V: Masked, const PLAIN: bool, const MAX: usize>(
+unsafe fn of_labels<V: Masked, const PLAIN: bool, const MAX: usize>(
     classes: usize,
     p: &[V; MAX],
     label_bytes: *const u8,
     lanes: u32,
     slopes: &SoftmaxSlopes,
 ) -> Option<[V; MAX]> {
-    // SAFETY: the caller gives `V::LANES` labels; `slopes` has all of every
-    // label below `classes`.
+    // SAFETY: the caller gives `V::LANES` labels.
     unsafe {
         let labels = V::load_bytes(label_bytes);
         let mut gradient = [V::splat(0.0); MAX];
@@ -173,16 +194,51 @@ unsafe fn element_gradients<V: Masked, const PLAIN: bool, const MAX: usize>(
             }
             let here = labels.equals(V::splat(label as f32));
             left &= !V::bits(here);
-            let of_label = if PLAIN {
-                plain_gradients(classes, p, label, slopes)
-            } else {
-                label_gradients(classes, p, label, slopes)
-            };
-            for class in 0..classes {
-                gradient[class] = gradient[class].add(of_label[class].keep(here));
-            }
+            let share = V::splat(1.0).keep(here);
+            add_gradients::<V, PLAIN, MAX>(classes, p, label, share, slopes, &mut gradient);
         }
         Some(gradient)
+    }
+}
+
+/// Gradients of the elements of one register, which have a share of every label.
+#[inline(always)]
+unsafe fn of_shares<V: Masked, const PLAIN: bool, const MAX: usize>(
+    classes: usize,
+    p: &[V; MAX],
+    shares: &[V; MAX],
+    slopes: &SoftmaxSlopes,
+) -> [V; MAX] {
+    // SAFETY: labels below `classes`.
+    unsafe {
+        let mut gradient = [V::splat(0.0); MAX];
+        for (label, share) in shares[..classes].iter().enumerate() {
+            add_gradients::<V, PLAIN, MAX>(classes, p, label, *share, slopes, &mut gradient);
+        }
+        gradient
+    }
+}
+
+/// Adds a share of the gradients that the elements had, were they of `label`.
+#[inline(always)]
+unsafe fn add_gradients<V: Masked, const PLAIN: bool, const MAX: usize>(
+    classes: usize,
+    p: &[V; MAX],
+    label: usize,
+    share: V,
+    slopes: &SoftmaxSlopes,
+    gradient: &mut [V; MAX],
+) {
+    // SAFETY: `slopes` has all of every label below `classes`.
+    unsafe {
+        let of_label = if PLAIN {
+            plain_gradients(classes, p, label, slopes)
+        } else {
+            label_gradients(classes, p, label, slopes)
+        };
+        for class in 0..classes {
+            gradient[class] = gradient[class].add_product(of_label[class], share);
+        }
     }
 }
 

@@ -6,9 +6,10 @@
 //! classes share, adds `u_n (p_c sum_j k_j - k_c)`.
 
 use super::sums::log_probability;
-use super::{LANES_MAX, unrolled, with_classes};
+use super::{LANES_MAX, SoftmaxReference, others_of_largest, unrolled, with_classes};
 use super::{check, exponentials, label_part, load_part, load_whole, store_part, store_whole};
 use crate::Instructions;
+use crate::exponential::log_1p;
 use crate::masked::Masked;
 use crate::vector::with_vector;
 
@@ -26,8 +27,12 @@ pub fn softmax_own(
     probabilities: &mut [&mut [f32]],
     [log_own, rest]: [&mut [f32]; 2],
 ) {
-    check(instructions, planes, labels);
-    check(instructions, probabilities, labels);
+    check(instructions, planes, SoftmaxReference::Labels(labels));
+    check(
+        instructions,
+        probabilities,
+        SoftmaxReference::Labels(labels),
+    );
     assert_eq!(planes.len(), probabilities.len(), "planes of probabilities");
     assert_eq!(log_own.len(), labels.len(), "logarithms and labels");
     assert_eq!(rest.len(), labels.len(), "rests and labels");
@@ -120,14 +125,17 @@ unsafe fn own_register<V: Masked, const MAX: usize>(
         let zero = V::splat(0.0);
         let inverse = V::splat(1.0).div(x.total);
         let mut p = x.each;
-        let (mut below, mut others) = (zero, zero);
+        let mut below = *z;
+        let (mut own_below, mut others) = (zero, zero);
         for class in 0..classes {
             p[class] = p[class].mul(inverse);
+            below[class] = z[class].sub(x.largest);
             let here = labels.equals(V::splat(class as f32));
-            below = below.add(z[class].sub(x.largest).keep(here));
+            own_below = own_below.add(below[class].keep(here));
             others = others.add(zero.or_else(here, x.each[class]));
         }
-        let log = log_probability(below, others, x.total);
+        let log_total = log_1p(others_of_largest(classes, &x, &below));
+        let log = log_probability(own_below, log_total);
         // A label that names no class has all others: nothing is its own.
         let named = V::splat(classes as f32).greater(labels);
         (p, log.keep(named), others.mul(inverse))
@@ -156,7 +164,7 @@ pub fn own_gradient(
     slopes: &[f32],
     spread: Option<Spread>,
 ) {
-    check(instructions, planes, labels);
+    check(instructions, planes, SoftmaxReference::Labels(labels));
     assert_eq!(rest.len(), labels.len(), "rests and labels");
     assert_eq!(slopes.len(), labels.len(), "slopes and labels");
     if let Some(spread) = spread {
@@ -247,7 +255,7 @@ unsafe fn raise_all<V: Masked>(values: &mut [f32], exponent: f32) {
             // ln x from ln(1 + y) with y >= 0: of x, or of 1/x.
             let above = x.greater(one);
             let large = x.or_else(above, one.div(x));
-            let log = crate::exponential::log_1p(large.sub(one));
+            let log = log_1p(large.sub(one));
             let signed = log.or_else(above, zero.sub(log));
             let scaled = signed.mul(V::splat(exponent));
             // e^s for s <= 0, and the inverse of e^-s above.

@@ -1,6 +1,7 @@
 //! From logits and labels to sums by label and class.
 
-use super::{NO_LABEL, SOFTMAX_CLASSES_MAX, check, exponentials, first_lanes, label_part};
+use super::{Exponentials, NO_LABEL, SOFTMAX_CLASSES_MAX, SoftmaxReference, check};
+use super::{exponentials, first_lanes, label_part, others_of_largest};
 use super::{load_part, load_whole, store_part, store_whole, unrolled, with_classes};
 use crate::Instructions;
 use crate::exponential::log_1p;
@@ -26,17 +27,19 @@ pub struct SumsWanted {
     pub log_probability: bool,
 }
 
-/// Sums over elements, by label; `[label, class]` where by class too.
+/// Sums over elements, by label; `[label, class]` where by class too. Where an
+/// element has shares of the labels, each label's sums have its terms times the
+/// share.
 ///
 /// Every sum has its own terms, none is a difference of two others, so a rare
 /// label keeps its relative accuracy beside frequent ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SoftmaxSums {
     /// Elements.
-    pub count: Vec<u64>,
+    pub count: Vec<f64>,
     /// Elements of which another class than the first has the largest logit; of
     /// equal ones the first counts.
-    pub foreground: Vec<u64>,
+    pub foreground: Vec<f64>,
     /// Probability of the class.
     pub probability: Vec<f64>,
     /// Square of 1 less the probability for the label's class, of the
@@ -47,23 +50,23 @@ pub struct SoftmaxSums {
     pub log_probability: Vec<f64>,
 }
 
-/// The sums over elements with logits `planes[class]` and `labels`; writes the
-/// probabilities to `probabilities[class]`. `None` where a label is not below the
-/// number of planes or a logit is not finite: then they mean nothing.
+/// The sums over elements with logits `planes[class]` and their reference; writes
+/// the probabilities to `probabilities[class]`. `None` where a label is not below
+/// the number of planes or a logit is not finite: then they mean nothing.
 ///
 /// # Panics
 /// If there are fewer than 2 planes of either or more than
-/// [`SOFTMAX_CLASSES_MAX`], if one is not as long as the labels, or the
+/// [`SOFTMAX_CLASSES_MAX`], if one is not as long as the reference, or the
 /// processor lacks the instructions.
 pub fn softmax_sums(
     instructions: Instructions,
     planes: &[&[f32]],
-    labels: &[u8],
+    reference: SoftmaxReference,
     wanted: SumsWanted,
     probabilities: &mut [&mut [f32]],
 ) -> Option<SoftmaxSums> {
-    check(instructions, planes, labels);
-    check(instructions, probabilities, labels);
+    check(instructions, planes, reference);
+    check(instructions, probabilities, reference);
     assert_eq!(planes.len(), probabilities.len(), "planes of probabilities");
     let columns = Columns::new(planes.len(), wanted);
     let out = probabilities;
@@ -71,7 +74,12 @@ pub fn softmax_sums(
     let totals = unsafe {
         with_vector!(
             instructions,
-            sums(planes: &[&[f32]], labels: &[u8], columns: Columns, out: &mut [&mut [f32]]) -> Option<Vec<f64>>
+            sums(
+                planes: &[&[f32]],
+                reference: SoftmaxReference,
+                columns: Columns,
+                out: &mut [&mut [f32]],
+            ) -> Option<Vec<f64>>
         )
     }?;
     Some(columns.split(&totals))
@@ -99,8 +107,8 @@ impl Columns {
     fn split(self, totals: &[f64]) -> SoftmaxSums {
         let classes = self.classes;
         let mut sums = SoftmaxSums {
-            count: vec![0; classes],
-            foreground: vec![0; classes],
+            count: vec![0.0; classes],
+            foreground: vec![0.0; classes],
             probability: vec![0.0; classes * classes],
             squared_error: vec![0.0; classes * classes],
             log_probability: vec![0.0; classes],
@@ -108,8 +116,8 @@ impl Columns {
         for (label, row) in totals.chunks_exact(self.count).enumerate() {
             let by_class = label * classes..(label + 1) * classes;
             sums.probability[by_class.clone()].copy_from_slice(&row[..classes]);
-            sums.count[label] = row[classes] as u64;
-            sums.foreground[label] = row[classes + 1] as u64;
+            sums.count[label] = row[classes];
+            sums.foreground[label] = row[classes + 1];
             let mut rest = &row[classes + 2..];
             if self.wanted.log_probability {
                 sums.log_probability[label] = rest[0];
@@ -126,7 +134,7 @@ impl Columns {
 #[inline(always)]
 unsafe fn sums<V: Masked>(
     planes: &[&[f32]],
-    labels: &[u8],
+    reference: SoftmaxReference,
     columns: Columns,
     out: &mut [&mut [f32]],
 ) -> Option<Vec<f64>> {
@@ -136,12 +144,12 @@ unsafe fn sums<V: Masked>(
         if wanted.log_probability || wanted.squared_error {
             with_classes!(
                 planes.len(),
-                sums_of::<V, false>(planes, labels, columns, out)
+                sums_of::<V, false>(planes, reference, columns, out)
             )
         } else {
             with_classes!(
                 planes.len(),
-                sums_of::<V, true>(planes, labels, columns, out)
+                sums_of::<V, true>(planes, reference, columns, out)
             )
         }
     }
@@ -151,13 +159,14 @@ unsafe fn sums<V: Masked>(
 #[inline(always)]
 unsafe fn sums_of<V: Masked, const PLAIN: bool, const MAX: usize>(
     planes: &[&[f32]],
-    labels: &[u8],
+    reference: SoftmaxReference,
     columns: Columns,
     out: &mut [&mut [f32]],
 ) -> Option<Vec<f64>> {
     let classes = unrolled::<MAX>(planes.len());
-    let whole = labels.len() / V::LANES;
-    // SAFETY: whole registers lie within planes and labels, whose lengths are
+    let count = reference.len();
+    let whole = count / V::LANES;
+    // SAFETY: whole registers lie within planes and reference, whose lengths are
     // equal; the rest goes through buffers of the widest register.
     unsafe {
         let zero = V::splat(0.0);
@@ -170,26 +179,88 @@ unsafe fn sums_of<V: Masked, const PLAIN: bool, const MAX: usize>(
                 for z in &z[..classes] {
                     not_finite = not_finite.add_product(*z, zero);
                 }
-                let labels = labels.as_ptr().add(at);
-                let p = run.add::<PLAIN, MAX>(classes, &z, labels, first_lanes(V::LANES))?;
-                store_whole(classes, &p, out, at);
+                let element = Probabilities::new(columns, classes, &z);
+                match reference {
+                    SoftmaxReference::Labels(labels) => {
+                        let labels = labels.as_ptr().add(at);
+                        let lanes = first_lanes(V::LANES);
+                        run.add_labels::<PLAIN, MAX>(classes, &element, labels, lanes)?;
+                    }
+                    SoftmaxReference::Shares(shares) => {
+                        let shares = load_whole::<V, MAX>(classes, shares, at);
+                        run.add_shares::<PLAIN, MAX>(classes, &element, &shares);
+                    }
+                }
+                store_whole(classes, &element.p, out, at);
             }
             run.finish();
         }
         let at = whole * V::LANES;
-        if at < labels.len() {
+        if at < count {
             let z = load_part::<V, MAX>(planes, at);
             for z in &z[..classes] {
                 not_finite = not_finite.add_product(*z, zero);
             }
-            let part = label_part(labels, at);
-            let lanes = first_lanes(labels.len() - at);
-            let p = run.add::<PLAIN, MAX>(classes, &z, part.as_ptr(), lanes)?;
-            store_part(&p, out, at);
+            let element = Probabilities::new(columns, classes, &z);
+            match reference {
+                SoftmaxReference::Labels(labels) => {
+                    let part = label_part(labels, at);
+                    let lanes = first_lanes(count - at);
+                    run.add_labels::<PLAIN, MAX>(classes, &element, part.as_ptr(), lanes)?;
+                }
+                SoftmaxReference::Shares(shares) => {
+                    let shares = load_part::<V, MAX>(shares, at);
+                    run.add_shares::<PLAIN, MAX>(classes, &element, &shares);
+                }
+            }
+            store_part(&element.p, out, at);
             run.finish();
         }
         let finite = V::bits(not_finite.equals(zero)) == first_lanes(V::LANES);
         finite.then_some(run.totals)
+    }
+}
+
+/// One register of elements, before it is known what they are.
+struct Probabilities<V, const MAX: usize> {
+    x: Exponentials<V, MAX>,
+    p: [V; MAX],
+    inverse: V,
+    /// `z` less the largest.
+    below: [V; MAX],
+    /// Logarithm of the sum of the exponentials, if it is wanted.
+    log_total: V,
+    /// 1 where another class than the first has the largest logit.
+    foreground: V,
+}
+
+impl<V: Masked, const MAX: usize> Probabilities<V, MAX> {
+    #[inline(always)]
+    unsafe fn new(columns: Columns, classes: usize, z: &[V; MAX]) -> Self {
+        // SAFETY: arithmetic only, under the caller's instructions.
+        unsafe {
+            let x = exponentials(classes, z);
+            let one = V::splat(1.0);
+            let inverse = one.div(x.total);
+            let mut p = x.each;
+            let mut below = *z;
+            for class in 0..classes {
+                p[class] = p[class].mul(inverse);
+                below[class] = z[class].sub(x.largest);
+            }
+            let log_total = match columns.wanted.log_probability {
+                true => log_1p(others_of_largest(classes, &x, &below)),
+                false => one,
+            };
+            Self {
+                foreground: one.keep(x.largest.greater(z[0])),
+                x,
+                p,
+                inverse,
+                below,
+                log_total,
+            }
+        }
     }
 }
 
@@ -217,29 +288,19 @@ impl<V: Masked> Run<V> {
         }
     }
 
-    /// Adds the elements of one register that `lanes` selects and gives their
-    /// probabilities; `None` if a label names no class.
+    /// Adds the elements of one register that `lanes` selects; `None` if a label
+    /// names no class.
     #[inline(always)]
-    unsafe fn add<const PLAIN: bool, const MAX: usize>(
+    unsafe fn add_labels<const PLAIN: bool, const MAX: usize>(
         &mut self,
         classes: usize,
-        z: &[V; MAX],
+        element: &Probabilities<V, MAX>,
         label_bytes: *const u8,
         lanes: u32,
-    ) -> Option<[V; MAX]> {
-        // SAFETY: the caller gives `V::LANES` labels; `part` has a row of
-        // `columns.count` for every label below `classes`.
+    ) -> Option<()> {
+        // SAFETY: the caller gives `V::LANES` labels.
         unsafe {
-            let x = exponentials(classes, z);
-            let one = V::splat(1.0);
-            let inverse = one.div(x.total);
-            let mut p = x.each;
-            for p in &mut p[..classes] {
-                *p = p.mul(inverse);
-            }
-            let foreground = one.keep(x.largest.greater(z[0]));
             let labels = V::load_bytes(label_bytes);
-
             // Label by label: nearly always the elements of a register share one.
             let mut left = lanes;
             while left != 0 {
@@ -249,45 +310,72 @@ impl<V: Masked> Run<V> {
                 }
                 let here = labels.equals(V::splat(label as f32));
                 left &= !V::bits(here);
-                self.labels |= 1 << label;
-                let row = self.part.as_mut_ptr().add(label * self.columns.count);
-                for (class, p) in p[..classes].iter().enumerate() {
-                    add_to(row.add(class), p.keep(here));
-                }
-                add_to(row.add(classes), one.keep(here));
-                add_to(row.add(classes + 1), foreground.keep(here));
+                let share = V::splat(1.0).keep(here);
+                self.add_label::<PLAIN, MAX>(classes, element, label, share);
+            }
+            Some(())
+        }
+    }
 
-                if PLAIN {
-                    continue;
-                }
-                let wanted = self.columns.wanted;
+    /// Adds the elements of one register, which have a share of every label.
+    #[inline(always)]
+    unsafe fn add_shares<const PLAIN: bool, const MAX: usize>(
+        &mut self,
+        classes: usize,
+        element: &Probabilities<V, MAX>,
+        shares: &[V; MAX],
+    ) {
+        for (label, share) in shares[..classes].iter().enumerate() {
+            // SAFETY: a label below `classes`.
+            unsafe { self.add_label::<PLAIN, MAX>(classes, element, label, *share) };
+        }
+    }
+
+    /// Adds a share of each element of a register to the sums of a label.
+    #[inline(always)]
+    unsafe fn add_label<const PLAIN: bool, const MAX: usize>(
+        &mut self,
+        classes: usize,
+        element: &Probabilities<V, MAX>,
+        label: usize,
+        share: V,
+    ) {
+        self.labels |= 1 << label;
+        // SAFETY: `part` has a row of `columns.count` for every label below `classes`.
+        unsafe {
+            let row = self.part.as_mut_ptr().add(label * self.columns.count);
+            for (class, p) in element.p[..classes].iter().enumerate() {
+                add_to(row.add(class), *p, share);
+            }
+            add_to(row.add(classes), V::splat(1.0), share);
+            add_to(row.add(classes + 1), element.foreground, share);
+
+            if PLAIN {
+                return;
+            }
+            let wanted = self.columns.wanted;
+            let mut to = row.add(classes + 2);
+            if wanted.log_probability {
+                let log = log_probability(element.below[label], element.log_total);
+                add_to(to, log, share);
+                to = to.add(1);
+            }
+            if wanted.squared_error {
                 let mut others = V::splat(0.0);
-                let mut below = V::splat(0.0);
-                for (class, (z, e)) in z.iter().zip(&x.each).take(classes).enumerate() {
-                    if class == label {
-                        below = z.sub(x.largest);
+                for (_, e) in (element.x.each[..classes].iter().enumerate())
+                    .filter(|(class, _)| *class != label)
+                {
+                    others = others.add(*e);
+                }
+                for (class, p) in element.p[..classes].iter().enumerate() {
+                    let error = if class == label {
+                        others.mul(element.inverse)
                     } else {
-                        others = others.add(*e);
-                    }
-                }
-                let mut to = row.add(classes + 2);
-                if wanted.log_probability {
-                    let log = log_probability(below, others, x.total);
-                    add_to(to, log.keep(here));
-                    to = to.add(1);
-                }
-                if wanted.squared_error {
-                    for (class, p) in p[..classes].iter().enumerate() {
-                        let error = if class == label {
-                            others.mul(inverse)
-                        } else {
-                            *p
-                        };
-                        add_to(to.add(class), error.mul(error).keep(here));
-                    }
+                        *p
+                    };
+                    add_to(to.add(class), error.mul(error), share);
                 }
             }
-            Some(p)
         }
     }
 
@@ -316,21 +404,17 @@ impl<V: Masked> Run<V> {
 }
 
 #[inline(always)]
-unsafe fn add_to<V: Masked>(to: *mut V, value: V) {
+unsafe fn add_to<V: Masked>(to: *mut V, value: V, share: V) {
     // SAFETY: the caller gives a valid sum.
-    unsafe { *to = (*to).add(value) }
+    unsafe { *to = (*to).add_product(value, share) }
 }
 
 /// Logarithm of the label's probability, whose logit lies `below` the largest.
 #[inline(always)]
-pub(super) unsafe fn log_probability<V: Masked>(below: V, others: V, total: V) -> V {
+pub(super) unsafe fn log_probability<V: Masked>(below: V, log_total: V) -> V {
     // SAFETY: arithmetic only, under the caller's instructions.
     unsafe {
-        // `total - 1` is the others' share only roughly; where the label's class
-        // is not the largest, `below` or ln 2 drowns that.
-        let is_largest = below.equals(V::splat(0.0));
-        let rest = others.or_else(is_largest, total.sub(V::splat(1.0)));
         let floor = V::splat(LOG_FLOOR);
-        below.max(floor).sub(log_1p(rest)).max(floor)
+        below.max(floor).sub(log_total).max(floor)
     }
 }

@@ -18,6 +18,7 @@ fn sums(
     let logits: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
     let mut p = vec![vec![f32::NAN; labels.len()]; planes.len()];
     let mut out: Vec<&mut [f32]> = p.iter_mut().map(Vec::as_mut_slice).collect();
+    let labels = SoftmaxReference::Labels(labels);
     let sums = softmax_sums(instructions, &logits, labels, wanted, &mut out)?;
     Some((sums, p))
 }
@@ -44,8 +45,8 @@ fn a_rare_label_keeps_its_relative_accuracy() {
             let miss = 1.0 / (1.0 + 18.25f64.exp());
             let claimed = 1.0 / (1.0 + 1.5f64.exp());
             let others = (n - 1) as f64;
-            assert_eq!(sums.count, [n as u64 - 1, 1]);
-            assert_eq!(sums.foreground, [0, 1]);
+            assert_eq!(sums.count, [others, 1.0]);
+            assert_eq!(sums.foreground, [0.0, 1.0]);
             for (found, expected) in [
                 (sums.probability[2], miss),
                 (sums.probability[3], 1.0 - miss),
@@ -72,8 +73,8 @@ fn more_elements_than_an_f32_can_count() {
     let labels = vec![1; n];
     let p = 1.0 / (1.0 + (-1.0f64).exp());
     let (sums, _) = sums(Instructions::detected(), &planes, &labels, ALL).unwrap();
-    assert_eq!(sums.count, [0, n as u64]);
-    assert_eq!(sums.foreground, [0, n as u64]);
+    assert_eq!(sums.count, [0.0, n as f64]);
+    assert_eq!(sums.foreground, [0.0, n as f64]);
     close(sums.probability[2], n as f64 * (1.0 - p), 1e-6);
     close(sums.probability[3], n as f64 * p, 1e-6);
     close(
@@ -144,7 +145,8 @@ fn the_ends_of_the_range_give_finite_results() {
         let slopes =
             SoftmaxSlopes::new(&[1e300, -1e300, 0.0].repeat(3), &[-1e200; 9], &[-1e250; 3]);
         let mut planes: Vec<&mut [f32]> = p.iter_mut().map(Vec::as_mut_slice).collect();
-        softmax_gradient(instructions, &mut planes, &labels, &slopes);
+        let labels = SoftmaxReference::Labels(&labels);
+        softmax_gradient(instructions, &mut planes, labels, &slopes);
         assert!(p.iter().flatten().all(|g| g.is_finite()));
     }
 }
@@ -171,7 +173,8 @@ fn the_gradient_is_that_of_the_equation() {
                 let (_, p) = sums(instructions, &planes, &labels, ALL).unwrap();
                 let mut found = p.clone();
                 let mut out: Vec<&mut [f32]> = found.iter_mut().map(Vec::as_mut_slice).collect();
-                softmax_gradient(instructions, &mut out, &labels, &slopes);
+                let reference = SoftmaxReference::Labels(&labels);
+                softmax_gradient(instructions, &mut out, reference, &slopes);
                 for (i, &label) in labels.iter().enumerate() {
                     let l = usize::from(label);
                     let p: Vec<f64> = p.iter().map(|p| f64::from(p[i])).collect();
@@ -184,6 +187,73 @@ fn the_gradient_is_that_of_the_equation() {
                         let error = (f64::from(found[c][i]) - expected).abs();
                         assert!(error < 1e-6, "{} {expected}", found[c][i]);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Elements with fractions of several labels, in f64.
+#[test]
+fn shares_of_labels_weigh_sums_and_gradients() {
+    for (classes, count) in [(2, 37), (3, 16), (5, 9), (16, 5)] {
+        let wave = |i: usize, f: f32| (i as f32 * f).sin();
+        let plane = |c: usize, f: f32| (0..count).map(move |i| wave(i * (c + 2), f));
+        let logits: Vec<Vec<f32>> = (0..classes)
+            .map(|c| plane(c, 0.9).map(|z| 4.0 * z).collect())
+            .collect();
+        // Two in three shares are 0, and some elements have none.
+        let shares: Vec<Vec<f32>> = (0..classes)
+            .map(|c| plane(c, 1.7).map(|s| (3.0 * s - 2.0).max(0.0)).collect())
+            .collect();
+        let slope = |at: usize, f: f64| f * (at as f64).cos();
+        let a: Vec<f64> = (0..classes * classes).map(|i| slope(i, 1.0)).collect();
+        let b: Vec<f64> = (0..classes * classes).map(|i| slope(i, 0.7)).collect();
+        let e: Vec<f64> = (0..classes).map(|i| slope(i, 0.3)).collect();
+        let slopes = SoftmaxSlopes::new(&a, &b, &e);
+        for instructions in Instructions::available() {
+            let planes: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
+            let parts: Vec<&[f32]> = shares.iter().map(Vec::as_slice).collect();
+            let reference = SoftmaxReference::Shares(&parts);
+            let mut found = vec![vec![0.0; count]; classes];
+            let mut out: Vec<&mut [f32]> = found.iter_mut().map(Vec::as_mut_slice).collect();
+            let sums = softmax_sums(instructions, &planes, reference, ALL, &mut out).unwrap();
+            softmax_gradient(instructions, &mut out, reference, &slopes);
+
+            let size = classes * classes;
+            let (mut by_p, mut by_square) = (vec![0.0; size], vec![0.0; size]);
+            let (mut volume, mut logs) = (vec![0.0; classes], vec![0.0; classes]);
+            for i in 0..count {
+                let exponential = |c: usize| f64::from(logits[c][i]).exp();
+                let total: f64 = (0..classes).map(exponential).sum();
+                let p: Vec<f64> = (0..classes).map(|c| exponential(c) / total).collect();
+                let mut gradient = vec![0.0; classes];
+                for l in 0..classes {
+                    let share = f64::from(shares[l][i]);
+                    let error = |c: usize| p[c] - f64::from(u8::from(c == l));
+                    let g = |c: usize| a[l * classes + c] + 2.0 * b[l * classes + c] * error(c);
+                    let mean: f64 = (0..classes).map(|k| p[k] * g(k)).sum();
+                    for c in 0..classes {
+                        by_p[l * classes + c] += share * p[c];
+                        by_square[l * classes + c] += share * error(c) * error(c);
+                        gradient[c] += share * (p[c] * (g(c) - mean) - e[l] * error(c));
+                    }
+                    volume[l] += share;
+                    logs[l] += share * p[l].ln();
+                }
+                for (c, expected) in gradient.into_iter().enumerate() {
+                    let error = (f64::from(found[c][i]) - expected).abs();
+                    assert!(error < 2e-6, "{} {expected}", found[c][i]);
+                }
+            }
+            for (found, expected) in [
+                (&sums.probability, by_p),
+                (&sums.squared_error, by_square),
+                (&sums.count, volume),
+                (&sums.log_probability, logs),
+            ] {
+                for (found, expected) in found.iter().zip(expected) {
+                    close(*found, expected, 2e-6);
                 }
             }
         }

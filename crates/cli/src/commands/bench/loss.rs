@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
-use lacuna_losses::{Input, Layout, Loss, PatchGrid};
+use lacuna_losses::{Input, Layout, Loss, PatchGrid, Reference};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -32,6 +32,12 @@ pub struct Arguments {
     /// Batch, classes and the axes of a patch
     #[arg(long, default_value = "1,2,96,96,96", value_name = "B,C,X[,Y,Z]")]
     shape: String,
+    /// Give every voxel a weight
+    #[arg(long)]
+    voxel_weights: bool,
+    /// Give every voxel shares of all classes
+    #[arg(long)]
+    soft_labels: bool,
     #[command(flatten)]
     measure: Measure,
 }
@@ -51,6 +57,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         name,
         set,
         shape,
+        voxel_weights,
+        soft_labels,
         measure,
     } = arguments;
     let shape = parse(shape)?;
@@ -63,7 +71,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (logits, labels) = random(layout);
     let mut axes = [1; 3];
     axes[5 - shape.len()..].copy_from_slice(&shape[2..]);
+    let weights = voxel_weights.then(|| weights(&labels));
+    let shares = soft_labels.then(|| smoothed(layout, &labels));
     let mut input = Input::new(layout, &logits, &labels);
+    input.weights = weights.as_deref();
+    if let Some(shares) = &shares {
+        input.reference = Reference::Soft(shares);
+    }
     input.grid = Some(PatchGrid {
         shape: axes,
         spacing: [1.0; 3],
@@ -153,6 +167,28 @@ fn random(layout: Layout) -> (Vec<f32>, Vec<u8>) {
         })
         .collect();
     (logits, labels)
+}
+
+/// From .5 to 1.5, no two neighbours alike.
+fn weights(labels: &[u8]) -> Vec<f32> {
+    let weight = |i: usize| 0.5 + (i % 97) as f32 / 96.0;
+    (0..labels.len()).map(weight).collect()
+}
+
+/// A tenth of each element shared among all classes.
+fn smoothed(layout: Layout, labels: &[u8]) -> Vec<f32> {
+    let Layout {
+        classes, elements, ..
+    } = layout;
+    let share = |own: bool| 0.1 / classes as f32 + if own { 0.9 } else { 0.0 };
+    labels
+        .chunks(elements)
+        .flat_map(|labels| {
+            (0..classes).flat_map(move |class| {
+                (labels.iter()).map(move |label| share(usize::from(*label) == class))
+            })
+        })
+        .collect()
 }
 
 fn parallel_copy(from: &[f32], to: &mut [f32]) {
