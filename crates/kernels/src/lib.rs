@@ -20,6 +20,7 @@ mod product;
 mod rearrange;
 mod rectify;
 mod scratch;
+mod sigmoid;
 mod softmax;
 mod source;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -39,8 +40,11 @@ pub use pool::MaxPool;
 pub use precision::Precision;
 pub use rearrange::{Crop, PixelShuffle, join_channels, split_channels};
 pub use rectify::{activate, mask_rectified};
+pub use sigmoid::{
+    Inside, RegionReference, RegionSlopes, RegionSums, region_gradient, region_sums,
+};
 pub use softmax::{
-    SOFTMAX_CLASSES_MAX, SoftmaxReference, SoftmaxSlopes, SoftmaxSums, Spread, SumsWanted,
-    own_gradient, power, softmax_gradient, softmax_own, softmax_sums,
+    ReferenceClass, SOFTMAX_CLASSES_MAX, SoftmaxReference, SoftmaxSlopes, SoftmaxSums, Spread,
+    SumsWanted, own_gradient, power, softmax_gradient, softmax_own, softmax_sums,
 };
 pub use source::{Rectifier, Source};

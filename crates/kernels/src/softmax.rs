@@ -25,6 +25,18 @@ pub use sums::{SoftmaxSums, SumsWanted, softmax_sums};
 /// The most classes that [`softmax_sums`] and [`softmax_gradient`] take.
 pub const SOFTMAX_CLASSES_MAX: usize = 16;
 
+/// Registers whose terms are added in f32 before the sum goes to f64. A sum of
+/// this many positive terms is off by 16 units in the last place at the most.
+pub(crate) const RUN: usize = 32;
+
+/// Floor of a log-probability, so that sums over a run stay in the range of
+/// f32: `-2^100`. Only logits that differ by more reach it.
+pub(crate) const LOG_FLOOR: f32 = -1.267_650_6e30;
+
+/// The largest derivative in f32, so that no sum of products with shares
+/// overflows: 2^100.
+pub(crate) const LARGEST_SLOPE: f64 = 1.267_650_600_228_229_4e30;
+
 /// The most values in a register.
 const LANES_MAX: usize = 16;
 /// Fills up the labels of a part of a register; names no class.
@@ -32,21 +44,51 @@ const NO_LABEL: u8 = u8::MAX;
 
 /// What the elements are.
 #[derive(Clone, Copy, Debug)]
-pub enum SoftmaxReference<'a> {
+pub struct SoftmaxReference<'a> {
+    /// Of which class.
+    pub class: ReferenceClass<'a>,
+    /// How much each element counts; 1 if left out. Where there are weights, an
+    /// element whose label names no class counts nowhere.
+    pub weights: Option<&'a [f32]>,
+}
+
+/// Of which class the elements are.
+#[derive(Clone, Copy, Debug)]
+pub enum ReferenceClass<'a> {
     /// A label each.
     Labels(&'a [u8]),
-    /// Their share of every label, in a plane per class: the weight of an element
-    /// in that of its label, or divided among several; 0 in all where it counts
-    /// nowhere.
+    /// Shares of all classes, a plane per class.
     Shares(&'a [&'a [f32]]),
 }
 
-impl SoftmaxReference<'_> {
+impl<'a> SoftmaxReference<'a> {
+    /// A label each, and all count once.
+    pub fn labels(labels: &'a [u8]) -> Self {
+        Self {
+            class: ReferenceClass::Labels(labels),
+            weights: None,
+        }
+    }
+
     /// Elements.
     fn len(&self) -> usize {
-        match self {
-            Self::Labels(labels) => labels.len(),
-            Self::Shares(shares) => shares.first().map_or(0, |plane| plane.len()),
+        match self.class {
+            ReferenceClass::Labels(labels) => labels.len(),
+            ReferenceClass::Shares(shares) => shares.first().map_or(0, |plane| plane.len()),
+        }
+    }
+
+    /// Weights of a register of elements from `at` on, fewer than it has if
+    /// `PART`.
+    #[inline(always)]
+    unsafe fn weight<V: Masked, const PART: bool>(&self, at: usize) -> V {
+        // SAFETY: the caller's promise that there are as many elements.
+        unsafe {
+            match self.weights {
+                None => V::splat(1.0),
+                Some(weights) if PART => load_part::<V, 1>(&[weights], at)[0],
+                Some(weights) => V::load(weights.as_ptr().add(at)),
+            }
         }
     }
 }
@@ -251,10 +293,13 @@ fn check(
     for plane in planes {
         assert_eq!(plane.as_ref().len(), count, "planes and reference");
     }
-    if let SoftmaxReference::Shares(shares) = reference {
+    if let ReferenceClass::Shares(shares) = reference.class {
         assert_eq!(shares.len(), planes.len(), "planes of shares");
         for plane in shares {
             assert_eq!(plane.len(), count, "planes of shares");
         }
+    }
+    if let Some(weights) = reference.weights {
+        assert_eq!(weights.len(), count, "weights and reference");
     }
 }

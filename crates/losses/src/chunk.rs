@@ -64,12 +64,13 @@ impl<'a, F> Chunk<'a, F> {
         }
     }
 
-    pub(crate) fn labels<'l>(&self, layout: Layout, labels: &'l [u8]) -> &'l [u8] {
-        &labels[self.sample * layout.elements + self.start..][..self.len]
+    /// The chunk's part of a map of the batch, such as labels or weights.
+    pub(crate) fn map<'l, L>(&self, layout: Layout, map: &'l [L]) -> &'l [L] {
+        &map[self.sample * layout.elements + self.start..][..self.len]
     }
 
-    /// The chunk's logits, one slice per class.
-    pub(crate) fn logits<'l, L>(&self, layout: Layout, logits: &'l [L]) -> Vec<&'l [L]> {
+    /// The chunk's logits or soft labels, one slice per class.
+    pub(crate) fn planes<'l, L>(&self, layout: Layout, logits: &'l [L]) -> Vec<&'l [L]> {
         let sample = self.sample * layout.classes;
         (sample..sample + layout.classes)
             .map(|plane| &logits[plane * layout.elements + self.start..][..self.len])

@@ -2,7 +2,8 @@
 
 use crate::activation::Activated;
 use crate::chunk::Chunk;
-use crate::evaluate::{Counts, Outcome};
+use crate::counts::Counts;
+use crate::evaluate::Outcome;
 use crate::loss::ElementLoss;
 use crate::reference::Truth;
 use crate::{Input, Options, Real};
@@ -48,7 +49,7 @@ fn chunk_pass<F: Real>(
     chunk: &mut Chunk<F>,
 ) -> (f64, Counts) {
     let layout = input.layout;
-    let planes = chunk.logits(layout, input.logits);
+    let planes = chunk.planes(layout, input.logits);
     let mut activated = Activated::new(options.activation, layout.classes);
     let mut distance = vec![0.0; input.maps.distance.map_or(0, |_| layout.classes)];
     let mut value = 0.0;

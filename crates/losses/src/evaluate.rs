@@ -1,8 +1,8 @@
 //! From a loss and a batch to a value and a gradient.
 
 use crate::chunk::Chunk;
+use crate::counts::Counts;
 use crate::loss::{Form, Volumes};
-use crate::narrow::Batch;
 use crate::statistics_pass::{StatisticsSum, narrow_checked, narrow_statistics, wide_statistics};
 use crate::wrapper::{blob_statistics, lesion_weights, whole_sum};
 use crate::{
@@ -37,29 +37,6 @@ pub(crate) struct Outcome {
     /// One per sample, or one of the pooled batch.
     pub(crate) values: Vec<f64>,
     pub(crate) counts: Counts,
-}
-
-/// Foreground against background by hard prediction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) tp: u64,
-    pub(crate) fp: u64,
-    pub(crate) fn_: u64,
-}
-
-impl Counts {
-    #[inline]
-    pub(crate) fn count(&mut self, [reference, predicted]: [bool; 2]) {
-        self.tp += u64::from(reference & predicted);
-        self.fp += u64::from(!reference & predicted);
-        self.fn_ += u64::from(reference & !predicted);
-    }
-
-    pub(crate) fn add(&mut self, other: Self) {
-        self.tp += other.tp;
-        self.fp += other.fp;
-        self.fn_ += other.fn_;
-    }
 }
 
 /// Value of a loss and its gradient with respect to the logits.
@@ -143,18 +120,13 @@ fn evaluate<F: Real>(
 ) -> Result<Outcome, LossError> {
     let form = loss.form();
     if let Some(sum) = StatisticsSum::of(&form, input.iteration)
-        && let Some(labels) = options.plain_labels(input)
+        && options.is_plain(input)
         && input.layout.classes <= SOFTMAX_CLASSES_MAX
         && let (Some(narrow), Some(gradient)) = (narrow_input(input), F::as_f32_mut(gradient))
     {
-        let batch = Batch {
-            instructions: Instructions::detected(),
-            options,
-            input: &narrow,
-            plain: Some(labels),
-        };
         let mut chunks = Chunk::all(input.layout, gradient);
-        return match narrow_statistics(&sum, &batch, &mut chunks) {
+        let detected = Instructions::detected();
+        return match narrow_statistics(detected, &sum, options, &narrow, &mut chunks) {
             Some(outcome) => Ok(outcome),
             None => {
                 // The pass tells that there is a bad value, not where.
@@ -292,16 +264,12 @@ impl Options {
         })
     }
 
-    /// The labels of exclusive classes, where every element counts once and for
-    /// one class.
-    pub(crate) fn plain_labels<'a, F>(&self, input: &Input<'a, F>) -> Option<&'a [u8]> {
-        let plain = self.activation == Activation::Softmax
+    /// Whether classes are exclusive and every element counts once and for one.
+    fn is_plain<F>(&self, input: &Input<F>) -> bool {
+        self.activation == Activation::Softmax
             && self.ignore_label.is_none()
-            && input.weights.is_none();
-        match input.reference {
-            Reference::Labels(labels) if plain => Some(labels),
-            _ => None,
-        }
+            && input.weights.is_none()
+            && matches!(input.reference, Reference::Labels(_))
     }
 
     /// The samples behind each value of a batch.

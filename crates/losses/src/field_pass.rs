@@ -2,7 +2,8 @@
 
 use crate::activation::Activated;
 use crate::chunk::{CHUNK, Chunk};
-use crate::evaluate::{Counts, Outcome};
+use crate::counts::Counts;
+use crate::evaluate::Outcome;
 use crate::loss::{Field, FieldLoss, FieldSlopes};
 use crate::reference::Truth;
 use crate::{Activation, Input, Options, Real};
@@ -112,7 +113,7 @@ fn activate<F: Real>(log_p: bool, options: &Options, input: &Input<F>) -> (Plane
         .zip(weights.into_par_iter().zip(&mut logs))
         .map(|((mut p, mut reference), (weights, logs))| {
             let mut element = Activated::new(options.activation, layout.classes);
-            let logits = p.logits(layout, input.logits);
+            let logits = p.planes(layout, input.logits);
             let mut counts = Counts::default();
             for (i, weight) in weights.iter_mut().enumerate() {
                 for (z, plane) in element.z.iter_mut().zip(&logits) {
@@ -150,7 +151,7 @@ fn backward<F: Real>(
     let layout = input.layout;
     let mut chunks = Chunk::all(layout, gradient);
     chunks.par_iter_mut().for_each(|chunk| {
-        let planes = chunk.logits(layout, input.logits);
+        let planes = chunk.planes(layout, input.logits);
         let mut element = Activated::new(options.activation, layout.classes);
         for i in 0..chunk.len() {
             let at = chunk.start + i;

@@ -1,5 +1,6 @@
 //! The shape of a batch and the checks of its arrays.
 
+use crate::chunk::CHUNK;
 use crate::{Activation, LossError, Real};
 use rayon::prelude::*;
 
@@ -121,21 +122,42 @@ impl Layout {
         if activation == Activation::Sigmoid {
             return Ok(());
         }
-        let planes = self.classes * self.elements;
-        for (sample, shares) in shares.chunks_exact(planes).enumerate() {
-            for element in 0..self.elements {
-                let own = shares[element..].iter().step_by(self.elements);
-                let total: f64 = own.map(|share| share.to_f64()).sum();
-                if (total - 1.0).abs() > 1e-3 {
-                    return Err(LossError::SoftLabelSum {
-                        total,
-                        sample,
-                        element,
-                    });
-                }
+        let runs = (0..self.batch).flat_map(|sample| {
+            let starts = (0..self.elements).step_by(CHUNK);
+            starts.map(move |start| (sample, start))
+        });
+        let runs: Vec<(usize, usize)> = runs.collect();
+        let first_bad = |&(sample, start): &(usize, usize)| {
+            let totals = self.share_totals(shares, sample, start);
+            let bad = |total: &f64| (total - 1.0).abs() > 1e-3;
+            // Without an early exit, so that the comparison vectorises.
+            if !totals.iter().fold(false, |any, total| any | bad(total)) {
+                return None;
+            }
+            let at = totals.iter().position(bad)?;
+            Some(LossError::SoftLabelSum {
+                total: totals[at],
+                sample,
+                element: start + at,
+            })
+        };
+        match runs.par_iter().find_map_first(first_bad) {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Sums of the shares of a run of elements over the classes.
+    fn share_totals<F: Real>(&self, shares: &[F], sample: usize, start: usize) -> Vec<f64> {
+        let count = CHUNK.min(self.elements - start);
+        let mut totals = vec![0.0; count];
+        for class in 0..self.classes {
+            let first = (sample * self.classes + class) * self.elements + start;
+            for (total, share) in totals.iter_mut().zip(&shares[first..first + count]) {
+                *total += share.to_f64();
             }
         }
-        Ok(())
+        totals
     }
 
     /// Checks that no weight is negative or not finite.

@@ -1,38 +1,46 @@
 //! The two passes for `f32` logits, by the vector kernels.
 
 use crate::chunk::Chunk;
-use crate::evaluate::Counts;
+use crate::counts::Counts;
 use crate::loss::Needs;
-use crate::shares::Shares;
 use crate::statistics::{ClassTable, Matrices, Statistics, StatisticsGradient};
-use crate::{Input, Options};
-use lacuna_kernels::{Instructions, SoftmaxReference, SoftmaxSlopes, SoftmaxSums, SumsWanted};
+use crate::{Input, Options, Reference};
+use lacuna_kernels::{
+    Instructions, ReferenceClass, SoftmaxReference, SoftmaxSlopes, SoftmaxSums, SumsWanted,
+};
 use lacuna_kernels::{softmax_gradient, softmax_sums};
 use rayon::prelude::*;
 
-/// A batch of exclusive classes.
-#[derive(Clone, Copy)]
-pub(crate) struct Batch<'a> {
-    pub(crate) instructions: Instructions,
-    pub(crate) options: &'a Options,
-    pub(crate) input: &'a Input<'a, f32>,
-    /// Labels, where every element counts, once and for one class.
-    pub(crate) plain: Option<&'a [u8]>,
-}
-
-/// First pass: the sums of every sample, or `None` where a plain label names no
-/// class or a logit is not finite. Leaves the probabilities in the memory of the
-/// gradient.
+/// First pass: the sums of every sample, or `None` where a label names no class
+/// or a logit is not finite. Leaves the probabilities in the memory of the
+/// gradient. An ignored label has the weight 0 already.
 pub(crate) fn sums_by_sample(
-    batch: &Batch,
+    instructions: Instructions,
+    options: &Options,
+    input: &Input<f32>,
     needs: Needs,
     chunks: &mut [Chunk<f32>],
 ) -> Option<(Vec<Statistics>, Counts)> {
-    let layout = batch.input.layout;
+    let layout = input.layout;
+    let wanted = wanted(needs);
     let parts: Vec<(Statistics, Counts)> = chunks
         .par_iter_mut()
-        .map_init(Shares::default, |shares, chunk| {
-            chunk_sums(batch, wanted(needs), shares, chunk)
+        .map(|chunk| {
+            let planes = chunk.planes(layout, input.logits);
+            let shares = shares(input, chunk);
+            let reference = reference(input, chunk, &shares);
+            let out = &mut chunk.gradient;
+            let sums = softmax_sums(instructions, &planes, reference, wanted, out)?;
+            let plain = shares.is_empty() && reference.weights.is_none();
+            let counts = match plain {
+                true => foreground_counts(&sums),
+                false => Counts::of_chunk(options, input, chunk),
+            };
+            let mut statistics = Statistics::from(sums);
+            if !shares.is_empty() {
+                statistics.elements = elements(input, chunk);
+            }
+            Some((statistics, counts))
         })
         .collect::<Option<_>>()?;
     let mut samples = vec![Statistics::exclusive(layout.classes); layout.batch];
@@ -51,48 +59,47 @@ pub(crate) fn wanted(needs: Needs) -> SumsWanted {
     }
 }
 
-fn chunk_sums(
-    batch: &Batch,
-    wanted: SumsWanted,
-    shares: &mut Shares,
-    chunk: &mut Chunk<f32>,
-) -> Option<(Statistics, Counts)> {
-    let Batch {
-        instructions,
-        options,
-        input,
-        ..
-    } = *batch;
-    let planes = chunk.logits(input.layout, input.logits);
-    if let Some(labels) = batch.plain {
-        let labels = SoftmaxReference::Labels(chunk.labels(input.layout, labels));
-        let sums = softmax_sums(instructions, &planes, labels, wanted, &mut chunk.gradient)?;
-        let counts = foreground_counts(&sums);
-        return Some((sums.into(), counts));
+/// The chunk's soft labels by class; none where labels are hard.
+fn shares<'a>(input: &Input<'a, f32>, chunk: &Chunk<f32>) -> Vec<&'a [f32]> {
+    match input.reference {
+        Reference::Labels(_) => Vec::new(),
+        Reference::Soft(shares) => chunk.planes(input.layout, shares),
     }
-    shares.load_classes(options, input, chunk);
-    let parts = shares.planes();
-    let reference = SoftmaxReference::Shares(&parts);
-    let sums = softmax_sums(
-        instructions,
-        &planes,
-        reference,
-        wanted,
-        &mut chunk.gradient,
-    )?;
-    let mut statistics = Statistics::from(sums);
-    statistics.elements = shares.elements();
-    for class in 0..input.layout.classes {
-        statistics.reference_square[class] =
-            shares.square(input, chunk, [class; 2], statistics.volume[class]);
-    }
-    Some((
-        statistics,
-        weighted_counts(&planes, shares.weights(), &parts),
-    ))
 }
 
-/// Of plain labels.
+fn reference<'a>(
+    input: &Input<'a, f32>,
+    chunk: &Chunk<f32>,
+    shares: &'a [&'a [f32]],
+) -> SoftmaxReference<'a> {
+    let map = |weights| chunk.map(input.layout, weights);
+    SoftmaxReference {
+        class: match input.reference {
+            Reference::Labels(labels) => ReferenceClass::Labels(chunk.map(input.layout, labels)),
+            Reference::Soft(_) => ReferenceClass::Shares(shares),
+        },
+        weights: input.weights.map(map),
+    }
+}
+
+/// Sum of the weights of a chunk, in f64 and in eight lanes, so that no addition
+/// waits for another.
+pub(crate) fn elements(input: &Input<f32>, chunk: &Chunk<f32>) -> f64 {
+    let Some(weights) = input.weights else {
+        return chunk.len() as f64;
+    };
+    let mut lanes = [0.0_f64; 8];
+    let parts = chunk.map(input.layout, weights).chunks_exact(8);
+    let rest: f64 = parts.remainder().iter().map(|w| f64::from(*w)).sum();
+    for part in parts {
+        for (lane, weight) in lanes.iter_mut().zip(part) {
+            *lane += f64::from(*weight);
+        }
+    }
+    lanes.iter().sum::<f64>() + rest
+}
+
+/// Of labels without weights.
 fn foreground_counts(sums: &SoftmaxSums) -> Counts {
     let predicted: f64 = sums.foreground.iter().skip(1).sum();
     let reference: f64 = sums.count.iter().skip(1).sum();
@@ -103,20 +110,6 @@ fn foreground_counts(sums: &SoftmaxSums) -> Counts {
     }
 }
 
-/// Of elements that are of several classes or count in part: an element is
-/// foreground where a class has more of it than the background.
-fn weighted_counts(planes: &[&[f32]], weights: &[f32], shares: &[&[f32]]) -> Counts {
-    let mut counts = Counts::default();
-    let exceeds = |planes: &[&[f32]], i: usize| {
-        let background = planes[0][i];
-        (planes[1..].iter()).fold(false, |any, plane| any | (plane[i] > background))
-    };
-    for (i, weight) in weights.iter().enumerate() {
-        counts.count([exceeds(shares, i), exceeds(planes, i) & (*weight > 0.0)]);
-    }
-    counts
-}
-
 impl From<SoftmaxSums> for Statistics {
     fn from(sums: SoftmaxSums) -> Self {
         let matrices = Matrices {
@@ -124,7 +117,10 @@ impl From<SoftmaxSums> for Statistics {
             squared_error: sums.squared_error,
             sum_log_p: sums.log_probability,
         };
-        Self::of_volumes(sums.count, matrices)
+        Self {
+            reference_square: sums.share_square,
+            ..Self::of_volumes(sums.count, matrices)
+        }
     }
 }
 
@@ -132,7 +128,8 @@ impl From<SoftmaxSums> for Statistics {
 /// `derivatives[sample]` are by that sample's sums. Begins at the end, which is
 /// still in the cache.
 pub(crate) fn write_gradient(
-    batch: &Batch,
+    instructions: Instructions,
+    input: &Input<f32>,
     derivatives: &[StatisticsGradient],
     chunks: &mut [Chunk<f32>],
 ) {
@@ -145,18 +142,11 @@ pub(crate) fn write_gradient(
             ClassTable::Overlapping(_) => unreachable!("the kernels take exclusive classes"),
         })
         .collect();
-    (chunks.par_iter_mut().rev()).for_each_init(Shares::default, |shares, chunk| {
+    chunks.par_iter_mut().rev().for_each(|chunk| {
+        let shares = shares(input, chunk);
+        let reference = reference(input, chunk, &shares);
         let slopes = &slopes[chunk.sample];
-        let parts;
-        let reference = match batch.plain {
-            Some(labels) => SoftmaxReference::Labels(chunk.labels(batch.input.layout, labels)),
-            None => {
-                shares.load_classes(batch.options, batch.input, chunk);
-                parts = shares.planes();
-                SoftmaxReference::Shares(&parts)
-            }
-        };
-        softmax_gradient(batch.instructions, &mut chunk.gradient, reference, slopes);
+        softmax_gradient(instructions, &mut chunk.gradient, reference, slopes);
     });
 }
 
@@ -224,13 +214,9 @@ mod tests {
         let form = config.named.form();
         let sum = StatisticsSum::of(&form, 0).unwrap();
         let input = Input::new(layout, &logits, &labels);
-        let batch = Batch {
-            instructions,
-            options: &config.options,
-            input: &input,
-            plain: Some(&labels),
-        };
-        let Outcome { values, counts } = narrow_statistics(&sum, &batch, &mut chunks).unwrap();
+        let options = &config.options;
+        let Outcome { values, counts } =
+            narrow_statistics(instructions, &sum, options, &input, &mut chunks).unwrap();
         drop(chunks);
         let value = values.iter().sum::<f64>() / values.len() as f64;
         assert_eq!(

@@ -1,65 +1,63 @@
-//! The two passes for `f32` logits of overlapping regions, by the vector kernels:
-//! a sigmoid is a softmax of two classes of which one has the logit 0.
+//! The two passes for `f32` logits of overlapping regions, by the vector kernels.
 
 use crate::chunk::Chunk;
-use crate::evaluate::Counts;
+use crate::counts::Counts;
 use crate::loss::Needs;
-use crate::narrow::wanted;
-use crate::shares::Shares;
+use crate::narrow::{elements, wanted};
 use crate::statistics::{ClassSums, ClassTable, Statistics, StatisticsGradient};
 use crate::{Input, Options, Reference};
-use lacuna_kernels::{Instructions, SoftmaxReference, SoftmaxSlopes, SoftmaxSums, SumsWanted};
-use lacuna_kernels::{softmax_gradient, softmax_sums};
+use lacuna_kernels::{Inside, Instructions, RegionReference, RegionSlopes, RegionSums};
+use lacuna_kernels::{region_gradient, region_sums};
 use rayon::prelude::*;
 
-/// Buffers of a thread for one region of a chunk.
-#[derive(Default)]
-struct Region {
-    shares: Shares,
-    zeros: Vec<f32>,
-    p: [Vec<f32>; 2],
-}
-
-impl Region {
-    /// Sums of outside and inside, and their probabilities into `p`.
-    fn sums(&mut self, logits: &[f32], wanted: SumsWanted) -> SoftmaxSums {
-        self.zeros.resize(logits.len(), 0.0);
-        self.p.iter_mut().for_each(|p| p.resize(logits.len(), 0.0));
-        let [out, inside] = &mut self.p;
-        let mut p = [out.as_mut_slice(), inside.as_mut_slice()];
-        let parts = self.shares.planes();
-        let reference = SoftmaxReference::Shares(&parts);
-        let planes = [self.zeros.as_slice(), logits];
-        softmax_sums(Instructions::detected(), &planes, reference, wanted, &mut p)
-            .expect("the values have been checked")
+/// What the chunk's elements are of each region. An ignored label has the weight
+/// 0 already.
+pub(crate) fn references<'a>(
+    input: &Input<'a, f32>,
+    chunk: &Chunk<f32>,
+) -> Vec<RegionReference<'a>> {
+    let layout = input.layout;
+    let weights = (input.weights).map(|weights| chunk.map(layout, weights));
+    let of_region = |inside| RegionReference { inside, weights };
+    match input.reference {
+        Reference::Labels(labels) => {
+            let labels = chunk.map(layout, labels);
+            // A single region is that of the label 1.
+            let first = if layout.classes == 1 { 1 } else { 0 };
+            let regions = (first..first + layout.classes).map(|label| label as u8);
+            regions
+                .map(|label| of_region(Inside::Label(labels, label)))
+                .collect()
+        }
+        Reference::Soft(shares) => (chunk.planes(layout, shares).into_iter())
+            .map(|shares| of_region(Inside::Shares(shares)))
+            .collect(),
     }
 }
 
-/// First pass: the sums of every sample, on checked input.
+/// First pass: the sums of every sample, on checked input. Leaves the smaller of
+/// `p` and `1 - p` in the memory of the gradient.
 pub(crate) fn sums_by_sample(
     options: &Options,
     input: &Input<f32>,
     needs: Needs,
-    chunks: &[Chunk<f32>],
+    chunks: &mut [Chunk<f32>],
 ) -> (Vec<Statistics>, Counts) {
     let layout = input.layout;
     let wanted = wanted(needs);
-    let parts: Vec<(Statistics, Counts)> = (chunks.par_iter())
-        .map_init(Region::default, |region, chunk| {
-            let planes = chunk.logits(layout, input.logits);
-            region.shares.load_weights(options, input, chunk);
+    let detected = Instructions::detected();
+    let parts: Vec<(Statistics, Counts)> = (chunks.par_iter_mut())
+        .map(|chunk| {
             let mut statistics = Statistics::overlapping(layout.classes);
-            statistics.elements = region.shares.elements();
-            for (class, logits) in planes.iter().enumerate() {
-                region.shares.load_region(input, chunk, class);
-                let sums = region.sums(logits, wanted);
-                let square = region
-                    .shares
-                    .square(input, chunk, [class, 1], sums.count[1]);
-                statistics.set_region(class, &sums, square);
+            statistics.elements = elements(input, chunk);
+            let planes = chunk.planes(layout, input.logits);
+            let references = references(input, chunk);
+            for (class, (logits, reference)) in planes.into_iter().zip(references).enumerate() {
+                let out = &mut chunk.gradient[class];
+                let sums = region_sums(detected, logits, reference, wanted, out);
+                statistics.set_region(class, &sums);
             }
-            let counts = foreground_counts(input, chunk, &planes, region.shares.weights());
-            (statistics, counts)
+            (statistics, Counts::of_chunk(options, input, chunk))
         })
         .collect();
     let mut samples = vec![Statistics::overlapping(layout.classes); layout.batch];
@@ -72,90 +70,58 @@ pub(crate) fn sums_by_sample(
 }
 
 impl Statistics {
-    fn set_region(&mut self, class: usize, sums: &SoftmaxSums, square: f64) {
-        self.volume[class] = sums.count[1];
-        self.reference_square[class] = square;
+    fn set_region(&mut self, class: usize, sums: &RegionSums) {
         let ClassTable::Overlapping(table) = &mut self.sums else {
             unreachable!("made for overlapping regions");
         };
+        self.volume[class] = sums.volume;
+        self.reference_square[class] = sums.share_square;
         table[class] = ClassSums {
-            hit: sums.probability[3],
-            miss: sums.probability[2],
-            false_alarm: sums.probability[1],
-            squared_miss: sums.squared_error[3],
-            squared_false_alarm: sums.squared_error[1],
-            log_hit: sums.log_probability[1],
-            log_rejection: sums.log_probability[0],
+            hit: sums.hit,
+            miss: sums.miss,
+            false_alarm: sums.false_alarm,
+            squared_miss: sums.squared_miss,
+            squared_false_alarm: sums.squared_false_alarm,
+            log_hit: sums.log_hit,
+            log_rejection: sums.log_rejection,
         };
     }
 }
 
-/// Foreground of a chunk's elements, in the reference and by the logits. Where
-/// channels are classes, class 0 is the background and the largest logit
-/// decides; where they are regions, any of them.
-fn foreground_counts(
-    input: &Input<f32>,
-    chunk: &Chunk<f32>,
-    planes: &[&[f32]],
-    weights: &[f32],
-) -> Counts {
-    let classes = planes.len() > 1 && matches!(input.reference, Reference::Labels(_));
-    let mut reference = vec![false; weights.len()];
-    let mut predicted = vec![false; weights.len()];
-    for class in usize::from(classes)..planes.len() {
-        Shares::mark_region(input, chunk, class, &mut reference);
-        let marks = predicted.iter_mut().zip(planes[class]);
-        match classes {
-            true => (marks.zip(planes[0])).for_each(|((m, z), background)| *m |= z > background),
-            false => marks.for_each(|(m, z)| *m |= *z > 0.0),
-        }
-    }
-    let mut counts = Counts::default();
-    for ((reference, predicted), weight) in reference.iter().zip(predicted).zip(weights) {
-        let counted = *weight > 0.0;
-        counts.count([reference & counted, predicted & counted]);
-    }
-    counts
-}
-
 /// Second pass: the gradient by the logits; `derivatives[sample]` are by that
-/// sample's sums. The probabilities are computed anew.
+/// sample's sums. Begins at the end, which is still in the cache.
 pub(crate) fn write_gradient(
-    options: &Options,
     input: &Input<f32>,
     derivatives: &[StatisticsGradient],
     chunks: &mut [Chunk<f32>],
 ) {
-    let plain = wanted(Needs::PROBABILITIES);
-    let slopes: Vec<Vec<SoftmaxSlopes>> = derivatives.iter().map(region_slopes).collect();
-    (chunks.par_iter_mut()).for_each_init(Region::default, |region, chunk| {
-        region.shares.load_weights(options, input, chunk);
-        let planes = chunk.logits(input.layout, input.logits);
-        for (class, logits) in planes.iter().enumerate() {
-            region.shares.load_region(input, chunk, class);
-            region.sums(logits, plain);
-            let [out, inside] = &mut region.p;
-            let mut planes = [out.as_mut_slice(), inside.as_mut_slice()];
-            let parts = region.shares.planes();
-            let reference = SoftmaxReference::Shares(&parts);
-            let slopes = &slopes[chunk.sample][class];
-            softmax_gradient(Instructions::detected(), &mut planes, reference, slopes);
-            chunk.gradient[class].copy_from_slice(inside);
+    let slopes: Vec<Vec<RegionSlopes>> = derivatives.iter().map(region_slopes).collect();
+    let detected = Instructions::detected();
+    chunks.par_iter_mut().rev().for_each(|chunk| {
+        let planes = chunk.planes(input.layout, input.logits);
+        let references = references(input, chunk);
+        let slopes = &slopes[chunk.sample];
+        for (class, (logits, reference)) in planes.into_iter().zip(references).enumerate() {
+            let plane = &mut chunk.gradient[class];
+            region_gradient(detected, logits, reference, &slopes[class], plane);
         }
     });
 }
 
-/// Derivatives by the sums of each region as of two classes, inside last.
-fn region_slopes(derivatives: &StatisticsGradient) -> Vec<SoftmaxSlopes> {
+fn region_slopes(derivatives: &StatisticsGradient) -> Vec<RegionSlopes> {
     let ClassTable::Overlapping(regions) = &derivatives.sums else {
         unreachable!("made for overlapping regions");
     };
-    let of_region = |s: &ClassSums| {
-        SoftmaxSlopes::new(
-            &[0.0, s.false_alarm, 0.0, s.hit],
-            &[0.0, s.squared_false_alarm, 0.0, s.squared_miss],
-            &[s.log_rejection, s.log_hit],
-        )
+    let of_region = |slopes: &ClassSums| {
+        RegionSlopes::new(&RegionSums {
+            hit: slopes.hit,
+            false_alarm: slopes.false_alarm,
+            squared_miss: slopes.squared_miss,
+            squared_false_alarm: slopes.squared_false_alarm,
+            log_hit: slopes.log_hit,
+            log_rejection: slopes.log_rejection,
+            ..RegionSums::default()
+        })
     };
     regions.iter().map(of_region).collect()
 }

@@ -3,9 +3,11 @@
 //! it is in the cache. A loss that ranks the elements has a pass before.
 
 use crate::chunk::{CHUNK, Chunk};
-use crate::evaluate::{Counts, Outcome};
+use crate::counts::Counts;
+use crate::evaluate::Outcome;
 use crate::loss::{Own, OwnLoss, Volumes};
 use crate::reference::Truth;
+use crate::statistics_pass::weights;
 use crate::{Compatibility, Input, Options};
 use lacuna_kernels::{Instructions, Spread, own_gradient, softmax_own};
 use rayon::prelude::*;
@@ -31,6 +33,7 @@ pub(crate) fn evaluate(
     let layout = input.layout;
     let weights = weights(options, input);
     let weights = weights.as_deref();
+    let input = &Input { weights, ..*input };
     let mut chunks = Chunk::all(layout, gradient);
     let ranked = loss
         .is_ranked()
@@ -58,7 +61,7 @@ pub(crate) fn evaluate(
         .par_iter_mut()
         .map_init(Buffers::default, |buffers, chunk| {
             let group = &groups[options.group(chunk.sample)];
-            chunk_pass(loss, input, labels, weights, group, share, chunk, buffers)
+            chunk_pass(loss, options, input, labels, group, share, chunk, buffers)
         })
         .collect();
     let mut outcome = Outcome {
@@ -97,9 +100,9 @@ impl Buffers {
 )]
 fn chunk_pass(
     loss: &dyn OwnLoss,
+    options: &Options,
     input: &Input<f32>,
     labels: &[u8],
-    weights: Option<&[f32]>,
     group: &Group,
     share: f32,
     chunk: &mut Chunk<f32>,
@@ -107,10 +110,9 @@ fn chunk_pass(
 ) -> (f64, Counts) {
     let layout = input.layout;
     let detected = Instructions::detected();
-    let planes = chunk.logits(layout, input.logits);
-    let labels = chunk.labels(layout, labels);
-    let first = chunk.sample * layout.elements + chunk.start;
-    let weights = weights.map(|weights| &weights[first..first + chunk.len()]);
+    let planes = chunk.planes(layout, input.logits);
+    let labels = chunk.map(layout, labels);
+    let weights = (input.weights).map(|weights| chunk.map(layout, weights));
     buffers.fit(chunk.len());
     let Buffers {
         slopes,
@@ -125,7 +127,6 @@ fn chunk_pass(
         &mut chunk.gradient,
         [slopes, rest],
     );
-    let counts = foreground(&planes, labels, weights);
     let own = Own {
         labels,
         rest,
@@ -147,7 +148,7 @@ fn chunk_pass(
         elements: weights.unwrap_or(ones),
     });
     own_gradient(detected, &mut chunk.gradient, labels, rest, slopes, spread);
-    (value, counts)
+    (value, Counts::of_chunk(options, input, chunk))
 }
 
 /// `[batch, elements]`: `log p` of every label.
@@ -163,8 +164,8 @@ fn all_log_p(input: &Input<f32>, labels: &[u8], chunks: &mut [Chunk<f32>]) -> Ve
         .zip(parts)
         .for_each_init(Vec::new, |rest, (chunk, log_p)| {
             rest.resize(chunk.len(), 0.0);
-            let planes = chunk.logits(layout, input.logits);
-            let labels = chunk.labels(layout, labels);
+            let planes = chunk.planes(layout, input.logits);
+            let labels = chunk.map(layout, labels);
             let detected = Instructions::detected();
             softmax_own(
                 detected,
@@ -175,50 +176,6 @@ fn all_log_p(input: &Input<f32>, labels: &[u8], chunks: &mut [Chunk<f32>]) -> Ve
             );
         });
     log_p
-}
-
-/// Weights with 0 for ignored labels, if there are any.
-fn weights(options: &Options, input: &Input<f32>) -> Option<Vec<f32>> {
-    if options.ignore_label.is_none() && input.weights.is_none() {
-        return None;
-    }
-    let truth = Truth::new(input, options);
-    let elements = input.layout.elements;
-    let all = (0..input.layout.batch * elements).into_par_iter();
-    let weight = |at| truth.weight(at / elements, at % elements) as f32;
-    Some(all.with_min_len(CHUNK).map(weight).collect())
-}
-
-fn foreground(planes: &[&[f32]], labels: &[u8], weights: Option<&[f32]>) -> Counts {
-    let (mut both, mut predicted, mut reference) = (0_u32, 0_u32, 0_u32);
-    let mut count = |label: u8, above: bool, counted: bool| {
-        let (r, p) = ((label > 0) & counted, above & counted);
-        both += u32::from(r & p);
-        predicted += u32::from(p);
-        reference += u32::from(r);
-    };
-    match (planes, weights) {
-        ([background, foreground], None) => {
-            for ((label, z0), z1) in labels.iter().zip(*background).zip(*foreground) {
-                count(*label, z1 > z0, true);
-            }
-        }
-        _ => {
-            for (i, label) in labels.iter().enumerate() {
-                let above = planes[1..].iter().any(|plane| plane[i] > planes[0][i]);
-                count(
-                    *label,
-                    above,
-                    weights.is_none_or(|weights| weights[i] > 0.0),
-                );
-            }
-        }
-    }
-    Counts {
-        tp: both.into(),
-        fp: (predicted - both).into(),
-        fn_: (reference - both).into(),
-    }
 }
 
 /// `-sum_n w_n sum_c k_c log p_cn`: from the logits, as `log p_c` is `log p_l`

@@ -8,13 +8,17 @@
 //! Both passes run over chunks of fixed size, and the sums of the chunks are
 //! added in order, so no bit depends on the number of threads.
 
-use crate::chunk::Chunk;
-use crate::evaluate::{Counts, Outcome};
+use crate::chunk::{CHUNK, Chunk};
+use crate::counts::Counts;
+use crate::evaluate::Outcome;
 use crate::loss::{Form, Needs, StatisticsLoss};
-use crate::shares::are_moderate;
 use crate::statistics::{Statistics, StatisticsGradient};
-use crate::{Activation, Compatibility, Input, Options, Real, narrow, narrow_regions, wide};
+use crate::{
+    Activation, Compatibility, Input, Options, Real, Reference, narrow, narrow_regions, wide,
+};
 use lacuna_kernels::{Instructions, SOFTMAX_CLASSES_MAX};
+use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// A weighted sum of losses of the same sums, which costs the passes of one.
 #[derive(Default)]
@@ -96,16 +100,19 @@ impl<'a> StatisticsSum<'a> {
     }
 }
 
-/// Exclusive classes with the vector kernels. `None` where a plain label names no
-/// class or a logit is not finite.
+/// Exclusive classes with the vector kernels. `None` where a label names no class
+/// or a logit is not finite.
 pub(crate) fn narrow_statistics(
+    instructions: Instructions,
     sum: &StatisticsSum,
-    batch: &narrow::Batch,
+    options: &Options,
+    input: &Input<f32>,
     chunks: &mut [Chunk<f32>],
 ) -> Option<Outcome> {
-    let (samples, counts) = narrow::sums_by_sample(batch, sum.needs(), chunks)?;
-    let (values, derivatives) = sum.evaluate_samples(batch.options, &samples);
-    narrow::write_gradient(batch, &derivatives, chunks);
+    let needs = sum.needs();
+    let (samples, counts) = narrow::sums_by_sample(instructions, options, input, needs, chunks)?;
+    let (values, derivatives) = sum.evaluate_samples(options, &samples);
+    narrow::write_gradient(instructions, input, &derivatives, chunks);
     Some(Outcome { values, counts })
 }
 
@@ -117,29 +124,58 @@ pub(crate) fn narrow_checked(
     input: &Input<f32>,
     gradient: &mut [f32],
 ) -> Option<Outcome> {
+    let weights = weights(options, input);
+    let input = &Input {
+        weights: weights.as_deref(),
+        ..*input
+    };
     if !input.weights.is_none_or(are_moderate) {
         return None;
     }
+    let instructions = Instructions::detected();
     let mut chunks = Chunk::all(input.layout, gradient);
     match options.activation {
         Activation::Softmax if input.layout.classes <= SOFTMAX_CLASSES_MAX => {
-            let batch = narrow::Batch {
-                instructions: Instructions::detected(),
-                options,
-                input,
-                plain: options.plain_labels(input),
-            };
-            narrow_statistics(sum, &batch, &mut chunks)
+            narrow_statistics(instructions, sum, options, input, &mut chunks)
         }
         Activation::Softmax => None,
         Activation::Sigmoid => {
             let needs = sum.needs();
-            let (samples, counts) = narrow_regions::sums_by_sample(options, input, needs, &chunks);
+            let (samples, counts) =
+                narrow_regions::sums_by_sample(options, input, needs, &mut chunks);
             let (values, derivatives) = sum.evaluate_samples(options, &samples);
-            narrow_regions::write_gradient(options, input, &derivatives, &mut chunks);
+            narrow_regions::write_gradient(input, &derivatives, &mut chunks);
             Some(Outcome { values, counts })
         }
     }
+}
+
+/// Weights with 0 for ignored labels; none where every element counts once.
+pub(crate) fn weights<'a>(options: &Options, input: &Input<'a, f32>) -> Option<Cow<'a, [f32]>> {
+    let (Reference::Labels(labels), Some(ignored)) = (input.reference, options.ignore_label) else {
+        return input.weights.map(Cow::Borrowed);
+    };
+    let mut weights = match input.weights {
+        Some(weights) => weights.to_vec(),
+        None => vec![1.0; labels.len()],
+    };
+    let parts = weights.par_chunks_mut(CHUNK).zip(labels.par_chunks(CHUNK));
+    parts.for_each(|(weights, labels)| {
+        for (weight, label) in weights.iter_mut().zip(labels) {
+            *weight = if *label == ignored { 0.0 } else { *weight };
+        }
+    });
+    Some(Cow::Owned(weights))
+}
+
+/// Whether the kernels take the weights: `f32` sums of a loss's terms, and
+/// derivatives times a weight, must stay in their range.
+fn are_moderate(weights: &[f32]) -> bool {
+    let moderate = |w: &f32| (*w == 0.0) | ((*w >= 1e-12) & (*w <= 1e6));
+    // Whole chunks without an early exit, so that the comparison vectorises.
+    weights
+        .par_chunks(CHUNK)
+        .all(|part| part.iter().fold(true, |all, w| all & moderate(w)))
 }
 
 /// In f64, for every kind of input.

@@ -4,7 +4,7 @@
 
 use crate::activation::Activated;
 use crate::chunk::Chunk;
-use crate::evaluate::Counts;
+use crate::counts::Counts;
 use crate::reference::Truth;
 use crate::statistics::{ClassTable, Statistics, StatisticsGradient};
 use crate::{Activation, Input, Options, Real};
@@ -51,7 +51,7 @@ fn chunk_sums<F: Real>(
 ) -> (BTreeMap<usize, Statistics>, Counts) {
     let layout = input.layout;
     let truth = Truth::new(input, options);
-    let planes = chunk.logits(layout, input.logits);
+    let planes = chunk.planes(layout, input.logits);
     let mut element = Activated::new(options.activation, layout.classes);
     let mut parts = BTreeMap::new();
     let mut counts = Counts::default();
@@ -142,7 +142,7 @@ pub(crate) fn write_gradient<F: Real>(
     let layout = input.layout;
     let truth = Truth::new(input, options);
     chunks.par_iter_mut().for_each(|chunk| {
-        let planes = chunk.logits(layout, input.logits);
+        let planes = chunk.planes(layout, input.logits);
         let mut element = Activated::new(options.activation, layout.classes);
         for i in 0..chunk.len() {
             let at = chunk.start + i;

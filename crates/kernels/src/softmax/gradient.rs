@@ -7,15 +7,14 @@
 //! The differences of the `a` are taken in f64 beforehand: only terms as small
 //! as the result are added, and a saturated element keeps its relative accuracy.
 
-use super::{SoftmaxReference, check, first_lanes, label_part, unrolled, with_classes};
+use super::{
+    LARGEST_SLOPE, ReferenceClass, SoftmaxReference, check, first_lanes, label_part, unrolled,
+    with_classes,
+};
 use super::{load_part, load_whole, store_part, store_whole};
 use crate::Instructions;
 use crate::masked::Masked;
 use crate::vector::with_vector;
-
-/// The largest derivative in f32, so that no sum of products with shares
-/// overflows: 2^100.
-const LARGEST: f64 = 1.267_650_600_228_229_4e30;
 
 /// Derivatives of a loss by the sums of [`super::SoftmaxSums`], as the gradient
 /// needs them.
@@ -47,8 +46,8 @@ impl SoftmaxSlopes {
             .chain(squared_error)
             .chain(log_probability)
             .fold(0.0f64, |largest, d| largest.max(d.abs()));
-        let scale = if largest > LARGEST {
-            LARGEST / largest
+        let scale = if largest > LARGEST_SLOPE {
+            LARGEST_SLOPE / largest
         } else {
             1.0
         };
@@ -75,8 +74,9 @@ impl SoftmaxSlopes {
     }
 }
 
-/// Turns the probabilities `planes[class]` into the gradient by the logits. Where
-/// elements have shares of the labels, it is that of each label times the share.
+/// Turns the probabilities `planes[class]` into the gradient by the logits, times
+/// each element's weight. Where it has shares of the labels, it is that of each
+/// label times the share.
 ///
 /// # Panics
 /// If the number of planes is not that of the classes, if one is not as long as
@@ -134,21 +134,23 @@ unsafe fn write_of<V: Masked, const PLAIN: bool, const MAX: usize>(
     let classes = unrolled::<MAX>(planes.len());
     let count = reference.len();
     let whole = count / V::LANES;
+    let skips = reference.weights.is_some();
     // SAFETY: whole registers lie within planes and reference, whose lengths are
     // equal; the rest goes through buffers of the widest register.
     unsafe {
         for register in 0..whole {
             let at = register * V::LANES;
             let p = load_whole::<V, MAX>(classes, planes, at);
-            let found = match reference {
-                SoftmaxReference::Labels(labels) => {
+            let weight = reference.weight::<V, false>(at);
+            let found = match reference.class {
+                ReferenceClass::Labels(labels) => {
                     let labels = labels.as_ptr().add(at);
-                    let all = first_lanes(V::LANES);
-                    of_labels::<V, PLAIN, MAX>(classes, &p, labels, all, slopes)?
+                    let lanes = first_lanes(V::LANES);
+                    of_labels::<V, PLAIN, MAX>(classes, &p, labels, lanes, weight, skips, slopes)?
                 }
-                SoftmaxReference::Shares(shares) => {
+                ReferenceClass::Shares(shares) => {
                     let shares = load_whole::<V, MAX>(classes, shares, at);
-                    of_shares::<V, PLAIN, MAX>(classes, &p, &shares, slopes)
+                    of_shares::<V, PLAIN, MAX>(classes, &p, &shares, weight, slopes)
                 }
             };
             store_whole(classes, &found, planes, at);
@@ -156,15 +158,16 @@ unsafe fn write_of<V: Masked, const PLAIN: bool, const MAX: usize>(
         let at = whole * V::LANES;
         if at < count {
             let p = load_part::<V, MAX>(planes, at);
-            let found = match reference {
-                SoftmaxReference::Labels(labels) => {
+            let weight = reference.weight::<V, true>(at);
+            let found = match reference.class {
+                ReferenceClass::Labels(labels) => {
                     let part = label_part(labels, at);
-                    let lanes = first_lanes(count - at);
-                    of_labels::<V, PLAIN, MAX>(classes, &p, part.as_ptr(), lanes, slopes)?
+                    let (part, lanes) = (part.as_ptr(), first_lanes(count - at));
+                    of_labels::<V, PLAIN, MAX>(classes, &p, part, lanes, weight, skips, slopes)?
                 }
-                SoftmaxReference::Shares(shares) => {
+                ReferenceClass::Shares(shares) => {
                     let shares = load_part::<V, MAX>(shares, at);
-                    of_shares::<V, PLAIN, MAX>(classes, &p, &shares, slopes)
+                    of_shares::<V, PLAIN, MAX>(classes, &p, &shares, weight, slopes)
                 }
             };
             store_part(&found, planes, at);
@@ -180,6 +183,8 @@ unsafe fn of_labels<V: Masked, const PLAIN: bool, const MAX: usize>(
     p: &[V; MAX],
     label_bytes: *const u8,
     lanes: u32,
+    weight: V,
+    skips: bool,
     slopes: &SoftmaxSlopes,
 ) -> Option<[V; MAX]> {
     // SAFETY: the caller gives `V::LANES` labels.
@@ -189,13 +194,14 @@ unsafe fn of_labels<V: Masked, const PLAIN: bool, const MAX: usize>(
         let mut left = lanes;
         while left != 0 {
             let label = usize::from(*label_bytes.add(left.trailing_zeros() as usize));
-            if label >= classes {
-                return None;
-            }
             let here = labels.equals(V::splat(label as f32));
             left &= !V::bits(here);
-            let share = V::splat(1.0).keep(here);
-            add_gradients::<V, PLAIN, MAX>(classes, p, label, share, slopes, &mut gradient);
+            if label < classes {
+                let share = weight.keep(here);
+                add_gradients::<V, PLAIN, MAX>(classes, p, label, share, slopes, &mut gradient);
+            } else if !skips {
+                return None;
+            }
         }
         Some(gradient)
     }
@@ -207,13 +213,15 @@ unsafe fn of_shares<V: Masked, const PLAIN: bool, const MAX: usize>(
     classes: usize,
     p: &[V; MAX],
     shares: &[V; MAX],
+    weight: V,
     slopes: &SoftmaxSlopes,
 ) -> [V; MAX] {
     // SAFETY: labels below `classes`.
     unsafe {
         let mut gradient = [V::splat(0.0); MAX];
         for (label, share) in shares[..classes].iter().enumerate() {
-            add_gradients::<V, PLAIN, MAX>(classes, p, label, *share, slopes, &mut gradient);
+            let share = share.mul(weight);
+            add_gradients::<V, PLAIN, MAX>(classes, p, label, share, slopes, &mut gradient);
         }
         gradient
     }

@@ -27,11 +27,11 @@ pub fn softmax_own(
     probabilities: &mut [&mut [f32]],
     [log_own, rest]: [&mut [f32]; 2],
 ) {
-    check(instructions, planes, SoftmaxReference::Labels(labels));
+    check(instructions, planes, SoftmaxReference::labels(labels));
     check(
         instructions,
         probabilities,
-        SoftmaxReference::Labels(labels),
+        SoftmaxReference::labels(labels),
     );
     assert_eq!(planes.len(), probabilities.len(), "planes of probabilities");
     assert_eq!(log_own.len(), labels.len(), "logarithms and labels");
@@ -164,7 +164,7 @@ pub fn own_gradient(
     slopes: &[f32],
     spread: Option<Spread>,
 ) {
-    check(instructions, planes, SoftmaxReference::Labels(labels));
+    check(instructions, planes, SoftmaxReference::labels(labels));
     assert_eq!(rest.len(), labels.len(), "rests and labels");
     assert_eq!(slopes.len(), labels.len(), "slopes and labels");
     if let Some(spread) = spread {

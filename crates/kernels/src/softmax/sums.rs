@@ -1,20 +1,15 @@
 //! From logits and labels to sums by label and class.
 
-use super::{Exponentials, NO_LABEL, SOFTMAX_CLASSES_MAX, SoftmaxReference, check};
+use super::{
+    Exponentials, LOG_FLOOR, NO_LABEL, RUN, ReferenceClass, SOFTMAX_CLASSES_MAX, SoftmaxReference,
+    check,
+};
 use super::{exponentials, first_lanes, label_part, others_of_largest};
 use super::{load_part, load_whole, store_part, store_whole, unrolled, with_classes};
 use crate::Instructions;
 use crate::exponential::log_1p;
 use crate::masked::Masked;
 use crate::vector::with_vector;
-
-/// Registers whose terms are added in f32 before the sum goes to f64. A sum of
-/// this many positive terms is off by 16 units in the last place at the most.
-const RUN: usize = 32;
-
-/// Floor of a log-probability, so that sums over a run stay in the range of
-/// f32: `-2^100`. Only logits that differ by more reach it.
-const LOG_FLOOR: f32 = -1.267_650_6e30;
 
 const _: () = assert!(NO_LABEL as usize >= SOFTMAX_CLASSES_MAX);
 
@@ -27,9 +22,9 @@ pub struct SumsWanted {
     pub log_probability: bool,
 }
 
-/// Sums over elements, by label; `[label, class]` where by class too. Where an
-/// element has shares of the labels, each label's sums have its terms times the
-/// share.
+/// Sums over elements, by label; `[label, class]` where by class too. Terms are
+/// times the element's weight and, where it has shares of the labels, in the sums
+/// of each label times the share.
 ///
 /// Every sum has its own terms, none is a difference of two others, so a rare
 /// label keeps its relative accuracy beside frequent ones.
@@ -37,6 +32,8 @@ pub struct SumsWanted {
 pub struct SoftmaxSums {
     /// Elements.
     pub count: Vec<f64>,
+    /// Squares of the shares.
+    pub share_square: Vec<f64>,
     /// Elements of which another class than the first has the largest logit; of
     /// equal ones the first counts.
     pub foreground: Vec<f64>,
@@ -68,7 +65,7 @@ pub fn softmax_sums(
     check(instructions, planes, reference);
     check(instructions, probabilities, reference);
     assert_eq!(planes.len(), probabilities.len(), "planes of probabilities");
-    let columns = Columns::new(planes.len(), wanted);
+    let columns = Columns::new(planes.len(), reference, wanted);
     let out = probabilities;
     // SAFETY: lengths and instructions were checked.
     let totals = unsafe {
@@ -86,21 +83,25 @@ pub fn softmax_sums(
 }
 
 /// Order of the sums of one label: probabilities, elements, elements found to
-/// be foreground, then those wanted: logarithms, squared errors.
+/// be foreground, then those wanted: logarithms, squared errors; squares of shares.
 #[derive(Clone, Copy)]
 struct Columns {
     classes: usize,
     count: usize,
     wanted: SumsWanted,
+    shares: bool,
 }
 
 impl Columns {
-    fn new(classes: usize, wanted: SumsWanted) -> Self {
+    fn new(classes: usize, reference: SoftmaxReference, wanted: SumsWanted) -> Self {
         let squares = if wanted.squared_error { classes } else { 0 };
+        let shares = matches!(reference.class, ReferenceClass::Shares(_));
+        let more = usize::from(wanted.log_probability) + usize::from(shares);
         Self {
             classes,
-            count: classes + 2 + usize::from(wanted.log_probability) + squares,
+            count: classes + 2 + squares + more,
             wanted,
+            shares,
         }
     }
 
@@ -108,6 +109,7 @@ impl Columns {
         let classes = self.classes;
         let mut sums = SoftmaxSums {
             count: vec![0.0; classes],
+            share_square: vec![0.0; classes],
             foreground: vec![0.0; classes],
             probability: vec![0.0; classes * classes],
             squared_error: vec![0.0; classes * classes],
@@ -124,8 +126,12 @@ impl Columns {
                 rest = &rest[1..];
             }
             if self.wanted.squared_error {
-                sums.squared_error[by_class].copy_from_slice(rest);
+                sums.squared_error[by_class].copy_from_slice(&rest[..classes]);
             }
+            sums.share_square[label] = match self.shares {
+                true => row[self.count - 1],
+                false => row[classes],
+            };
         }
         sums
     }
@@ -179,14 +185,16 @@ unsafe fn sums_of<V: Masked, const PLAIN: bool, const MAX: usize>(
                 for z in &z[..classes] {
                     not_finite = not_finite.add_product(*z, zero);
                 }
-                let element = Probabilities::new(columns, classes, &z);
-                match reference {
-                    SoftmaxReference::Labels(labels) => {
+                let weight = reference.weight::<V, false>(at);
+                let element = Probabilities::new(columns, classes, &z, weight);
+                match reference.class {
+                    ReferenceClass::Labels(labels) => {
                         let labels = labels.as_ptr().add(at);
                         let lanes = first_lanes(V::LANES);
-                        run.add_labels::<PLAIN, MAX>(classes, &element, labels, lanes)?;
+                        let skips = reference.weights.is_some();
+                        run.add_labels::<PLAIN, MAX>(classes, &element, labels, lanes, skips)?;
                     }
-                    SoftmaxReference::Shares(shares) => {
+                    ReferenceClass::Shares(shares) => {
                         let shares = load_whole::<V, MAX>(classes, shares, at);
                         run.add_shares::<PLAIN, MAX>(classes, &element, &shares);
                     }
@@ -201,14 +209,16 @@ unsafe fn sums_of<V: Masked, const PLAIN: bool, const MAX: usize>(
             for z in &z[..classes] {
                 not_finite = not_finite.add_product(*z, zero);
             }
-            let element = Probabilities::new(columns, classes, &z);
-            match reference {
-                SoftmaxReference::Labels(labels) => {
+            let weight = reference.weight::<V, true>(at);
+            let element = Probabilities::new(columns, classes, &z, weight);
+            match reference.class {
+                ReferenceClass::Labels(labels) => {
                     let part = label_part(labels, at);
-                    let lanes = first_lanes(count - at);
-                    run.add_labels::<PLAIN, MAX>(classes, &element, part.as_ptr(), lanes)?;
+                    let (part, lanes) = (part.as_ptr(), first_lanes(count - at));
+                    let skips = reference.weights.is_some();
+                    run.add_labels::<PLAIN, MAX>(classes, &element, part, lanes, skips)?;
                 }
-                SoftmaxReference::Shares(shares) => {
+                ReferenceClass::Shares(shares) => {
                     let shares = load_part::<V, MAX>(shares, at);
                     run.add_shares::<PLAIN, MAX>(classes, &element, &shares);
                 }
@@ -232,11 +242,13 @@ struct Probabilities<V, const MAX: usize> {
     log_total: V,
     /// 1 where another class than the first has the largest logit.
     foreground: V,
+    /// How much each element counts.
+    weight: V,
 }
 
 impl<V: Masked, const MAX: usize> Probabilities<V, MAX> {
     #[inline(always)]
-    unsafe fn new(columns: Columns, classes: usize, z: &[V; MAX]) -> Self {
+    unsafe fn new(columns: Columns, classes: usize, z: &[V; MAX], weight: V) -> Self {
         // SAFETY: arithmetic only, under the caller's instructions.
         unsafe {
             let x = exponentials(classes, z);
@@ -259,6 +271,7 @@ impl<V: Masked, const MAX: usize> Probabilities<V, MAX> {
                 inverse,
                 below,
                 log_total,
+                weight,
             }
         }
     }
@@ -289,7 +302,7 @@ impl<V: Masked> Run<V> {
     }
 
     /// Adds the elements of one register that `lanes` selects; `None` if a label
-    /// names no class.
+    /// names no class and is not skipped.
     #[inline(always)]
     unsafe fn add_labels<const PLAIN: bool, const MAX: usize>(
         &mut self,
@@ -297,6 +310,7 @@ impl<V: Masked> Run<V> {
         element: &Probabilities<V, MAX>,
         label_bytes: *const u8,
         lanes: u32,
+        skips: bool,
     ) -> Option<()> {
         // SAFETY: the caller gives `V::LANES` labels.
         unsafe {
@@ -305,13 +319,14 @@ impl<V: Masked> Run<V> {
             let mut left = lanes;
             while left != 0 {
                 let label = usize::from(*label_bytes.add(left.trailing_zeros() as usize));
-                if label >= classes {
-                    return None;
-                }
                 let here = labels.equals(V::splat(label as f32));
                 left &= !V::bits(here);
-                let share = V::splat(1.0).keep(here);
-                self.add_label::<PLAIN, MAX>(classes, element, label, share);
+                if label < classes {
+                    let share = element.weight.keep(here);
+                    self.add_label::<PLAIN, MAX>(classes, element, label, share);
+                } else if !skips {
+                    return None;
+                }
             }
             Some(())
         }
@@ -326,8 +341,13 @@ impl<V: Masked> Run<V> {
         shares: &[V; MAX],
     ) {
         for (label, share) in shares[..classes].iter().enumerate() {
-            // SAFETY: a label below `classes`.
-            unsafe { self.add_label::<PLAIN, MAX>(classes, element, label, *share) };
+            // SAFETY: a label below `classes`, whose last column is that of squares.
+            unsafe {
+                let weighted = share.mul(element.weight);
+                self.add_label::<PLAIN, MAX>(classes, element, label, weighted);
+                let last = (label + 1) * self.columns.count - 1;
+                add_to(self.part.as_mut_ptr().add(last), *share, weighted);
+            }
         }
     }
 

@@ -18,7 +18,7 @@ fn sums(
     let logits: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
     let mut p = vec![vec![f32::NAN; labels.len()]; planes.len()];
     let mut out: Vec<&mut [f32]> = p.iter_mut().map(Vec::as_mut_slice).collect();
-    let labels = SoftmaxReference::Labels(labels);
+    let labels = SoftmaxReference::labels(labels);
     let sums = softmax_sums(instructions, &logits, labels, wanted, &mut out)?;
     Some((sums, p))
 }
@@ -145,7 +145,7 @@ fn the_ends_of_the_range_give_finite_results() {
         let slopes =
             SoftmaxSlopes::new(&[1e300, -1e300, 0.0].repeat(3), &[-1e200; 9], &[-1e250; 3]);
         let mut planes: Vec<&mut [f32]> = p.iter_mut().map(Vec::as_mut_slice).collect();
-        let labels = SoftmaxReference::Labels(&labels);
+        let labels = SoftmaxReference::labels(&labels);
         softmax_gradient(instructions, &mut planes, labels, &slopes);
         assert!(p.iter().flatten().all(|g| g.is_finite()));
     }
@@ -173,7 +173,7 @@ fn the_gradient_is_that_of_the_equation() {
                 let (_, p) = sums(instructions, &planes, &labels, ALL).unwrap();
                 let mut found = p.clone();
                 let mut out: Vec<&mut [f32]> = found.iter_mut().map(Vec::as_mut_slice).collect();
-                let reference = SoftmaxReference::Labels(&labels);
+                let reference = SoftmaxReference::labels(&labels);
                 softmax_gradient(instructions, &mut out, reference, &slopes);
                 for (i, &label) in labels.iter().enumerate() {
                     let l = usize::from(label);
@@ -193,9 +193,9 @@ fn the_gradient_is_that_of_the_equation() {
     }
 }
 
-/// Elements with fractions of several labels, in f64.
+/// Elements that are of several labels and count in part, in f64.
 #[test]
-fn shares_of_labels_weigh_sums_and_gradients() {
+fn shares_and_weights_are_those_of_the_equation() {
     for (classes, count) in [(2, 37), (3, 16), (5, 9), (16, 5)] {
         let wave = |i: usize, f: f32| (i as f32 * f).sin();
         let plane = |c: usize, f: f32| (0..count).map(move |i| wave(i * (c + 2), f));
@@ -206,6 +206,7 @@ fn shares_of_labels_weigh_sums_and_gradients() {
         let shares: Vec<Vec<f32>> = (0..classes)
             .map(|c| plane(c, 1.7).map(|s| (3.0 * s - 2.0).max(0.0)).collect())
             .collect();
+        let weights: Vec<f32> = plane(classes, 2.3).map(|w| w.max(0.0)).collect();
         let slope = |at: usize, f: f64| f * (at as f64).cos();
         let a: Vec<f64> = (0..classes * classes).map(|i| slope(i, 1.0)).collect();
         let b: Vec<f64> = (0..classes * classes).map(|i| slope(i, 0.7)).collect();
@@ -214,7 +215,10 @@ fn shares_of_labels_weigh_sums_and_gradients() {
         for instructions in Instructions::available() {
             let planes: Vec<&[f32]> = logits.iter().map(Vec::as_slice).collect();
             let parts: Vec<&[f32]> = shares.iter().map(Vec::as_slice).collect();
-            let reference = SoftmaxReference::Shares(&parts);
+            let reference = SoftmaxReference {
+                class: ReferenceClass::Shares(&parts),
+                weights: Some(&weights),
+            };
             let mut found = vec![vec![0.0; count]; classes];
             let mut out: Vec<&mut [f32]> = found.iter_mut().map(Vec::as_mut_slice).collect();
             let sums = softmax_sums(instructions, &planes, reference, ALL, &mut out).unwrap();
@@ -223,13 +227,14 @@ fn shares_of_labels_weigh_sums_and_gradients() {
             let size = classes * classes;
             let (mut by_p, mut by_square) = (vec![0.0; size], vec![0.0; size]);
             let (mut volume, mut logs) = (vec![0.0; classes], vec![0.0; classes]);
+            let mut squares = vec![0.0; classes];
             for i in 0..count {
                 let exponential = |c: usize| f64::from(logits[c][i]).exp();
                 let total: f64 = (0..classes).map(exponential).sum();
                 let p: Vec<f64> = (0..classes).map(|c| exponential(c) / total).collect();
                 let mut gradient = vec![0.0; classes];
                 for l in 0..classes {
-                    let share = f64::from(shares[l][i]);
+                    let share = f64::from(shares[l][i]) * f64::from(weights[i]);
                     let error = |c: usize| p[c] - f64::from(u8::from(c == l));
                     let g = |c: usize| a[l * classes + c] + 2.0 * b[l * classes + c] * error(c);
                     let mean: f64 = (0..classes).map(|k| p[k] * g(k)).sum();
@@ -239,6 +244,7 @@ fn shares_of_labels_weigh_sums_and_gradients() {
                         gradient[c] += share * (p[c] * (g(c) - mean) - e[l] * error(c));
                     }
                     volume[l] += share;
+                    squares[l] += share * f64::from(shares[l][i]);
                     logs[l] += share * p[l].ln();
                 }
                 for (c, expected) in gradient.into_iter().enumerate() {
@@ -250,6 +256,7 @@ fn shares_of_labels_weigh_sums_and_gradients() {
                 (&sums.probability, by_p),
                 (&sums.squared_error, by_square),
                 (&sums.count, volume),
+                (&sums.share_square, squares),
                 (&sums.log_probability, logs),
             ] {
                 for (found, expected) in found.iter().zip(expected) {
@@ -257,5 +264,46 @@ fn shares_of_labels_weigh_sums_and_gradients() {
                 }
             }
         }
+    }
+}
+
+/// Labels with weights are shares of 0 and 1; a label beyond the classes counts
+/// nowhere.
+#[test]
+fn weighted_labels_are_shares() {
+    let count = 41;
+    let planes: Vec<Vec<f32>> = (2..5)
+        .map(|f| (0..count).map(|i| 4.0 * ((i * f) as f32).sin()).collect())
+        .collect();
+    let labels: Vec<u8> = (0..count)
+        .map(|i| if i % 5 == 0 { 255 } else { (i % 3) as u8 })
+        .collect();
+    let weights: Vec<f32> = (0..count).map(|i| (i % 4) as f32 / 3.0).collect();
+    let shares: Vec<Vec<f32>> = (0..3)
+        .map(|c| {
+            labels
+                .iter()
+                .map(|l| f32::from(u8::from(*l == c)))
+                .collect()
+        })
+        .collect();
+    let logits: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
+    let parts: Vec<&[f32]> = shares.iter().map(Vec::as_slice).collect();
+    let slopes = SoftmaxSlopes::new(&[0.5, 1.0, -2.0].repeat(3), &[0.3; 9], &[-1.0; 3]);
+    for instructions in Instructions::available() {
+        let evaluate = |class| {
+            let reference = SoftmaxReference {
+                class,
+                weights: Some(&weights),
+            };
+            let mut p = vec![vec![0.0; count]; 3];
+            let mut out: Vec<&mut [f32]> = p.iter_mut().map(Vec::as_mut_slice).collect();
+            let sums = softmax_sums(instructions, &logits, reference, ALL, &mut out).unwrap();
+            softmax_gradient(instructions, &mut out, reference, &slopes);
+            (sums, p)
+        };
+        let of_labels = evaluate(ReferenceClass::Labels(&labels));
+        assert_eq!(of_labels, evaluate(ReferenceClass::Shares(&parts)));
+        assert!(of_labels.1.iter().all(|plane| plane[5] == 0.0));
     }
 }

@@ -15,7 +15,8 @@
 //! positives cost there as much as elsewhere.
 
 use crate::chunk::Chunk;
-use crate::evaluate::{Counts, Outcome};
+use crate::counts::Counts;
+use crate::evaluate::Outcome;
 use crate::loss::{Form, Honours, Loss, Reads};
 use crate::options::check_number;
 use crate::statistics::{Statistics, StatisticsGradient};
