@@ -41,7 +41,7 @@ pub use precision::Precision;
 pub use rearrange::{Crop, PixelShuffle, join_channels, split_channels};
 pub use rectify::{activate, mask_rectified};
 pub use sigmoid::{
-    Inside, RegionReference, RegionSlopes, RegionSums, region_gradient, region_sums,
+    Inside, RegionReference, RegionSlopes, RegionSums, region_gradient, region_own, region_sums,
 };
 pub use softmax::{
     ReferenceClass, SOFTMAX_CLASSES_MAX, SoftmaxReference, SoftmaxSlopes, SoftmaxSums, Spread,

@@ -7,6 +7,7 @@
 //! place however small they are, but 0 below 2^-126.
 
 mod gradient;
+mod own;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod tests;
 use crate::masked::Masked;
 
 pub use gradient::{RegionSlopes, region_gradient};
+pub use own::region_own;
 pub use sums::{RegionSums, region_sums};
 
 /// The most values in a register.

@@ -141,6 +141,11 @@ impl OwnLoss for CrossEntropy {
         let of_class = |factor: &f64| (share * factor) as f32;
         (share > 0.0).then(|| factors[..classes].iter().map(of_class).collect())
     }
+
+    fn region_factors(&self, factors: &[f64], class: usize) -> Option<Vec<f64>> {
+        let outside = factors[factors.len() - 1];
+        Some(vec![outside, factors[class], outside])
+    }
 }
 
 impl ElementLoss for CrossEntropy {

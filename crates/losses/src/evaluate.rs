@@ -2,12 +2,12 @@
 
 use crate::chunk::Chunk;
 use crate::counts::Counts;
-use crate::loss::{Form, Volumes};
+use crate::loss::{Form, OwnLoss, Volumes};
 use crate::statistics_pass::{StatisticsSum, narrow_checked, narrow_statistics, wide_statistics};
 use crate::wrapper::{blob_statistics, lesion_weights, whole_sum};
 use crate::{
     Activation, Input, Loss, LossError, Options, Real, Reduction, Reference, element_pass,
-    field_pass, maps, own_pass,
+    field_pass, maps, own_pass, own_regions,
 };
 use lacuna_kernels::{Instructions, SOFTMAX_CLASSES_MAX};
 use std::ops::Range;
@@ -155,12 +155,13 @@ pub(crate) fn evaluate_form<F: Real>(
         Form::Statistics(_) => unreachable!("a sum of one"),
         Form::Elements(elements) => {
             if let Some(own) = elements.own()
-                && let Some((input, labels, gradient)) = own_parts(options, input, gradient)
+                && let Some(narrow) = narrow_input(input)
             {
+                let gradient = F::as_f32_mut(gradient).expect("the type of the logits");
                 let factors = |volumes: &Volumes, tool| elements.factors(volumes, tool);
-                return Ok(own_pass::evaluate(
-                    own, &factors, options, &input, labels, gradient,
-                ));
+                if let Some(outcome) = evaluate_own(own, &factors, options, &narrow, gradient) {
+                    return Ok(outcome);
+                }
             }
             let mut chunks = Chunk::all(input.layout, gradient);
             Ok(element_pass::evaluate(
@@ -172,12 +173,13 @@ pub(crate) fn evaluate_form<F: Real>(
         }
         Form::Field(field) => {
             if let Some(own) = field.own()
-                && let Some((input, labels, gradient)) = own_parts(options, input, gradient)
+                && let Some(narrow) = narrow_input(input)
             {
+                let gradient = F::as_f32_mut(gradient).expect("the type of the logits");
                 let none = |_: &Volumes, _| Vec::new();
-                return Ok(own_pass::evaluate(
-                    own, &none, options, &input, labels, gradient,
-                ));
+                if let Some(outcome) = evaluate_own(own, &none, options, &narrow, gradient) {
+                    return Ok(outcome);
+                }
             }
             Ok(field_pass::evaluate(*field, options, input, gradient))
         }
@@ -194,20 +196,23 @@ pub(crate) fn evaluate_form<F: Real>(
     }
 }
 
-/// What the kernels for own probabilities take, where they can take the batch.
-fn own_parts<'a, 'g, F: Real>(
+/// With the kernels for own probabilities, where they take the batch.
+fn evaluate_own(
+    own: &dyn OwnLoss,
+    factors: &own_pass::Factors,
     options: &Options,
-    input: &Input<'a, F>,
-    gradient: &'g mut [F],
-) -> Option<(Input<'a, f32>, &'a [u8], &'g mut [f32])> {
-    let Reference::Labels(labels) = input.reference else {
-        return None;
-    };
-    let exclusive = options.activation == Activation::Softmax;
-    if !exclusive || input.layout.classes > SOFTMAX_CLASSES_MAX {
-        return None;
+    input: &Input<f32>,
+    gradient: &mut [f32],
+) -> Option<Outcome> {
+    if options.activation == Activation::Sigmoid {
+        return own_regions::evaluate(own, factors, options, input, gradient);
     }
-    Some((narrow_input(input)?, labels, F::as_f32_mut(gradient)?))
+    match input.reference {
+        Reference::Labels(labels) if input.layout.classes <= SOFTMAX_CLASSES_MAX => Some(
+            own_pass::evaluate(own, factors, options, input, labels, gradient),
+        ),
+        _ => None,
+    }
 }
 
 /// The input where its logits are `f32`.

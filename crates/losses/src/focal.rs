@@ -112,6 +112,11 @@ impl OwnLoss for Focal {
         own.write_factors(factor, scratch);
         focal_run(self.gamma, own.rest, slopes, scratch)
     }
+
+    fn region_factors(&self, factors: &[f64], class: usize) -> Option<Vec<f64>> {
+        let [hit, rejection] = [factors[class], factors[factors.len() / 2 + class]];
+        Some(vec![rejection, hit, 0.0, 0.0])
+    }
 }
 
 /// Value of `-sum factor (1 - p)^gamma log p`. `slopes` holds the `log p` and

@@ -61,6 +61,7 @@ mod narrow_regions;
 mod options;
 mod overlap;
 mod own_pass;
+mod own_regions;
 pub mod probe;
 mod real;
 mod reference;

@@ -105,6 +105,13 @@ pub trait OwnLoss: Send + Sync {
         None
     }
 
+    /// Constants of a region as of two classes, outside and inside, from those of
+    /// all regions. Without, overlapping regions are computed in f64.
+    fn region_factors(&self, factors: &[f64], class: usize) -> Option<Vec<f64>> {
+        let _ = (factors, class);
+        None
+    }
+
     /// Whether [`OwnLoss::rank`] must see all `log p` before a run is evaluated.
     fn is_ranked(&self) -> bool {
         false

@@ -5,7 +5,7 @@
 mod inputs;
 
 use inputs::{Batch, assert_differences, config, configs, draw, dressed, evaluate, name, spread};
-use lacuna_losses::{Activation, Input, Layout, Loss, LossConfig, PatchGrid, Reduction};
+use lacuna_losses::{Activation, Input, Layout, Loss, LossConfig, PatchGrid, Reduction, Reference};
 use proptest::prelude::*;
 
 /// Losses whose gradient leaves something out on purpose: a weight that is held
@@ -271,23 +271,73 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     }
 }
 
+/// What a batch is given beside logits and labels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Dress {
+    Plain,
+    Ignored,
+    Mask,
+    Weights,
+    WeightsAndIgnored,
+    Soft,
+    WeightsAndSoft,
+    OneHot,
+}
+
 /// f32 logits give the value and the gradient of the same f64 logits, rounded:
-/// by other code, for masks, ignored labels, regions and plain batches.
+/// by other code, for weights, ignored and soft labels, regions and plain batches.
 #[test]
 fn an_f32_gradient_is_the_f64_gradient_rounded() {
+    use Dress::*;
+    let mask: Vec<f32> = (0..100).map(|i| f32::from(i % 3 != 0)).collect();
+    let fractions: Vec<f32> = (0..100).map(|i| (i % 5) as f32 / 3.0).collect();
     for config in configs() {
         for mut config in spread(&config) {
+            let honours = config.named.honours();
             for classes in 2..=4 {
                 let mut batch = draw(2, classes, [2, 5, 5], 7.0, 70 + classes as u64);
                 let narrow: Vec<f32> = batch.logits.iter().map(|&z| z as f32).collect();
                 batch.logits = narrow.iter().map(|&z| f64::from(z)).collect();
-                let mask: Vec<f32> = (0..100).map(|i| f32::from(i % 3 != 0)).collect();
-                for (ignored, masked) in [(None, false), (Some(1), false), (None, true)] {
-                    config.options.ignore_label = ignored;
-                    batch.weights = masked.then(|| mask.clone());
+                // Shares that f32 has too; a quarter goes to the neighbour in the batch.
+                let one_hot = one_hot(&batch);
+                let neighbours = one_hot.iter().cycle().skip(batch.layout.elements * classes);
+                let soft: Vec<f64> = (one_hot.iter().zip(neighbours))
+                    .map(|(own, other)| 0.75 * own + 0.25 * other)
+                    .collect();
+                for dress in [
+                    Plain,
+                    Ignored,
+                    Mask,
+                    Weights,
+                    WeightsAndIgnored,
+                    Soft,
+                    WeightsAndSoft,
+                    OneHot,
+                ] {
+                    let is_soft = matches!(dress, Soft | WeightsAndSoft);
+                    let weighted = matches!(dress, Weights | WeightsAndIgnored | WeightsAndSoft);
+                    if is_soft && !honours.soft_labels || weighted && !honours.weights {
+                        continue;
+                    }
+                    let ignored = matches!(dress, Ignored | WeightsAndIgnored);
+                    config.options.ignore_label = ignored.then_some(1);
+                    batch.weights = match dress {
+                        Mask => Some(mask.clone()),
+                        _ => weighted.then(|| fractions.clone()),
+                    };
+                    batch.soft = match dress {
+                        OneHot => Some(one_hot.clone()),
+                        _ => is_soft.then(|| soft.clone()),
+                    };
+                    let shares: Option<Vec<f32>> =
+                        (batch.soft.as_ref()).map(|soft| soft.iter().map(|s| *s as f32).collect());
                     let mut input = Input::new(batch.layout, &narrow, &batch.labels);
+                    if let Some(shares) = &shares {
+                        input.reference = Reference::Soft(shares);
+                    }
                     input.grid = batch.input().grid;
                     input.weights = batch.weights.as_deref();
+                    let what = format!("{} {classes} {dress:?}", name(&config));
                     let mut gradient = vec![f32::NAN; narrow.len()];
                     let found = config.value_and_gradient(&input, &mut gradient).unwrap();
                     let mut expected_gradient = vec![f64::NAN; narrow.len()];
@@ -295,25 +345,35 @@ fn an_f32_gradient_is_the_f64_gradient_rounded() {
                         .value_and_gradient(&batch.input(), &mut expected_gradient)
                         .unwrap();
                     let off = (found.value - expected.value).abs();
-                    assert!(
-                        off <= 2e-6 * expected.value.abs().max(1e-3),
-                        "{}",
-                        name(&config)
-                    );
+                    let scale = expected.value.abs().max(1e-3);
+                    assert!(off <= 2e-6 * scale, "{what} {found:?} {expected:?}");
                     let counts = |e: &lacuna_losses::Evaluation| (e.tp, e.fp, e.fn_);
-                    assert_eq!(counts(&found), counts(&expected), "{}", name(&config));
+                    assert_eq!(counts(&found), counts(&expected), "{what}");
                     let largest = expected_gradient
                         .iter()
                         .fold(0.0_f64, |m, g| m.max(g.abs()));
                     for (g, e) in gradient.iter().zip(&expected_gradient) {
                         // A few roundings of f32 in losses of single elements.
                         let off = (f64::from(*g) - e).abs();
-                        assert!(off <= 4e-6 * largest, "{} {g} {e}", name(&config));
+                        assert!(off <= 4e-6 * largest, "{what} {g} {e}");
                     }
                 }
             }
         }
     }
+}
+
+fn one_hot(batch: &Batch) -> Vec<f64> {
+    let Layout {
+        classes, elements, ..
+    } = batch.layout;
+    let samples = batch.labels.chunks(elements);
+    let planes = samples.flat_map(|labels| (0..classes).map(move |class| (labels, class)));
+    planes
+        .flat_map(|(labels, class)| {
+            (labels.iter()).map(move |label| f64::from(u8::from(usize::from(*label) == class)))
+        })
+        .collect()
 }
 
 /// 2^24 + 1 = 97 * 257 * 673 elements, more than an f32 can count, all alike:

@@ -151,3 +151,19 @@ fn the_ends_of_the_range_give_finite_results() {
         assert!(plane.iter().all(|g| g.is_finite()));
     }
 }
+
+#[test]
+fn own_probabilities_are_those_of_f64() {
+    for count in [1, 8, 37] {
+        let logits: Vec<f32> = (0..count).map(|i| 40.0 * (i as f32 * 0.9).sin()).collect();
+        for instructions in Instructions::available() {
+            let (mut logs, mut rest) = (logits.clone(), vec![0.0; count]);
+            region_own(instructions, &mut logs, &mut rest);
+            for (i, z) in logits.iter().enumerate() {
+                let z = f64::from(*z);
+                close(f64::from(logs[i]), -(-z).exp().ln_1p(), "logarithm");
+                close(f64::from(rest[i]), 1.0 / (1.0 + z.exp()), "rest");
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Losses of every element's own probability for overlapping regions, by the
+//! vector kernels. A region is two classes, outside and inside.
+
+use crate::chunk::{CHUNK, Chunk};
+use crate::counts::Counts;
+use crate::evaluate::Outcome;
+use crate::loss::{Own, OwnLoss};
+use crate::own_pass::Factors;
+use crate::reference::Truth;
+use crate::statistics_pass::weights;
+use crate::{Input, Options, Reference};
+use lacuna_kernels::{Instructions, region_own};
+use rayon::prelude::*;
+
+/// Constants of one region.
+struct Region {
+    factors: Vec<f64>,
+    /// Of outside and inside.
+    spread: Option<[f32; 2]>,
+}
+
+/// On checked input. `None` where the kernels do not take it: shares other than 0
+/// and 1, or a loss that tells regions apart from classes.
+pub(crate) fn evaluate(
+    loss: &dyn OwnLoss,
+    factors: &Factors,
+    options: &Options,
+    input: &Input<f32>,
+    gradient: &mut [f32],
+) -> Option<Outcome> {
+    if !is_hard(input.reference) {
+        return None;
+    }
+    let layout = input.layout;
+    let weights = weights(options, input);
+    let input = &Input {
+        weights: weights.as_deref(),
+        ..*input
+    };
+    let truth = Truth::new(input, options);
+    let groups: Vec<Vec<Region>> = (options.groups(layout.batch).into_iter())
+        .map(|samples| {
+            let factors = factors(&truth.volumes(samples), options.compatibility);
+            let regions = (0..layout.classes).map(|class| region(loss, &factors, class));
+            regions.collect()
+        })
+        .collect::<Option<_>>()?;
+    let share = options.share(layout.batch) as f32;
+    let mut chunks = Chunk::all(layout, gradient);
+    let parts: Vec<(f64, Counts)> = (chunks.par_iter_mut())
+        .map_init(Buffers::default, |buffers, chunk| {
+            let regions = &groups[options.group(chunk.sample)];
+            let values = regions.iter().enumerate();
+            let value = values.map(|(class, region)| {
+                region_pass(loss, input, region, share, chunk, class, buffers)
+            });
+            (value.sum(), Counts::of_chunk(options, input, chunk))
+        })
+        .collect();
+    let mut outcome = Outcome {
+        values: vec![0.0; groups.len()],
+        counts: Counts::default(),
+    };
+    for (chunk, (value, counts)) in chunks.iter().zip(parts) {
+        outcome.values[options.group(chunk.sample)] += value;
+        outcome.counts.add(counts);
+    }
+    Some(outcome)
+}
+
+fn is_hard(reference: Reference<f32>) -> bool {
+    match reference {
+        Reference::Labels(_) => true,
+        Reference::Soft(shares) => shares.par_chunks(CHUNK).all(|part| {
+            let hard = |share: &f32| (*share == 0.0) | (*share == 1.0);
+            part.iter().fold(true, |all, share| all & hard(share))
+        }),
+    }
+}
+
+fn region(loss: &dyn OwnLoss, factors: &[f64], class: usize) -> Option<Region> {
+    // Where no element counts they are beyond f32.
+    let factors = loss.region_factors(factors, class)?;
+    let factors: Vec<f64> = factors.into_iter().map(|f| f.min(1e30)).collect();
+    let spread = loss.spread(&factors);
+    Some(Region {
+        spread: spread.map(|spread| [spread[0], spread[1]]),
+        factors,
+    })
+}
+
+/// Values of the elements of one region in a chunk.
+#[derive(Default)]
+struct Buffers {
+    /// 1 inside, 0 outside.
+    inside: Vec<u8>,
+    /// `log p` of the own side, then the slopes by it.
+    slopes: Vec<f32>,
+    rest: Vec<f32>,
+    scratch: Vec<f32>,
+}
+
+fn region_pass(
+    loss: &dyn OwnLoss,
+    input: &Input<f32>,
+    region: &Region,
+    share: f32,
+    chunk: &mut Chunk<f32>,
+    class: usize,
+    buffers: &mut Buffers,
+) -> f64 {
+    let layout = input.layout;
+    let logits = chunk.planes(layout, input.logits)[class];
+    let Buffers {
+        inside,
+        slopes,
+        rest,
+        scratch,
+    } = buffers;
+    inside.clear();
+    match input.reference {
+        Reference::Labels(labels) => {
+            let label = if layout.classes == 1 { 1 } else { class as u8 };
+            let labels = chunk.map(layout, labels).iter();
+            inside.extend(labels.map(|own| u8::from(*own == label)));
+        }
+        Reference::Soft(shares) => {
+            let shares = chunk.planes(layout, shares)[class].iter();
+            inside.extend(shares.map(|share| u8::from(*share > 0.5)));
+        }
+    }
+    slopes.clear();
+    slopes.extend(
+        logits
+            .iter()
+            .zip(&*inside)
+            .map(|(z, inside)| side(*inside) * z),
+    );
+    rest.resize(chunk.len(), 0.0);
+    scratch.resize(chunk.len(), 0.0);
+    region_own(Instructions::detected(), slopes, rest);
+
+    let own = Own {
+        labels: inside,
+        rest,
+        weights: (input.weights).map(|weights| chunk.map(layout, weights)),
+        factors: &region.factors,
+    };
+    let mut value = match region.spread {
+        None => 0.0,
+        Some(spread) => spread_value(spread, logits, &own, slopes),
+    };
+    value += loss.run(&own, slopes, scratch);
+
+    // The slope by log p, times d log p / dz: 1 - p inside, -(1 - p) outside.
+    let gradient = &mut *chunk.gradient[class];
+    for (((gradient, slope), rest), inside) in
+        (gradient.iter_mut().zip(&*slopes).zip(own.rest)).zip(own.labels)
+    {
+        *gradient = share * side(*inside) * slope * rest;
+    }
+    if let Some([outside, inside]) = region.spread {
+        for (i, gradient) in gradient.iter_mut().enumerate() {
+            let rest = own.rest[i];
+            let [p, q] = match own.labels[i] {
+                0 => [rest, 1.0 - rest],
+                _ => [1.0 - rest, rest],
+            };
+            *gradient += share * own.weight(i) * (outside * p - inside * q);
+        }
+    }
+    value
+}
+
+/// The sign of the own side's logit.
+#[inline]
+fn side(inside: u8) -> f32 {
+    f32::from(2 * i8::from(inside > 0) - 1)
+}
+
+/// `-sum_n w_n (k_0 log (1 - p_n) + k_1 log p_n)`: the logarithm of the other
+/// side is that of the own less its logit.
+fn spread_value(spread: [f32; 2], logits: &[f32], own: &Own, log_p: &[f32]) -> f64 {
+    let sum = f64::from(spread[0]) + f64::from(spread[1]);
+    let mut value = 0.0;
+    for (i, z) in logits.iter().enumerate() {
+        let inside = own.labels[i];
+        let other = f64::from(spread[usize::from(1 - inside)]);
+        let of_both = sum * f64::from(log_p[i]) - other * f64::from(side(inside) * z);
+        value -= f64::from(own.weight(i)) * of_both;
+    }
+    value
+}
