@@ -180,9 +180,9 @@ unsafe fn others_of_largest<V: Masked, const MAX: usize>(
             return x.each[1].or_else(below[0].equals(zero), x.each[0]);
         }
         let (mut others, mut largest) = (zero, zero.sub(one));
-        for class in 0..classes {
-            let is_largest = below[class].equals(zero);
-            others = others.add(zero.or_else(is_largest, x.each[class]));
+        for (e, below) in x.each[..classes].iter().zip(below) {
+            let is_largest = below.equals(zero);
+            others = others.add(zero.or_else(is_largest, *e));
             largest = largest.add(one.keep(is_largest));
         }
         others.add(largest)

@@ -135,7 +135,7 @@ fn chunk_pass(
     };
     let mut value = match &group.spread {
         None => 0.0,
-        Some(spread) => spread_value(spread, &planes, &own, slopes),
+        Some(spread) => spread_value(spread, &planes, &own, [slopes, ones], factors),
     };
     value += loss.run(&own, slopes, factors);
     if share != 1.0 {
@@ -179,21 +179,45 @@ fn all_log_p(input: &Input<f32>, labels: &[u8], chunks: &mut [Chunk<f32>]) -> Ve
 }
 
 /// `-sum_n w_n sum_c k_c log p_cn`: from the logits, as `log p_c` is `log p_l`
-/// and the difference of the logits.
-fn spread_value(spread: &[f32], planes: &[&[f32]], own: &Own, log_p: &[f32]) -> f64 {
-    let sum: f32 = spread.iter().sum();
-    let mut value = 0.0;
-    for (i, &label) in own.labels.iter().enumerate() {
-        let weight = own.weight(i);
-        if weight == 0.0 {
-            continue;
+/// and the difference of the logits. `own_logits` is overwritten.
+fn spread_value(
+    spread: &[f32],
+    planes: &[&[f32]],
+    own: &Own,
+    [log_p, ones]: [&[f32]; 2],
+    own_logits: &mut [f32],
+) -> f64 {
+    own_logits.fill(0.0);
+    for (class, plane) in planes.iter().enumerate() {
+        for ((logit, z), label) in own_logits.iter_mut().zip(*plane).zip(own.labels) {
+            *logit = if usize::from(*label) == class {
+                *z
+            } else {
+                *logit
+            };
         }
-        let reference = planes[usize::from(label)][i];
-        let mut rises = 0.0;
-        for (k, plane) in spread.iter().zip(planes) {
-            rises += f64::from(*k) * (f64::from(plane[i]) - f64::from(reference));
-        }
-        value -= f64::from(weight) * (f64::from(sum * log_p[i]) + rises);
     }
-    value
+    let sum = f64::from(spread.iter().sum::<f32>());
+    let weights = own.weights.unwrap_or(ones);
+    // In lanes, so that no addition waits for another.
+    const LANES: usize = 8;
+    let mut lanes = [0.0_f64; LANES];
+    for first in (0..log_p.len()).step_by(LANES) {
+        let run = first..log_p.len().min(first + LANES);
+        let mut terms = [0.0_f64; LANES];
+        for (term, log) in terms.iter_mut().zip(&log_p[run.clone()]) {
+            *term = sum * f64::from(*log);
+        }
+        for (k, plane) in spread.iter().zip(planes) {
+            let rises = plane[run.clone()].iter().zip(&own_logits[run.clone()]);
+            for (term, (z, own)) in terms.iter_mut().zip(rises) {
+                *term += f64::from(*k) * (f64::from(*z) - f64::from(*own));
+            }
+        }
+        let weighted = terms.iter().zip(&weights[run]);
+        for (lane, (term, weight)) in lanes.iter_mut().zip(weighted) {
+            *lane -= f64::from(*weight) * term;
+        }
+    }
+    lanes.iter().sum()
 }

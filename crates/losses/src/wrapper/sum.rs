@@ -7,10 +7,12 @@
 //! Terms that are functions of sums over the elements share their passes.
 
 use super::Factor;
+use crate::chunk::CHUNK;
 use crate::evaluate::{Outcome, evaluate_form, evaluate_statistics};
 use crate::loss::{Form, Honours, Loss, Reads};
 use crate::statistics_pass::StatisticsSum;
 use crate::{Input, LossError, NamedLoss, Options, Real};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// One term of a [`Sum`].
@@ -114,12 +116,22 @@ pub(crate) fn whole_sum<F: Real>(
             None => others.push((factor, form)),
         }
     }
-    let mut total = vec![0.0_f64; gradient.len()];
     let mut outcome: Option<Outcome> = None;
-    let mut add = |factor: f64, part: Outcome, gradient: &[F]| {
-        for (total, slope) in total.iter_mut().zip(gradient) {
-            *total += factor * slope.to_f64();
-        }
+    if !of_sums.is_empty() {
+        outcome = Some(evaluate_statistics(&of_sums, options, input, gradient));
+    }
+    let mut own = vec![F::from_f64(0.0); gradient.len()];
+    for (factor, form) in others {
+        let part = evaluate_form(form, options, input, &mut own)?;
+        let add = |(total, own): (&mut F, &F)| {
+            let before = if outcome.is_some() {
+                total.to_f64()
+            } else {
+                0.0
+            };
+            *total = F::from_f64(before + factor * own.to_f64());
+        };
+        (gradient.par_iter_mut().with_min_len(CHUNK).zip(&own)).for_each(add);
         let outcome = outcome.get_or_insert_with(|| Outcome {
             values: vec![0.0; part.values.len()],
             counts: part.counts,
@@ -127,17 +139,6 @@ pub(crate) fn whole_sum<F: Real>(
         for (value, part) in outcome.values.iter_mut().zip(part.values) {
             *value += factor * part;
         }
-    };
-    if !of_sums.is_empty() {
-        let part = evaluate_statistics(&of_sums, options, input, gradient);
-        add(1.0, part, gradient);
-    }
-    for (factor, form) in others {
-        let part = evaluate_form(form, options, input, gradient)?;
-        add(factor, part, gradient);
-    }
-    for (slope, total) in gradient.iter_mut().zip(total) {
-        *slope = F::from_f64(total);
     }
     Ok(outcome.expect("a sum has a term"))
 }
