@@ -485,6 +485,36 @@ fn an_unknown_key_or_a_wrong_value_in_the_run() {
 }
 
 #[test]
+fn regions_that_are_none() {
+    let place = Place::new();
+    let sigmoid = "--set loss.activation=sigmoid";
+    no_training(
+        &place,
+        "--set regions=[[\"lesion\"]]",
+        &["run.toml", "`regions`", "\"softmax\"", "\"sigmoid\""],
+    );
+    for (regions, parts) in [
+        ("[[\"tumour\"]]", ["region 1", "`tumour`", "lesion"]),
+        (
+            "[[\"lesion\"],[]]",
+            ["region 2", "no class", "larger regions first"],
+        ),
+        ("[[\"background\"]]", ["region 1", "`background`", "lesion"]),
+    ] {
+        no_training(
+            &place,
+            &format!("{sigmoid} --set regions={regions}"),
+            &parts,
+        );
+    }
+    no_training(
+        &place,
+        &format!("{sigmoid} --set regions=[[\"lesion\"]] --set loss.ignore_label=1"),
+        &["`loss.ignore_label` is 1", "regions", "train.voxel_weights"],
+    );
+}
+
+#[test]
 fn an_illegal_patch_size() {
     let place = Place::new();
     no_training(

@@ -369,6 +369,89 @@ fn probabilities_sum_to_1_and_the_labels_are_the_most_probable() {
     }
 }
 
+/// The lesions of the cohort in two classes, by which half of the volume they lie in.
+fn halve_the_lesions(place: &Place) {
+    for id in ["sub-01", "sub-02"] {
+        let path = place.path(format!("cohort/{id}/lesion.nii.gz"));
+        let header = read_header(&path).unwrap();
+        let lesions = read_labels(&path).unwrap();
+        let mut halves = lesions.map(|&label| label as u8);
+        let width = halves.shape()[0];
+        for (i, label) in halves.data_mut().iter_mut().enumerate() {
+            *label *= if i % width < width / 2 { 1 } else { 2 };
+        }
+        write_labels(&path, &halves, &header).unwrap();
+    }
+    let text = place.text("cohort/dataset.toml");
+    let named = |line: &str| match line.split_once(" = ") {
+        Some(("classes", _)) => "classes = [\"background\", \"rim\", \"core\"]\n".to_owned(),
+        Some(("label_values", _)) => String::new(),
+        _ => format!("{line}\n"),
+    };
+    place.write(
+        "cohort/dataset.toml",
+        text.lines().map(named).collect::<String>(),
+    );
+}
+
+#[test]
+fn regions_overlap_and_leave_a_class_to_each() {
+    let place = Place::new();
+    halve_the_lesions(&place);
+    let run = place.text("run.toml");
+    let regions = "regions = [[\"rim\", \"core\"], [\"core\"]]";
+    let loss = "[loss]\nname = \"sum\"\nactivation = \"sigmoid\"\nterms = [\
+                {loss = {name = \"dice\"}}, {loss = {name = \"boundary\"}}]";
+    place.write("regions.toml", &format!("{regions}\n{run}\n{loss}\n"));
+    place.ok("train regions.toml --out run");
+    place.ok("train regions.toml --out coarse --set geometry.spacing=[3,3,5]");
+    let mask = read_labels(place.path("cohort/sub-02/brain_mask.nii.gz")).unwrap();
+    for run in ["run", "coarse"] {
+        place.ok(&format!(
+            "predict {run} --dataset cohort/dataset.toml --subjects sub-02 --out pred-{run} \
+             --probabilities"
+        ));
+        let labels = read_labels(place.path(format!("pred-{run}/sub-02.nii.gz"))).unwrap();
+        let path = place.path(format!("pred-{run}/sub-02.probabilities.nii.gz"));
+        let [both, core] = &read_image_4d(&path).unwrap()[..] else {
+            panic!("a volume for each region");
+        };
+        let mut unlike = 0;
+        for (i, label) in labels.data().iter().enumerate() {
+            let (both, core) = (both.data()[i], core.data()[i]);
+            let expected = match (both > 0.5, core > 0.5) {
+                (_, true) => 2,
+                (true, false) => 1,
+                _ => 0,
+            };
+            assert_eq!(*label, expected, "{run}: {both} {core}");
+            if mask.data()[i] == 0 {
+                assert_eq!([both, core], [0.0, 0.0], "{run}: outside the mask");
+            }
+            unlike += usize::from((both + core - 1.0).abs() > 1e-3);
+        }
+        assert!(unlike > labels.len() / 10, "{run}: a softmax");
+    }
+}
+
+#[test]
+fn the_classes_of_a_sigmoid_have_probabilities_of_their_own() {
+    let place = Place::new();
+    place.ok("train run.toml --out run --set loss.activation=sigmoid");
+    place.ok(
+        "predict run --dataset cohort/dataset.toml --subjects sub-02 --out pred --probabilities",
+    );
+    let labels = read_labels(place.path("pred/sub-02.nii.gz")).unwrap();
+    let classes = read_image_4d(&place.path("pred/sub-02.probabilities.nii.gz")).unwrap();
+    let mut unlike = 0;
+    for (i, label) in labels.data().iter().enumerate() {
+        let [p0, p1] = [0, 1].map(|c| classes[c].data()[i]);
+        assert_eq!(*label, i32::from(p1 > p0));
+        unlike += usize::from((p0 + p1 - 1.0).abs() > 1e-3);
+    }
+    assert!(unlike > labels.len() / 10, "a softmax");
+}
+
 #[test]
 fn images_given_one_by_one_give_the_same_labels() {
     let place = Place::new();

@@ -30,6 +30,9 @@ use anatomy::Anatomy;
 /// Modalities of a phantom in channel order.
 pub const MODALITIES: [&str; 3] = ["T1", "T2", "FLAIR"];
 
+/// Classes of a phantom.
+pub const CLASSES: [&str; 2] = ["background", "lesion"];
+
 /// Tissue of a voxel before any lesion, in [`PhantomSubject::tissue`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

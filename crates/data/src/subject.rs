@@ -4,7 +4,7 @@
 //! In order: every modality is read and checked, turned to canonical axes
 //! (RAS+: x right, y anterior, z superior), resampled to the run's spacing when
 //! there is one (images and weights linearly, labels and masks by class), and
-//! normalised. [`Case::restore_labels`] goes the same way back to the grid of
+//! normalised. [`Case::restore_probabilities`] goes the same way back to the grid of
 //! the subject's first image.
 
 mod error;

@@ -10,7 +10,7 @@ use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_data::normalise::{NormaliseMethod, normalise};
 use lacuna_data::positions::Positions;
 use lacuna_data::sampler::{PatchConfig, PatchGeometry, Realised, Sampler};
-use lacuna_data::subject::{Case, Preprocess, load_case};
+use lacuna_data::subject::{Case, Preprocess, load_case, most_probable};
 use lacuna_io::{read_image, read_labels};
 use serde::Deserialize;
 
@@ -113,9 +113,10 @@ fn load(folder: &str, modalities: &[&str], label: &str, mask: Option<&str>) -> C
 fn assert_comes_back(case: &Case, folder: &str, label: &str) {
     let own = case.label.as_ref().unwrap();
     let lesion = own.map(|&class| f32::from(class));
-    let back = case
-        .restore_labels(vec![lesion.map(|p| 1.0 - p), lesion])
-        .unwrap();
+    let probabilities = vec![lesion.map(|p| 1.0 - p), lesion];
+    let restored = case.restore_probabilities(probabilities, &[1.0, 0.0]);
+    let restored = restored.unwrap();
+    let back = most_probable(&restored[0], &restored[1..]);
     let file = data().join(folder).join(format!("{label}.nii.gz"));
     let expected = read_labels(file).unwrap().map(|&v| u8::from(v > 0));
     assert_eq!(back.grid(), expected.grid());

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod};
-use lacuna_data::subject::{Case, CaseError, Preprocess, load_case};
+use lacuna_data::subject::{Case, CaseError, Preprocess, load_case, most_probable};
 use lacuna_io::{Header, read_header, write_image};
-use lacuna_volume::{Affine, Grid, Volume, corner_displacement_mm};
+use lacuna_volume::{Affine, Grid, LabelMap, Volume, corner_displacement_mm};
 use tempfile::TempDir;
 
 const SHAPE: [usize; 3] = [6, 5, 4];
@@ -163,13 +163,23 @@ fn certain(case: &Case, lesion: impl Fn(usize) -> f32) -> Vec<Volume<f32>> {
     vec![foreground.map(|p| 1.0 - p), foreground]
 }
 
+fn restored(case: &Case, probabilities: Vec<Volume<f32>>) -> Vec<Volume<f32>> {
+    case.restore_probabilities(probabilities, &[1.0, 0.0])
+        .unwrap()
+}
+
+fn restored_labels(case: &Case, probabilities: Vec<Volume<f32>>) -> LabelMap {
+    let all = restored(case, probabilities);
+    most_probable(&all[0], &all[1..])
+}
+
 #[test]
 fn without_resampling_the_labels_come_back_exactly() {
     let files = Files::new();
     let case = files.load(&files.subject(), raw(None)).unwrap();
     let own = case.label.clone().unwrap();
     let probabilities = certain(&case, |i| if own.data()[i] == 1 { 0.9 } else { 0.2 });
-    let back = case.restore_labels(probabilities).unwrap();
+    let back = restored_labels(&case, probabilities);
     let expected = filled(SHAPE, lps(), label).map(|&v| u8::from(v > 0.0));
     assert_eq!(back.data(), expected.data());
     assert_eq!(
@@ -182,9 +192,9 @@ fn without_resampling_the_labels_come_back_exactly() {
     assert_eq!(ones.data().iter().filter(|&&c| c == 0).count(), 5 * 4);
 
     // A tie is background, and so is everything outside the mask.
-    let tie = case.restore_labels(certain(&case, |_| 0.5)).unwrap();
+    let tie = restored_labels(&case, certain(&case, |_| 0.5));
     assert!(tie.data().iter().all(|&c| c == 0));
-    let all = case.restore_probabilities(certain(&case, |_| 1.0)).unwrap();
+    let all = restored(&case, certain(&case, |_| 1.0));
     let foreground = filled(SHAPE, lps(), |[x, _, _]| if x > 0 { 1.0 } else { 0.0 });
     assert_eq!(all[1].data(), foreground.data());
     assert_eq!(all[0].data(), foreground.map(|p| 1.0 - p).data());
@@ -217,12 +227,12 @@ fn a_run_spacing_changes_the_grid_and_predictions_find_back() {
 
     let own = case.label.clone().unwrap();
     let probabilities = certain(&case, |i| f32::from(own.data()[i]));
-    let back = case.restore_labels(probabilities).unwrap();
+    let back = restored_labels(&case, probabilities);
     let expected = filled(SHAPE, lps(), label).map(|&v| u8::from(v > 0.0));
     assert_eq!(back.data(), expected.data());
     let grid = read_header(files.path("FLAIR")).unwrap().grid();
     assert_eq!(corner_displacement_mm(&back.grid(), &grid), 0.0);
-    let all = case.restore_probabilities(certain(&case, |_| 1.0)).unwrap();
+    let all = restored(&case, certain(&case, |_| 1.0));
     assert_eq!(all[1].data().iter().filter(|&&p| p == 0.0).count(), 5 * 4);
 
     let error = case.restore_class_indices(&own).unwrap_err().to_string();
@@ -243,13 +253,14 @@ fn a_prediction_on_another_grid_is_refused() {
     let files = Files::new();
     let case = files.load(&files.subject(), raw(None)).unwrap();
     let small = filled([2, 2, 2], lps(), |_| 0.5);
-    let error = case.restore_labels(vec![small.clone(), small]).unwrap_err();
+    let both = vec![small.clone(), small];
+    let error = case.restore_probabilities(both, &[1.0, 0.0]).unwrap_err();
     assert!(
-        error.to_string().contains("[2, 2, 2] voxels of 2 classes"),
+        error.to_string().contains("[2, 2, 2] voxels of 2 volumes"),
         "{error}"
     );
-    let error = case.restore_labels(Vec::new()).unwrap_err();
-    assert!(error.to_string().contains("of 0 classes"), "{error}");
+    let error = case.restore_probabilities(Vec::new(), &[]).unwrap_err();
+    assert!(error.to_string().contains("of 0 volumes"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! predicting nothing that costs next to nothing.
 
 use crate::probe::{Response, SURE, Scene};
-use crate::{Loss, LossConfig, LossError, PatchGrid};
+use crate::{Loss, LossConfig, LossError, PatchGrid, Regions};
 
 /// Below this pull on the whole lesion, beside what the softmax lets through,
 /// other terms and the optimiser's noise decide.
@@ -53,7 +53,8 @@ pub struct Examination {
 }
 
 /// Examines a loss on patches of this grid. `shares` are the shares of the
-/// classes in the dataset, background first.
+/// classes in the dataset, background first; the loss sees them as `regions`,
+/// if there are any.
 ///
 /// # Errors
 /// Those of the loss, such as options that it refuses.
@@ -61,8 +62,9 @@ pub fn examine(
     config: &LossConfig,
     grid: PatchGrid,
     shares: &[f64],
+    regions: Option<&Regions>,
 ) -> Result<Examination, LossError> {
-    config.check(shares.len())?;
+    config.check(regions.map_or(shares.len(), Regions::count))?;
     let count: usize = grid.shape.iter().product();
     let none = vec![0; shares.len() - 1];
     let of_first = |volume: usize| {
@@ -82,7 +84,8 @@ pub fn examine(
     ];
     let mut probes = Vec::new();
     for (patch, volumes) in patches {
-        let scene = Scene::new(grid, &volumes);
+        let mut scene = Scene::new(grid, &volumes);
+        scene.regions = regions.cloned();
         for (prediction, logits) in [
             ("undecided", scene.undecided()),
             ("nothing", scene.all_of(0)),
@@ -240,7 +243,7 @@ mod tests {
     fn kinds(text: &str, share: f64) -> Vec<&'static str> {
         let config = toml::from_str(text).unwrap();
         let grid = PatchGrid::millimetres(32, 3);
-        let examination = examine(&config, grid, &[1.0 - share, share]).unwrap();
+        let examination = examine(&config, grid, &[1.0 - share, share], None).unwrap();
         examination.findings.iter().map(|f| f.kind).collect()
     }
 

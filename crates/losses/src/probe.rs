@@ -1,7 +1,7 @@
 //! Losses on made-up patches whose answer is known: a ball of lesion in a patch,
 //! found in part and with false positives around it.
 
-use crate::{Input, Layout, LossConfig, LossError, PatchGrid};
+use crate::{Input, Layout, LossConfig, LossError, PatchGrid, Reference, Regions};
 
 /// Logit of an element that a prediction is sure of.
 pub const SURE: f64 = 4.0;
@@ -15,6 +15,8 @@ pub struct Scene {
     pub classes: usize,
     /// Class of each element.
     pub labels: Vec<u8>,
+    /// What the loss sees in place of the classes, if it is regions.
+    pub regions: Option<Regions>,
     /// Elements from the centre outwards.
     by_distance: Vec<usize>,
 }
@@ -62,6 +64,7 @@ impl Scene {
             grid,
             classes: volumes.len() + 1,
             labels,
+            regions: None,
             by_distance,
         }
     }
@@ -102,11 +105,14 @@ impl Scene {
         logits
     }
 
-    /// The loss of a prediction.
+    /// The loss of a prediction, logits `[classes, elements]`.
     ///
     /// # Errors
     /// Those of the loss.
     pub fn response(&self, config: &LossConfig, logits: &[f64]) -> Result<Response, LossError> {
+        if let Some(regions) = &self.regions {
+            return self.region_response(config, regions, logits);
+        }
         let count = self.labels.len();
         let layout = Layout {
             batch: 1,
@@ -136,6 +142,57 @@ impl Scene {
     }
 }
 
+impl Scene {
+    /// As [`Scene::response`], of regions: each has the logit of its likeliest class
+    /// less that of the likeliest other.
+    fn region_response(
+        &self,
+        config: &LossConfig,
+        regions: &Regions,
+        logits: &[f64],
+    ) -> Result<Response, LossError> {
+        let count = self.labels.len();
+        let layout = Layout {
+            batch: 1,
+            classes: regions.count(),
+            elements: count,
+        };
+        let mut of_regions = Vec::with_capacity(regions.count() * count);
+        for region in 0..regions.count() {
+            of_regions.extend((0..count).map(|at| {
+                let mut largest = [f64::NEG_INFINITY; 2];
+                for class in 0..self.classes {
+                    let side = &mut largest[usize::from(regions.has(region, class as u8))];
+                    *side = side.max(logits[class * count + at]);
+                }
+                largest[1] - largest[0]
+            }));
+        }
+        let shares = regions.shares(layout, &self.labels);
+        let shares: Vec<f64> = shares.into_iter().map(f64::from).collect();
+        let mut gradient = vec![0.0; of_regions.len()];
+        let input = Input {
+            grid: Some(self.grid),
+            reference: Reference::Soft(&shares),
+            ..Input::new(layout, &of_regions, &[])
+        };
+        let value = config.value_and_gradient(&input, &mut gradient)?.value;
+        let mut response = Response {
+            value,
+            lesion_pull: 0.0,
+            background_pull: 0.0,
+            largest: gradient.iter().fold(0.0, |m, g| m.max(g.abs())),
+        };
+        for (slope, share) in gradient.iter().zip(&shares) {
+            match *share > 0.5 {
+                true => response.lesion_pull -= slope,
+                false => response.background_pull += slope,
+            }
+        }
+        Ok(response)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,5 +214,26 @@ mod tests {
         let e = (-SURE).exp();
         let missed = 1.0 - e / (1.0 + 2.0 * e);
         assert!((found.lesion_pull - 25.0 / 81.0 * missed).abs() < 1e-12);
+    }
+
+    /// 81 elements, 20 of one class and 5 of another, regions of both and of the
+    /// second; sure of the background everywhere. Binary cross-entropy: an element
+    /// of a region pulls by what it misses, any other by what it claims, over 2 N.
+    #[test]
+    fn regions_pull_on_their_own_elements() {
+        let mut scene = Scene::new(PatchGrid::millimetres(9, 2), &[20, 5]);
+        let names =
+            |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+        let sets = [names("rim core"), names("core")];
+        scene.regions = Some(Regions::new(&names("background rim core"), &sets).unwrap());
+        let config = "name = 'cross-entropy'\nactivation = 'sigmoid'";
+        let config = toml::from_str(config).unwrap();
+        let found = scene.response(&config, &scene.all_of(0)).unwrap();
+        let claimed = 1.0 / (1.0 + SURE.exp());
+        let (inside, outside) = (30.0, 2.0 * 81.0 - 30.0);
+        let expected = inside / 162.0 * (1.0 - claimed);
+        assert!((found.lesion_pull - expected).abs() < 1e-12);
+        let expected = outside / 162.0 * claimed;
+        assert!((found.background_pull - expected).abs() < 1e-12);
     }
 }

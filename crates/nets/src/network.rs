@@ -46,8 +46,8 @@ impl Network {
     ///
     /// # Errors
     /// Those of [`ModelConfig::validate`]; [`NetError::Channels`] for no or
-    /// more than [`INPUT_CHANNELS_MAX`] input channels, fewer than two or more
-    /// than [`CLASSES_MAX`] classes.
+    /// more than [`INPUT_CHANNELS_MAX`] input channels, no or more than
+    /// [`CLASSES_MAX`] classes. One class is a single sigmoid channel.
     pub fn new(
         config: &ModelConfig,
         input_channels: usize,
@@ -69,7 +69,7 @@ impl Network {
             })
         };
         within("input channels", input_channels, 1, INPUT_CHANNELS_MAX)?;
-        within("classes", classes, 2, CLASSES_MAX)?;
+        within("classes", classes, 1, CLASSES_MAX)?;
         let unet = |plan| Unet::new(plan, config, input_channels, classes, seed, device);
         Ok(match config.name {
             ModelName::Unet => Self::Unet(unet(&unet::UNPADDED)),

@@ -287,7 +287,7 @@ fn weights_of_another_number_type_are_refused() {
 #[test]
 fn impossible_channels_and_classes_are_refused() {
     let config = ModelConfig::new(ModelName::Unet);
-    for (channels, classes) in [(0, 2), (257, 2), (1, 1), (1, 257)] {
+    for (channels, classes) in [(0, 2), (257, 2), (1, 0), (1, 257)] {
         let made = Network::new(&config, channels, classes, 0, &Device::flex());
         assert!(
             matches!(made, Err(NetError::Channels { .. })),

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject};
-use lacuna_data::subject::{load_case, most_probable};
+use lacuna_data::subject::load_case;
 use lacuna_io::Header;
 use lacuna_nets::Network;
 use lacuna_record::read_json;
@@ -16,6 +16,7 @@ use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::dataset::preprocess;
 use crate::device::PrecisionName;
+use crate::outputs::Outputs;
 use crate::predict::{WindowOptions, predict_case};
 use crate::run::{DatasetFacts, RunError};
 
@@ -29,6 +30,7 @@ pub struct TrainedRun {
     pub facts: DatasetFacts,
     /// Iterations behind the weights.
     pub iteration: u64,
+    outputs: Outputs,
     network: Network,
     compute: Compute,
 }
@@ -37,7 +39,7 @@ pub struct TrainedRun {
 pub struct PredictedSubject {
     /// Class index per voxel, background outside the mask.
     pub labels: LabelMap,
-    /// Probability of each class, when asked for.
+    /// Probability of each class or region, when asked for.
     pub probabilities: Option<Vec<Volume<f32>>>,
     /// The subject's mask.
     pub mask: Option<Volume<bool>>,
@@ -74,10 +76,11 @@ impl TrainedRun {
         let config = RunConfig::read(&config_path, &[])?;
         let compute = Compute::new(device, precision.unwrap_or(config.train.precision))?;
         let facts: DatasetFacts = read_json(run, "dataset.json")?;
+        let outputs = Outputs::new(&config, &facts.classes)?;
         let network = Network::new(
             &config.model,
             facts.modalities.len(),
-            facts.classes.len(),
+            outputs.count(),
             config.seed,
             device,
         )?;
@@ -87,6 +90,7 @@ impl TrainedRun {
             config,
             facts,
             iteration,
+            outputs,
             network,
             compute,
         })
@@ -174,7 +178,7 @@ impl TrainedRun {
             &self.network,
             self.config.patch.plane,
             &case,
-            self.facts.classes.len(),
+            &self.outputs,
             windows,
             keep_probabilities || resampled,
             &self.compute,
@@ -183,8 +187,8 @@ impl TrainedRun {
         )?;
         let (labels, probabilities) = match prediction.probabilities {
             Some(volumes) => {
-                let restored = case.restore_probabilities(volumes)?;
-                let labels = most_probable(&restored[0], &restored[1..]);
+                let restored = case.restore_probabilities(volumes, &self.outputs.outside())?;
+                let labels = self.outputs.labels(&restored);
                 (labels, keep_probabilities.then_some(restored))
             }
             None => (case.restore_class_indices(&prediction.labels)?, None),
@@ -197,8 +201,14 @@ impl TrainedRun {
         })
     }
 
+    /// What the network's channels are.
+    pub fn outputs(&self) -> &Outputs {
+        &self.outputs
+    }
+
     /// Predicts one subject and writes its label map (class indices) to `labels`
-    /// and, when a path is given, the class probabilities as a 4-D image.
+    /// and, when a path is given, the probabilities of classes or regions as a 4-D
+    /// image.
     /// Both lie on the grid of the subject's first modality.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use lacuna_data::normalise::NormaliseConfig;
 use lacuna_data::sampler::PatchConfig;
 use lacuna_data::split::SplitConfig;
-use lacuna_losses::{LossConfig, Reduction};
+use lacuna_losses::{Activation, LossConfig, Reduction};
 use lacuna_nets::{ModelConfig, ModelName};
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -51,6 +51,12 @@ pub enum ConfigError {
         key: String,
         /// ", did you mean `...`?" or empty.
         suggestion: String,
+    },
+    /// Regions that are not sets of the dataset's classes.
+    #[error("`regions` of the run configuration: {source}")]
+    Regions {
+        /// Which region, and what is expected.
+        source: lacuna_losses::RegionError,
     },
     /// A value outside its range.
     #[error("{origin}: `{key}` is {found}, expected {expected}")]
@@ -154,6 +160,10 @@ pub struct RunConfig {
     pub normalise: NormaliseConfig,
     /// The network.
     pub model: ModelConfig,
+    /// Overlapping regions as sets of class names, larger ones first; empty where
+    /// the network's channels are the classes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Vec<String>>,
     /// The loss.
     pub loss: LossConfig,
     /// Patch size and sampler.
@@ -171,6 +181,7 @@ impl Default for RunConfig {
             geometry: GeometryConfig::default(),
             normalise: NormaliseConfig::default(),
             model: ModelConfig::default(),
+            regions: Vec::new(),
             loss: LossConfig::default(),
             patch: PatchConfig::default(),
             train: TrainConfig::default(),
@@ -240,6 +251,7 @@ impl RunConfig {
                            a training needs one value to lower";
             return Err(invalid(origin, message.to_owned()));
         }
+        config.check_regions().map_err(|m| invalid(origin, m))?;
         // The number of classes is the dataset's: here, some number must do.
         if (1..=256).all(|classes| config.loss.check(classes).is_err()) {
             let refused = config.loss.check(2).expect_err("all are");
@@ -286,6 +298,28 @@ impl RunConfig {
             .map(|k| (k.clone(), value(&left, k), value(&right, k)))
             .filter(|(_, a, b)| a != b)
             .collect()
+    }
+
+    /// Regions are sigmoid channels, and their reference has no ignored label.
+    fn check_regions(&self) -> Result<(), String> {
+        if self.regions.is_empty() {
+            return Ok(());
+        }
+        let options = &self.loss.options;
+        if options.activation != Activation::Sigmoid {
+            return Err(
+                "`regions` overlap, and `loss.activation` is \"softmax\"; set it to \
+                        \"sigmoid\", or leave `regions` out"
+                    .to_owned(),
+            );
+        }
+        match options.ignore_label {
+            None => Ok(()),
+            Some(label) => Err(format!(
+                "`loss.ignore_label` is {label}, which `regions` cannot have; leave it out and \
+                 give those voxels the weight 0 (train.voxel_weights)"
+            )),
+        }
     }
 
     fn check_ranges(&self, origin: &str) -> Result<(), ConfigError> {

@@ -11,6 +11,7 @@ pub mod dataset;
 pub mod device;
 pub mod events;
 mod loss_maps;
+pub mod outputs;
 pub mod predict;
 pub mod run;
 pub mod step;

@@ -7,6 +7,7 @@ use lacuna_losses::{Loss, LossConfig, PatchGrid};
 use rayon::prelude::*;
 
 use crate::config::{RunConfig, VoxelWeights};
+use crate::outputs::Outputs;
 use crate::run::RunError;
 
 /// Beyond this share, two spacings are not the same.
@@ -16,7 +17,7 @@ const SPACING_TOLERANCE: f64 = 0.01;
 ///
 /// # Errors
 /// When the run weights voxels by a map or mask that a subject does not have.
-pub fn make(cases: &mut [Case], config: &RunConfig, classes: usize) -> Result<(), RunError> {
+pub fn make(cases: &mut [Case], config: &RunConfig, outputs: &Outputs) -> Result<(), RunError> {
     let reads = config.loss.named.reads();
     cases.par_iter_mut().try_for_each(|case| {
         case.maps.weight = match config.train.voxel_weights {
@@ -31,7 +32,10 @@ pub fn make(cases: &mut [Case], config: &RunConfig, classes: usize) -> Result<()
             return Ok(());
         };
         if reads.distance {
-            case.maps.distance = signed_distances(label, classes);
+            case.maps.distance = match outputs.regions() {
+                Some(regions) => regions.signed_distances(label),
+                None => signed_distances(label, outputs.count()),
+            };
         }
         if reads.lesion {
             case.maps.lesion = Some(lesions(label));

@@ -16,6 +16,7 @@ use lacuna_nets::{Architecture, Network};
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::compute::Compute;
+use crate::outputs::Outputs;
 use crate::run::RunError;
 
 /// Largest default effective window: a 2-D slice up to this edge is one window.
@@ -75,7 +76,7 @@ impl WindowOptions {
 pub struct Prediction {
     /// Class index per voxel, background outside the mask.
     pub labels: LabelMap,
-    /// Probability of each class, when asked for.
+    /// Probability of each class or region, when asked for.
     pub probabilities: Option<Vec<Volume<f32>>>,
 }
 
@@ -90,7 +91,7 @@ pub fn predict_case(
     network: &Network,
     plane: Plane,
     case: &Case,
-    classes: usize,
+    outputs: &Outputs,
     options: WindowOptions,
     keep_probabilities: bool,
     compute: &Compute,
@@ -102,15 +103,15 @@ pub fn predict_case(
     let grid = &case.channels[0];
     let mut labels = grid.map(|_| 0u8);
     let mut probabilities = keep_probabilities.then(|| {
-        let mut all = vec![grid.map(|_| 0.0f32); classes];
-        all[0] = grid.map(|_| 1.0);
-        all
+        let outside = outputs.outside();
+        let volumes = outside.iter().map(|p| grid.map(|_| *p));
+        volumes.collect::<Vec<_>>()
     });
 
     let starts: [Vec<usize>; 3] = layout.starts();
     let total = starts.iter().map(Vec::len).product();
     let mut done = 0;
-    let mut slab = Slab::new(&layout, classes);
+    let mut slab = Slab::new(&layout, outputs);
     for (row, &s) in starts[2].iter().enumerate() {
         for &v in &starts[1] {
             for &u in &starts[0] {
@@ -133,6 +134,7 @@ pub fn predict_case(
                 &plane,
                 s + offset,
                 case,
+                outputs,
                 &mut labels,
                 probabilities.as_deref_mut(),
             );
@@ -272,6 +274,7 @@ impl Layout {
         plane: &[Vec<f32>],
         s: usize,
         case: &Case,
+        outputs: &Outputs,
         labels: &mut LabelMap,
         mut probabilities: Option<&mut [Volume<f32>]>,
     ) {
@@ -283,13 +286,7 @@ impl Layout {
                     continue;
                 }
                 let at = i * width + j;
-                let mut best = 0;
-                for class in 1..plane.len() {
-                    if plane[class][at] > plane[best][at] {
-                        best = class;
-                    }
-                }
-                labels.data_mut()[index] = best as u8;
+                labels.data_mut()[index] = outputs.class(|channel| plane[channel][at]);
                 if let Some(volumes) = probabilities.as_deref_mut() {
                     for (volume, values) in volumes.iter_mut().zip(plane) {
                         volume.data_mut()[index] = values[at];
@@ -301,48 +298,52 @@ impl Layout {
 }
 
 /// Sums of weighted probabilities for the planes that windows still reach.
-struct Slab {
-    classes: usize,
+struct Slab<'a> {
+    outputs: &'a Outputs,
+    channels: usize,
     plane: usize,
-    /// `[plane][class][v][u]`
+    /// `[plane][channel][v][u]`
     sums: Vec<f32>,
     /// `[plane][v][u]`
     weights: Vec<f32>,
     ramps: [Vec<f32>; 3],
 }
 
-impl Slab {
-    fn new(layout: &Layout, classes: usize) -> Self {
+impl<'a> Slab<'a> {
+    fn new(layout: &Layout, outputs: &'a Outputs) -> Self {
+        let channels = outputs.count();
         let plane = (0..2).map(|a| layout.high[a] - layout.low[a]).product();
         let depth = layout.effective[2];
         Self {
-            classes,
+            outputs,
+            channels,
             plane,
-            sums: vec![0.0; depth * classes * plane],
+            sums: vec![0.0; depth * channels * plane],
             weights: vec![0.0; depth * plane],
             ramps: layout.effective.map(|edge| ramp(edge, layout.overlap)),
         }
     }
 
-    /// Adds the softmax of `logits` `[classes][s][v][u]` of the window at (u, v).
+    /// Adds the probabilities of `logits` `[channels][s][v][u]` of the window at (u, v).
     fn add(&mut self, layout: &Layout, logits: &[f32], [u0, v0]: [usize; 2]) {
         let [nu, nv, ns] = layout.effective;
         let width = layout.high[0] - layout.low[0];
         let stride = nu * nv * ns;
-        let mut p = vec![0.0f32; self.classes];
+        let mut p = vec![0.0f32; self.channels];
         for s in 0..ns {
             for v in 0..nv.min(layout.high[1] - v0) {
                 for u in 0..nu.min(layout.high[0] - u0) {
                     let from = u + nu * (v + nv * s);
-                    for (class, value) in p.iter_mut().enumerate() {
-                        *value = logits[class * stride + from];
+                    for (channel, value) in p.iter_mut().enumerate() {
+                        *value = logits[channel * stride + from];
                     }
-                    softmax(&mut p);
+                    self.outputs.activate(&mut p);
                     let weight = self.ramps[0][u] * self.ramps[1][v] * self.ramps[2][s];
                     let at = (v0 + v - layout.low[1]) * width + u0 + u - layout.low[0];
                     self.weights[s * self.plane + at] += weight;
-                    for (class, value) in p.iter().enumerate() {
-                        self.sums[(s * self.classes + class) * self.plane + at] += weight * value;
+                    for (channel, value) in p.iter().enumerate() {
+                        let here = (s * self.channels + channel) * self.plane + at;
+                        self.sums[here] += weight * value;
                     }
                 }
             }
@@ -351,21 +352,21 @@ impl Slab {
 
     /// Takes the first `count` planes as probabilities with their offsets, and moves up.
     fn take(&mut self, layout: &Layout, count: usize) -> Vec<(Vec<Vec<f32>>, usize)> {
+        // What a voxel has where no window touched the mask.
+        let outside = self.outputs.outside();
         let planes = (0..count.min(layout.effective[2])).map(|s| {
             let weights = &self.weights[s * self.plane..][..self.plane];
-            let classes = (0..self.classes).map(|class| {
-                let sums = &self.sums[(s * self.classes + class) * self.plane..][..self.plane];
-                // Where no window touched the mask, the voxel is background.
-                let absent = if class == 0 { 1.0 } else { 0.0 };
-                let share = |(sum, w): (&f32, &f32)| if *w > 0.0 { sum / w } else { absent };
+            let channels = outside.iter().enumerate().map(|(channel, outside)| {
+                let sums = &self.sums[(s * self.channels + channel) * self.plane..][..self.plane];
+                let share = |(sum, w): (&f32, &f32)| if *w > 0.0 { sum / w } else { *outside };
                 sums.iter().zip(weights).map(share).collect()
             });
-            (classes.collect(), s)
+            (channels.collect(), s)
         });
         let planes = planes.collect();
         let taken = count.min(layout.effective[2]);
         shift(&mut self.weights, taken * self.plane);
-        shift(&mut self.sums, taken * self.classes * self.plane);
+        shift(&mut self.sums, taken * self.channels * self.plane);
         planes
     }
 }
@@ -383,16 +384,6 @@ fn ramp(edge: usize, overlap: f64) -> Vec<f32> {
     (0..edge)
         .map(|i| (i + 1).min(edge - i).min(rise) as f32 / rise as f32)
         .collect()
-}
-
-fn softmax(values: &mut [f32]) {
-    let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for v in values.iter_mut() {
-        *v = (*v - max).exp();
-        sum += *v;
-    }
-    values.iter_mut().for_each(|v| *v /= sum);
 }
 
 /// The half-open box of the mask, or of the whole volume without one.
@@ -463,12 +454,5 @@ mod tests {
         assert_eq!(u, [3, 18, 33, 48, 63, 79]);
         assert_eq!(v, [0]);
         assert_eq!(s, [0]);
-    }
-
-    #[test]
-    fn softmax_survives_large_logits() {
-        let mut v = [1e4, 0.0];
-        softmax(&mut v);
-        assert_eq!(v, [1.0, 0.0]);
     }
 }

@@ -3,7 +3,9 @@
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Tensor, TensorData};
 use lacuna_data::sampler::PatchMaps;
-use lacuna_losses::{Evaluation, Input, Layout, LossConfig, LossError, PatchGrid, ReferenceMaps};
+use lacuna_losses::{
+    Evaluation, Input, Layout, LossConfig, LossError, PatchGrid, Reference, ReferenceMaps, Regions,
+};
 use lacuna_nets::Network;
 
 use crate::compute::Compute;
@@ -14,6 +16,8 @@ pub struct Step<'a> {
     pub compute: &'a Compute,
     /// What is minimised.
     pub loss: &'a LossConfig,
+    /// What the network's channels are, unless they are the classes.
+    pub regions: Option<&'a Regions>,
     /// The grid of the effective patches.
     pub grid: PatchGrid,
     /// Learning rate.
@@ -71,7 +75,10 @@ impl Step<'_> {
         let host: &[f32] = host.as_slice().expect("the device computes in f32");
         let mut gradient = vec![0.0f32; host.len()];
         let maps = target.maps;
+        let shares = self.regions.map(|r| r.shares(layout, target.labels));
+        let labels = Reference::Labels(target.labels);
         let input = Input {
+            reference: shares.as_deref().map_or(labels, Reference::Soft),
             weights: given(&maps.weight),
             grid: Some(self.grid),
             maps: ReferenceMaps {

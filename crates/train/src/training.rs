@@ -25,6 +25,7 @@ use crate::config::{OptimiserName, RunConfig};
 use crate::dataset::Dataset;
 use crate::events::EventLog;
 use crate::loss_maps;
+use crate::outputs::Outputs;
 use crate::run::{DatasetFacts, RunError, RunFolder, peak_memory_bytes};
 use crate::step::{Step, Target};
 use crate::validation::{self, Validation};
@@ -63,13 +64,14 @@ pub fn train(
     // Everything that can be refused is refused before the folder is touched.
     let compute = Compute::new(device, config.train.precision)?;
     let dataset = Dataset::open(config)?;
-    config.loss.check(dataset.facts.classes.len())?;
+    let outputs = Outputs::new(config, &dataset.facts.classes)?;
+    config.loss.check(outputs.count())?;
     let architecture = Architecture::of(&config.model)?;
     let effective = architecture.effective_size(config.patch.size)?;
     let fresh = Network::new(
         &config.model,
         dataset.facts.modalities.len(),
-        dataset.facts.classes.len(),
+        outputs.count(),
         config.seed,
         compute.autodiff().device(),
     )?;
@@ -78,7 +80,7 @@ pub fn train(
         false => RunFolder::check_new(out).map(|()| None)?,
     };
     let mut cases = load_cases(&dataset, config, progress)?;
-    loss_maps::make(&mut cases, config, dataset.facts.classes.len())?;
+    loss_maps::make(&mut cases, config, &outputs)?;
     let validation_cases = dataset.load(&dataset.facts.split.validation, config)?;
     let geometry = PatchGeometry {
         rank: architecture.rank(),
@@ -135,6 +137,7 @@ pub fn train(
     let step = Step {
         compute: &compute.autodiff(),
         loss: &config.loss,
+        regions: outputs.regions(),
         grid,
         rate: config.train.learning_rate,
     };
@@ -146,7 +149,7 @@ pub fn train(
                 state.iteration,
                 &network.valid(),
                 &validation_cases,
-                dataset.facts.classes.len(),
+                &outputs,
                 config,
                 &compute,
                 stop,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compute::Compute;
 use crate::config::RunConfig;
+use crate::outputs::Outputs;
 use crate::predict::{WindowOptions, predict_case};
 use crate::run::RunError;
 
@@ -44,7 +45,7 @@ pub fn score(
     iteration: u64,
     network: &Network,
     cases: &[Case],
-    classes: usize,
+    outputs: &Outputs,
     config: &RunConfig,
     compute: &Compute,
     stop: &AtomicBool,
@@ -55,7 +56,7 @@ pub fn score(
             network,
             config.patch.plane,
             case,
-            classes,
+            outputs,
             WindowOptions::default(),
             false,
             compute,

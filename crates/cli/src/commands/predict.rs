@@ -43,7 +43,8 @@ pub struct Arguments {
     /// Folder (with --dataset) or .nii/.nii.gz file (with --image) to write
     #[arg(long)]
     out: PathBuf,
-    /// Also write class probabilities: <id>.probabilities.nii.gz, one volume per class
+    /// Also write probabilities: <id>.probabilities.nii.gz, one volume for each class, or
+    /// for each region where the run has `regions`
     #[arg(long)]
     probabilities: bool,
     /// Edge of the input window in voxels; default: a legal size that fits the volume

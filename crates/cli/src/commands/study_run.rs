@@ -17,6 +17,7 @@ use lacuna_record::{Outcome, State, StudyFolder, Summary, read_events, unix_time
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
+use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::WindowOptions;
 use lacuna_train::run::RunError;
 
@@ -162,7 +163,13 @@ fn test(run: &Path, device: DeviceName, stop: &AtomicBool) -> anyhow::Result<()>
             },
         )?;
         predicted.write_labels(&path)?;
-        judge(&mut reliability, &manifest, subject, &predicted)?;
+        judge(
+            &mut reliability,
+            trained.outputs(),
+            &manifest,
+            subject,
+            &predicted,
+        )?;
     }
     bar.finish();
     evaluate(&manifest, &predictions, &folder, ids, 1.0, None)?;
@@ -173,6 +180,7 @@ fn test(run: &Path, device: DeviceName, stop: &AtomicBool) -> anyhow::Result<()>
 /// Adds the voxels of one subject.
 fn judge(
     reliability: &mut Reliability,
+    outputs: &Outputs,
     manifest: &Manifest,
     subject: &Subject,
     predicted: &lacuna_train::apply::PredictedSubject,
@@ -181,10 +189,7 @@ fn judge(
         return Ok(());
     };
     let reference = reference_of(manifest, subject)?;
-    let background = &probabilities[0];
-    let foreground: Vec<f32> = (background.data().iter())
-        .map(|p| (1.0 - p).clamp(0.0, 1.0))
-        .collect();
+    let foreground = outputs.foreground(probabilities);
     reliability
         .add(&Probabilities {
             foreground: &foreground,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lacuna_io::{Header, write_image, write_labels};
 use rayon::prelude::*;
 
-use super::{MODALITIES, PhantomConfig, PhantomError, PhantomSubject, phantom};
+use super::{CLASSES, MODALITIES, PhantomConfig, PhantomError, PhantomSubject, phantom};
 use crate::manifest::{ImageRef, Manifest, Subject};
 
 /// Makes all subjects and writes `sub-01/T1.nii.gz`, `T2.nii.gz`,
@@ -27,7 +27,7 @@ pub fn write_cohort(config: &PhantomConfig, folder: &Path) -> Result<PathBuf, Ph
         })
         .collect::<Result<Vec<_>, _>>()?;
 
-    let classes = ["background", "lesion"].map(str::to_owned);
+    let classes = CLASSES.map(str::to_owned);
     let manifest = Manifest::new(
         &folder.join("dataset.toml"),
         "phantom".to_owned(),

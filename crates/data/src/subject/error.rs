@@ -144,8 +144,8 @@ pub enum CaseError {
     },
     /// A prediction that is not on the case's grid.
     #[error(
-        "subject {subject}: the prediction has {found:?} voxels of {classes} classes, expected \
-         {expected:?} of at least 2 and at most 256; predict this subject again"
+        "subject {subject}: the prediction has {found:?} voxels of {classes} volumes, expected \
+         {expected:?} of at least 1 and at most 256; predict this subject again"
     )]
     Prediction {
         /// Id of the subject.

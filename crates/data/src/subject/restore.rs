@@ -5,32 +5,36 @@ use lacuna_volume::{LabelMap, Volume, VolumeError, resample_linear};
 use super::{Case, CaseError};
 
 impl Case {
-    /// Class probabilities on the case's grid, one volume for each class (the
-    /// background first), onto the grid and axes of the subject's first image.
-    /// A case that was resampled is sampled linearly; otherwise no value
-    /// changes. Voxels outside the mask become background with certainty.
+    /// Probabilities on the case's grid, one volume for each class or region, onto
+    /// the grid and axes of the subject's first image. A case that was resampled is
+    /// sampled linearly; otherwise no value changes. Voxels outside the mask get
+    /// the values `outside`, one for each volume.
     ///
     /// # Errors
-    /// When the volumes are not on the case's grid, or are not 2 to 256.
+    /// When the volumes are not on the case's grid, or are not 1 to 256.
+    ///
+    /// # Panics
+    /// Without a value for each volume.
     pub fn restore_probabilities(
         &self,
         probabilities: Vec<Volume<f32>>,
+        outside: &[f32],
     ) -> Result<Vec<Volume<f32>>, CaseError> {
+        assert_eq!(probabilities.len(), outside.len(), "volumes and values");
         self.check_prediction(&probabilities)?;
         let resampled = self.channels[0].grid() != self.source.grid;
         let mask = match resampled {
             true => &self.source.mask,
             false => &self.mask,
         };
-        let restore = |(class, mut probability): (usize, Volume<f32>)| {
+        let restore = |(mut probability, outside): (Volume<f32>, &f32)| {
             if resampled {
                 probability = resample_linear(&probability, &self.source.grid)?;
             }
             if let Some(mask) = mask {
-                let outside = if class == 0 { 1.0 } else { 0.0 };
                 for (p, inside) in probability.data_mut().iter_mut().zip(mask.data()) {
                     if !inside {
-                        *p = outside;
+                        *p = *outside;
                     }
                 }
             }
@@ -38,21 +42,10 @@ impl Case {
         };
         probabilities
             .into_iter()
-            .enumerate()
+            .zip(outside)
             .map(restore)
             .collect::<Result<_, _>>()
             .map_err(|source| self.volume_error(source))
-    }
-
-    /// The most probable class of each voxel, on the grid and axes of the
-    /// subject's first image; see [`Self::restore_probabilities`].
-    ///
-    /// # Errors
-    /// As [`Self::restore_probabilities`].
-    pub fn restore_labels(&self, probabilities: Vec<Volume<f32>>) -> Result<LabelMap, CaseError> {
-        let restored = self.restore_probabilities(probabilities)?;
-        let (background, others) = (&restored[0], &restored[1..]);
-        Ok(most_probable(background, others))
     }
 
     /// Class indices on the case's grid, onto the axes of the subject's first
@@ -101,7 +94,7 @@ impl Case {
     fn check_prediction(&self, probabilities: &[Volume<f32>]) -> Result<(), CaseError> {
         let expected = self.shape();
         let misfit = probabilities.iter().find(|p| p.shape() != expected);
-        if misfit.is_none() && (2..=256).contains(&probabilities.len()) {
+        if misfit.is_none() && (1..=256).contains(&probabilities.len()) {
             return Ok(());
         }
         Err(CaseError::Prediction {

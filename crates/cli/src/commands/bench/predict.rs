@@ -9,7 +9,9 @@ use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod};
 use lacuna_data::sampler::Plane;
 use lacuna_data::subject::{Preprocess, load_case};
 use lacuna_nets::{ModelConfig, Network};
+use lacuna_train::config::RunConfig;
 use lacuna_train::device::PrecisionName;
+use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::{WindowOptions, predict_case};
 use serde::Serialize;
 
@@ -82,7 +84,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let case = load_case(&manifest, &manifest.subjects[0], &preprocess)?;
     let config = ModelConfig::new(model.net);
-    let network = Network::new(&config, images.len(), 2, 0, compute.device())?;
+    let outputs = Outputs::new(&RunConfig::default(), &manifest.classes)?;
+    let channels = images.len();
+    let network = Network::new(&config, channels, outputs.count(), 0, compute.device())?;
     let options = WindowOptions {
         window: *window,
         ..WindowOptions::default()
@@ -98,7 +102,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 &network,
                 Plane::default(),
                 &case,
-                2,
+                &outputs,
                 options,
                 false,
                 &compute,

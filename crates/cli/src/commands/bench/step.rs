@@ -81,6 +81,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         compute: &training,
         loss: &loss,
         grid: PatchGrid::millimetres(effective, rank),
+        regions: None,
         rate: 1e-4,
     };
     let adam = OptimiserName::Adam;

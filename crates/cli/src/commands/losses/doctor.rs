@@ -11,6 +11,7 @@ use lacuna_losses::{Loss, PatchGrid};
 use lacuna_nets::Architecture;
 use lacuna_train::config::RunConfig;
 use lacuna_train::dataset::Dataset;
+use lacuna_train::outputs::Outputs;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -50,7 +51,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         spacing: [sz, sy, sx],
     };
     let examined = examined_grid(grid);
-    let examination = examine(&config.loss, examined, &shares)?;
+    let outputs = Outputs::new(&config, &dataset.facts.classes)?;
+    let examination = examine(&config.loss, examined, &shares, outputs.regions())?;
     super::super::print(&render(
         config.loss.named.name(),
         &dataset.facts.classes,

@@ -17,6 +17,7 @@ use lacuna_sweep::Executor;
 use lacuna_train::compute::Compute;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
+use lacuna_train::outputs::Outputs;
 use lacuna_train::step::Step;
 
 use super::plan::{DatasetShape, Plan};
@@ -107,10 +108,11 @@ pub fn describe(plan: &Plan, executor: &Executor) -> anyhow::Result<String> {
 fn measure(config: &RunConfig, shape: &DatasetShape, device: &Device) -> anyhow::Result<Pace> {
     let compute = Compute::new(device, config.train.precision)?;
     let training = compute.autodiff();
+    let outputs = Outputs::new(config, &shape.classes)?;
     let network = Network::new(
         &config.model,
         shape.modalities,
-        shape.classes,
+        outputs.count(),
         config.seed,
         training.device(),
     )?;
@@ -126,6 +128,7 @@ fn measure(config: &RunConfig, shape: &DatasetShape, device: &Device) -> anyhow:
     let step = Step {
         compute: &training,
         loss: &config.loss,
+        regions: outputs.regions(),
         grid: PatchGrid::millimetres(effective, rank),
         rate: config.train.learning_rate,
     };

@@ -12,6 +12,7 @@ use lacuna_nets::Architecture;
 use lacuna_record::{PlannedRun, Study, StudyFolder};
 use lacuna_sweep::{GridRun, Planned, StudyFile};
 use lacuna_train::config::{RunConfig, apply_override};
+use lacuna_train::outputs::Outputs;
 use toml::Table;
 
 use crate::DeviceArgument;
@@ -21,8 +22,8 @@ use crate::DeviceArgument;
 pub struct DatasetShape {
     /// Modalities.
     pub modalities: usize,
-    /// Classes, background included.
-    pub classes: usize,
+    /// Classes, background first.
+    pub classes: Vec<String>,
     /// Voxels of each labelled subject.
     pub voxels: BTreeMap<String, u64>,
 }
@@ -133,6 +134,8 @@ impl Plan {
             },
         };
         let labelled: Vec<String> = shape.voxels.keys().cloned().collect();
+        let outputs = Outputs::new(&config, &shape.classes).with_context(|| origin.clone())?;
+        (config.loss.check(outputs.count())).with_context(|| origin.clone())?;
         (config.split.resolve(&labelled, config.seed)).with_context(|| origin.clone())?;
         let run = PlannedRun {
             name: grid.name,
@@ -212,7 +215,7 @@ fn phantom_shape(config: &PhantomConfig) -> DatasetShape {
     let voxels: u64 = config.shape.iter().map(|&n| n as u64).product();
     DatasetShape {
         modalities: lacuna_data::phantom::MODALITIES.len(),
-        classes: 2,
+        classes: lacuna_data::phantom::CLASSES.map(str::to_owned).to_vec(),
         voxels: lacuna_data::phantom::subject_ids(config)
             .map(|id| (id, voxels))
             .collect(),
@@ -231,7 +234,7 @@ fn dataset_shape(path: &Path) -> anyhow::Result<DatasetShape> {
     }
     Ok(DatasetShape {
         modalities: manifest.modalities.len(),
-        classes: manifest.classes.len(),
+        classes: manifest.classes,
         voxels,
     })
 }

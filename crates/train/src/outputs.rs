@@ -1,0 +1,130 @@
+//! What the channels of a network's output are: exclusive classes, or regions.
+
+use lacuna_data::subject::most_probable;
+use lacuna_losses::{Activation, Regions};
+use lacuna_volume::{LabelMap, Volume};
+
+use crate::config::{ConfigError, RunConfig};
+
+/// What the channels of a network's output are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outputs {
+    classes: usize,
+    activation: Activation,
+    regions: Option<Regions>,
+}
+
+impl Outputs {
+    /// What `config` makes of these classes, background first.
+    ///
+    /// # Errors
+    /// [`ConfigError::Regions`] when its regions are none of these classes.
+    pub fn new(config: &RunConfig, classes: &[String]) -> Result<Self, ConfigError> {
+        let regions = match config.regions.is_empty() {
+            true => None,
+            false => Some(
+                Regions::new(classes, &config.regions)
+                    .map_err(|source| ConfigError::Regions { source })?,
+            ),
+        };
+        Ok(Self {
+            classes: classes.len(),
+            activation: config.loss.options.activation,
+            regions,
+        })
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.regions.as_ref().map_or(self.classes, Regions::count)
+    }
+
+    /// The regions, where the channels are such.
+    pub fn regions(&self) -> Option<&Regions> {
+        self.regions.as_ref()
+    }
+
+    /// The logits of one voxel as probabilities.
+    pub(crate) fn activate(&self, values: &mut [f32]) {
+        match self.activation {
+            Activation::Softmax => softmax(values),
+            Activation::Sigmoid => values.iter_mut().for_each(|v| *v = sigmoid(*v)),
+        }
+    }
+
+    /// Probabilities where nothing is predicted, such as outside of the mask.
+    pub fn outside(&self) -> Vec<f32> {
+        let mut outside = vec![0.0; self.count()];
+        if self.regions.is_none() {
+            outside[0] = 1.0;
+        }
+        outside
+    }
+
+    /// The class of a voxel with these probabilities; of equal ones the first.
+    pub(crate) fn class(&self, probability: impl Fn(usize) -> f32) -> u8 {
+        if let Some(regions) = &self.regions {
+            return regions.class(probability);
+        }
+        let mut best = 0;
+        for class in 1..self.classes {
+            if probability(class) > probability(best) {
+                best = class;
+            }
+        }
+        best as u8
+    }
+
+    /// The class of every voxel. All volumes share one grid.
+    pub fn labels(&self, probabilities: &[Volume<f32>]) -> LabelMap {
+        if self.regions.is_none() {
+            return most_probable(&probabilities[0], &probabilities[1..]);
+        }
+        let mut labels = probabilities[0].map(|_| 0);
+        for (i, label) in labels.data_mut().iter_mut().enumerate() {
+            *label = self.class(|channel| probabilities[channel].data()[i]);
+        }
+        labels
+    }
+
+    /// Probability that a voxel is no background: of the likeliest region, or of
+    /// all classes but the first.
+    pub fn foreground(&self, probabilities: &[Volume<f32>]) -> Vec<f32> {
+        let first = probabilities[0].data();
+        if self.regions.is_none() {
+            return first.iter().map(|p| (1.0 - p).clamp(0.0, 1.0)).collect();
+        }
+        let mut largest = first.to_vec();
+        for volume in &probabilities[1..] {
+            (largest.iter_mut().zip(volume.data())).for_each(|(most, p)| *most = most.max(*p));
+        }
+        largest
+    }
+}
+
+fn softmax(values: &mut [f32]) {
+    let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    for v in values.iter_mut() {
+        *v = (*v - max).exp();
+        sum += *v;
+    }
+    values.iter_mut().for_each(|v| *v /= sum);
+}
+
+fn sigmoid(z: f32) -> f32 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activations_survive_large_logits() {
+        let mut v = [1e4, 0.0];
+        softmax(&mut v);
+        assert_eq!(v, [1.0, 0.0]);
+        assert_eq!([1e4, 0.0, -1e4].map(sigmoid), [1.0, 0.5, 0.0]);
+    }
+}
