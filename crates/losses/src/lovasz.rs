@@ -82,11 +82,11 @@ struct Ranked {
     inside: bool,
 }
 
-/// Loss of one class and the derivative by the error of each element that counts.
-fn extension(mut ranked: Vec<Ranked>, volume: f64) -> (f64, Vec<(usize, f64)>) {
+/// Loss of one class; the derivatives by the probabilities of the elements that
+/// count go to their places in `slopes`.
+fn extension(mut ranked: Vec<Ranked>, volume: f64, slopes: &mut [f64]) -> f64 {
     ranked.par_sort_unstable_by(|a, b| b.error.total_cmp(&a.error).then(a.at.cmp(&b.at)));
     let mut value = 0.0;
-    let mut slopes = Vec::with_capacity(ranked.len());
     let (mut missed, mut claimed, mut last) = (0.0, 0.0, 0.0);
     // Jaccard loss of what is wrong so far: 1 - (V - missed) / (V + claimed).
     let jaccard = |missed: f64, claimed: f64| (missed + claimed) / (volume + claimed);
@@ -101,56 +101,75 @@ fn extension(mut ranked: Vec<Ranked>, volume: f64) -> (f64, Vec<(usize, f64)>) {
         let outside_first = next - jaccard(missed, claimed + outside);
         let of_inside = 0.5 * (inside_first + outside_first);
         let of_outside = next - last - of_inside;
-        slopes.extend(ties.iter().map(|r| match r.inside {
-            true => (r.at, of_inside / inside),
-            false => (r.at, of_outside / outside),
-        }));
+        for element in ties {
+            // The error inside is 1 - p.
+            slopes[element.at] = match element.inside {
+                true => -of_inside / inside,
+                false => of_outside / outside,
+            };
+        }
         missed += inside;
         claimed += outside;
         last = next;
     }
-    (value, slopes)
+    value
+}
+
+impl Lovasz {
+    /// Loss of one class, unless it is absent and skipped, and the derivatives by
+    /// its probabilities `[samples, elements]`.
+    fn of_class(&self, field: &Field, class: usize) -> Option<(f64, Vec<f64>)> {
+        let mut ranked = Vec::with_capacity(field.samples * field.elements);
+        let mut volume = 0.0;
+        for sample in 0..field.samples {
+            let plane = field.plane(sample, class);
+            let (p, reference) = (&field.p[plane.clone()], &field.reference[plane]);
+            let elements = p.iter().zip(reference).zip(field.sample_weights(sample));
+            for (at, ((p, reference), weight)) in elements.enumerate() {
+                if *weight == 0.0 {
+                    continue;
+                }
+                let inside = *reference > 0.5;
+                volume += f64::from(u8::from(inside));
+                ranked.push(Ranked {
+                    error: if inside { 1.0 - p } else { *p },
+                    at: sample * field.elements + at,
+                    inside,
+                });
+            }
+        }
+        let mut slopes = vec![0.0; field.samples * field.elements];
+        if volume > 0.0 {
+            let value = extension(ranked, volume, &mut slopes);
+            return Some((value, slopes));
+        }
+        if self.empty_class != AbsentClass::Share || ranked.is_empty() {
+            return None;
+        }
+        let slope = 1.0 / ranked.len() as f64;
+        for element in &ranked {
+            slopes[element.at] = slope;
+        }
+        Some((ranked.iter().map(|r| slope * r.error).sum(), slopes))
+    }
 }
 
 impl FieldLoss for Lovasz {
     fn evaluate(&self, field: &Field, slopes: &mut FieldSlopes) -> f64 {
         let members = self.classes.members(field.classes, field.overlapping);
-        let mut costs = Vec::new();
-        for class in members {
-            let mut ranked = Vec::new();
-            let mut volume = 0.0;
-            for sample in 0..field.samples {
-                let plane = field.plane(sample, class);
-                let weights = field.sample_weights(sample);
-                for (at, weight) in plane.zip(weights) {
-                    if *weight == 0.0 {
-                        continue;
-                    }
-                    let inside = field.reference[at] > 0.5;
-                    volume += f64::from(u8::from(inside));
-                    let p = field.p[at];
-                    ranked.push(Ranked {
-                        error: if inside { 1.0 - p } else { p },
-                        at,
-                        inside,
-                    });
-                }
-            }
-            if volume > 0.0 {
-                costs.push(extension(ranked, volume));
-            } else if self.empty_class == AbsentClass::Share && !ranked.is_empty() {
-                let slope = 1.0 / ranked.len() as f64;
-                let value = ranked.iter().map(|r| slope * r.error).sum();
-                costs.push((value, ranked.iter().map(|r| (r.at, slope)).collect()));
-            }
-        }
+        let costs: Vec<_> = members
+            .into_par_iter()
+            .filter_map(|class| Some((class, self.of_class(field, class)?)))
+            .collect();
         let share = 1.0 / costs.len().max(1) as f64;
         let mut total = 0.0;
-        for (value, by_error) in costs {
+        for (class, (value, by_p)) in costs {
             total += share * value;
-            for (at, slope) in by_error {
-                let sign = if field.reference[at] > 0.5 { -1.0 } else { 1.0 };
-                slopes.p[at] += share * sign * slope;
+            for (sample, by_p) in by_p.chunks_exact(field.elements).enumerate() {
+                let plane = slopes.p[field.plane(sample, class)].iter_mut();
+                plane
+                    .zip(by_p)
+                    .for_each(|(slope, by_p)| *slope += share * by_p);
             }
         }
         total
@@ -171,9 +190,10 @@ mod tests {
             ranked(0.7, 1, false),
             ranked(0.1, 2, false),
         ];
-        let (value, slopes) = extension(elements, 1.0);
+        let mut slopes = [f64::NAN; 3];
+        let value = extension(elements, 1.0, &mut slopes);
         assert!((value - (0.7 * 0.5 + 0.2 * 0.5)).abs() < 1e-15);
-        assert_eq!(slopes, [(1, 0.5), (0, 0.5), (2, 0.0)]);
+        assert_eq!(slopes, [-0.5, 0.5, 0.0]);
     }
 
     /// Hard predictions: the Jaccard loss itself. Two of three of the class
@@ -189,6 +209,7 @@ mod tests {
                 inside: inside[at],
             })
             .collect();
-        assert!((extension(elements, 3.0).0 - 0.5).abs() < 1e-15);
+        let value = extension(elements, 3.0, &mut [0.0; 5]);
+        assert!((value - 0.5).abs() < 1e-15);
     }
 }
