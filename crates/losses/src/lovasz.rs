@@ -73,28 +73,44 @@ impl Loss for Lovasz {
     }
 }
 
-/// An element's error with its place and whether it is of the class, small
-/// enough to be sorted fast.
-#[derive(Clone, Copy)]
-struct Ranked {
-    error: f64,
-    at: usize,
-    inside: bool,
+/// An element's error with its place and whether it is of the class, as one number
+/// to be sorted fast: larger errors first, then in order of place. An error is not
+/// negative, so its bits are in its order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ranked(u128);
+
+impl Ranked {
+    fn new(error: f64, at: usize, inside: bool) -> Self {
+        let place = (at as u64) << 1 | u64::from(inside);
+        Self(u128::from(!error.abs().to_bits()) << 64 | u128::from(place))
+    }
+
+    fn error(self) -> f64 {
+        f64::from_bits(!((self.0 >> 64) as u64))
+    }
+
+    fn at(self) -> usize {
+        (self.0 as u64 >> 1) as usize
+    }
+
+    fn inside(self) -> bool {
+        self.0 & 1 == 1
+    }
 }
 
 /// Loss of one class; the derivatives by the probabilities of the elements that
 /// count go to their places in `slopes`.
 fn extension(mut ranked: Vec<Ranked>, volume: f64, slopes: &mut [f64]) -> f64 {
-    ranked.par_sort_unstable_by(|a, b| b.error.total_cmp(&a.error).then(a.at.cmp(&b.at)));
+    ranked.par_sort_unstable();
     let mut value = 0.0;
     let (mut missed, mut claimed, mut last) = (0.0, 0.0, 0.0);
     // Jaccard loss of what is wrong so far: 1 - (V - missed) / (V + claimed).
     let jaccard = |missed: f64, claimed: f64| (missed + claimed) / (volume + claimed);
-    for ties in ranked.chunk_by(|a, b| a.error == b.error) {
-        let inside = ties.iter().filter(|r| r.inside).count() as f64;
+    for ties in ranked.chunk_by(|a, b| a.0 >> 64 == b.0 >> 64) {
+        let inside = ties.iter().filter(|r| r.inside()).count() as f64;
         let outside = ties.len() as f64 - inside;
         let next = jaccard(missed + inside, claimed + outside);
-        value += ties[0].error * (next - last);
+        value += ties[0].error() * (next - last);
         // Elements of one kind are alike; the two kinds take the shares that
         // they have in the mean of both orders.
         let inside_first = jaccard(missed + inside, claimed) - last;
@@ -103,7 +119,7 @@ fn extension(mut ranked: Vec<Ranked>, volume: f64, slopes: &mut [f64]) -> f64 {
         let of_outside = next - last - of_inside;
         for element in ties {
             // The error inside is 1 - p.
-            slopes[element.at] = match element.inside {
+            slopes[element.at()] = match element.inside() {
                 true => -of_inside / inside,
                 false => of_outside / outside,
             };
@@ -131,11 +147,8 @@ impl Lovasz {
                 }
                 let inside = *reference > 0.5;
                 volume += f64::from(u8::from(inside));
-                ranked.push(Ranked {
-                    error: if inside { 1.0 - p } else { *p },
-                    at: sample * field.elements + at,
-                    inside,
-                });
+                let error = if inside { 1.0 - p } else { *p };
+                ranked.push(Ranked::new(error, sample * field.elements + at, inside));
             }
         }
         let mut slopes = vec![0.0; field.samples * field.elements];
@@ -148,9 +161,9 @@ impl Lovasz {
         }
         let slope = 1.0 / ranked.len() as f64;
         for element in &ranked {
-            slopes[element.at] = slope;
+            slopes[element.at()] = slope;
         }
-        Some((ranked.iter().map(|r| slope * r.error).sum(), slopes))
+        Some((ranked.iter().map(|r| slope * r.error()).sum(), slopes))
     }
 }
 
@@ -184,11 +197,10 @@ mod tests {
     /// Jaccard loss of nothing, the second, the first two, all: 0, 1/2, 1, 1.
     #[test]
     fn hand_value() {
-        let ranked = |error, at, inside| Ranked { error, at, inside };
         let elements = vec![
-            ranked(0.2, 0, true),
-            ranked(0.7, 1, false),
-            ranked(0.1, 2, false),
+            Ranked::new(0.2, 0, true),
+            Ranked::new(0.7, 1, false),
+            Ranked::new(0.1, 2, false),
         ];
         let mut slopes = [f64::NAN; 3];
         let value = extension(elements, 1.0, &mut slopes);
@@ -203,11 +215,7 @@ mod tests {
         let wrong = [false, false, true, true, false];
         let inside = [true, true, true, false, false];
         let elements = (0..5)
-            .map(|at| Ranked {
-                error: f64::from(u8::from(wrong[at])),
-                at,
-                inside: inside[at],
-            })
+            .map(|at| Ranked::new(f64::from(u8::from(wrong[at])), at, inside[at]))
             .collect();
         let value = extension(elements, 3.0, &mut [0.0; 5]);
         assert!((value - 0.5).abs() < 1e-15);
