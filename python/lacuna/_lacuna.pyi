@@ -25,6 +25,7 @@ def evaluate(
     spacing: Tuple[float, float, float],
     classes: List[str],
     tolerance_mm: float,
+    regions: List[List[str]],
 ) -> str: ...
 def read_nifti(
     path: str,

@@ -34,8 +34,10 @@ def evaluate(
     *,
     classes: Sequence[str] = ("background", "foreground"),
     tolerance_mm: float = 1.0,
+    regions: Sequence[Sequence[str]] = (),
 ) -> List[Dict[str, Any]]:
-    """Scores each foreground class, and their union last if there are several.
+    """Scores each foreground class, then ``regions``, sets of classes that are scored
+    as one, and the union of all classes last if there are several.
 
     ``prediction`` and ``reference`` are label maps of one shape with axes x, y, z
     (or x, y); ``spacing`` has the voxel edges in mm along those axes; ``classes``
@@ -45,7 +47,7 @@ def evaluate(
     ``tolerance_mm``, lesion recall, precision and F1, the lesions with their sizes,
     and the conventions behind the numbers. All are finite, empty masks included.
 
-    Raises ValueError when shapes differ or a label is no class.
+    Raises ValueError when shapes differ, or a label or a name in a region is no class.
     """
     edges = [float(edge) for edge in spacing]
     if len(edges) == 2:
@@ -58,6 +60,7 @@ def evaluate(
         (edges[0], edges[1], edges[2]),
         list(classes),
         float(tolerance_mm),
+        [list(region) for region in regions],
     )
     result: List[Dict[str, Any]] = json.loads(scores)
     return result

@@ -18,6 +18,7 @@ pub fn evaluate(
     spacing: [f64; 3],
     classes: Vec<String>,
     tolerance_mm: f64,
+    regions: Vec<Vec<String>>,
 ) -> PyResult<String> {
     if !spacing.iter().all(|s| s.is_finite() && *s > 0.0) {
         return Err(PyValueError::new_err(format!(
@@ -28,6 +29,7 @@ pub fn evaluate(
     let reference = label_map(reference, spacing, "reference")?;
     let options = Options {
         nsd_tolerance_mm: tolerance_mm,
+        regions,
         ..Options::default()
     };
     let scores = py

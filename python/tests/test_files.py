@@ -28,6 +28,19 @@ def test_classes_and_their_union():
     assert [row["dsc"] for row in rows] == pytest.approx([0.0, 4 / 6, 1.0])
 
 
+def test_regions_are_classes_scored_as_one():
+    reference = np.array([[0, 1, 2, 3]])
+    prediction = np.array([[0, 2, 1, 0]])
+    names = ["background", "a", "b", "c"]
+    rows = lacuna.metrics.evaluate(
+        prediction, reference, (1, 1), classes=names, regions=[["a", "b", "c"], ["b", "a"], ["c"]]
+    )
+    assert [row["class"] for row in rows] == ["a", "b", "c", "a+b", "foreground"]
+    assert [row["dsc"] for row in rows] == pytest.approx([0.0, 0.0, 0.0, 1.0, 4 / 5])
+    with pytest.raises(ValueError, match="`d`"):
+        lacuna.metrics.evaluate(prediction, reference, (1, 1), classes=names, regions=[["d"]])
+
+
 @pytest.mark.parametrize(
     "call, message",
     [

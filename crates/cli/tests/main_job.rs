@@ -432,6 +432,19 @@ fn regions_overlap_and_leave_a_class_to_each() {
         }
         assert!(unlike > labels.len() / 10, "{run}: a softmax");
     }
+    // Both regions have a row already, as a class and as the foreground.
+    place.ok("evaluate --dataset cohort/dataset.toml --predictions pred-run --out eval");
+    let classes = |eval: &str| -> Vec<String> {
+        let summary = place.json(format!("{eval}/summary.json"));
+        let rows = summary["subjects"][0]["classes"].as_array().unwrap();
+        let names = rows.iter().map(|row| row["class"].as_str().unwrap());
+        names.map(str::to_owned).collect()
+    };
+    assert_eq!(classes("eval"), ["rim", "core", "foreground"]);
+    place.refused(
+        "evaluate --dataset cohort/dataset.toml --predictions pred-run --out no --region core+edge",
+        &["`edge`", "rim, core"],
+    );
 }
 
 #[test]

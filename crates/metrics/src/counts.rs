@@ -111,6 +111,11 @@ impl Confusion {
         self.of_classes(|label| label > 0)
     }
 
+    /// The counts of the union of some classes.
+    pub fn region(&self, classes: &[usize]) -> Counts {
+        self.of_classes(|label| classes.contains(&label))
+    }
+
     fn of_classes(&self, inside: impl Fn(usize) -> bool) -> Counts {
         let mut counts = Counts::default();
         for (pair, voxels) in self.cells.iter().enumerate() {

@@ -11,12 +11,15 @@ use serde::Serialize;
 pub const FOREGROUND: &str = "foreground";
 
 /// What can be chosen about the metrics.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Tolerance of NSD in mm; from the variation between raters if known.
     pub nsd_tolerance_mm: f64,
     /// Surface of HD95 and NSD.
     pub surface: SurfaceConvention,
+    /// Sets of classes that are scored as one, by name. A set of one class, of all
+    /// foreground or given before has a row already.
+    pub regions: Vec<Vec<String>>,
 }
 
 impl Default for Options {
@@ -24,6 +27,7 @@ impl Default for Options {
         Self {
             nsd_tolerance_mm: 1.0,
             surface: SurfaceConvention::default(),
+            regions: Vec::new(),
         }
     }
 }
@@ -31,7 +35,7 @@ impl Default for Options {
 /// Every metric of one class in one subject. All are finite, empty masks included.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassScores {
-    /// Class name, or [`FOREGROUND`].
+    /// Class name, those of a region joined by `+`, or [`FOREGROUND`].
     pub class: String,
     /// Voxels by reference and prediction.
     #[serde(flatten)]
@@ -102,13 +106,13 @@ impl ClassScores {
     }
 }
 
-/// Scores each foreground class on the mask of that class alone, and their
-/// union last if there are several. `classes` names the labels in order, the
+/// Scores each foreground class on the mask of that class alone, then the regions,
+/// and the union of all classes last if there are several. `classes` names the labels in order, the
 /// background first. The images must lie on one grid: only the shapes are
 /// compared here, and the spacing is that of the reference.
 ///
 /// # Errors
-/// When the shapes differ, a label is no class, or the classes or the
+/// When the shapes differ, a label is no class, or the classes, the regions or the
 /// tolerance make no sense.
 pub fn evaluate_pair(
     reference: &LabelMap,
@@ -117,6 +121,7 @@ pub fn evaluate_pair(
     options: &Options,
 ) -> Result<Vec<ClassScores>, MetricsError> {
     check(classes, options)?;
+    let regions = regions(classes, &options.regions)?;
     if reference.shape() != prediction.shape() {
         return Err(MetricsError::Shape {
             reference: reference.shape(),
@@ -154,11 +159,40 @@ pub fn evaluate_pair(
         let pair = MaskPair::of_labels(reference, prediction, |l| usize::from(l) == label)?;
         rows.push(score(class, confusion.class(label), pair));
     }
+    for region in regions {
+        let names: Vec<&str> = region.iter().map(|&c| classes[c].as_str()).collect();
+        let inside = |l: u8| region.contains(&usize::from(l));
+        let pair = MaskPair::of_labels(reference, prediction, inside)?;
+        rows.push(score(&names.join("+"), confusion.region(&region), pair));
+    }
     if classes.len() > 2 {
         let pair = MaskPair::of_labels(reference, prediction, |l| l > 0)?;
         rows.push(score(FOREGROUND, confusion.foreground(), pair));
     }
     Ok(rows)
+}
+
+/// Class indices of each region that has no row of its own otherwise.
+fn regions(classes: &[String], names: &[Vec<String>]) -> Result<Vec<Vec<usize>>, MetricsError> {
+    let mut regions = Vec::new();
+    for names in names {
+        let index = |name: &String| {
+            let found = classes[1..].iter().position(|class| class == name);
+            found
+                .map(|index| index + 1)
+                .ok_or_else(|| MetricsError::RegionClass {
+                    class: name.clone(),
+                    expected: classes[1..].join(", "),
+                })
+        };
+        let mut region: Vec<usize> = names.iter().map(index).collect::<Result<_, _>>()?;
+        region.sort_unstable();
+        region.dedup();
+        if (2..classes.len() - 1).contains(&region.len()) && !regions.contains(&region) {
+            regions.push(region);
+        }
+    }
+    Ok(regions)
 }
 
 fn check(classes: &[String], options: &Options) -> Result<(), MetricsError> {

@@ -160,6 +160,40 @@ fn classes_are_scored_alone_and_together() {
     assert_eq!(rows.len(), 1);
 }
 
+/// A row for each region that is neither one class nor all of them, once.
+#[test]
+fn regions_are_scored_as_one() {
+    let classes = names(&["background", "rim", "core", "enhancing"]);
+    let (r, p) = (line(&[0, 1, 2, 3, 3]), line(&[0, 0, 3, 2, 1]));
+    let regions = |sets: &[&[&str]]| Options {
+        regions: sets.iter().map(|set| names(set)).collect(),
+        ..Options::default()
+    };
+    let options = regions(&[
+        &["rim", "core", "enhancing"],
+        &["core", "enhancing"],
+        &["enhancing", "core"],
+        &["enhancing"],
+    ]);
+    let rows = evaluate_pair(&r, &p, &classes, &options).unwrap();
+    let found: Vec<_> = rows.iter().map(|r| (r.class.as_str(), r.dsc)).collect();
+    // Of three core or enhancing voxels two are found; of four lesion voxels three.
+    let expected = [
+        ("rim", 0.0),
+        ("core", 0.0),
+        ("enhancing", 0.0),
+        ("core+enhancing", 4.0 / 5.0),
+        ("foreground", 6.0 / 7.0),
+    ];
+    assert_eq!(found, expected);
+    let error = evaluate_pair(&r, &p, &classes, &regions(&[&["oedema"]])).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("`oedema`") && error.contains("rim, core"),
+        "{error}"
+    );
+}
+
 #[test]
 fn every_row_names_its_conventions() {
     let rows = evaluate(&line(&[0, 1, 2]), &line(&[0, 1, 2]));
@@ -231,7 +265,7 @@ fn input_without_meaning_is_refused() {
     for nsd_tolerance_mm in [-1.0, f64::NAN, f64::INFINITY] {
         let options = Options {
             nsd_tolerance_mm,
-            ..options
+            ..options.clone()
         };
         let error = check(&a, &a, &two, &options);
         assert!(matches!(error, MetricsError::Tolerance { .. }));
@@ -240,7 +274,7 @@ fn input_without_meaning_is_refused() {
     let rows = |options: &Options| evaluate_pair(&a, &a, &two, options).unwrap();
     let wmh = Options {
         surface: SurfaceConvention::WmhInPlane,
-        ..options
+        ..options.clone()
     };
     let bootstrap = Bootstrap::default();
     let mixed = Summary::of(&[rows(&options), rows(&wmh)], &bootstrap).unwrap_err();

@@ -7,7 +7,7 @@ use anyhow::Context;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
 use lacuna_losses::Loss;
-use lacuna_metrics::Bootstrap;
+use lacuna_metrics::{Bootstrap, Options};
 use lacuna_nets::Architecture;
 use lacuna_report::{Fact, IterationRow, MetricTable, Picture, RunReport, render};
 use lacuna_train::apply::TrainedRun;
@@ -81,7 +81,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     eprintln!("4/4 evaluating");
     let folder = out.join("evaluation");
-    let evaluation = evaluate(&manifest, &predictions, &folder, &[], 1.0, None)?;
+    let evaluation = evaluate(
+        &manifest,
+        &predictions,
+        &folder,
+        &[],
+        &Options::default(),
+        None,
+    )?;
     print!("{}", evaluation.table());
     let page = report(&config, &summary, &run, &evaluation, &folder)?;
     let path = out.join("report.html");

@@ -34,6 +34,10 @@ pub struct Arguments {
     /// folder, else every labelled subject of the manifest
     #[arg(long, value_delimiter = ',', value_name = "ID,...")]
     subjects: Vec<String>,
+    /// Classes to score as one, joined by `+`, such as core+enhancing; repeatable.
+    /// Default: the regions that the network was trained on
+    #[arg(long = "region", value_name = "CLASS+CLASS")]
+    regions: Vec<String>,
     /// Tolerance of the normalised surface distance in mm
     #[arg(long, default_value_t = 1.0, value_name = "MM")]
     tolerance: f64,
@@ -44,12 +48,22 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let manifest = Manifest::read(&arguments.dataset)?;
+    let names = |region: &String| region.split('+').map(str::to_owned).collect();
+    let options = Options {
+        nsd_tolerance_mm: arguments.tolerance,
+        regions: match arguments.regions.is_empty() {
+            true => Predicted::read(&arguments.predictions)?
+                .map_or_else(Vec::new, |predicted| predicted.regions),
+            false => arguments.regions.iter().map(names).collect(),
+        },
+        ..Options::default()
+    };
     let evaluation = evaluate(
         &manifest,
         &arguments.predictions,
         &arguments.out,
         &arguments.subjects,
-        arguments.tolerance,
+        &options,
         arguments.overlay.as_deref(),
     )?;
     super::print(&format!(
@@ -90,13 +104,9 @@ pub fn evaluate(
     predictions: &Path,
     out: &Path,
     subjects: &[String],
-    tolerance: f64,
+    options: &Options,
     overlay: Option<&str>,
 ) -> anyhow::Result<Evaluation> {
-    let options = Options {
-        nsd_tolerance_mm: tolerance,
-        ..Options::default()
-    };
     let modality = overlay_modality(manifest, overlay)?;
     let chosen = choose(manifest, predictions, subjects)?;
     let mut bar = Progress::new("evaluate", 0, chosen.len() as u64);
@@ -106,7 +116,7 @@ pub fn evaluate(
     for group in chosen.chunks(rayon::current_num_threads()) {
         let group: Vec<(SubjectScores, Vec<u8>)> = group
             .par_iter()
-            .map(|subject| score(manifest, subject, predictions, modality, &options))
+            .map(|subject| score(manifest, subject, predictions, modality, options))
             .collect::<anyhow::Result<_>>()?;
         for (scores, picture) in group {
             scored.push(scores);

@@ -85,6 +85,9 @@ pub struct Predicted {
     pub iteration: u64,
     /// Class names in the order of the values written.
     pub classes: Vec<String>,
+    /// Regions that the network was trained on, as sets of classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Vec<String>>,
     /// Subjects that were asked for.
     pub subjects: Vec<String>,
 }
@@ -163,6 +166,7 @@ pub fn predict_dataset(
         run: trained.path.clone(),
         iteration: trained.iteration,
         classes: trained.facts.classes.clone(),
+        regions: trained.config.regions.clone(),
         subjects: ids.to_vec(),
     };
     lacuna_io::atomic::write_atomic(out.join("predictions.json"), |w| {

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_metrics::{Probabilities, Reliability};
+use lacuna_metrics::{Options, Probabilities, Reliability};
 use lacuna_record::{Outcome, State, StudyFolder, Summary, read_events, unix_time, write_json};
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::config::RunConfig;
@@ -172,7 +172,11 @@ fn test(run: &Path, device: DeviceName, stop: &AtomicBool) -> anyhow::Result<()>
         )?;
     }
     bar.finish();
-    evaluate(&manifest, &predictions, &folder, ids, 1.0, None)?;
+    let options = Options {
+        regions: trained.config.regions.clone(),
+        ..Options::default()
+    };
+    evaluate(&manifest, &predictions, &folder, ids, &options, None)?;
     write_json(&folder.join("calibration.json"), &reliability)?;
     Ok(())
 }
