@@ -402,7 +402,7 @@ fn regions_overlap_and_leave_a_class_to_each() {
     let regions = "regions = [[\"rim\", \"core\"], [\"core\"]]";
     let loss = "[loss]\nname = \"sum\"\nactivation = \"sigmoid\"\nterms = [\
                 {loss = {name = \"dice\"}}, {loss = {name = \"boundary\"}}]";
-    place.write("regions.toml", &format!("{regions}\n{run}\n{loss}\n"));
+    place.write("regions.toml", format!("{regions}\n{run}\n{loss}\n"));
     place.ok("train regions.toml --out run");
     place.ok("train regions.toml --out coarse --set geometry.spacing=[3,3,5]");
     let mask = read_labels(place.path("cohort/sub-02/brain_mask.nii.gz")).unwrap();
@@ -455,7 +455,7 @@ fn the_classes_of_a_sigmoid_have_probabilities_of_their_own() {
         "predict run --dataset cohort/dataset.toml --subjects sub-02 --out pred --probabilities",
     );
     let labels = read_labels(place.path("pred/sub-02.nii.gz")).unwrap();
-    let classes = read_image_4d(&place.path("pred/sub-02.probabilities.nii.gz")).unwrap();
+    let classes = read_image_4d(place.path("pred/sub-02.probabilities.nii.gz")).unwrap();
     let mut unlike = 0;
     for (i, label) in labels.data().iter().enumerate() {
         let [p0, p1] = [0, 1].map(|c| classes[c].data()[i]);
