@@ -28,15 +28,7 @@ pub(crate) fn evaluate<F: Real>(
             chunk_pass(loss, options, input, &truth, factors, share, chunk)
         })
         .collect();
-    let mut outcome = Outcome {
-        values: vec![0.0; factors.len()],
-        counts: Counts::default(),
-    };
-    for (chunk, (value, counts)) in chunks.iter().zip(parts) {
-        outcome.values[options.group(chunk.sample)] += value;
-        outcome.counts.add(counts);
-    }
-    outcome
+    Outcome::of_chunks(options, factors.len(), chunks, parts)
 }
 
 fn chunk_pass<F: Real>(

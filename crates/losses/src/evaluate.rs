@@ -39,6 +39,26 @@ pub(crate) struct Outcome {
     pub(crate) counts: Counts,
 }
 
+impl Outcome {
+    /// Of the parts of all chunks, which are added in order.
+    pub(crate) fn of_chunks<F>(
+        options: &Options,
+        groups: usize,
+        chunks: &[Chunk<F>],
+        parts: Vec<(f64, Counts)>,
+    ) -> Self {
+        let mut outcome = Self {
+            values: vec![0.0; groups],
+            counts: Counts::default(),
+        };
+        for (chunk, (value, counts)) in chunks.iter().zip(parts) {
+            outcome.values[options.group(chunk.sample)] += value;
+            outcome.counts.add(counts);
+        }
+        outcome
+    }
+}
+
 /// Value of a loss and its gradient with respect to the logits.
 ///
 /// `gradient` is `[batch, classes, elements]` as the logits are, and is

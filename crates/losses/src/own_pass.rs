@@ -64,15 +64,7 @@ pub(crate) fn evaluate(
             chunk_pass(loss, options, input, labels, group, share, chunk, buffers)
         })
         .collect();
-    let mut outcome = Outcome {
-        values: vec![0.0; groups.len()],
-        counts: Counts::default(),
-    };
-    for (chunk, (value, counts)) in chunks.iter().zip(parts) {
-        outcome.values[options.group(chunk.sample)] += value;
-        outcome.counts.add(counts);
-    }
-    outcome
+    Outcome::of_chunks(options, groups.len(), &chunks, parts)
 }
 
 /// Values of a chunk's elements.

@@ -57,15 +57,7 @@ pub(crate) fn evaluate(
             (value.sum(), Counts::of_chunk(options, input, chunk))
         })
         .collect();
-    let mut outcome = Outcome {
-        values: vec![0.0; groups.len()],
-        counts: Counts::default(),
-    };
-    for (chunk, (value, counts)) in chunks.iter().zip(parts) {
-        outcome.values[options.group(chunk.sample)] += value;
-        outcome.counts.add(counts);
-    }
-    Some(outcome)
+    Some(Outcome::of_chunks(options, groups.len(), &chunks, parts))
 }
 
 fn is_hard(reference: Reference<f32>) -> bool {

@@ -35,6 +35,18 @@ pub struct Response {
     pub largest: f64,
 }
 
+impl Response {
+    /// Without a pull yet.
+    fn new(value: f64, gradient: &[f64]) -> Self {
+        Self {
+            value,
+            lesion_pull: 0.0,
+            background_pull: 0.0,
+            largest: gradient.iter().fold(0.0, |m, g| m.max(g.abs())),
+        }
+    }
+}
+
 impl Scene {
     /// A patch whose foreground classes have these numbers of elements, in
     /// shells around its centre, the last class innermost.
@@ -125,12 +137,7 @@ impl Scene {
             ..Input::new(layout, logits, &self.labels)
         };
         let value = config.value_and_gradient(&input, &mut gradient)?.value;
-        let mut response = Response {
-            value,
-            lesion_pull: 0.0,
-            background_pull: 0.0,
-            largest: gradient.iter().fold(0.0, |m, g| m.max(g.abs())),
-        };
+        let mut response = Response::new(value, &gradient);
         for (at, &label) in self.labels.iter().enumerate() {
             let pull = -gradient[usize::from(label) * count + at];
             match label {
@@ -177,12 +184,7 @@ impl Scene {
             ..Input::new(layout, &of_regions, &[])
         };
         let value = config.value_and_gradient(&input, &mut gradient)?.value;
-        let mut response = Response {
-            value,
-            lesion_pull: 0.0,
-            background_pull: 0.0,
-            largest: gradient.iter().fold(0.0, |m, g| m.max(g.abs())),
-        };
+        let mut response = Response::new(value, &gradient);
         for (slope, share) in gradient.iter().zip(&shares) {
             match *share > 0.5 {
                 true => response.lesion_pull -= slope,

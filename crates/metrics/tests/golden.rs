@@ -37,6 +37,7 @@ fn scores(pair: &Value, nsd_tolerance_mm: f64, surface: SurfaceConvention) -> Ve
     let options = Options {
         nsd_tolerance_mm,
         surface,
+        ..Options::default()
     };
     let [reference, prediction] = ["reference", "prediction"].map(|i| label_map(pair, i));
     let rows = evaluate_pair(&reference, &prediction, &classes, &options).unwrap();
