@@ -112,7 +112,10 @@ fn step_refuses_what_no_network_takes() {
         "bench step --net unet --patch 45",
         &["unet", "45", "44 or 48"],
     );
-    place.refused("bench step --classes 1", &["unet", "1 classes"]);
+    place.refused(
+        "bench step --classes 1",
+        &["1 class(es)", "expected 2 to 256"],
+    );
     place.refused("bench step --patch 40000", &["--patch 40000", "too many"]);
 }
 
