@@ -106,7 +106,7 @@ impl StatisticsLoss for LogDice {
             let absent = statistics.volume(c) == 0.0 && self.empty_class == AbsentClass::Share;
             let cost = if absent {
                 let claimed = class.predicted();
-                let rest = (elements - claimed).max(0.0) + s;
+                let rest = statistics.rejected(c) + s;
                 log_cost(claimed, rest, [1.0, -1.0], [1.0, -1.0])
             } else {
                 // Misses are V less the hits.

@@ -234,6 +234,19 @@ impl Statistics {
         self.class(c).predicted()
     }
 
+    /// What is predicted as no class `c`, `N - P_c`. Of exclusive classes added up
+    /// from the others', so it is exact near 0.
+    pub fn rejected(&self, c: usize) -> f64 {
+        match &self.sums {
+            ClassTable::Exclusive(_) => (0..self.classes)
+                .filter(|&other| other != c)
+                .map(|other| self.predicted(other))
+                .sum(),
+            // Rounding can carry a sum of probabilities past the number of elements.
+            ClassTable::Overlapping(_) => (self.elements - self.predicted(c)).max(0.0),
+        }
+    }
+
     /// `V_c + P_c - 2 sum_n w r_cn p_cn`: what class `c` misses plus what it
     /// claims falsely. Added up from small terms, so it is exact near 0.
     pub fn mismatch(&self, c: usize) -> f64 {

@@ -7,6 +7,7 @@ mod inputs;
 use inputs::{Batch, assert_differences, config, configs, draw, dressed, evaluate, name, spread};
 use lacuna_losses::{Activation, Input, Layout, Loss, LossConfig, PatchGrid, Reduction, Reference};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// Losses whose gradient leaves something out on purpose: a weight that is held
 /// constant.
@@ -480,7 +481,10 @@ fn bounds(config: &LossConfig) -> (f64, f64) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48, failure_persistence: None, ..ProptestConfig::default()
+        cases: 64,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(0),
+        ..ProptestConfig::default()
     })]
 
     #[test]
@@ -531,7 +535,9 @@ proptest! {
     #[test]
     fn neither_order_nor_copies_matter(batch in any_batch()) {
         let mut batch = batch;
-        batch.logits.iter_mut().for_each(|z| *z = z.clamp(-20.0, 20.0));
+        // What a region claims is taken from the number of elements, which costs
+        // digits where it claims nearly all.
+        batch.logits.iter_mut().for_each(|z| *z = z.clamp(-12.0, 12.0));
         for config in configs() {
             for config in spread(&config) {
                 let (value, gradient) = batch.evaluate(&config);
