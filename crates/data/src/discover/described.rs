@@ -164,7 +164,7 @@ fn classes(json: &Path, labels: &BTreeMap<String, Value>) -> Result<Classes, Dis
                 return Err(refuse(
                     format!("with the value {value} in `{other}` and in `{name}`"),
                     "each value in one class, since regions that overlap are not one label map",
-                    "name the parts that do not overlap",
+                    "name the parts that do not overlap; `regions` of a run joins them again",
                 ));
             }
         }
