@@ -443,7 +443,7 @@ fn regions_overlap_and_leave_a_class_to_each() {
     assert_eq!(classes("eval"), ["rim", "core", "foreground"]);
     place.refused(
         "evaluate --dataset cohort/dataset.toml --predictions pred-run --out no --region core+edge",
-        &["`edge`", "rim, core"],
+        &["--region core+edge", "`edge`", "rim, core"],
     );
 }
 

@@ -48,7 +48,17 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let manifest = Manifest::read(&arguments.dataset)?;
-    let names = |region: &String| region.split('+').map(str::to_owned).collect();
+    let names = |region: &String| region.split('+').map(str::to_owned).collect::<Vec<_>>();
+    for region in &arguments.regions {
+        let classes = &manifest.classes[1..];
+        if let Some(class) = names(region).iter().find(|name| !classes.contains(name)) {
+            bail!(
+                "--region {region}: `{class}` is no class of {}; expected some of {}, joined by +",
+                arguments.dataset.display(),
+                classes.join(", ")
+            );
+        }
+    }
     let options = Options {
         nsd_tolerance_mm: arguments.tolerance,
         regions: match arguments.regions.is_empty() {
