@@ -5,12 +5,15 @@
 use crate::chunk::{CHUNK, Chunk};
 use crate::counts::Counts;
 use crate::evaluate::Outcome;
-use crate::loss::{Own, OwnLoss, Volumes};
+use crate::loss::{Own, OwnLoss, Volumes, product_sum};
 use crate::reference::Truth;
 use crate::statistics_pass::weights;
 use crate::{Compatibility, Input, Options};
 use lacuna_kernels::{Instructions, Spread, own_gradient, softmax_own};
 use rayon::prelude::*;
+
+/// Where no element counts, a factor is beyond f32.
+const LARGEST_FACTOR: f64 = 1e30;
 
 /// Constants of a loss for the volumes of a group.
 pub(crate) type Factors<'a> = dyn Fn(&Volumes, Option<Compatibility>) -> Vec<f64> + 'a;
@@ -42,14 +45,13 @@ pub(crate) fn evaluate(
     let groups: Vec<Group> = (options.groups(layout.batch).into_iter())
         .map(|samples| {
             let factors = match &ranked {
-                None => factors(&truth.volumes(samples), options.compatibility),
+                None => of_volumes(factors, &truth.volumes(samples), options.compatibility),
                 Some(log_p) => {
                     let range = samples.start * layout.elements..samples.end * layout.elements;
-                    loss.rank(&log_p[range.clone()], weights.map(|w| &w[range]))
+                    let ranked = loss.rank(&log_p[range.clone()], weights.map(|w| &w[range]));
+                    ranked.into_iter().map(|f| f.min(LARGEST_FACTOR)).collect()
                 }
             };
-            // Where no element counts they are beyond f32.
-            let factors: Vec<f64> = factors.into_iter().map(|f| f.min(1e30)).collect();
             Group {
                 spread: loss.spread(&factors),
                 factors,
@@ -67,6 +69,20 @@ pub(crate) fn evaluate(
     Outcome::of_chunks(options, groups.len(), &chunks, parts)
 }
 
+/// The constants within f32; 0 where no element counts.
+pub(crate) fn of_volumes(
+    factors: &Factors,
+    volumes: &Volumes,
+    compatibility: Option<Compatibility>,
+) -> Vec<f64> {
+    let most = match volumes.elements > 0.0 {
+        true => LARGEST_FACTOR,
+        false => 0.0,
+    };
+    let factors = factors(volumes, compatibility).into_iter();
+    factors.map(|factor| factor.min(most)).collect()
+}
+
 /// Values of a chunk's elements.
 #[derive(Default)]
 struct Buffers {
@@ -75,6 +91,8 @@ struct Buffers {
     rest: Vec<f32>,
     factors: Vec<f32>,
     ones: Vec<f32>,
+    /// Sums of all `log p`, each times a factor.
+    logs: Vec<f32>,
 }
 
 impl Buffers {
@@ -83,6 +101,7 @@ impl Buffers {
         self.rest.resize(count, 0.0);
         self.factors.resize(count, 0.0);
         self.ones.resize(count, 1.0);
+        self.logs.resize(count, 0.0);
     }
 }
 
@@ -111,13 +130,16 @@ fn chunk_pass(
         rest,
         factors,
         ones,
+        logs,
     } = buffers;
+    let wanted = (group.spread.as_deref()).map(|factors| (factors, logs.as_mut_slice()));
     softmax_own(
         detected,
         &planes,
         labels,
         &mut chunk.gradient,
         [slopes, rest],
+        wanted,
     );
     let own = Own {
         labels,
@@ -125,9 +147,9 @@ fn chunk_pass(
         weights,
         factors: &group.factors,
     };
-    let mut value = match &group.spread {
+    let mut value = match group.spread {
         None => 0.0,
-        Some(spread) => spread_value(spread, &planes, &own, [slopes, ones], factors),
+        Some(_) => -product_sum(logs, weights.unwrap_or(ones)),
     };
     value += loss.run(&own, slopes, factors);
     if share != 1.0 {
@@ -165,51 +187,8 @@ fn all_log_p(input: &Input<f32>, labels: &[u8], chunks: &mut [Chunk<f32>]) -> Ve
                 labels,
                 &mut chunk.gradient,
                 [log_p, rest],
+                None,
             );
         });
     log_p
-}
-
-/// `-sum_n w_n sum_c k_c log p_cn`: from the logits, as `log p_c` is `log p_l`
-/// and the difference of the logits. `own_logits` is overwritten.
-fn spread_value(
-    spread: &[f32],
-    planes: &[&[f32]],
-    own: &Own,
-    [log_p, ones]: [&[f32]; 2],
-    own_logits: &mut [f32],
-) -> f64 {
-    own_logits.fill(0.0);
-    for (class, plane) in planes.iter().enumerate() {
-        for ((logit, z), label) in own_logits.iter_mut().zip(*plane).zip(own.labels) {
-            *logit = if usize::from(*label) == class {
-                *z
-            } else {
-                *logit
-            };
-        }
-    }
-    let sum = f64::from(spread.iter().sum::<f32>());
-    let weights = own.weights.unwrap_or(ones);
-    // In lanes, so that no addition waits for another.
-    const LANES: usize = 8;
-    let mut lanes = [0.0_f64; LANES];
-    for first in (0..log_p.len()).step_by(LANES) {
-        let run = first..log_p.len().min(first + LANES);
-        let mut terms = [0.0_f64; LANES];
-        for (term, log) in terms.iter_mut().zip(&log_p[run.clone()]) {
-            *term = sum * f64::from(*log);
-        }
-        for (k, plane) in spread.iter().zip(planes) {
-            let rises = plane[run.clone()].iter().zip(&own_logits[run.clone()]);
-            for (term, (z, own)) in terms.iter_mut().zip(rises) {
-                *term += f64::from(*k) * (f64::from(*z) - f64::from(*own));
-            }
-        }
-        let weighted = terms.iter().zip(&weights[run]);
-        for (lane, (term, weight)) in lanes.iter_mut().zip(weighted) {
-            *lane -= f64::from(*weight) * term;
-        }
-    }
-    lanes.iter().sum()
 }

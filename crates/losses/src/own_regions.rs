@@ -5,7 +5,7 @@ use crate::chunk::{CHUNK, Chunk};
 use crate::counts::Counts;
 use crate::evaluate::Outcome;
 use crate::loss::{Own, OwnLoss};
-use crate::own_pass::Factors;
+use crate::own_pass::{Factors, of_volumes};
 use crate::reference::Truth;
 use crate::statistics_pass::weights;
 use crate::{Input, Options, Reference};
@@ -40,7 +40,7 @@ pub(crate) fn evaluate(
     let truth = Truth::new(input, options);
     let groups: Vec<Vec<Region>> = (options.groups(layout.batch).into_iter())
         .map(|samples| {
-            let factors = factors(&truth.volumes(samples), options.compatibility);
+            let factors = of_volumes(factors, &truth.volumes(samples), options.compatibility);
             let regions = (0..layout.classes).map(|class| region(loss, &factors, class));
             regions.collect()
         })
@@ -71,9 +71,7 @@ fn is_hard(reference: Reference<f32>) -> bool {
 }
 
 fn region(loss: &dyn OwnLoss, factors: &[f64], class: usize) -> Option<Region> {
-    // Where no element counts they are beyond f32.
     let factors = loss.region_factors(factors, class)?;
-    let factors: Vec<f64> = factors.into_iter().map(|f| f.min(1e30)).collect();
     let spread = loss.spread(&factors);
     Some(Region {
         spread: spread.map(|spread| [spread[0], spread[1]]),

@@ -15,7 +15,8 @@ use crate::vector::with_vector;
 
 /// Writes the probabilities `probabilities[class]`, and of each element's label
 /// the logarithm of the probability, at least `-2^100`, and what it misses,
-/// `1 - p`. Where a label names no class they are 0 and 1.
+/// `1 - p`. Where a label names no class they are 0 and 1. `spread` holds a factor
+/// `k_c` per class, and is given `sum_c k_c log p_c` of each element.
 ///
 /// # Panics
 /// If there are fewer than 2 planes or too many, if lengths differ, or the
@@ -26,6 +27,7 @@ pub fn softmax_own(
     labels: &[u8],
     probabilities: &mut [&mut [f32]],
     [log_own, rest]: [&mut [f32]; 2],
+    spread: Option<(&[f32], &mut [f32])>,
 ) {
     check(instructions, planes, SoftmaxReference::labels(labels));
     check(
@@ -36,6 +38,11 @@ pub fn softmax_own(
     assert_eq!(planes.len(), probabilities.len(), "planes of probabilities");
     assert_eq!(log_own.len(), labels.len(), "logarithms and labels");
     assert_eq!(rest.len(), labels.len(), "rests and labels");
+    let (factors, logs) = spread.unwrap_or((&[], &mut []));
+    if !factors.is_empty() {
+        assert_eq!(factors.len(), planes.len(), "factors and classes");
+        assert_eq!(logs.len(), labels.len(), "logarithms and labels");
+    }
     let out = probabilities;
     // SAFETY: lengths and instructions were checked.
     unsafe {
@@ -47,6 +54,8 @@ pub fn softmax_own(
                 out: &mut [&mut [f32]],
                 log_own: &mut [f32],
                 rest: &mut [f32],
+                factors: &[f32],
+                logs: &mut [f32],
             )
         );
     }
@@ -59,23 +68,35 @@ unsafe fn own<V: Masked>(
     out: &mut [&mut [f32]],
     log_own: &mut [f32],
     rest: &mut [f32],
+    factors: &[f32],
+    logs: &mut [f32],
 ) {
     // SAFETY: handed on from the caller.
     unsafe {
-        with_classes!(
-            planes.len(),
-            own_of::<V, true>(planes, labels, out, log_own, rest)
-        );
+        if factors.is_empty() {
+            with_classes!(
+                planes.len(),
+                own_of::<V, true>(planes, labels, out, log_own, rest, factors, logs)
+            );
+        } else {
+            with_classes!(
+                planes.len(),
+                own_of::<V, false>(planes, labels, out, log_own, rest, factors, logs)
+            );
+        }
     }
 }
 
+/// `PLAIN`: there are no factors.
 #[inline(always)]
-unsafe fn own_of<V: Masked, const ANY: bool, const MAX: usize>(
+unsafe fn own_of<V: Masked, const PLAIN: bool, const MAX: usize>(
     planes: &[&[f32]],
     labels: &[u8],
     out: &mut [&mut [f32]],
     log_own: &mut [f32],
     rest: &mut [f32],
+    factors: &[f32],
+    logs: &mut [f32],
 ) {
     let classes = unrolled::<MAX>(planes.len());
     let whole = labels.len() / V::LANES;
@@ -86,20 +107,26 @@ unsafe fn own_of<V: Masked, const ANY: bool, const MAX: usize>(
             let at = register * V::LANES;
             let z = load_whole::<V, MAX>(classes, planes, at);
             let found = V::load_bytes(labels.as_ptr().add(at));
-            let (p, log, missed) = own_register(classes, &z, found);
-            store_whole(classes, &p, out, at);
-            log.store(log_own.as_mut_ptr().add(at));
-            missed.store(rest.as_mut_ptr().add(at));
+            let own = own_register::<V, PLAIN, MAX>(classes, &z, found, factors);
+            store_whole(classes, &own.p, out, at);
+            own.log.store(log_own.as_mut_ptr().add(at));
+            own.rest.store(rest.as_mut_ptr().add(at));
+            if !PLAIN {
+                own.spread.store(logs.as_mut_ptr().add(at));
+            }
         }
         let at = whole * V::LANES;
         if at < labels.len() {
             let z = load_part::<V, MAX>(planes, at);
             let part = label_part(labels, at);
             let found = V::load_bytes(part.as_ptr());
-            let (p, log, missed) = own_register(classes, &z, found);
-            store_part(&p, out, at);
-            store_rest(log, &mut log_own[at..]);
-            store_rest(missed, &mut rest[at..]);
+            let own = own_register::<V, PLAIN, MAX>(classes, &z, found, factors);
+            store_part(&own.p, out, at);
+            store_rest(own.log, &mut log_own[at..]);
+            store_rest(own.rest, &mut rest[at..]);
+            if !PLAIN {
+                store_rest(own.spread, &mut logs[at..]);
+            }
         }
     }
 }
@@ -112,13 +139,23 @@ unsafe fn store_rest<V: Masked>(values: V, to: &mut [f32]) {
     to.copy_from_slice(&part[..to.len()]);
 }
 
-/// Probabilities, and logarithm and rest of the labels'.
+/// A register of elements.
+struct OwnRegister<V, const MAX: usize> {
+    p: [V; MAX],
+    /// Of the labels.
+    log: V,
+    rest: V,
+    /// Of all classes, times their factors.
+    spread: V,
+}
+
 #[inline(always)]
-unsafe fn own_register<V: Masked, const MAX: usize>(
+unsafe fn own_register<V: Masked, const PLAIN: bool, const MAX: usize>(
     classes: usize,
     z: &[V; MAX],
     labels: V,
-) -> ([V; MAX], V, V) {
+    factors: &[f32],
+) -> OwnRegister<V, MAX> {
     // SAFETY: arithmetic only, under the caller's instructions.
     unsafe {
         let x = exponentials(classes, z);
@@ -138,7 +175,19 @@ unsafe fn own_register<V: Masked, const MAX: usize>(
         let log = log_probability(own_below, log_total);
         // A label that names no class has all others: nothing is its own.
         let named = V::splat(classes as f32).greater(labels);
-        (p, log.keep(named), others.mul(inverse))
+        let mut spread = zero;
+        if !PLAIN {
+            for (below, factor) in below[..classes].iter().zip(factors) {
+                let log = log_probability(*below, log_total);
+                spread = spread.add_product(log, V::splat(*factor));
+            }
+        }
+        OwnRegister {
+            p,
+            log: log.keep(named),
+            rest: others.mul(inverse),
+            spread,
+        }
     }
 }
 
@@ -291,17 +340,19 @@ mod tests {
                 let mut p = vec![vec![0.0; count]; classes];
                 let (mut log, mut rest) = (vec![0.0; count], vec![0.0; count]);
                 let mut out: Vec<&mut [f32]> = p.iter_mut().map(Vec::as_mut_slice).collect();
+                let constants: Vec<f32> = (0..classes).map(|c| 0.1 + c as f32).collect();
+                let mut all = vec![0.0; count];
                 softmax_own(
                     instructions,
                     &planes,
                     &labels,
                     &mut out,
                     [&mut log, &mut rest],
+                    Some((&constants, &mut all)),
                 );
                 let slopes: Vec<f32> = (0..count)
                     .map(|i| if labels[i] == 255 { 0.0 } else { wave(i) })
                     .collect();
-                let constants: Vec<f32> = (0..classes).map(|c| 0.1 + c as f32).collect();
                 let factors = vec![0.5; count];
                 let spread = Spread {
                     classes: &constants,
@@ -321,6 +372,9 @@ mod tests {
                     let e: Vec<f64> = logits.iter().map(|z| f64::from(z[i]).exp()).collect();
                     let total: f64 = e.iter().sum();
                     let own = usize::from(labels[i]);
+                    let logs = e.iter().zip(&constants);
+                    let expected: f64 = logs.map(|(e, k)| f64::from(*k) * (e / total).ln()).sum();
+                    assert!((f64::from(all[i]) / expected - 1.0).abs() < 2e-6);
                     if own < classes {
                         let expected = (e[own] / total).ln();
                         assert!(
