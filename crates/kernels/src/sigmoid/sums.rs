@@ -95,22 +95,20 @@ unsafe fn sums<V: Masked>(
 ) -> [f64; COLUMNS] {
     // SAFETY: handed on from the caller.
     unsafe {
-        match wanted {
-            SumsWanted {
-                squared_error: false,
-                log_probability: false,
-            } => sums_of::<V, true>(logits, reference, wanted, out),
-            _ => sums_of::<V, false>(logits, reference, wanted, out),
+        match (wanted.squared_error, wanted.log_probability) {
+            (false, false) => sums_of::<V, false, false>(logits, reference, out),
+            (false, true) => sums_of::<V, false, true>(logits, reference, out),
+            (true, false) => sums_of::<V, true, false>(logits, reference, out),
+            (true, true) => sums_of::<V, true, true>(logits, reference, out),
         }
     }
 }
 
-/// `PLAIN`: neither squares nor logarithms are wanted.
+/// Whether `SQUARES` and `LOGS` are wanted.
 #[inline(always)]
-unsafe fn sums_of<V: Masked, const PLAIN: bool>(
+unsafe fn sums_of<V: Masked, const SQUARES: bool, const LOGS: bool>(
     logits: &[f32],
     reference: RegionReference,
-    wanted: SumsWanted,
     out: &mut [f32],
 ) -> [f64; COLUMNS] {
     let whole = logits.len() / V::LANES;
@@ -124,7 +122,7 @@ unsafe fn sums_of<V: Masked, const PLAIN: bool>(
                 let at = register * V::LANES;
                 let z = V::load(logits.as_ptr().add(at));
                 let element = reference.register(at);
-                let smaller = add::<V, PLAIN>(&mut run, wanted, z, &element);
+                let smaller = add::<V, SQUARES, LOGS>(&mut run, z, &element);
                 smaller.store(out.as_mut_ptr().add(at));
             }
             finish(&run, &mut totals);
@@ -135,7 +133,7 @@ unsafe fn sums_of<V: Masked, const PLAIN: bool>(
             let mut run = [V::splat(0.0); COLUMNS];
             let z = V::load(tail.logits.as_ptr());
             let element = tail.reference().register(0);
-            let smaller = add::<V, PLAIN>(&mut run, wanted, z, &element);
+            let smaller = add::<V, SQUARES, LOGS>(&mut run, z, &element);
             let mut part = [0.0; super::LANES_MAX];
             smaller.store(part.as_mut_ptr());
             let rest = &mut out[at..];
@@ -148,9 +146,8 @@ unsafe fn sums_of<V: Masked, const PLAIN: bool>(
 
 /// Adds a register to the sums of a run, and gives `min(p, 1 - p)`.
 #[inline(always)]
-unsafe fn add<V: Masked, const PLAIN: bool>(
+unsafe fn add<V: Masked, const SQUARES: bool, const LOGS: bool>(
     run: &mut [V; COLUMNS],
-    wanted: SumsWanted,
     z: V,
     element: &Register<V>,
 ) -> V {
@@ -174,14 +171,11 @@ unsafe fn add<V: Masked, const PLAIN: bool>(
         run[2] = run[2].add_product(p, inside);
         run[3] = run[3].add_product(rest, inside);
         run[4] = run[4].add_product(p, outside);
-        if PLAIN {
-            return smaller;
-        }
-        if wanted.squared_error {
+        if SQUARES {
             run[5] = run[5].add_product(rest.mul(rest), inside);
             run[6] = run[6].add_product(p.mul(p), outside);
         }
-        if wanted.log_probability {
+        if LOGS {
             let floor = V::splat(LOG_FLOOR);
             let log_larger = zero.sub(log_1p(e));
             let log_smaller = opposite.or_else(positive, z).max(floor).add(log_larger);
