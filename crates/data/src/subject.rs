@@ -22,7 +22,6 @@ use crate::manifest::{ImageRef, Manifest, Subject};
 use crate::normalise::{NormaliseConfig, NormaliseMethod, normalise};
 
 pub use error::CaseError;
-pub use restore::most_probable;
 
 /// Farther apart, two grids do not show the same voxels.
 const GRID_TOLERANCE_MM: f64 = 0.1;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod};
-use lacuna_data::subject::{Case, CaseError, Preprocess, load_case, most_probable};
+use lacuna_data::subject::{Case, CaseError, Preprocess, load_case};
 use lacuna_io::{Header, read_header, write_image};
 use lacuna_volume::{Affine, Grid, LabelMap, Volume, corner_displacement_mm};
 use tempfile::TempDir;
@@ -168,9 +168,15 @@ fn restored(case: &Case, probabilities: Vec<Volume<f32>>) -> Vec<Volume<f32>> {
         .unwrap()
 }
 
+/// The likelier of the two classes; a tie is background.
 fn restored_labels(case: &Case, probabilities: Vec<Volume<f32>>) -> LabelMap {
     let all = restored(case, probabilities);
-    most_probable(&all[0], &all[1..])
+    let mut labels = all[0].map(|_| 0u8);
+    let pairs = all[0].data().iter().zip(all[1].data());
+    for (label, (background, lesion)) in labels.data_mut().iter_mut().zip(pairs) {
+        *label = u8::from(lesion > background);
+    }
+    labels
 }
 
 #[test]

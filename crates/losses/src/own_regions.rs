@@ -5,11 +5,12 @@ use crate::chunk::{CHUNK, Chunk};
 use crate::counts::Counts;
 use crate::evaluate::Outcome;
 use crate::loss::{Own, OwnLoss};
+use crate::narrow_regions::references;
 use crate::own_pass::{Factors, of_volumes};
 use crate::reference::Truth;
 use crate::statistics_pass::weights;
 use crate::{Input, Options, Reference};
-use lacuna_kernels::{Instructions, region_own};
+use lacuna_kernels::{Inside, Instructions, RegionReference, region_own};
 use rayon::prelude::*;
 
 /// Constants of one region.
@@ -50,11 +51,15 @@ pub(crate) fn evaluate(
     let parts: Vec<(f64, Counts)> = (chunks.par_iter_mut())
         .map_init(Buffers::default, |buffers, chunk| {
             let regions = &groups[options.group(chunk.sample)];
-            let values = regions.iter().enumerate();
-            let value = values.map(|(class, region)| {
-                region_pass(loss, input, region, share, chunk, class, buffers)
-            });
-            (value.sum(), Counts::of_chunk(options, input, chunk))
+            let planes = chunk.planes(layout, input.logits);
+            let references = references(input, chunk);
+            let mut value = 0.0;
+            for (class, region) in regions.iter().enumerate() {
+                let (logits, reference) = (planes[class], references[class]);
+                let gradient = &mut *chunk.gradient[class];
+                value += region_pass(loss, logits, reference, region, share, gradient, buffers);
+            }
+            (value, Counts::of_chunk(options, input, chunk))
         })
         .collect();
     Some(Outcome::of_chunks(options, groups.len(), &chunks, parts))
@@ -92,15 +97,13 @@ struct Buffers {
 
 fn region_pass(
     loss: &dyn OwnLoss,
-    input: &Input<f32>,
+    logits: &[f32],
+    reference: RegionReference,
     region: &Region,
     share: f32,
-    chunk: &mut Chunk<f32>,
-    class: usize,
+    gradient: &mut [f32],
     buffers: &mut Buffers,
 ) -> f64 {
-    let layout = input.layout;
-    let logits = chunk.planes(layout, input.logits)[class];
     let Buffers {
         inside,
         slopes,
@@ -108,16 +111,11 @@ fn region_pass(
         scratch,
     } = buffers;
     inside.clear();
-    match input.reference {
-        Reference::Labels(labels) => {
-            let label = if layout.classes == 1 { 1 } else { class as u8 };
-            let labels = chunk.map(layout, labels).iter();
-            inside.extend(labels.map(|own| u8::from(*own == label)));
+    match reference.inside {
+        Inside::Label(labels, own) => {
+            inside.extend(labels.iter().map(|label| u8::from(*label == own)));
         }
-        Reference::Soft(shares) => {
-            let shares = chunk.planes(layout, shares)[class].iter();
-            inside.extend(shares.map(|share| u8::from(*share > 0.5)));
-        }
+        Inside::Shares(shares) => inside.extend(shares.iter().map(|s| u8::from(*s > 0.5))),
     }
     slopes.clear();
     slopes.extend(
@@ -126,14 +124,14 @@ fn region_pass(
             .zip(&*inside)
             .map(|(z, inside)| side(*inside) * z),
     );
-    rest.resize(chunk.len(), 0.0);
-    scratch.resize(chunk.len(), 0.0);
+    rest.resize(logits.len(), 0.0);
+    scratch.resize(logits.len(), 0.0);
     region_own(Instructions::detected(), slopes, rest);
 
     let own = Own {
         labels: inside,
         rest,
-        weights: (input.weights).map(|weights| chunk.map(layout, weights)),
+        weights: reference.weights,
         factors: &region.factors,
     };
     let mut value = match region.spread {
@@ -143,7 +141,6 @@ fn region_pass(
     value += loss.run(&own, slopes, scratch);
 
     // The slope by log p, times d log p / dz: 1 - p inside, -(1 - p) outside.
-    let gradient = &mut *chunk.gradient[class];
     for (((gradient, slope), rest), inside) in
         (gradient.iter_mut().zip(&*slopes).zip(own.rest)).zip(own.labels)
     {

@@ -1,6 +1,5 @@
 //! What the channels of a network's output are: exclusive classes, or regions.
 
-use lacuna_data::subject::most_probable;
 use lacuna_losses::{Activation, Regions};
 use lacuna_volume::{LabelMap, Volume};
 
@@ -77,9 +76,6 @@ impl Outputs {
 
     /// The class of every voxel. All volumes share one grid.
     pub fn labels(&self, probabilities: &[Volume<f32>]) -> LabelMap {
-        if self.regions.is_none() {
-            return most_probable(&probabilities[0], &probabilities[1..]);
-        }
         let mut labels = probabilities[0].map(|_| 0);
         for (i, label) in labels.data_mut().iter_mut().enumerate() {
             *label = self.class(|channel| probabilities[channel].data()[i]);

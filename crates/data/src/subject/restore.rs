@@ -105,19 +105,3 @@ impl Case {
         })
     }
 }
-
-/// The most probable class of each voxel, the first of equals: 0 for
-/// `background`, 1 for the first of `others` and so on. All share one grid.
-pub fn most_probable(background: &Volume<f32>, others: &[Volume<f32>]) -> LabelMap {
-    let mut best = background.clone();
-    let mut labels = background.map(|_| 0u8);
-    for (class, probability) in (1..=u8::MAX).zip(others) {
-        let voxels = labels.data_mut().iter_mut().zip(best.data_mut());
-        for ((label, best), &p) in voxels.zip(probability.data()) {
-            if p > *best {
-                (*label, *best) = (class, p);
-            }
-        }
-    }
-    labels
-}

@@ -1,6 +1,6 @@
 //! From the logits of a region to sums over its elements.
 
-use super::{Inside, RegionReference, Register, Tail};
+use super::{RegionReference, Register, Tail};
 use crate::Instructions;
 use crate::SumsWanted;
 use crate::exponential::{exp_difference, log_1p};
@@ -70,10 +70,7 @@ pub fn region_sums(
     ] = totals;
     RegionSums {
         volume,
-        share_square: match reference.inside {
-            Inside::Label(..) => volume,
-            Inside::Shares(_) => share_square,
-        },
+        share_square,
         hit,
         miss,
         false_alarm,
