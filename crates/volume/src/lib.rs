@@ -6,6 +6,7 @@
 //! This crate does no I/O and knows nothing of tensors.
 
 mod affine;
+mod axis_order;
 mod components;
 mod distance;
 mod geometry;
@@ -14,6 +15,7 @@ mod resample;
 mod volume;
 
 pub use affine::{Affine, Spacing};
+pub use axis_order::Zyx;
 pub use components::{Components, Connectivity, label_components};
 pub use distance::euclidean_distance_mm;
 pub use geometry::{Grid, corner_displacement_mm};
