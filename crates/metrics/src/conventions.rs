@@ -1,45 +1,47 @@
 //! The names of the conventions behind every number.
 
+use std::borrow::Cow;
+
 use crate::SurfaceConvention;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What each metric means where definitions differ. Written with every result;
 /// the names are stable, and a changed definition gets a new name.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conventions {
     /// DSC, sensitivity, precision.
-    pub overlap: &'static str,
+    pub overlap: Cow<'static, str>,
     /// Generalised Dice score.
-    pub generalised_dice: &'static str,
+    pub generalised_dice: Cow<'static, str>,
     /// Signed volume difference.
-    pub volume_difference: &'static str,
+    pub volume_difference: Cow<'static, str>,
     /// Absolute volume difference.
-    pub avd: &'static str,
+    pub avd: Cow<'static, str>,
     /// Surface of HD95 and NSD, see [`SurfaceConvention`].
-    pub surface: &'static str,
+    pub surface: Cow<'static, str>,
     /// 95 % Hausdorff distance.
-    pub hd95: &'static str,
+    pub hd95: Cow<'static, str>,
     /// Normalised surface distance.
-    pub nsd: &'static str,
+    pub nsd: Cow<'static, str>,
     /// Tolerance of the normalised surface distance, mm.
     pub nsd_tolerance_mm: f64,
     /// Lesion-wise scores.
-    pub lesion: &'static str,
+    pub lesion: Cow<'static, str>,
 }
 
 impl Conventions {
     /// The conventions of this crate with the two that can be chosen.
     pub fn new(surface: SurfaceConvention, nsd_tolerance_mm: f64) -> Self {
         Self {
-            overlap: "voxel; both-empty=1; one-empty=0",
-            generalised_dice: "all-classes; square; absent-class=largest-present-weight",
-            volume_difference: "prediction-minus-reference",
-            avd: "percent-of-reference; empty-reference=one-voxel",
-            surface: surface.name(),
-            hd95: "largest-directed-95th; linear; both-empty=0; one-empty=image-diagonal",
-            nsd: "both-surfaces; both-empty=1; one-empty=0",
+            overlap: "voxel; both-empty=1; one-empty=0".into(),
+            generalised_dice: "all-classes; square; absent-class=largest-present-weight".into(),
+            volume_difference: "prediction-minus-reference".into(),
+            avd: "percent-of-reference; empty-reference=one-voxel".into(),
+            surface: surface.name().into(),
+            hd95: "largest-directed-95th; linear; both-empty=0; one-empty=image-diagonal".into(),
+            nsd: "both-surfaces; both-empty=1; one-empty=0".into(),
             nsd_tolerance_mm,
-            lesion: "wmh",
+            lesion: "wmh".into(),
         }
     }
 }

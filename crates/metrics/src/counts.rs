@@ -4,12 +4,12 @@
 //! exact and do not depend on their order.
 
 use crate::MetricsError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
 /// Voxels of one class (or of the foreground) by reference and prediction.
 /// Counts of several image pairs are pooled with `+=`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// In both.
     pub true_positive: u64,

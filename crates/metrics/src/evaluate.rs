@@ -5,7 +5,8 @@ use crate::{
     SurfaceConvention, SurfaceDistances,
 };
 use lacuna_volume::LabelMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Name of the row that unites all classes but the background.
 pub const FOREGROUND: &str = "foreground";
@@ -33,7 +34,7 @@ impl Default for Options {
 }
 
 /// Every metric of one class in one subject. All are finite, empty masks included.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {
     /// Class name, those of a region joined by `+`, or [`FOREGROUND`].
     pub class: String,
@@ -212,17 +213,17 @@ fn check(classes: &[String], options: &Options) -> Result<(), MetricsError> {
 }
 
 /// One metric of one class over all subjects.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricSummary {
     /// One of [`ClassScores::METRICS`].
-    pub metric: &'static str,
+    pub metric: Cow<'static, str>,
     /// Its distribution over the subjects.
     #[serde(flatten)]
     pub distribution: Distribution,
 }
 
 /// All metrics of one class over all subjects.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassSummary {
     /// Class name, or [`FOREGROUND`].
     pub class: String,
@@ -231,7 +232,7 @@ pub struct ClassSummary {
 }
 
 /// All classes over all subjects. Every subject counts in every number.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Number of subjects.
     pub subjects: usize,
@@ -251,13 +252,13 @@ impl Summary {
     /// bootstrap cannot be drawn.
     pub fn of(subjects: &[Vec<ClassScores>], bootstrap: &Bootstrap) -> Result<Self, MetricsError> {
         let first = subjects.first().ok_or(MetricsError::NoSubjects)?;
-        let conventions = first.first().ok_or(MetricsError::NoSubjects)?.conventions;
+        let conventions = &first.first().ok_or(MetricsError::NoSubjects)?.conventions;
         let alike = |rows: &[ClassScores]| {
             rows.len() == first.len()
                 && rows
                     .iter()
                     .zip(first)
-                    .all(|(a, b)| a.class == b.class && a.conventions == conventions)
+                    .all(|(a, b)| a.class == b.class && a.conventions == *conventions)
         };
         if let Some(subject) = subjects.iter().position(|rows| !alike(rows)) {
             return Err(MetricsError::MixedSubjects { subject });
@@ -265,7 +266,7 @@ impl Summary {
         let metric = |row: usize, metric: usize| -> Result<MetricSummary, MetricsError> {
             let values: Vec<f64> = subjects.iter().map(|s| s[row].metrics()[metric]).collect();
             Ok(MetricSummary {
-                metric: ClassScores::METRICS[metric],
+                metric: ClassScores::METRICS[metric].into(),
                 distribution: Distribution::of(&values, bootstrap)?,
             })
         };
@@ -280,7 +281,7 @@ impl Summary {
         Ok(Self {
             subjects: subjects.len(),
             bootstrap: *bootstrap,
-            conventions,
+            conventions: conventions.clone(),
             classes: classes.collect::<Result<_, MetricsError>>()?,
         })
     }

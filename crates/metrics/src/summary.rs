@@ -10,7 +10,7 @@ use crate::MetricsError;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Most resamples: the memory for them stays below 200 MB.
 const MOST_RESAMPLES: usize = 10_000_000;
@@ -30,7 +30,7 @@ pub fn quantile(ascending: &[f64], q: f64) -> f64 {
 }
 
 /// Median and the quartiles around it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quartiles {
     /// 25th percentile.
     pub q1: f64,
@@ -59,7 +59,7 @@ impl Quartiles {
 }
 
 /// How to draw bootstrap intervals.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bootstrap {
     /// Number of resamples.
     pub resamples: usize,
@@ -80,7 +80,7 @@ impl Default for Bootstrap {
 }
 
 /// A confidence interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower end.
     pub low: f64,
@@ -89,7 +89,7 @@ pub struct Interval {
 }
 
 /// One metric over subjects.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
     /// Number of subjects.
     pub subjects: usize,

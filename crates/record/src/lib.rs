@@ -1,20 +1,25 @@
 //! What runs and studies leave on disk, for those who write it and those who
 //! read it. Nothing here knows of tensors.
 //!
-//! A run is a folder of [`Event`]s and a [`Summary`]. A study is a folder of
-//! runs with the plan they follow ([`Study`]), the state of each ([`Status`])
-//! and what each found on its test subjects ([`TestScores`], [`Outcome`]).
+//! A run is a folder of [`Event`]s and a [`Summary`]; what it made of a dataset is a
+//! folder of [`Predictions`], and how well, an [`Evaluation`]. A study is a folder of
+//! runs with the plan they follow ([`Study`]), the state of each ([`Status`]) and the
+//! end of each ([`Outcome`]). Every file is written and read by one type.
 
 mod error;
+mod evaluation;
 mod events;
 mod files;
+mod predictions;
 mod study;
 mod summary;
 mod test;
 
 pub use error::RecordError;
+pub use evaluation::{Evaluation, Overlay, SubjectScores};
 pub use events::{Event, LastIterations, read_events};
 pub use files::{lock, read_json, read_lines, unix_time, write_json};
+pub use predictions::{Predictions, prediction_path};
 pub use study::{AxisValue, PlannedRun, State, Status, Study, StudyFolder};
 pub use summary::Summary;
-pub use test::{ClassRow, Outcome, Overlay, SubjectScores, TestScores, read_calibration};
+pub use test::{Outcome, read_calibration};

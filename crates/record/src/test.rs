@@ -8,75 +8,13 @@
 //! RUN/outcome.json             written last: the run is done
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use lacuna_metrics::{Lesions, Reliability};
+use lacuna_metrics::Reliability;
 use serde::{Deserialize, Serialize};
 
 use crate::RecordError;
 use crate::files::{read_json, read_optional};
-
-/// The part of an evaluation's `summary.json` that comparisons need.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TestScores {
-    /// One entry per test subject.
-    pub subjects: Vec<SubjectScores>,
-}
-
-/// The scores of one subject.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SubjectScores {
-    /// Subject id.
-    pub subject: String,
-    /// Its picture.
-    pub overlay: Overlay,
-    /// One row per foreground class, then their union when there are several.
-    pub classes: Vec<ClassRow>,
-}
-
-/// A picture on disk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Overlay {
-    /// Below the folder of the evaluation.
-    pub file: PathBuf,
-    /// What it shows.
-    pub caption: String,
-    /// Pixels across and down.
-    pub size: [usize; 2],
-}
-
-/// The scores of one class of one subject.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "named as the metrics are")]
-pub struct ClassRow {
-    pub class: String,
-    pub true_positive: u64,
-    pub false_positive: u64,
-    pub false_negative: u64,
-    pub true_negative: u64,
-    pub dsc: f64,
-    pub sensitivity: f64,
-    pub precision: f64,
-    pub reference_mm3: f64,
-    pub prediction_mm3: f64,
-    pub avd_percent: f64,
-    pub hd95_mm: f64,
-    pub nsd: f64,
-    pub lesion_recall: f64,
-    pub lesion_precision: f64,
-    pub lesion_f1: f64,
-    pub lesions: Lesions,
-}
-
-impl TestScores {
-    /// The scores of run folder `run`; `None` when it has not been tested.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn read(run: &Path) -> Result<Option<Self>, RecordError> {
-        read_optional(&run.join("test/summary.json"))
-    }
-}
 
 /// How far the foreground probabilities of run folder `run` can be believed, over
 /// the voxels of all test subjects inside their masks; `None` when it has not

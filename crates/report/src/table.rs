@@ -112,20 +112,20 @@ impl MetricTable {
 fn columns(c: &Conventions) -> Vec<MetricColumn> {
     let surface = |rest: &str| format!("{}; {rest}", c.surface);
     let texts = [
-        ("DSC", c.overlap.to_owned()),
-        ("Generalised Dice", c.generalised_dice.to_owned()),
-        ("Sensitivity", c.overlap.to_owned()),
-        ("Precision", c.overlap.to_owned()),
-        ("AVD (%)", c.avd.to_owned()),
-        ("Volume difference (mm³)", c.volume_difference.to_owned()),
-        ("HD95 (mm)", surface(c.hd95)),
+        ("DSC", c.overlap.to_string()),
+        ("Generalised Dice", c.generalised_dice.to_string()),
+        ("Sensitivity", c.overlap.to_string()),
+        ("Precision", c.overlap.to_string()),
+        ("AVD (%)", c.avd.to_string()),
+        ("Volume difference (mm³)", c.volume_difference.to_string()),
+        ("HD95 (mm)", surface(&c.hd95)),
         (
             "NSD",
             surface(&format!("{}; tolerance {} mm", c.nsd, c.nsd_tolerance_mm)),
         ),
-        ("Lesion recall", c.lesion.to_owned()),
-        ("Lesion precision", c.lesion.to_owned()),
-        ("Lesion F1", c.lesion.to_owned()),
+        ("Lesion recall", c.lesion.to_string()),
+        ("Lesion precision", c.lesion.to_string()),
+        ("Lesion F1", c.lesion.to_string()),
     ];
     texts
         .map(|(name, convention)| MetricColumn {

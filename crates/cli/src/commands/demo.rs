@@ -14,10 +14,11 @@ use lacuna_train::apply::TrainedRun;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 
-use lacuna_record::{Summary, read_events};
+use lacuna_evaluate::Request;
+use lacuna_record::{Evaluation, Summary, read_events};
 use lacuna_train::predict::WindowOptions;
 
-use super::evaluate::{Evaluation, evaluate};
+use super::evaluate::{evaluate_with_progress, table};
 use super::predict::predict_dataset;
 use super::train::train_with_progress;
 use crate::terminal::stop_flag;
@@ -81,15 +82,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     eprintln!("4/4 evaluating");
     let folder = out.join("evaluation");
-    let evaluation = evaluate(
-        &manifest,
-        &predictions,
-        &folder,
-        &[],
-        &Options::default(),
-        None,
-    )?;
-    print!("{}", evaluation.table());
+    let evaluation = evaluate_with_progress(&Request {
+        manifest: &manifest,
+        predictions: &predictions,
+        out: &folder,
+        subjects: &[],
+        options: Options::default(),
+        overlay: None,
+    })?;
+    print!("{}", table(&evaluation));
     let page = report(&config, &summary, &run, &evaluation, &folder)?;
     let path = out.join("report.html");
     lacuna_io::atomic::write_bytes(&path, page.as_bytes())?;

@@ -7,12 +7,11 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use lacuna_data::manifest::{Manifest, Subject};
+use lacuna_record::{Predictions, prediction_path};
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::predict::WindowOptions;
-use serde::{Deserialize, Serialize};
 
-use super::evaluate::prediction_path;
 use crate::terminal::{Progress, stop_flag};
 use crate::{DeviceArgument, PrecisionArgument};
 
@@ -76,36 +75,6 @@ fn overlap(text: &str) -> Result<f64, String> {
     }
 }
 
-/// `predictions.json`: what a folder of predictions holds or will hold.
-#[derive(Serialize, Deserialize)]
-pub struct Predicted {
-    /// The run folder.
-    pub run: PathBuf,
-    /// Iterations behind the weights.
-    pub iteration: u64,
-    /// Class names in the order of the values written.
-    pub classes: Vec<String>,
-    /// Regions that the network was trained on, as sets of classes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub regions: Vec<Vec<String>>,
-    /// Subjects that were asked for.
-    pub subjects: Vec<String>,
-}
-
-impl Predicted {
-    /// The list in `folder`, if `lacuna predict` wrote one.
-    pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
-        let path = folder.join("predictions.json");
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(
-                serde_json::from_str(&text).with_context(|| path.display().to_string())?,
-            )),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e).with_context(|| path.display().to_string()),
-        }
-    }
-}
-
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
@@ -162,17 +131,14 @@ pub fn predict_dataset(
         .map(|id| manifest.subject(id))
         .collect::<Result<_, _>>()?;
     super::create_folder(out)?;
-    let predicted = Predicted {
+    Predictions {
         run: trained.path.clone(),
         iteration: trained.iteration,
         classes: trained.facts.classes.clone(),
         regions: trained.config.regions.clone(),
         subjects: ids.to_vec(),
-    };
-    lacuna_io::atomic::write_atomic(out.join("predictions.json"), |w| {
-        serde_json::to_writer_pretty(&mut *w, &predicted)?;
-        w.write_all(b"\n")
-    })?;
+    }
+    .write(out)?;
     // A thousandth of a subject is the step, so that windows move the bar too.
     let mut bar = Progress::new("predict", 0, 1000 * subjects.len() as u64);
     for (number, subject) in subjects.into_iter().enumerate() {

@@ -41,10 +41,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// The volumes of an example; none when the study did not keep the prediction.
 fn example(config: &Path, subject: &str, predictions: &Path) -> anyhow::Result<Option<Example>> {
-    if !super::evaluate::prediction_path(predictions, subject).exists() {
+    if !lacuna_record::prediction_path(predictions, subject).exists() {
         return Ok(None);
     }
     let config = RunConfig::read(config, &[])?;
     let manifest = Manifest::read(&config.dataset)?;
-    super::evaluate::example(&manifest, subject, predictions).map(Some)
+    Ok(Some(lacuna_evaluate::example(
+        &manifest,
+        subject,
+        predictions,
+    )?))
 }

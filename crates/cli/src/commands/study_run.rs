@@ -13,7 +13,10 @@ use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_metrics::{Options, Probabilities, Reliability};
-use lacuna_record::{Outcome, State, StudyFolder, Summary, read_events, unix_time, write_json};
+use lacuna_evaluate::{Request, reference_of};
+use lacuna_record::{
+    Outcome, State, StudyFolder, Summary, prediction_path, read_events, unix_time, write_json,
+};
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
@@ -21,7 +24,7 @@ use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::WindowOptions;
 use lacuna_train::run::RunError;
 
-use super::evaluate::{evaluate, prediction_path, reference_of};
+use super::evaluate::evaluate_with_progress;
 use super::train::train_with_progress;
 use crate::DeviceArgument;
 use crate::terminal::{Progress, stop_flag};
@@ -176,7 +179,14 @@ fn test(run: &Path, device: DeviceName, stop: &AtomicBool) -> anyhow::Result<()>
         regions: trained.config.regions.clone(),
         ..Options::default()
     };
-    evaluate(&manifest, &predictions, &folder, ids, &options, None)?;
+    evaluate_with_progress(&Request {
+        manifest: &manifest,
+        predictions: &predictions,
+        out: &folder,
+        subjects: ids,
+        options,
+        overlay: None,
+    })?;
     write_json(&folder.join("calibration.json"), &reliability)?;
     Ok(())
 }

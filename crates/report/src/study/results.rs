@@ -1,9 +1,9 @@
 //! What a study left on disk, run by run.
 
-use lacuna_metrics::Reliability;
+use lacuna_metrics::{ClassScores, Reliability};
 use lacuna_record::{
-    ClassRow, Event, LastIterations, Outcome, PlannedRun, RecordError, State, Status, Study,
-    StudyFolder, Summary, TestScores, read_calibration, read_events,
+    Evaluation, Event, LastIterations, Outcome, PlannedRun, RecordError, State, Status, Study,
+    StudyFolder, Summary, read_calibration, read_events,
 };
 
 use crate::chart::running_median;
@@ -32,7 +32,7 @@ pub struct RunResult {
     /// How its training ended.
     pub summary: Option<Summary>,
     /// Scores of its test subjects.
-    pub scores: Option<TestScores>,
+    pub scores: Option<Evaluation>,
     /// Calibration on its test subjects.
     pub calibration: Option<Reliability>,
     /// Its end.
@@ -102,7 +102,7 @@ impl RunResult {
             status: folder.status(&plan.name)?,
             training: Training::of(&read_events(&run)?),
             summary,
-            scores: TestScores::read(&run)?,
+            scores: Evaluation::read(&run.join("test"))?,
             calibration: read_calibration(&run)?,
             outcome: Outcome::read(&run)?,
         })
@@ -116,7 +116,7 @@ impl RunResult {
 
     /// Each test subject with its foreground row: the union of all foreground
     /// classes. None before the run is done.
-    pub fn foreground(&self) -> impl Iterator<Item = (&str, &ClassRow)> {
+    pub fn foreground(&self) -> impl Iterator<Item = (&str, &ClassScores)> {
         let scores = self.scores.iter().filter(|_| self.outcome.is_some());
         scores
             .flat_map(|scores| &scores.subjects)
@@ -141,8 +141,8 @@ impl RunResult {
         }
         let (mut foreground, mut background) = (0, 0);
         for row in rows {
-            foreground += row.true_positive + row.false_positive;
-            background += row.true_negative + row.false_negative;
+            foreground += row.counts.prediction();
+            background += row.counts.true_negative + row.counts.false_negative;
         }
         match (foreground, background) {
             (0, _) => Ending::Background,

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use lacuna_metrics::{Lesion, Lesions};
+use lacuna_metrics::{Bootstrap, ClassScores, Conventions, Counts, Lesion, Lesions, SurfaceConvention};
 use lacuna_record::{
-    AxisValue, ClassRow, Event, LastIterations, Outcome, Overlay, PlannedRun, State, Status, Study,
-    StudyFolder, SubjectScores, Summary, TestScores,
+    AxisValue, Evaluation, Event, LastIterations, Outcome, Overlay, PlannedRun, State, Status, Study,
+    StudyFolder, SubjectScores, Summary,
 };
 use lacuna_report::study::{Example, ExampleError};
 use lacuna_volume::{Affine, Spacing, Volume};
@@ -74,10 +74,17 @@ pub fn write_done(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
         },
         classes: vec![class_row(*dsc, &found.lesions)],
     });
-    let scores = TestScores {
-        subjects: subjects.collect(),
+    let subjects: Vec<SubjectScores> = subjects.collect();
+    let rows: Vec<Vec<ClassScores>> = subjects.iter().map(|s| s.classes.clone()).collect();
+    let bootstrap = Bootstrap {
+        resamples: 10,
+        ..Bootstrap::default()
     };
-    write_json(&run.join("test/summary.json"), &scores);
+    // A run without test subjects is not evaluated.
+    if let Ok(summary) = lacuna_metrics::Summary::of(&rows, &bootstrap) {
+        let scores = Evaluation { summary, subjects };
+        write_json(&run.join("test/summary.json"), &scores);
+    }
     let calibration = lacuna_metrics::Reliability {
         voxels: found.bins.iter().map(|b| b.0).collect(),
         probability: found.bins.iter().map(|b| b.1).collect(),
@@ -153,7 +160,7 @@ fn event(i: usize, dsc: f64, predicted_share: Option<f64>) -> Event {
     }
 }
 
-fn class_row(dsc: f64, lesions: &[(usize, usize)]) -> ClassRow {
+fn class_row(dsc: f64, lesions: &[(usize, usize)]) -> ClassScores {
     let lesion = |&(voxels, overlap_voxels): &(usize, usize)| Lesion {
         voxels,
         mm3: voxels as f64,
@@ -166,13 +173,18 @@ fn class_row(dsc: f64, lesions: &[(usize, usize)]) -> ClassRow {
     let recall = detected as f64 / reference.len().max(1) as f64;
     // Some voxels are predicted whenever the score is above zero.
     let hits = (1000.0 * dsc).round() as u64;
-    ClassRow {
+    ClassScores {
         class: "lesion".to_owned(),
-        true_positive: hits,
-        false_positive: 1000 * u64::from(hits > 0) - hits,
-        false_negative: 1000 - hits,
-        true_negative: 100_000,
+        counts: Counts {
+            true_positive: hits,
+            false_positive: 1000 * u64::from(hits > 0) - hits,
+            false_negative: 1000 - hits,
+            true_negative: 100_000,
+        },
         dsc,
+        generalised_dice: dsc,
+        volume_difference_mm3: 0.0,
+        conventions: Conventions::new(SurfaceConvention::default(), 1.0),
         sensitivity: dsc,
         precision: dsc,
         reference_mm3: 1000.0,

@@ -1,0 +1,173 @@
+//! Why predictions cannot be scored.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Predictions that cannot be scored, or scores that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// The manifest was refused, or lacks a subject.
+    #[error(transparent)]
+    Manifest(#[from] lacuna_data::manifest::ManifestError),
+    /// An image cannot be read.
+    #[error(transparent)]
+    Image(#[from] lacuna_io::NiftiError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] lacuna_io::atomic::WriteError),
+    /// A recorded file cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] lacuna_record::RecordError),
+    /// The scores cannot be summarised.
+    #[error(transparent)]
+    Metrics(#[from] lacuna_metrics::MetricsError),
+    /// A volume cannot be turned to canonical axes.
+    #[error(transparent)]
+    Volume(#[from] lacuna_volume::VolumeError),
+    /// A picture cannot be drawn.
+    #[error(transparent)]
+    Picture(#[from] lacuna_report::ReportError),
+    /// The folder to write cannot be made.
+    #[error("cannot create the folder {path}: {source}; choose an --out that can be written")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A region of a class that there is not.
+    #[error(
+        "--region {region}: `{class}` is no class of {manifest}; expected some of {expected}, \
+         joined by +"
+    )]
+    RegionClass {
+        /// The region.
+        region: String,
+        /// The name that is no class.
+        class: String,
+        /// The manifest.
+        manifest: PathBuf,
+        /// Its foreground classes.
+        expected: String,
+    },
+    /// The predictions' classes are not those of the manifest.
+    #[error(
+        "{predictions}: the predictions hold indices of the classes {found}, but {manifest} has \
+         the classes {expected}; give the manifest the classes of the run, in that order"
+    )]
+    Classes {
+        /// The folder.
+        predictions: PathBuf,
+        /// Its classes.
+        found: String,
+        /// The manifest.
+        manifest: PathBuf,
+        /// Its classes.
+        expected: String,
+    },
+    /// There is nothing to score against.
+    #[error(
+        "{manifest}: none of the subjects to score has a label; expected `label = ...` for at \
+         least one"
+    )]
+    NothingLabelled {
+        /// The manifest.
+        manifest: PathBuf,
+    },
+    /// A subject that was named has no label.
+    #[error(
+        "{manifest}: subject `{subject}` has no label to score against; leave it out of \
+         --subjects or add its label"
+    )]
+    NoLabel {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The subject.
+        subject: String,
+    },
+    /// Predictions are missing.
+    #[error(
+        "{predictions}: no prediction <id>.nii.gz for {missing} of {asked} subjects: {subjects}; \
+         predict them, or name the subjects to score with --subjects"
+    )]
+    NoPrediction {
+        /// The folder.
+        predictions: PathBuf,
+        /// How many are missing.
+        missing: usize,
+        /// Of how many.
+        asked: usize,
+        /// Their ids.
+        subjects: String,
+    },
+    /// The modality behind the pictures is not in the dataset.
+    #[error("--overlay {wanted}: {manifest} has the modalities {expected}")]
+    Overlay {
+        /// The modality asked for.
+        wanted: String,
+        /// The manifest.
+        manifest: PathBuf,
+        /// Its modalities.
+        expected: String,
+    },
+    /// The prediction lies elsewhere than its reference.
+    #[error(
+        "{prediction}: its grid {found:?} is not that of the reference {reference} {expected:?}: \
+         their corners are {apart_mm:.2} mm apart; predict on the reference's own grid"
+    )]
+    Grid {
+        /// The file.
+        prediction: PathBuf,
+        /// Its voxels along x, y, z.
+        found: [usize; 3],
+        /// The label file.
+        reference: PathBuf,
+        /// Its voxels along x, y, z.
+        expected: [usize; 3],
+        /// Largest distance of two corners.
+        apart_mm: f64,
+    },
+    /// The picture's image lies elsewhere than the label.
+    #[error(
+        "subject `{subject}`: its {modality} is not on the grid of its label: their corners are \
+         {apart_mm:.2} mm apart; run `lacuna check`"
+    )]
+    ImageGrid {
+        /// The subject.
+        subject: String,
+        /// The modality.
+        modality: String,
+        /// Largest distance of two corners.
+        apart_mm: f64,
+    },
+    /// The prediction holds something other than class indices.
+    #[error(
+        "{prediction}: holds the value {value}, expected class indices 0 to {last}; map the \
+         values to the order of `classes` in the manifest"
+    )]
+    Value {
+        /// The file.
+        prediction: PathBuf,
+        /// The value.
+        value: i32,
+        /// The largest index.
+        last: usize,
+    },
+    /// A prediction cannot be scored.
+    #[error("{prediction}: {source}")]
+    Score {
+        /// The file.
+        prediction: PathBuf,
+        /// Why.
+        source: lacuna_metrics::MetricsError,
+    },
+}
+
+impl EvaluateError {
+    /// For `map_err`: the folder to write cannot be made.
+    pub(crate) fn folder(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Folder { path, source }
+    }
+}

@@ -1,0 +1,167 @@
+//! One subject: reference, prediction, scores and picture.
+
+use std::path::Path;
+
+use lacuna_data::manifest::{Manifest, Subject};
+use lacuna_metrics::evaluate_pair;
+use lacuna_record::{Overlay, SubjectScores, prediction_path};
+use lacuna_report::OverlayOptions;
+use lacuna_report::study::Example;
+use lacuna_volume::{LabelMap, Orientation, Volume, corner_displacement_mm};
+
+use crate::{EvaluateError, Request};
+
+/// Corner displacement in mm under which two grids are the same grid.
+const SAME_GRID_MM: f64 = 0.1;
+
+/// The modality behind the pictures.
+pub(crate) fn overlay_modality<'a>(
+    manifest: &'a Manifest,
+    wanted: Option<&str>,
+) -> Result<&'a str, EvaluateError> {
+    let modalities = &manifest.modalities;
+    let found = match wanted {
+        Some(wanted) => modalities.iter().find(|m| *m == wanted),
+        None => (modalities.iter())
+            .find(|m| m.eq_ignore_ascii_case("flair"))
+            .or(modalities.first()),
+    };
+    let found = found.ok_or_else(|| EvaluateError::Overlay {
+        wanted: wanted.unwrap_or_default().to_owned(),
+        manifest: manifest.path.clone(),
+        expected: modalities.join(", "),
+    })?;
+    Ok(found)
+}
+
+/// The scores and the picture (PNG) of one subject.
+pub(crate) fn score(
+    request: &Request,
+    subject: &Subject,
+    modality: &str,
+) -> Result<(SubjectScores, Vec<u8>), EvaluateError> {
+    let manifest = request.manifest;
+    let path = prediction_path(request.predictions, &subject.id);
+    let reference = reference_of(manifest, subject)?;
+    let prediction = read_prediction(&path, manifest.classes.len())?;
+    let apart_mm = corner_displacement_mm(&reference.grid(), &prediction.grid());
+    if apart_mm > SAME_GRID_MM {
+        return Err(EvaluateError::Grid {
+            prediction: path,
+            found: prediction.shape(),
+            reference: subject.label.clone().unwrap_or_default(),
+            expected: reference.shape(),
+            apart_mm,
+        });
+    }
+    let classes = evaluate_pair(
+        &reference,
+        &prediction,
+        &manifest.classes,
+        &request.options,
+    )
+    .map_err(|source| EvaluateError::Score {
+        prediction: path,
+        source,
+    })?;
+    let (overlay, png) = draw(subject, modality, &reference, &prediction)?;
+    let scores = SubjectScores {
+        subject: subject.id.clone(),
+        overlay,
+        classes,
+    };
+    Ok((scores, png))
+}
+
+/// Draws reference and prediction on an image of the subject.
+fn draw(
+    subject: &Subject,
+    modality: &str,
+    reference: &LabelMap,
+    prediction: &LabelMap,
+) -> Result<(Overlay, Vec<u8>), EvaluateError> {
+    let seen = in_canonical_axes(subject, modality, reference, prediction)?;
+    let drawn = lacuna_report::overlay(
+        &seen.image,
+        Some(&seen.reference),
+        Some(&seen.prediction),
+        &OverlayOptions::default(),
+    )?;
+    let overlay = Overlay {
+        file: Path::new("overlays").join(format!("{}.png", subject.id)),
+        caption: drawn.caption,
+        size: drawn.size,
+    };
+    Ok((overlay, drawn.png))
+}
+
+/// What a picture of a prediction is drawn of. A manifest has an image for each of
+/// its modalities in each subject.
+fn in_canonical_axes(
+    subject: &Subject,
+    modality: &str,
+    reference: &LabelMap,
+    prediction: &LabelMap,
+) -> Result<Example, EvaluateError> {
+    let image = subject.images[modality].read()?;
+    let apart_mm = corner_displacement_mm(&reference.grid(), &image.grid());
+    if apart_mm > SAME_GRID_MM {
+        return Err(EvaluateError::ImageGrid {
+            subject: subject.id.clone(),
+            modality: modality.to_owned(),
+            apart_mm,
+        });
+    }
+    let axes = Orientation::of(reference.affine());
+    Ok(Example {
+        image: axes.to_canonical(&image)?,
+        reference: axes.to_canonical(reference)?,
+        prediction: axes.to_canonical(prediction)?,
+    })
+}
+
+/// What a picture of the prediction of subject `id` in a folder is drawn of.
+///
+/// # Errors
+/// When a file cannot be read, or they do not fit each other.
+pub fn example(
+    manifest: &Manifest,
+    id: &str,
+    predictions: &Path,
+) -> Result<Example, EvaluateError> {
+    let subject = manifest.subject(id)?;
+    let modality = overlay_modality(manifest, None)?;
+    let reference = reference_of(manifest, subject)?;
+    let path = prediction_path(predictions, id);
+    let prediction = read_prediction(&path, manifest.classes.len())?;
+    in_canonical_axes(subject, modality, &reference, &prediction)
+}
+
+/// The classes of a labelled subject, on the grid of its label file.
+///
+/// # Errors
+/// When the subject has no label, or the file cannot be read or holds a value
+/// without a class.
+pub fn reference_of(manifest: &Manifest, subject: &Subject) -> Result<LabelMap, EvaluateError> {
+    let Some(label) = &subject.label else {
+        return Err(EvaluateError::NoLabel {
+            manifest: manifest.path.clone(),
+            subject: subject.id.clone(),
+        });
+    };
+    Ok(manifest.map_labels(subject, &lacuna_io::read_labels(label)?)?)
+}
+
+/// A label map of class indices.
+fn read_prediction(path: &Path, classes: usize) -> Result<LabelMap, EvaluateError> {
+    let raw: Volume<i32> = lacuna_io::read_labels(path)?;
+    let outside = (raw.data().iter()).find(|v| **v < 0 || **v as usize >= classes);
+    match outside {
+        None => Ok(raw.map(|v| *v as u8)),
+        Some(&value) => Err(EvaluateError::Value {
+            prediction: path.to_owned(),
+            value,
+            last: classes - 1,
+        }),
+    }
+}

@@ -1,0 +1,73 @@
+//! `scores.csv` and `lesions.csv`.
+
+use std::path::Path;
+
+use lacuna_metrics::ClassScores;
+use lacuna_record::Evaluation;
+
+use crate::EvaluateError;
+
+/// One row per subject and class, conventions in the last column.
+pub(crate) fn score_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
+    let mut header = vec!["subject", "class"];
+    header.extend(ClassScores::METRICS);
+    header.extend(["reference_mm3", "prediction_mm3", "conventions"]);
+    let mut out = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    for (subject, scores) in evaluation.rows() {
+        let mut row = vec![subject.to_owned(), scores.class.clone()];
+        row.extend(scores.metrics().iter().map(f64::to_string));
+        row.push(scores.reference_mm3.to_string());
+        row.push(scores.prediction_mm3.to_string());
+        row.push(serde_json::to_string(&scores.conventions).unwrap_or_default());
+        out.push(row);
+    }
+    out
+}
+
+/// One row per lesion of the reference and of the prediction.
+pub(crate) fn lesion_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
+    let header = [
+        "subject",
+        "class",
+        "mask",
+        "voxels",
+        "mm3",
+        "overlap_voxels",
+        "touching_voxels",
+        "detected",
+    ];
+    let mut out = vec![header.map(str::to_owned).to_vec()];
+    for (subject, scores) in evaluation.rows() {
+        let masks = [
+            ("reference", &scores.lesions.reference),
+            ("prediction", &scores.lesions.prediction),
+        ];
+        for (mask, lesions) in masks {
+            out.extend(lesions.iter().map(|lesion| {
+                vec![
+                    subject.to_owned(),
+                    scores.class.clone(),
+                    mask.to_owned(),
+                    lesion.voxels.to_string(),
+                    lesion.mm3.to_string(),
+                    lesion.overlap_voxels.to_string(),
+                    lesion.touching_voxels.to_string(),
+                    lesion.detected.to_string(),
+                ]
+            }));
+        }
+    }
+    out
+}
+
+/// Writes rows of cells, atomically.
+pub(crate) fn write_csv(path: &Path, rows: &[Vec<String>]) -> Result<(), EvaluateError> {
+    lacuna_io::atomic::write_atomic(path, |w| {
+        let mut writer = csv::Writer::from_writer(w);
+        for row in rows {
+            writer.write_record(row)?;
+        }
+        writer.flush()
+    })?;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The folder of an evaluation:
+//!
+//! ```text
+//! OUT/summary.json    every score, read back by reports
+//! OUT/scores.csv      one row per subject and class
+//! OUT/lesions.csv     one row per lesion
+//! OUT/overlays/       a picture of each subject
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use lacuna_metrics::ClassScores;
+use serde::{Deserialize, Serialize};
+
+use crate::RecordError;
+use crate::files::{read_optional, write_json};
+
+/// `summary.json` of an evaluation: all scores.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// The scores over the subjects.
+    pub summary: lacuna_metrics::Summary,
+    /// One entry per subject.
+    pub subjects: Vec<SubjectScores>,
+}
+
+/// The scores of one subject.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubjectScores {
+    /// Subject id.
+    pub subject: String,
+    /// Its picture.
+    pub overlay: Overlay,
+    /// The rows of [`lacuna_metrics::evaluate_pair`]; the union of the foreground
+    /// classes is last.
+    pub classes: Vec<ClassScores>,
+}
+
+/// A picture on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// Below the folder of the evaluation.
+    pub file: PathBuf,
+    /// What it shows.
+    pub caption: String,
+    /// Pixels across and down.
+    pub size: [usize; 2],
+}
+
+impl Evaluation {
+    /// The evaluation in `folder`; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(folder: &Path) -> Result<Option<Self>, RecordError> {
+        read_optional(&folder.join("summary.json"))
+    }
+
+    /// Writes `summary.json` of `folder`.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), RecordError> {
+        write_json(&folder.join("summary.json"), self)
+    }
+
+    /// Each row with the id of its subject.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &ClassScores)> {
+        (self.subjects.iter())
+            .flat_map(|s| s.classes.iter().map(|row| (s.subject.as_str(), row)))
+    }
+}
