@@ -44,7 +44,10 @@ fn tensors(file: &[u8]) -> BTreeMap<String, Vec<f32>> {
             assert_eq!(entry["dtype"], "F32", "{name}");
             let at = |i: usize| entry["data_offsets"][i].as_u64().unwrap() as usize;
             let values = data[at(0)..at(1)].as_chunks().0.iter();
-            (name.clone(), values.map(|b| f32::from_le_bytes(*b)).collect())
+            (
+                name.clone(),
+                values.map(|b| f32::from_le_bytes(*b)).collect(),
+            )
         })
         .collect()
 }
@@ -117,12 +120,18 @@ fn compare(model: &str, patch: usize) {
     for (name, [sum, absolute]) in &expected.tensors {
         let off = (found.tensors[name][0] - sum).abs();
         // A bias is near 0: it moves by at most the rate in each step.
-        assert!(off <= TOLERANCE * (absolute + 1.0), "{model} {name}: off by {off}");
+        assert!(
+            off <= TOLERANCE * (absolute + 1.0),
+            "{model} {name}: off by {off}"
+        );
     }
     let voxels: f64 = expected.probabilities.iter().sum();
     for (found, expected) in found.probabilities.iter().zip(&expected.probabilities) {
         let off = (found - expected).abs();
-        assert!(off <= TOLERANCE * voxels, "{model}: probabilities off by {off}");
+        assert!(
+            off <= TOLERANCE * voxels,
+            "{model}: probabilities off by {off}"
+        );
     }
 }
 

@@ -54,16 +54,11 @@ pub(crate) fn score(
             apart_mm,
         });
     }
-    let classes = evaluate_pair(
-        &reference,
-        &prediction,
-        &manifest.classes,
-        &request.options,
-    )
-    .map_err(|source| EvaluateError::Score {
-        prediction: path,
-        source,
-    })?;
+    let classes = evaluate_pair(&reference, &prediction, &manifest.classes, &request.options)
+        .map_err(|source| EvaluateError::Score {
+            prediction: path,
+            source,
+        })?;
     let (overlay, png) = draw(subject, modality, &reference, &prediction)?;
     let scores = SubjectScores {
         subject: subject.id.clone(),

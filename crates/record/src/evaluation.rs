@@ -66,7 +66,6 @@ impl Evaluation {
 
     /// Each row with the id of its subject.
     pub fn rows(&self) -> impl Iterator<Item = (&str, &ClassScores)> {
-        (self.subjects.iter())
-            .flat_map(|s| s.classes.iter().map(|row| (s.subject.as_str(), row)))
+        (self.subjects.iter()).flat_map(|s| s.classes.iter().map(|row| (s.subject.as_str(), row)))
     }
 }

@@ -144,4 +144,3 @@ fn summary_lines(evaluation: &Evaluation) -> String {
     );
     text
 }
-

@@ -12,8 +12,8 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_metrics::{Options, Probabilities, Reliability};
 use lacuna_evaluate::{Request, reference_of};
+use lacuna_metrics::{Options, Probabilities, Reliability};
 use lacuna_record::{
     Outcome, State, StudyFolder, Summary, prediction_path, read_events, unix_time, write_json,
 };

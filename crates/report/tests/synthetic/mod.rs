@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use lacuna_metrics::{Bootstrap, ClassScores, Conventions, Counts, Lesion, Lesions, SurfaceConvention};
+use lacuna_metrics::{
+    Bootstrap, ClassScores, Conventions, Counts, Lesion, Lesions, SurfaceConvention,
+};
 use lacuna_record::{
-    AxisValue, Evaluation, Event, LastIterations, Outcome, Overlay, PlannedRun, State, Status, Study,
-    StudyFolder, SubjectScores, Summary,
+    AxisValue, Evaluation, Event, LastIterations, Outcome, Overlay, PlannedRun, State, Status,
+    Study, StudyFolder, SubjectScores, Summary,
 };
 use lacuna_report::study::{Example, ExampleError};
 use lacuna_volume::{Affine, Spacing, Volume};
