@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         synthetic::write_whole_study(&shares, &["padded-unet"], 1, &[0.1, 0.01, 1e-3, 1e-4, 1e-5]),
     ] {
         let report = StudyReport::of(&StudyResults::read(&study)?, &synthetic::example)?;
-        write(&report, &study.path().join("report"))?;
+        write(&report, &study.path().join("report"), false)?;
         println!("{}", study.path().join("report/report.html").display());
     }
     Ok(())

@@ -277,7 +277,7 @@ fn every_figure_is_drawn() {
     let results = StudyResults::read(&study).unwrap();
     let report = StudyReport::of(&results, &synthetic::example).unwrap();
     let out = folder.path().join("report");
-    write(&report, &out).unwrap();
+    write(&report, &out, false).unwrap();
     let page = html(&report);
     let charts = [
         "figure-1",
@@ -341,7 +341,8 @@ fn all_formats_hold_the_same_cells() {
     let out = folder.path().join("report");
     std::fs::create_dir_all(out.join("tables")).unwrap();
     std::fs::write(out.join("tables/old.csv"), "left by an earlier report").unwrap();
-    write(&report, &out).unwrap();
+    std::fs::write(out.join("files.json"), r#"{"files": ["tables/old.csv"]}"#).unwrap();
+    write(&report, &out, false).unwrap();
     assert!(!out.join("tables/old.csv").exists());
     let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
     assert_eq!(read("report.html"), html(&report));
@@ -374,6 +375,55 @@ fn all_formats_hold_the_same_cells() {
             }
         }
     }
+}
+
+#[test]
+fn only_what_an_earlier_report_listed_is_removed_or_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = two_losses(folder.path());
+    let report = report(&study);
+    let out = folder.path().join("report");
+    for mine in ["tables/mine.csv", "figures/mine.png", "notes.md"] {
+        std::fs::create_dir_all(out.join(mine).parent().unwrap()).unwrap();
+        std::fs::write(out.join(mine), "mine").unwrap();
+    }
+    write(&report, &out, false).unwrap();
+    write(&report, &out, false).unwrap();
+    for mine in ["tables/mine.csv", "figures/mine.png", "notes.md"] {
+        assert_eq!(std::fs::read(out.join(mine)).unwrap(), b"mine");
+    }
+    // Every file but the list is in the list.
+    let list: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("files.json")).unwrap()).unwrap();
+    let listed = list["files"].as_array().unwrap();
+    assert!(
+        listed
+            .iter()
+            .all(|f| out.join(f.as_str().unwrap()).is_file())
+    );
+    assert!(listed.iter().any(|f| f == "report.html"));
+    assert!(!listed.iter().any(|f| f == "tables/mine.csv"));
+
+    // A page that no report wrote stays, unless it is to be replaced.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("report.md"), "mine").unwrap();
+    let refused = write(&report, &other, false).unwrap_err().to_string();
+    assert!(
+        refused.contains("report.md is there") && refused.contains("--force"),
+        "{refused}"
+    );
+    assert!(!other.join("report.html").exists());
+    assert_eq!(std::fs::read(other.join("report.md")).unwrap(), b"mine");
+    write(&report, &other, true).unwrap();
+    assert_ne!(std::fs::read(other.join("report.md")).unwrap(), b"mine");
+
+    // A list that leads out of the folder is none.
+    std::fs::write(other.join("files.json"), r#"{"files": ["../precious"]}"#).unwrap();
+    std::fs::write(folder.path().join("precious"), "mine").unwrap();
+    let refused = write(&report, &other, true).unwrap_err().to_string();
+    assert!(refused.contains("files.json"), "{refused}");
+    assert!(folder.path().join("precious").exists());
 }
 
 #[test]

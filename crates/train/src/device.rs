@@ -15,6 +15,16 @@ pub enum DeviceName {
     Cuda,
 }
 
+impl std::fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "cpu",
+            Self::Vulkan => "vulkan",
+            Self::Cuda => "cuda",
+        })
+    }
+}
+
 /// A device that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -77,6 +87,9 @@ impl std::fmt::Display for PrecisionName {
 }
 
 impl DeviceName {
+    /// Every device that can be named.
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::Vulkan, Self::Cuda];
+
     /// The device itself.
     ///
     /// # Errors

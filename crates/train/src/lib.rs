@@ -12,6 +12,7 @@ pub mod device;
 pub mod events;
 mod loss_maps;
 pub mod outputs;
+pub mod pace;
 pub mod predict;
 pub mod run;
 pub mod step;

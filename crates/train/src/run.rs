@@ -174,6 +174,18 @@ pub enum RunError {
         /// Modalities of the run.
         expected: Vec<String>,
     },
+    /// A batch that no machine holds.
+    #[error(
+        "patch {patch} with batch {batch}: too many voxels; expected at most {most} input values"
+    )]
+    HugeBatch {
+        /// Patches.
+        batch: usize,
+        /// Edge of the input patch in voxels.
+        patch: usize,
+        /// The most input values.
+        most: usize,
+    },
     /// A window size that was asked for cannot be used.
     #[error("--window {found}: {message}")]
     Window {

@@ -15,6 +15,9 @@ pub struct Arguments {
     /// Folder for the report; default: report/ in the study's folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Replace files in --out that no report wrote
+    #[arg(long)]
+    force: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -30,7 +33,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => arguments.folder.join("report"),
     };
     super::create_folder(&out)?;
-    write(&report, &out)?;
+    write(&report, &out, arguments.force)?;
     let done = results.in_state(State::Done).count();
     super::print(&format!(
         "{done} of {} runs are done\nwritten: {}\n",

@@ -31,6 +31,23 @@ pub enum StudyError {
     /// A table as CSV.
     #[error("a table cannot be written as CSV: {0}")]
     Csv(csv::Error),
+    /// A file that no report wrote is where one would be.
+    #[error(
+        "{path} is there, and no report wrote it; give --out another folder, or --force to \
+         replace it"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The list of what an earlier report wrote is not such a list.
+    #[error(
+        "{path} is not the list of files that a report writes; remove it, or give another --out"
+    )]
+    List {
+        /// The list.
+        path: PathBuf,
+    },
     /// The folder for the report.
     #[error("{path}: {source}; check that the folder can be written")]
     Folder {

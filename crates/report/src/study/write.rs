@@ -2,13 +2,26 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::{Component, Path};
 
 use lacuna_io::atomic::write_bytes;
+use lacuna_record::write_json;
+use serde::{Deserialize, Serialize};
 
 use super::report::{Gallery, Item, StudyReport};
 use super::table::StudyTable;
 use super::{StudyError, html, latex, markdown};
+
+/// The list of what a report wrote, in its folder.
+const LIST: &str = "files.json";
+
+/// `files.json`: what the last report wrote, so that the next one knows what is its own.
+#[derive(Default, Serialize, Deserialize)]
+struct Written {
+    /// Paths below the folder, divided by `/`.
+    files: BTreeSet<String>,
+}
 
 impl Gallery {
     /// File name of a picture.
@@ -25,59 +38,85 @@ impl Gallery {
 /// report.tex         the same tables
 /// tables/ID.csv      each table
 /// figures/ID.svg     each chart, each picture as PNG
+/// files.json         the names of all these
 /// ```
 ///
-/// Each file is written whole or not at all; tables and figures that an earlier
-/// report left and this one does not have are removed.
+/// Each file is written whole or not at all. What the list of an earlier report
+/// names and this report does not have is removed; no other file is touched.
 ///
 /// # Errors
-/// When the folder cannot be written.
-pub fn write(report: &StudyReport, folder: &Path) -> Result<(), StudyError> {
-    let (tables, figures) = (folder.join("tables"), folder.join("figures"));
-    for path in [&tables, &figures] {
-        fs::create_dir_all(path).map_err(folder_error(path))?;
-    }
-    let mut written = BTreeSet::new();
-    let mut write = |path: PathBuf, bytes: &[u8]| -> Result<(), StudyError> {
-        write_bytes(&path, bytes)?;
-        written.insert(path);
-        Ok(())
+/// When the folder cannot be written, or a file that no report wrote is where one
+/// would be, unless `force` says to replace it.
+pub fn write(report: &StudyReport, folder: &Path, force: bool) -> Result<(), StudyError> {
+    let files = files(report)?;
+    let before = read_list(folder)?;
+    let foreign = |(name, _): &&(String, Vec<u8>)| {
+        !before.files.contains(name) && folder.join(name).symlink_metadata().is_ok()
     };
+    if let Some((name, _)) = files.iter().find(foreign).filter(|_| !force) {
+        let path = folder.join(name);
+        return Err(StudyError::Foreign { path });
+    }
+    for path in ["tables", "figures"].map(|below| folder.join(below)) {
+        fs::create_dir_all(&path).map_err(folder_error(&path))?;
+    }
+    let names: BTreeSet<String> = files.iter().map(|(name, _)| name.clone()).collect();
+    // Both at first: a report that is cut off still knows all that may be there.
+    let list = |files| write_json(&folder.join(LIST), &Written { files });
+    list(before.files.union(&names).cloned().collect())?;
+    for (name, bytes) in &files {
+        write_bytes(folder.join(name), bytes)?;
+    }
+    for old in before.files.difference(&names) {
+        let path = folder.join(old);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(folder_error(&path)(e)),
+            _ => {}
+        }
+    }
+    list(names)?;
+    Ok(())
+}
+
+/// Every file of a report, by its path below the folder.
+fn files(report: &StudyReport) -> Result<Vec<(String, Vec<u8>)>, StudyError> {
+    let mut files = Vec::new();
     for item in report.sections.iter().flat_map(|s| &s.items) {
         match item {
-            Item::Table(t) => write(tables.join(format!("{}.csv", t.id)), &csv(t)?)?,
-            Item::Chart(c) => write(figures.join(format!("{}.svg", c.id)), c.svg.as_bytes())?,
+            Item::Table(t) => files.push((format!("tables/{}.csv", t.id), csv(t)?)),
+            Item::Chart(c) => {
+                files.push((format!("figures/{}.svg", c.id), c.svg.clone().into_bytes()));
+            }
             Item::Gallery(gallery) => {
                 for (i, picture) in gallery.pictures.iter().enumerate() {
-                    write(figures.join(gallery.file(i)), &picture.png)?;
+                    let name = format!("figures/{}", gallery.file(i));
+                    files.push((name, picture.png.clone()));
                 }
             }
         }
     }
-    remove_others(&tables, &["csv"], &written)?;
-    remove_others(&figures, &["svg", "png"], &written)?;
-    write_bytes(folder.join("report.md"), markdown(report).as_bytes())?;
-    write_bytes(folder.join("report.tex"), latex(report).as_bytes())?;
-    write_bytes(folder.join("report.html"), html(report).as_bytes())?;
-    Ok(())
+    files.push(("report.md".to_owned(), markdown(report).into_bytes()));
+    files.push(("report.tex".to_owned(), latex(report).into_bytes()));
+    files.push(("report.html".to_owned(), html(report).into_bytes()));
+    Ok(files)
 }
 
-/// Removes files of earlier reports.
-fn remove_others(
-    folder: &Path,
-    extensions: &[&str],
-    written: &BTreeSet<PathBuf>,
-) -> Result<(), StudyError> {
-    for entry in fs::read_dir(folder).map_err(folder_error(folder))? {
-        let path = entry.map_err(folder_error(folder))?.path();
-        let ours = path
-            .extension()
-            .is_some_and(|e| extensions.iter().any(|x| e == *x));
-        if ours && !written.contains(&path) {
-            fs::remove_file(&path).map_err(folder_error(&path))?;
-        }
+/// What an earlier report wrote into `folder`; nothing where there was none.
+fn read_list(folder: &Path) -> Result<Written, StudyError> {
+    let path = folder.join(LIST);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Written::default()),
+        Err(e) => return Err(folder_error(&path)(e)),
+    };
+    let below = |name: &String| {
+        let mut parts = Path::new(name).components();
+        parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    match serde_json::from_str::<Written>(&text) {
+        Ok(list) if list.files.iter().all(below) => Ok(list),
+        _ => Err(StudyError::List { path }),
     }
-    Ok(())
 }
 
 /// The table as CSV (RFC 4180), headings in one line, without its convention.

@@ -6,20 +6,17 @@
 mod load;
 mod loss;
 mod predict;
-pub mod step;
+mod step;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
-use burn::tensor::TensorData;
 use comfy_table::Table;
 use lacuna_metrics::Quartiles;
 use lacuna_nets::ModelName;
 use lacuna_train::compute::Compute;
 use lacuna_train::device::{DeviceName, PrecisionName};
+use lacuna_train::pace::timed;
 use lacuna_train::run::peak_memory_bytes;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::{DeviceArgument, PrecisionArgument};
@@ -89,37 +86,8 @@ fn name_of_network(text: &str) -> Result<ModelName, String> {
     })
 }
 
-/// Random images of `batch` patches with edge `patch`, and labels of their
-/// effective patches, of which a fiftieth is foreground.
-pub fn random_batch(
-    batch: usize,
-    channels: usize,
-    patch: usize,
-    effective: usize,
-    rank: usize,
-) -> (TensorData, Vec<u8>) {
-    let mut shape = vec![batch, channels];
-    shape.resize(2 + rank, patch);
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let values: Vec<f32> = (0..shape.iter().product())
-        .map(|_| rng.random_range(-1.7..1.7))
-        .collect();
-    let labels = (0..batch * effective.pow(rank as u32))
-        .map(|_| u8::from(rng.random_bool(0.02)))
-        .collect();
-    (TensorData::new(values, shape), labels)
-}
-
-/// The result of some work and the seconds it took. What the work makes is
-/// handed out, so that throwing it away is not timed.
-pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
-    let started = Instant::now();
-    let made = work();
-    (made, started.elapsed().as_secs_f64())
-}
-
 /// Median of the seconds of all repetitions, of which there is at least one.
-pub fn median(seconds: &[f64]) -> f64 {
+fn median(seconds: &[f64]) -> f64 {
     Quartiles::of(seconds).map_or(0.0, |quartiles| quartiles.median)
 }
 

@@ -1,41 +1,56 @@
 //! `lacuna bench step`
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use burn::module::Module;
-use burn::tensor::TensorData;
-use lacuna_data::sampler::PatchMaps;
-use lacuna_losses::{LossConfig, PatchGrid};
-use lacuna_nets::{ModelConfig, Network};
-use lacuna_train::config::OptimiserName;
-use lacuna_train::device::PrecisionName;
-use lacuna_train::step::{Step, Target};
-use lacuna_train::training::new_optimiser;
+use lacuna_data::manifest::Manifest;
+use lacuna_losses::Loss;
+use lacuna_nets::ModelName;
+use lacuna_train::config::RunConfig;
+use lacuna_train::device::{DeviceName, PrecisionName};
+use lacuna_train::pace::Pace;
+use lacuna_train::run::RunError;
 use serde::Serialize;
 
-use super::{Measure, Model, median, random_batch, show, timed};
+use super::{Measure, median, name_of_network, show};
+use crate::{DeviceArgument, PrecisionArgument};
 
-/// The most input values of a batch: beyond it no machine holds the activations.
-const MOST_VALUES: usize = 1 << 28;
+/// What is measured where neither a run nor a flag says otherwise.
+const DEFAULTS: [&str; 3] = ["model.name=unet", "patch.size=64", "train.batch=1"];
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    #[command(flatten)]
-    model: Model,
-    /// Edge of the input patch in voxels
-    #[arg(long, default_value_t = 64, value_name = "N")]
-    patch: usize,
-    /// Patches in a batch
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    /// Measure this run: its network, patch, batch, precision, loss and optimiser, and
+    /// the modalities and classes of its dataset
+    #[arg(value_name = "RUN.toml")]
+    config: Option<PathBuf>,
+    /// The network: unet, two-path-cnn, deep-medic, high-res-3d-net or padded-unet;
+    /// default: that of the run, or unet
+    #[arg(long, value_name = "NAME", value_parser = name_of_network)]
+    net: Option<ModelName>,
+    /// Edge of the input patch in voxels; default: that of the run, or 64
+    #[arg(long, value_name = "N")]
+    patch: Option<usize>,
+    /// Patches in a batch; default: that of the run, or 1
+    #[arg(long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    batch: u16,
-    /// Modalities
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    channels: usize,
-    /// Classes, background included
-    #[arg(long, default_value_t = 2, value_name = "N")]
-    classes: usize,
+    batch: Option<u16>,
+    /// What convolutions multiply; default: that of the run, or f32
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionArgument>,
+    /// Modalities; default: those of the run's dataset, or 3
+    #[arg(long, value_name = "N")]
+    channels: Option<usize>,
+    /// Classes, background included; default: those of the run's dataset, or 2
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
+    /// Override another key of the run, for example --set loss.name=dice
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: DeviceArgument,
     #[command(flatten)]
     measure: Measure,
 }
@@ -44,64 +59,49 @@ pub struct Arguments {
 struct Figures {
     net: String,
     precision: String,
+    loss: String,
     patch: usize,
-    batch: u16,
+    batch: usize,
     parameters: usize,
-    /// Forward, generalised Dice, backward and Adam.
+    /// Forward, loss, backward and optimiser.
     step_s_median: f64,
+    step_s_least: f64,
+    step_s_most: f64,
     /// A forward pass in evaluation mode.
     infer_s_median: f64,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments {
-        model,
-        patch,
-        batch,
+    let config = arguments.config()?;
+    let (channels, classes) = arguments.shape(&config)?;
+    let device = DeviceName::from(arguments.device).open()?;
+    let pace = Pace::measure(
+        &config,
         channels,
-        classes,
-        measure,
-    } = arguments;
-    let compute = model.compute()?;
-    let training = compute.autodiff();
-    let config = ModelConfig::new(model.net);
-    let network = Network::new(&config, *channels, *classes, 0, training.device())?;
-    let effective = network.effective_size(*patch)?;
-    let rank = network.rank();
-    let values = (0..rank).try_fold(channels * usize::from(*batch), |n, _| n.checked_mul(*patch));
-    if values.is_none_or(|n| n > MOST_VALUES) {
-        bail!(
-            "--patch {patch} --batch {batch}: too many voxels; expected at most {MOST_VALUES} input values"
-        );
-    }
-    let (images, labels) = random_batch(usize::from(*batch), *channels, *patch, effective, rank);
-
-    let loss = LossConfig::default();
-    let step = Step {
-        compute: &training,
-        loss: &loss,
-        grid: PatchGrid::millimetres(effective, rank),
-        regions: None,
-        rate: 1e-4,
+        &classes,
+        &device,
+        arguments.measure.repeat,
+    );
+    let (patch, batch) = (config.patch.size, config.train.batch);
+    let pace = match pace {
+        Err(huge @ RunError::HugeBatch { .. }) => {
+            bail!("--patch {patch} --batch {batch}: {huge}")
+        }
+        measured => measured?,
     };
-    let adam = OptimiserName::Adam;
-    let (network, steps) = timed_steps(&step, network, adam, &images, &labels, measure.repeat)?;
-    let network = network.valid();
-    let infer = (0..=measure.repeat)
-        .map(|_| timed(|| compute.logits(&network, images.clone()).into_data()).1)
-        .skip(1)
-        .collect::<Vec<_>>();
 
     let figures = Figures {
-        net: model.net.to_string(),
-        precision: PrecisionName::from(model.precision).to_string(),
-        patch: *patch,
-        batch: *batch,
-        parameters: network.parameter_count(),
-        step_s_median: median(&steps),
-        infer_s_median: median(&infer),
+        net: config.model.name.to_string(),
+        precision: config.train.precision.to_string(),
+        loss: config.loss.named.name().to_owned(),
+        patch,
+        batch,
+        parameters: pace.parameters,
+        step_s_median: median(&pace.steps),
+        step_s_least: pace.steps.iter().copied().fold(f64::INFINITY, f64::min),
+        step_s_most: pace.steps.iter().copied().fold(0.0, f64::max),
+        infer_s_median: median(&pace.forward),
     };
-    let text = |seconds: f64| format!("{seconds:.4} s");
     let rows = vec![
         [
             "network".into(),
@@ -110,45 +110,64 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         [
             "input".into(),
             format!(
-                "{batch} x {channels} x {patch}^{rank}, {}",
-                figures.precision
+                "{batch} x {channels} x {patch}^{}, {}",
+                pace.rank, figures.precision
             ),
         ],
-        ["training step".into(), text(figures.step_s_median)],
+        ["loss".into(), figures.loss.clone()],
+        [
+            "training step".into(),
+            format!(
+                "{:.4} s ({:.4} to {:.4})",
+                figures.step_s_median, figures.step_s_least, figures.step_s_most
+            ),
+        ],
         [
             "1000 iterations".into(),
             format!("{:.1} min", figures.step_s_median * 1000.0 / 60.0),
         ],
-        ["forward pass".into(), text(figures.infer_s_median)],
+        [
+            "forward pass".into(),
+            format!("{:.4} s", figures.infer_s_median),
+        ],
     ];
-    show(measure, &figures, rows)
+    show(&arguments.measure, &figures, rows)
 }
 
-/// Takes `repeat` training steps on one batch after one that is not timed; the
-/// network behind them, and the seconds of each.
-pub fn timed_steps(
-    step: &Step,
-    mut network: Network,
-    optimiser: OptimiserName,
-    images: &TensorData,
-    labels: &[u8],
-    repeat: u32,
-) -> anyhow::Result<(Network, Vec<f64>)> {
-    let mut optimiser = new_optimiser(optimiser);
-    let mut seconds = Vec::new();
-    let maps = PatchMaps::default();
-    for repetition in 0..=repeat {
-        let target = Target {
-            labels,
-            maps: &maps,
-            iteration: u64::from(repetition),
+impl Arguments {
+    /// The run with what the flags change.
+    fn config(&self) -> anyhow::Result<RunConfig> {
+        let mut flags = self.overrides.clone();
+        let mut set = |key: &str, value: Option<String>| {
+            flags.extend(value.map(|value| format!("{key}={value}")));
         };
-        let (taken, took) = timed(|| step.take(network, &mut optimiser, images.clone(), target));
-        (network, _) = taken?;
-        // The first makes the optimiser's state and touches the memory.
-        if repetition > 0 {
-            seconds.push(took);
-        }
+        set("model.name", self.net.map(|net| net.to_string()));
+        set("patch.size", self.patch.map(|size| size.to_string()));
+        set("train.batch", self.batch.map(|batch| batch.to_string()));
+        let precision = self.precision.map(PrecisionName::from);
+        set("train.precision", precision.map(|p| p.to_string()));
+        Ok(match &self.config {
+            Some(path) => RunConfig::read(path, &flags)?,
+            None => {
+                let all = [DEFAULTS.map(str::to_owned).to_vec(), flags].concat();
+                RunConfig::parse("", &all, "bench step", Path::new(""))?
+            }
+        })
     }
-    Ok((network, seconds))
+
+    /// Modalities and classes: as given, else those of the run's dataset.
+    fn shape(&self, config: &RunConfig) -> anyhow::Result<(usize, Vec<String>)> {
+        let named = |count: usize| (0..count).map(|class| format!("class {class}")).collect();
+        Ok(match (&self.config, self.channels, self.classes) {
+            (None, channels, classes) => (channels.unwrap_or(3), named(classes.unwrap_or(2))),
+            (Some(_), Some(channels), Some(classes)) => (channels, named(classes)),
+            (Some(_), channels, classes) => {
+                let manifest = Manifest::read(&config.dataset)?;
+                (
+                    channels.unwrap_or(manifest.modalities.len()),
+                    classes.map_or(manifest.classes, named),
+                )
+            }
+        })
+    }
 }

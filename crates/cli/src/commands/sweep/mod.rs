@@ -1,23 +1,22 @@
 //! `lacuna sweep`: every run of a study, as processes of this binary.
 
-mod estimate;
 mod overview;
-mod plan;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use anyhow::Context;
+use comfy_table::Table;
+use indicatif::HumanDuration;
 use lacuna_record::{State, Status, StudyFolder};
-use lacuna_sweep::{
-    Executor, StudyFile, SweepError, check_slurm, execute_locally, execute_on_slurm, settle,
+use lacuna_study::{
+    Estimate, Executor, Plan, StudyError, StudyFile, StudyProgress, check_slurm, differences,
+    execute_locally, execute_on_slurm, lay_overrides, settle,
 };
-use lacuna_train::device::DeviceName;
 
-use crate::terminal::stop_flag;
+use crate::terminal::{Progress, stop_flag};
 use overview::Overview;
-use plan::Plan;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -36,7 +35,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut study = StudyFile::read(&arguments.study)?;
-    plan::lay_overrides(&mut study.run, &arguments.overrides)?;
+    lay_overrides(&mut study.run, &arguments.overrides)?;
     // Only the paths of phantoms depend on the folder.
     let out = match &arguments.out {
         Some(out) => std::path::absolute(out)?,
@@ -44,11 +43,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let plan = Plan::of(&study, &StudyFolder(out))?;
     if arguments.dry_run {
-        return super::print(&estimate::describe(&plan, &study.executor)?);
+        return super::print(&estimated(&plan, &study.executor)?);
     }
     match &study.executor {
         Executor::Local(_) => {
-            DeviceName::from(plan.device).open()?;
+            plan.device.open()?;
         }
         // The nodes' devices are theirs to know.
         Executor::Slurm(settings) => check_slurm(settings)?,
@@ -58,10 +57,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &plan.study(),
         &study.text,
         &plan.runs,
-        &plan::differences,
+        &differences,
     )?;
     let stop = stop_flag()?;
-    plan.make_phantoms()?;
+    plan.make_phantoms(&mut |text| eprintln!("{text}"))?;
     let folder = &held.folder;
     let mut names = Vec::new();
     for planned in &plan.runs {
@@ -76,7 +75,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         plan.runs.len() - names.len()
     );
     let binary = std::env::current_exe().context("cannot find this program's own file")?;
-    let overview = Overview::start(folder.clone(), &plan, names.len(), &study.executor);
+    let overview = Overview::start(StudyProgress::of(&plan, names.len(), &study.executor));
     let on_change = &mut |name: &str, status: &Status| overview.changed(name, status);
     let executed = match &study.executor {
         Executor::Local(settings) => {
@@ -89,7 +88,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     overview.finish();
     match executed {
         // Not a failure: the runs go on without this process.
-        Err(left @ SweepError::SlurmLeft { .. }) => {
+        Err(left @ StudyError::SlurmLeft { .. }) => {
             eprintln!("{left}");
             return Ok(ExitCode::from(super::INTERRUPTED));
         }
@@ -102,6 +101,61 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (false, true) => ExitCode::FAILURE,
         (false, false) => ExitCode::SUCCESS,
     })
+}
+
+/// The grid as a table with estimated hours.
+fn estimated(plan: &Plan, executor: &Executor) -> anyhow::Result<String> {
+    let mut bar = Progress::new("measure", 0, plan.runs.len() as u64);
+    let estimate = Estimate::of(plan, executor, &mut |done, name| bar.at(done as u64, name))?;
+    bar.finish();
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "run",
+        "patch",
+        "batch",
+        "iterations",
+        "s/iteration",
+        "test subjects",
+        "hours",
+        "from",
+        "to",
+    ]);
+    for (planned, cost) in plan.runs.iter().zip(&estimate.runs) {
+        let run = &planned.run;
+        table.add_row([
+            run.name.clone(),
+            format!("{} -> {}", run.patch, run.effective_patch),
+            run.batch.to_string(),
+            run.iterations.to_string(),
+            format!("{:.3}", cost.step.middle),
+            cost.subjects.to_string(),
+            format!("{:.2}", cost.hours.middle),
+            format!("{:.2}", cost.hours.low),
+            format!("{:.2}", cost.hours.high),
+        ]);
+    }
+    let (hours, jobs) = (estimate.hours(), estimate.jobs);
+    let wall = |hours: f64| {
+        HumanDuration(std::time::Duration::from_secs_f64(
+            3600.0 * hours / jobs as f64,
+        ))
+    };
+    Ok(format!(
+        "{table}\n{} runs, {:.1} hours ({:.1} to {:.1}) one after the other with {} thread(s) each; \
+         with {jobs} at a time about {} ({} to {})\n\
+         median, least and most of {} steps of each kind of run on this machine; {}\n",
+        plan.runs.len(),
+        hours.middle,
+        hours.low,
+        hours.high,
+        estimate.threads,
+        wall(hours.middle),
+        wall(hours.low),
+        wall(hours.high),
+        Estimate::STEPS,
+        Estimate::NOT_COUNTED,
+    ))
 }
 
 /// How all runs stand, and whether any failed or was killed.

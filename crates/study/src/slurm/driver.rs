@@ -18,7 +18,7 @@ use super::parse::{End, Ended, Phase, Row};
 use super::script::{job_name, plain};
 use super::settings::SlurmSettings;
 use super::verdict::{Verdict, judge, never, waits_for};
-use crate::SweepError;
+use crate::StudyError;
 
 /// How long Slurm may fail to answer before the sweep gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
@@ -86,7 +86,7 @@ impl<'a> Driver<'a> {
         settings: &'a SlurmSettings,
         binary: &Path,
         on_change: &'a mut dyn FnMut(&str, &Status),
-    ) -> Result<Self, SweepError> {
+    ) -> Result<Self, StudyError> {
         let absolute = |path: &Path| fs::canonicalize(path).map_err(RecordError::io(path));
         let folder = StudyFolder(absolute(folder.path())?);
         let name = job_name(plain(folder.path())?);
@@ -111,7 +111,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Until every run has ended for good, or `stop`.
-    pub fn run(mut self, names: &[String], stop: &AtomicBool) -> Result<(), SweepError> {
+    pub fn run(mut self, names: &[String], stop: &AtomicBool) -> Result<(), StudyError> {
         self.take_up(names)?;
         self.submit_queue(stop)?;
         let mut silent_since: Option<Instant> = None;
@@ -122,7 +122,7 @@ impl<'a> Driver<'a> {
             match self.look().and_then(|()| self.submit_queue(stop)) {
                 Ok(()) => silent_since = None,
                 // A controller that restarts must not end a study of days.
-                Err(SweepError::SlurmCommand { .. } | SweepError::SlurmSilent { .. })
+                Err(StudyError::SlurmCommand { .. } | StudyError::SlurmSilent { .. })
                     if silent_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE => {}
                 Err(e) => return Err(e),
             }
@@ -132,7 +132,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Asks Slurm where the open jobs are.
-    fn look(&mut self) -> Result<(), SweepError> {
+    fn look(&mut self) -> Result<(), StudyError> {
         let rows = self.cluster.queue()?;
         self.cancelled.extend(cancelled_arrays(&self.open, &rows));
         for mut task in std::mem::take(&mut self.open) {
@@ -163,7 +163,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Records how the run of an ended job stands.
-    fn settle(&mut self, mut task: Task) -> Result<(), SweepError> {
+    fn settle(&mut self, mut task: Task) -> Result<(), StudyError> {
         let found = self.folder.status(&task.run)?;
         let words = self.words_of_slurm(&task)?;
         let ended = self.cluster.ended(&task.array, task.index);
@@ -207,7 +207,7 @@ impl<'a> Driver<'a> {
     }
 
     /// What Slurm itself wrote about a job, not its run.
-    fn words_of_slurm(&self, task: &Task) -> Result<Vec<u8>, SweepError> {
+    fn words_of_slurm(&self, task: &Task) -> Result<Vec<u8>, StudyError> {
         let path = self.path_of_words(task);
         match fs::read(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -216,7 +216,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Moves them to the end of the run's log.
-    fn keep_words_of_slurm(&self, task: &Task, words: &[u8]) -> Result<(), SweepError> {
+    fn keep_words_of_slurm(&self, task: &Task, words: &[u8]) -> Result<(), StudyError> {
         let log = self.folder.log(&task.run);
         if !words.is_empty() {
             fs::OpenOptions::new()
@@ -238,7 +238,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Ends the jobs when none of them can ever start.
-    fn give_up_what_never_starts(&mut self) -> Result<(), SweepError> {
+    fn give_up_what_never_starts(&mut self) -> Result<(), StudyError> {
         let Some((reason, words)) = self.open.first().and_then(|task| task.never.clone()) else {
             return Ok(());
         };
@@ -246,14 +246,14 @@ impl<'a> Driver<'a> {
             return Ok(());
         }
         cancel(&self.open_arrays())?;
-        Err(SweepError::SlurmNeverStarts { reason, words })
+        Err(StudyError::SlurmNeverStarts { reason, words })
     }
 
-    fn leave(&self) -> Result<(), SweepError> {
+    fn leave(&self) -> Result<(), StudyError> {
         if self.open.is_empty() {
             return Ok(());
         }
-        Err(SweepError::SlurmLeft {
+        Err(StudyError::SlurmLeft {
             runs: self.open.len(),
             jobs: self.open_arrays().join(" "),
         })

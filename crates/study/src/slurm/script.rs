@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::command::{quoted, words};
 use super::settings::SlurmSettings;
-use crate::SweepError;
+use crate::StudyError;
 
 /// Seconds before the time limit at which a run is asked to save and stop.
 /// Slurm may ask up to 60 s earlier.
@@ -100,11 +100,11 @@ exec {binary} --threads "$SLURM_CPUS_PER_TASK" study-run {folder} "$name"
 /// A path for a script.
 ///
 /// # Errors
-/// [`SweepError::SlurmPath`] when it cannot stand in one.
-pub(super) fn plain(path: &Path) -> Result<&str, SweepError> {
+/// [`StudyError::SlurmPath`] when it cannot stand in one.
+pub(super) fn plain(path: &Path) -> Result<&str, StudyError> {
     match path.to_str() {
         Some(text) if !text.contains(['\n', '\r']) => Ok(text),
-        _ => Err(SweepError::SlurmPath {
+        _ => Err(StudyError::SlurmPath {
             path: path.to_owned(),
         }),
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use crate::grid::{Axis, GridRun, expand};
-use crate::{LocalSettings, SlurmSettings, SweepError};
+use crate::{LocalSettings, SlurmSettings, StudyError};
 
 /// A study as its file states it, keys of runs not yet checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,9 +76,9 @@ impl StudyFile {
     ///
     /// # Errors
     /// When a file cannot be read, a key is unknown or an axis is malformed.
-    pub fn read(path: &Path) -> Result<Self, SweepError> {
+    pub fn read(path: &Path) -> Result<Self, StudyError> {
         let text = read(path)?;
-        let invalid = |message: String| SweepError::Study {
+        let invalid = |message: String| StudyError::Study {
             path: path.to_owned(),
             message,
         };
@@ -97,7 +97,7 @@ impl StudyFile {
                 let mut table: Table =
                     read(&base)?
                         .parse()
-                        .map_err(|e: toml::de::Error| SweepError::Study {
+                        .map_err(|e: toml::de::Error| StudyError::Study {
                             path: base.clone(),
                             message: e.to_string(),
                         })?;
@@ -135,8 +135,8 @@ impl StudyFile {
     ///
     /// # Errors
     /// When two runs would have one name, a name is too long, or there are too many.
-    pub fn runs(&self) -> Result<Vec<GridRun>, SweepError> {
-        expand(self).map_err(|message| SweepError::Study {
+    pub fn runs(&self) -> Result<Vec<GridRun>, StudyError> {
+        expand(self).map_err(|message| StudyError::Study {
             path: self.path.clone(),
             message,
         })
@@ -164,8 +164,8 @@ pub(crate) fn lay_over(table: &mut Table, over: Table) {
     }
 }
 
-fn read(path: &Path) -> Result<String, SweepError> {
-    std::fs::read_to_string(path).map_err(|source| SweepError::Read {
+fn read(path: &Path) -> Result<String, StudyError> {
+    std::fs::read_to_string(path).map_err(|source| StudyError::Read {
         path: path.to_owned(),
         source,
     })

@@ -7,7 +7,7 @@
 use lacuna_record::AxisValue;
 use toml::{Table, Value};
 
-use crate::study::{StudyFile, is_plain, lay_over};
+use crate::file::{StudyFile, is_plain, lay_over};
 
 /// Most runs of a study.
 const MOST_RUNS: usize = 10_000;

@@ -3,12 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 
+use lacuna_data::phantom::PhantomError;
 use lacuna_record::RecordError;
+use lacuna_train::config::ConfigError;
+use lacuna_train::run::RunError;
 
 /// A study cannot be read, planned or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SweepError {
+pub enum StudyError {
     /// A file of the study cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -30,6 +33,26 @@ pub enum SweepError {
         path: PathBuf,
         /// Found, expected and what to do.
         message: String,
+    },
+    /// A run of the grid cannot be trained.
+    #[error("{run}: {source}")]
+    Run {
+        /// The study file and the run.
+        run: String,
+        /// Why.
+        source: Box<RunError>,
+    },
+    /// A run's configuration was refused, or what is done for it failed.
+    #[error(transparent)]
+    Train(#[from] Box<RunError>),
+    /// Phantoms cannot be made.
+    #[error(transparent)]
+    Phantom(#[from] PhantomError),
+    /// The phantoms on disk are others.
+    #[error("{record}: the cohort was made from another [phantom]; give another --out")]
+    OtherPhantoms {
+        /// What they were made from.
+        record: PathBuf,
     },
     /// Another process works through the study.
     #[error("{folder} is in use by another `lacuna sweep`; wait for it or stop it")]
@@ -65,6 +88,14 @@ pub enum SweepError {
         binary: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Threads to measure with cannot be had.
+    #[error("cannot start {threads} threads: {found}; lower `threads` in [executor]")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// What the system said.
+        found: String,
     },
     /// A setting of the Slurm executor is not what Slurm or this program accepts.
     #[error("[executor] {key} = {found}: expected {expected}")]
@@ -151,4 +182,17 @@ pub enum SweepError {
         /// Ids of their jobs.
         jobs: String,
     },
+}
+
+impl StudyError {
+    /// For `map_err`: a configuration that was refused, naming its origin itself.
+    pub(crate) fn config(source: ConfigError) -> Self {
+        Box::new(RunError::from(source)).into()
+    }
+}
+
+impl From<RunError> for StudyError {
+    fn from(source: RunError) -> Self {
+        Box::new(source).into()
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::command::{missing, output, words};
 use super::parse::{self, Ended, Row};
 use super::settings::SlurmSettings;
-use crate::SweepError;
+use crate::StudyError;
 
 /// A busy controller can take long, a dead one for ever.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -22,10 +22,10 @@ impl Cluster {
     ///
     /// # Errors
     /// When they are not.
-    pub fn connect(name: &str, settings: &SlurmSettings) -> Result<Self, SweepError> {
+    pub fn connect(name: &str, settings: &SlurmSettings) -> Result<Self, StudyError> {
         let missing = missing(&["sbatch", "squeue", "scontrol", "scancel"]);
         if !missing.is_empty() {
-            return Err(SweepError::SlurmMissing {
+            return Err(StudyError::SlurmMissing {
                 missing: missing.join(", "),
             });
         }
@@ -42,7 +42,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When `squeue` fails.
-    pub fn queue(&self) -> Result<Vec<Row>, SweepError> {
+    pub fn queue(&self) -> Result<Vec<Row>, StudyError> {
         let arguments = [
             "--noheader".to_owned(),
             "--array".into(),
@@ -52,7 +52,7 @@ impl Cluster {
             "--format=%F|%K|%T|%r".into(),
         ];
         let text = output("squeue", &arguments, LIMIT)?;
-        parse::rows(&text).map_err(|found| SweepError::SlurmCommand {
+        parse::rows(&text).map_err(|found| StudyError::SlurmCommand {
             command: words("squeue", &arguments),
             found,
         })
@@ -79,7 +79,7 @@ impl Cluster {
         }
     }
 
-    fn sacct(&self, which: &str) -> Result<String, SweepError> {
+    fn sacct(&self, which: &str) -> Result<String, StudyError> {
         let arguments = [
             which,
             "--noheader",
@@ -94,9 +94,9 @@ impl Cluster {
 ///
 /// # Errors
 /// When Slurm refuses, or does not answer.
-pub(super) fn submit(arguments: &[String]) -> Result<String, SweepError> {
+pub(super) fn submit(arguments: &[String]) -> Result<String, StudyError> {
     let text = output("sbatch", arguments, LIMIT)?;
-    parse::job_id(&text).ok_or_else(|| SweepError::SlurmCommand {
+    parse::job_id(&text).ok_or_else(|| StudyError::SlurmCommand {
         command: words("sbatch", arguments),
         found: format!("expected a job id, found {text:?}"),
     })
@@ -106,17 +106,17 @@ pub(super) fn submit(arguments: &[String]) -> Result<String, SweepError> {
 ///
 /// # Errors
 /// When Slurm refuses, or does not answer.
-pub(super) fn cancel(arrays: &[String]) -> Result<(), SweepError> {
+pub(super) fn cancel(arrays: &[String]) -> Result<(), StudyError> {
     output("scancel", arrays, LIMIT).map(drop)
 }
 
-fn check_partition(settings: &SlurmSettings) -> Result<(), SweepError> {
+fn check_partition(settings: &SlurmSettings) -> Result<(), StudyError> {
     let arguments = ["--all", "--oneliner", "show", "partition"].map(str::to_owned);
     let text = output("scontrol", &arguments, LIMIT)?;
     let known = parse::partitions(&text);
     for name in settings.partition.iter().flat_map(|list| list.split(',')) {
         if !known.contains(&name) {
-            return Err(SweepError::SlurmPartition {
+            return Err(StudyError::SlurmPartition {
                 found: name.to_owned(),
                 known: known.join(", "),
             });

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::study::Executor;
+use crate::file::Executor;
 
 fn study(text: &str) -> Result<Vec<GridRun>, String> {
     let folder = tempfile::tempdir().unwrap();

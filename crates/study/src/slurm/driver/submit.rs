@@ -10,11 +10,11 @@ use super::super::jobs::Submitted;
 use super::super::parse::{Phase, Row};
 use super::super::script::{Array, plain};
 use super::{Driver, Task};
-use crate::SweepError;
+use crate::StudyError;
 
 impl Driver<'_> {
     /// Finds the jobs of an earlier sweep that have not ended; other runs queue.
-    pub(super) fn take_up(&mut self, names: &[String]) -> Result<(), SweepError> {
+    pub(super) fn take_up(&mut self, names: &[String]) -> Result<(), StudyError> {
         let rows = self.cluster.queue()?;
         self.answer_late(&rows)?;
         for row in rows.iter().filter(|r| !matches!(r.phase, Phase::Over(_))) {
@@ -37,7 +37,7 @@ impl Driver<'_> {
 
     /// Completes the submission that was cut off before its id was written, or
     /// strikes it out; true when Slurm has it.
-    fn answer_late(&mut self, rows: &[Row]) -> Result<bool, SweepError> {
+    fn answer_late(&mut self, rows: &[Row]) -> Result<bool, StudyError> {
         let unlisted = rows.iter().filter(|row| !self.jobs.lists(&row.array));
         // Ids grow: an array of this name that is not listed is the newest.
         let newest = unlisted
@@ -54,17 +54,17 @@ impl Driver<'_> {
         Ok(newest.is_some())
     }
 
-    fn strangers(&self, rows: &[Row]) -> SweepError {
+    fn strangers(&self, rows: &[Row]) -> StudyError {
         let unlisted = rows.iter().filter(|row| !self.jobs.lists(&row.array));
         let ids: BTreeSet<&str> = unlisted.map(|row| row.array.as_str()).collect();
-        SweepError::SlurmStrangers {
+        StudyError::SlurmStrangers {
             folder: self.folder.path().to_owned(),
             jobs: ids.into_iter().collect::<Vec<_>>().join(" "),
         }
     }
 
     /// Submits what is queued as one array, as far as `at_once` leaves room.
-    pub(super) fn submit_queue(&mut self, stop: &AtomicBool) -> Result<(), SweepError> {
+    pub(super) fn submit_queue(&mut self, stop: &AtomicBool) -> Result<(), StudyError> {
         if self.jobs.unanswered().is_some() {
             let rows = self.cluster.queue()?;
             if self.answer_late(&rows)? {
@@ -98,7 +98,7 @@ impl Driver<'_> {
                 Ok(())
             }
             // It may have been taken all the same: the entry stays until the queue tells.
-            Err(e @ SweepError::SlurmSilent { .. }) => Err(e),
+            Err(e @ StudyError::SlurmSilent { .. }) => Err(e),
             Err(e) => {
                 self.jobs.arrays.pop();
                 self.jobs.write()?;
@@ -131,7 +131,7 @@ impl Driver<'_> {
         &self,
         runs: &[String],
         at_once: Option<usize>,
-    ) -> Result<Vec<String>, SweepError> {
+    ) -> Result<Vec<String>, StudyError> {
         let array = Array {
             folder: plain(self.folder.path())?,
             binary: plain(&self.binary)?,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use lacuna_record::{PlannedRun, RecordError, State, Study, StudyFolder, lock, write_json};
 
-use crate::SweepError;
+use crate::StudyError;
 
 /// A run with the configuration that it shall have.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,12 +39,12 @@ pub fn settle(
     text: &str,
     runs: &[Planned],
     differences: &dyn Fn(&str, &str) -> String,
-) -> Result<Held, SweepError> {
+) -> Result<Held, StudyError> {
     let path = folder.path();
     check_content(folder, study)?;
     std::fs::create_dir_all(path).map_err(RecordError::io(path))?;
     let Some(lock) = lock(&path.join(".lock"))? else {
-        return Err(SweepError::Locked {
+        return Err(StudyError::Locked {
             folder: path.to_owned(),
         });
     };
@@ -56,7 +56,7 @@ pub fn settle(
             Ok(before)
                 if before != *config && folder.status(&run.name)?.state != State::Waiting =>
             {
-                return Err(SweepError::Changed {
+                return Err(StudyError::Changed {
                     config: path,
                     run: run.name.clone(),
                     differences: differences(&before, config),
@@ -84,9 +84,9 @@ pub fn settle(
 }
 
 /// Refuses a folder of anything but this study.
-fn check_content(folder: &StudyFolder, study: &Study) -> Result<(), SweepError> {
+fn check_content(folder: &StudyFolder, study: &Study) -> Result<(), StudyError> {
     let path = folder.path();
-    let other = |found: String| SweepError::OtherStudy {
+    let other = |found: String| StudyError::OtherStudy {
         folder: path.to_owned(),
         found,
     };
@@ -131,7 +131,7 @@ fn check_content(folder: &StudyFolder, study: &Study) -> Result<(), SweepError> 
 }
 
 /// Names of the entries of a folder; none when there is no such folder.
-fn entries(path: &Path) -> Result<Vec<String>, SweepError> {
+fn entries(path: &Path) -> Result<Vec<String>, StudyError> {
     let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

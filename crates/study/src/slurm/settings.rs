@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::parse::duration;
-use crate::SweepError;
+use crate::StudyError;
 
 /// Options of `sbatch` that are set here or have a key of their own.
 const TAKEN: [(&str, &str); 24] = [
@@ -83,8 +83,8 @@ impl SlurmSettings {
     /// Checks ranges and forms.
     ///
     /// # Errors
-    /// [`SweepError::SlurmSetting`] for the first key that is wrong.
-    pub fn check(&self) -> Result<(), SweepError> {
+    /// [`StudyError::SlurmSetting`] for the first key that is wrong.
+    pub fn check(&self) -> Result<(), StudyError> {
         if let Some(partition) = &self.partition {
             check_word("partition", partition)?;
         }
@@ -118,7 +118,7 @@ impl SlurmSettings {
     }
 }
 
-fn check_word(key: &'static str, value: &str) -> Result<(), SweepError> {
+fn check_word(key: &'static str, value: &str) -> Result<(), StudyError> {
     let plain = |c: char| c.is_alphanumeric() || "_-.,".contains(c);
     if value.is_empty() || value.starts_with('-') || !value.chars().all(plain) {
         return Err(wrong(key, &value, "a name without spaces, as \"main\""));
@@ -131,7 +131,7 @@ fn is_memory(value: &str) -> bool {
     digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u64>().is_ok_and(|n| n > 0)
 }
 
-fn check_option(option: &str) -> Result<(), SweepError> {
+fn check_option(option: &str) -> Result<(), StudyError> {
     if !option.starts_with('-') || option.contains('\n') {
         let expected = "options of sbatch, each one string as \"--constraint=avx2\"";
         return Err(wrong("options", &option, expected));
@@ -153,8 +153,8 @@ fn wrong(
     key: &'static str,
     found: &(impl std::fmt::Debug + ?Sized),
     expected: &'static str,
-) -> SweepError {
-    SweepError::SlurmSetting {
+) -> StudyError {
+    StudyError::SlurmSetting {
         key,
         found: format!("{found:?}"),
         expected,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lacuna_record::{RecordError, State, Status, StudyFolder};
 use serde::Deserialize;
 
-use crate::SweepError;
+use crate::StudyError;
 
 /// How often ended processes are looked for.
 const POLL: Duration = Duration::from_millis(100);
@@ -77,7 +77,7 @@ pub fn execute(
     binary: &Path,
     stop: &AtomicBool,
     on_change: &mut dyn FnMut(&str, &Status),
-) -> Result<(), SweepError> {
+) -> Result<(), StudyError> {
     let mut waiting: VecDeque<&String> = names.iter().collect();
     let mut running: Vec<Running> = Vec::new();
     loop {
@@ -131,7 +131,7 @@ fn start(
     name: &str,
     threads: usize,
     binary: &Path,
-) -> Result<Child, SweepError> {
+) -> Result<Child, StudyError> {
     let path = folder.log(name);
     let log = OpenOptions::new()
         .create(true)
@@ -151,7 +151,7 @@ fn start(
     // Ctrl-C on the terminal is for the sweep, which passes it on once.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    command.spawn().map_err(|source| SweepError::Start {
+    command.spawn().map_err(|source| StudyError::Start {
         binary: binary.to_owned(),
         source,
     })
@@ -164,7 +164,7 @@ fn settle(
     name: &str,
     exit: ExitStatus,
     lasted: Duration,
-) -> Result<Status, SweepError> {
+) -> Result<Status, StudyError> {
     let mut status = folder.status(name)?;
     if status.state != State::Running {
         return Ok(status);

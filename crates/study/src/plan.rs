@@ -1,21 +1,20 @@
 //! A study's grid, checked: every run is one that can be trained.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
-use clap::ValueEnum;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
 use lacuna_losses::{Loss, LossConfig, NamedLoss};
 use lacuna_nets::Architecture;
-use lacuna_record::{PlannedRun, Study, StudyFolder};
-use lacuna_sweep::{GridRun, Planned, StudyFile};
+use lacuna_record::{PlannedRun, RecordError, Study, StudyFolder};
 use lacuna_train::config::{RunConfig, apply_override};
+use lacuna_train::device::DeviceName;
 use lacuna_train::outputs::Outputs;
+use lacuna_train::run::RunError;
 use toml::Table;
 
-use crate::DeviceArgument;
+use crate::{GridRun, Planned, StudyError, StudyFile};
 
 /// The dataset of a run, as far as its cost depends on it.
 #[derive(Clone, Debug)]
@@ -33,7 +32,7 @@ pub struct Plan {
     name: String,
     description: String,
     /// Where the runs compute.
-    pub device: DeviceArgument,
+    pub device: DeviceName,
     /// Where it is or will be.
     pub folder: StudyFolder,
     /// The runs with their effective configurations.
@@ -48,13 +47,16 @@ pub struct Plan {
 impl Plan {
     /// Checks every run of `study`: its keys and values, its patch, its loss, and
     /// that its dataset and split exist. Writes nothing.
-    pub fn of(study: &StudyFile, folder: &StudyFolder) -> anyhow::Result<Self> {
-        let device = DeviceArgument::from_str(&study.device, false).map_err(|_| {
-            anyhow!(
-                "{}: `device` is {:?}, expected \"cpu\", \"vulkan\" or \"cuda\"",
-                study.path.display(),
+    ///
+    /// # Errors
+    /// When the grid cannot be made, or a run of it could not be trained.
+    pub fn of(study: &StudyFile, folder: &StudyFolder) -> Result<Self, StudyError> {
+        let device = device(&study.device).ok_or_else(|| StudyError::Study {
+            path: study.path.clone(),
+            message: format!(
+                "`device` is {:?}, expected \"cpu\", \"vulkan\" or \"cuda\"",
                 study.device
-            )
+            ),
         })?;
         let mut plan = Self {
             name: study.name.clone(),
@@ -87,23 +89,29 @@ impl Plan {
         &mut self,
         study: &StudyFile,
         grid: GridRun,
-        manifests: &mut BTreeMap<std::path::PathBuf, DatasetShape>,
-    ) -> anyhow::Result<()> {
+        manifests: &mut BTreeMap<PathBuf, DatasetShape>,
+    ) -> Result<(), StudyError> {
         let origin = format!("{}, run {}", study.path.display(), grid.name);
+        let refused = |source: RunError| StudyError::Run {
+            run: origin.clone(),
+            source: Box::new(source),
+        };
         let mut table = grid.run;
         let phantom = match grid.phantom {
             None => None,
             Some((cohort, phantom)) => {
+                let invalid = |message: String| StudyError::Study {
+                    path: PathBuf::from(&origin),
+                    message,
+                };
                 if table.contains_key("dataset") {
-                    bail!(
-                        "{origin}: [phantom] makes the dataset, and `dataset` names another; remove one of the two"
-                    );
+                    let both = "[phantom] makes the dataset, and `dataset` names another; remove \
+                                one of the two";
+                    return Err(invalid(both.to_owned()));
                 }
-                let config: PhantomConfig =
-                    (phantom.try_into()).map_err(|e: toml::de::Error| {
-                        anyhow!("{origin}: [phantom]: {}", e.message())
-                    })?;
-                config.check().with_context(|| origin.clone())?;
+                let config: PhantomConfig = (phantom.try_into())
+                    .map_err(|e: toml::de::Error| invalid(format!("[phantom]: {}", e.message())))?;
+                (config.check()).map_err(|e| invalid(e.to_string()))?;
                 let dataset = self
                     .folder
                     .path()
@@ -115,33 +123,35 @@ impl Plan {
             }
         };
         let base = study.path.parent().unwrap_or(Path::new(""));
-        let text = toml::to_string(&table)?;
-        let mut config = RunConfig::parse(&text, &[], &origin, base)?;
-        config.dataset = std::path::absolute(&config.dataset)?;
-        let architecture = Architecture::of(&config.model).with_context(|| origin.clone())?;
-        let effective = architecture
-            .effective_size(config.patch.size)
-            .with_context(|| format!("{origin}: `patch.size`"))?;
+        let text = table.to_string();
+        let mut config = RunConfig::parse(&text, &[], &origin, base).map_err(StudyError::config)?;
+        config.dataset = absolute(&config.dataset)?;
+        let architecture = Architecture::of(&config.model).map_err(|e| refused(e.into()))?;
+        let effective =
+            (architecture.effective_size(config.patch.size)).map_err(|e| StudyError::Run {
+                run: format!("{origin}: `patch.size`"),
+                source: Box::new(e.into()),
+            })?;
         let shape = match &phantom {
             Some((_, phantom)) => phantom_shape(phantom),
             None => match manifests.get(&config.dataset) {
                 Some(shape) => shape.clone(),
                 None => {
-                    let shape = dataset_shape(&config.dataset).with_context(|| origin.clone())?;
+                    let shape = dataset_shape(&config.dataset).map_err(refused)?;
                     manifests.insert(config.dataset.clone(), shape.clone());
                     shape
                 }
             },
         };
         let labelled: Vec<String> = shape.voxels.keys().cloned().collect();
-        let outputs = Outputs::new(&config, &shape.classes).with_context(|| origin.clone())?;
-        (config.loss.check(outputs.count())).with_context(|| origin.clone())?;
-        (config.split.resolve(&labelled, config.seed)).with_context(|| origin.clone())?;
+        let outputs = Outputs::new(&config, &shape.classes).map_err(|e| refused(e.into()))?;
+        (config.loss.check(outputs.count())).map_err(|e| refused(e.into()))?;
+        (config.split.resolve(&labelled, config.seed)).map_err(|e| refused(e.into()))?;
         let run = PlannedRun {
             name: grid.name,
             axes: grid.axes,
             network: config.model.name.to_string(),
-            loss: loss_label(&config.loss)?,
+            loss: loss_label(&config.loss),
             patch: config.patch.size,
             effective_patch: effective,
             rank: architecture.rank(),
@@ -154,7 +164,7 @@ impl Plan {
         };
         self.runs.push(Planned {
             run,
-            config: config.to_toml()?,
+            config: config.to_toml().map_err(StudyError::config)?,
         });
         self.configs.push(config);
         self.shapes.push(shape);
@@ -162,52 +172,68 @@ impl Plan {
         Ok(())
     }
 
-    /// Makes the cohorts that are not there yet, each whole or not at all.
-    pub fn make_phantoms(&self) -> anyhow::Result<()> {
+    /// Makes the cohorts that are not there yet, each whole or not at all, and tells
+    /// of each.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, or holds a cohort made from other values.
+    pub fn make_phantoms(&self, tell: &mut dyn FnMut(&str)) -> Result<(), StudyError> {
         let folder = self.folder.path().join("phantoms");
         for (name, config) in &self.phantoms {
-            let (text, made) = (toml::to_string(config)?, folder.join(name));
+            let made = folder.join(name);
             let record = made.join("phantom.toml");
+            let text = toml::to_string(config).map_err(|e| StudyError::Study {
+                path: record.clone(),
+                message: e.to_string(),
+            })?;
             if made.exists() {
-                let before = std::fs::read_to_string(&record).unwrap_or_default();
-                if before != text {
-                    bail!(
-                        "{}: the cohort was made from another [phantom]; give another --out",
-                        record.display()
-                    );
+                if std::fs::read_to_string(&record).unwrap_or_default() != text {
+                    return Err(StudyError::OtherPhantoms { record });
                 }
                 continue;
             }
-            eprintln!(
+            tell(&format!(
                 "making {} phantoms `{name}`, lesions in {:e} of the voxels",
                 config.subjects, config.foreground_share
-            );
+            ));
             let partial = folder.join(format!("{name}.partial"));
             if partial.exists() {
-                std::fs::remove_dir_all(&partial)?;
+                std::fs::remove_dir_all(&partial).map_err(RecordError::io(&partial))?;
             }
-            super::super::create_folder(&partial)?;
+            std::fs::create_dir_all(&partial).map_err(RecordError::io(&partial))?;
             write_cohort(config, &partial)?;
             lacuna_io::atomic::write_bytes(partial.join("phantom.toml"), text.as_bytes())?;
-            std::fs::rename(&partial, &made).with_context(|| made.display().to_string())?;
+            std::fs::rename(&partial, &made).map_err(RecordError::io(&made))?;
         }
         Ok(())
     }
 }
 
+/// The device that a study file names.
+pub(crate) fn device(name: &str) -> Option<DeviceName> {
+    (DeviceName::ALL.into_iter()).find(|device| device.to_string() == name)
+}
+
 /// Applies `--set`; a dataset is named as seen from the current folder.
-pub fn lay_overrides(run: &mut Table, overrides: &[String]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When a text is not of the form `key=value`, or the current folder is gone.
+pub fn lay_overrides(run: &mut Table, overrides: &[String]) -> Result<(), StudyError> {
     for set in overrides {
-        apply_override(run, set)?;
+        apply_override(run, set).map_err(StudyError::config)?;
     }
     if overrides
         .iter()
         .any(|set| set.trim_start().starts_with("dataset"))
         && let Some(toml::Value::String(dataset)) = run.get_mut("dataset")
     {
-        *dataset = std::path::absolute(&dataset)?.display().to_string();
+        *dataset = absolute(Path::new(dataset.as_str()))?.display().to_string();
     }
     Ok(())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, RecordError> {
+    std::path::absolute(path).map_err(RecordError::io(path))
 }
 
 /// The subjects that `write_cohort` will write.
@@ -222,7 +248,7 @@ fn phantom_shape(config: &PhantomConfig) -> DatasetShape {
     }
 }
 
-fn dataset_shape(path: &Path) -> anyhow::Result<DatasetShape> {
+fn dataset_shape(path: &Path) -> Result<DatasetShape, RunError> {
     let manifest = Manifest::read(path)?;
     let mut voxels = BTreeMap::new();
     for subject in &manifest.subjects {
@@ -241,7 +267,7 @@ fn dataset_shape(path: &Path) -> anyhow::Result<DatasetShape> {
 
 /// The loss with those options that are not its defaults; the form of
 /// sensitivity-specificity always, since its two forms behave unlike.
-fn loss_label(loss: &LossConfig) -> anyhow::Result<String> {
+fn loss_label(loss: &LossConfig) -> String {
     // Of a sum the terms tell, of a loss around a loss the inner one.
     let inner = |named: &NamedLoss| {
         loss_label(&LossConfig {
@@ -252,20 +278,20 @@ fn loss_label(loss: &LossConfig) -> anyhow::Result<String> {
     match &loss.named {
         NamedLoss::Sum(sum) => {
             let terms = sum.terms.iter().map(|term| inner(&term.loss));
-            return Ok(terms.collect::<anyhow::Result<Vec<_>>>()?.join(" + "));
+            return terms.collect::<Vec<_>>().join(" + ");
         }
-        NamedLoss::Blob(blob) => return Ok(format!("blob of {}", inner(&blob.loss)?)),
+        NamedLoss::Blob(blob) => return format!("blob of {}", inner(&blob.loss)),
         NamedLoss::SizeReweighted(wrapper) => {
-            return Ok(format!("size-reweighted {}", inner(&wrapper.loss)?));
+            return format!("size-reweighted {}", inner(&wrapper.loss));
         }
         _ => {}
     }
     let name = loss.named.name();
     let named = Table::from_iter([("name".to_owned(), name.into())]);
-    let default = Table::try_from(named.try_into::<LossConfig>()?)?;
-    let own = Table::try_from(loss)?;
+    let options = |loss: &LossConfig| Table::try_from(loss).unwrap_or_default();
+    let default = (named.try_into::<LossConfig>()).map_or_else(|_| Table::new(), |l| options(&l));
     let mut label = name.to_owned();
-    for (key, value) in &own {
+    for (key, value) in &options(loss) {
         let telling =
             default.get(key) != Some(value) || key == "form" && name == "sensitivity-specificity";
         if telling {
@@ -275,7 +301,7 @@ fn loss_label(loss: &LossConfig) -> anyhow::Result<String> {
             };
         }
     }
-    Ok(label)
+    label
 }
 
 /// What differs between two configurations, in words.

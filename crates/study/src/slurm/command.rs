@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::SweepError;
+use crate::StudyError;
 
 /// Those of `names` that are in no folder of `PATH`.
 pub(super) fn missing<'a>(names: &[&'a str]) -> Vec<&'a str> {
@@ -19,15 +19,15 @@ pub(super) fn missing<'a>(names: &[&'a str]) -> Vec<&'a str> {
 /// What a command writes to stdout when it ends with exit code 0 in time.
 ///
 /// # Errors
-/// [`SweepError::SlurmCommand`] with its stderr, [`SweepError::SlurmSilent`]
+/// [`StudyError::SlurmCommand`] with its stderr, [`StudyError::SlurmSilent`]
 /// when it took longer; it is then killed.
 pub(super) fn output(
     program: &str,
     arguments: &[String],
     limit: Duration,
-) -> Result<String, SweepError> {
+) -> Result<String, StudyError> {
     let command = words(program, arguments);
-    let failed = |found: String| SweepError::SlurmCommand {
+    let failed = |found: String| StudyError::SlurmCommand {
         command: command.clone(),
         found,
     };
@@ -45,7 +45,7 @@ pub(super) fn output(
     let stderr = drain(child.stderr.take());
 
     let Some(status) = wait(&mut child, limit).map_err(|e| failed(e.to_string()))? else {
-        return Err(SweepError::SlurmSilent {
+        return Err(StudyError::SlurmSilent {
             command,
             seconds: limit.as_secs(),
         });
@@ -116,7 +116,7 @@ pub(super) fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, limit: Duration) -> Result<String, SweepError> {
+    fn shell(script: &str, limit: Duration) -> Result<String, StudyError> {
         output("sh", &["-c".into(), script.into()], limit)
     }
 
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_silent_command_is_ended() {
         let error = shell("exec sleep 60", Duration::from_millis(100)).unwrap_err();
-        assert!(matches!(error, SweepError::SlurmSilent { .. }), "{error}");
+        assert!(matches!(error, StudyError::SlurmSilent { .. }), "{error}");
     }
 
     #[test]

@@ -30,13 +30,13 @@ use lacuna_record::{Status, StudyFolder};
 
 pub use settings::SlurmSettings;
 
-use crate::SweepError;
+use crate::StudyError;
 
 /// Refuses settings that the cluster cannot honour, before anything is written.
 ///
 /// # Errors
 /// When Slurm's commands, the partition or a setting are wrong.
-pub fn check(settings: &SlurmSettings) -> Result<(), SweepError> {
+pub fn check(settings: &SlurmSettings) -> Result<(), StudyError> {
     settings.check()?;
     cluster::Cluster::connect("lacuna", settings).map(drop)
 }
@@ -52,7 +52,7 @@ pub fn check(settings: &SlurmSettings) -> Result<(), SweepError> {
 /// # Errors
 /// When Slurm's commands, the partition or a setting are wrong, Slurm refuses or
 /// does not answer for long, no job can ever start, a file cannot be written, or
-/// with [`SweepError::SlurmLeft`] when `stop` is set while jobs go on.
+/// with [`StudyError::SlurmLeft`] when `stop` is set while jobs go on.
 pub fn execute(
     folder: &StudyFolder,
     names: &[String],
@@ -60,7 +60,7 @@ pub fn execute(
     binary: &Path,
     stop: &AtomicBool,
     on_change: &mut dyn FnMut(&str, &Status),
-) -> Result<(), SweepError> {
+) -> Result<(), StudyError> {
     settings.check()?;
     driver::Driver::start(folder, settings, binary, on_change)?.run(names, stop)
 }

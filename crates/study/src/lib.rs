@@ -1,0 +1,23 @@
+//! Studies: a base configuration and axes, expanded to runs with stable names,
+//! checked and measured ([`Plan`]), and the executors that work through them as
+//! processes of one binary.
+
+mod error;
+mod estimate;
+mod file;
+mod folder;
+mod grid;
+mod local;
+mod plan;
+mod progress;
+mod slurm;
+
+pub use error::StudyError;
+pub use estimate::{Cost, Estimate, Range};
+pub use file::{Executor, StudyFile};
+pub use folder::{Held, Planned, settle};
+pub use grid::{Axis, GridRun};
+pub use local::{LocalSettings, execute as execute_locally};
+pub use plan::{DatasetShape, Plan, differences, lay_overrides};
+pub use progress::{RunProgress, StudyProgress};
+pub use slurm::{SlurmSettings, check as check_slurm, execute as execute_on_slurm};
