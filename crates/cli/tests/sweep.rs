@@ -217,6 +217,104 @@ fn a_run_killed_by_the_system_is_told_and_tried_again() {
     assert_eq!(events(&place, RUNS[0]), 150);
 }
 
+/// The process of a run that the sweep has started.
+fn child_of(sweep: &Guard) -> String {
+    let children = format!("/proc/{0}/task/{0}/children", sweep.0.id());
+    let children = std::fs::read_to_string(children).unwrap();
+    children.split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_run_ended_by_sigterm_is_told_and_is_no_success() {
+    let place = place();
+    place.edit("study.toml", "iterations = 6", "iterations = 150");
+    place.edit("study.toml", "jobs = 2", "jobs = 1");
+    let mut sweep = Guard(place.command("sweep study.toml --out out").spawn().unwrap());
+    until("events", || {
+        std::fs::read_to_string(place.path(format!("out/runs/{}/events.jsonl", RUNS[0])))
+            .is_ok_and(|text| text.lines().count() > 5)
+    });
+    let killed = std::process::Command::new("kill")
+        .args(["-TERM", &child_of(&sweep)])
+        .status();
+    assert!(killed.unwrap().success());
+    let ended = sweep.0.wait().unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(sweep.0.stdout.as_mut().unwrap(), &mut said).unwrap();
+    assert_eq!(ended.code(), Some(1), "{said}");
+    assert!(
+        said.contains("3 done, 0 failed, 0 killed, 1 to do"),
+        "{said}"
+    );
+    let line = format!(
+        "{}: interrupted: asked to stop by a signal (SIGTERM",
+        RUNS[0]
+    );
+    assert!(said.contains(&line), "{said}");
+    let again = place.ok("sweep study.toml --out out");
+    assert!(again.stdout.contains("4 done"), "{again}");
+    assert_eq!(status(&place, RUNS[0]).message, None);
+}
+
+#[test]
+fn a_sweep_killed_and_started_again_at_once_waits_for_what_still_ends() {
+    let place = place();
+    place.edit("study.toml", "iterations = 6", "iterations = 150");
+    let mut sweep = Guard(place.command("sweep study.toml --out out").spawn().unwrap());
+    until("events", || {
+        std::fs::read_to_string(place.path(format!("out/runs/{}/events.jsonl", RUNS[0])))
+            .is_ok_and(|text| text.lines().count() > 5)
+    });
+    // Halted, its process holds the run for as long as the test wants.
+    let child = child_of(&sweep);
+    let signal = |signal: &str| {
+        let sent = std::process::Command::new("kill")
+            .args([signal, &child])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-STOP");
+    sweep.0.kill().unwrap();
+    sweep.0.wait().unwrap();
+    let mut again = Guard(place.command("sweep study.toml --out out").spawn().unwrap());
+    until("other runs", || {
+        RUNS.iter()
+            .filter(|run| status(&place, run).state == State::Done)
+            .count()
+            == 3
+    });
+    assert_eq!(again.0.try_wait().unwrap(), None, "it does not wait");
+    signal("-CONT");
+    let ended = again.0.wait().unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(again.0.stderr.as_mut().unwrap(), &mut said).unwrap();
+    assert_eq!(ended.code(), Some(0), "{said}");
+    assert!(
+        said.contains("another lacuna process is at work on it"),
+        "{said}"
+    );
+    assert!(
+        RUNS.iter()
+            .all(|run| status(&place, run).state == State::Done)
+    );
+    assert!(RUNS.iter().all(|run| events(&place, run) == 150));
+}
+
+#[test]
+fn names_that_begin_with_a_dash_are_runs_and_not_options() {
+    let place = place();
+    place.edit(
+        "study.toml",
+        "seed = [1, 2]",
+        "seed = [1, 2]\nlabels = [\"-1\", \"--help\"]",
+    );
+    let axis = "[[axis]]\nloss = [{ name = \"dice\" }, { name = \"generalised-dice\" }]\n";
+    place.edit("study.toml", axis, "");
+    let swept = place.ok("sweep study.toml --out out");
+    assert!(swept.stdout.contains("2 done"), "{swept}");
+    assert_eq!(place.names("out/runs"), ["--help", "-1"]);
+}
+
 #[test]
 fn one_folder_takes_one_sweep_and_one_study() {
     let place = place();

@@ -117,11 +117,13 @@ impl Estimate {
             let kind = kind(config, shape);
             if !paces.contains_key(&kind) {
                 let (modalities, classes) = (shape.modalities, &shape.classes);
-                let pace = pool
-                    .install(|| Pace::measure(config, modalities, classes, &device, Self::STEPS));
+                let pace = pool.install(|| {
+                    Pace::measure(config, modalities, classes, &device, Self::STEPS)
+                        .map_err(Box::new)
+                });
                 let pace = pace.map_err(|source| StudyError::Run {
                     run: name.clone(),
-                    source: Box::new(source),
+                    source,
                 })?;
                 paces.insert(kind.clone(), pace);
             }

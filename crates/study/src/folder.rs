@@ -83,6 +83,16 @@ pub fn settle(
     })
 }
 
+/// Holds the run `name` of a study until the value is dropped; `None` when another
+/// process is at work on it.
+///
+/// # Errors
+/// When the folder cannot be written or the system cannot lock files in it.
+pub fn hold_run(folder: &StudyFolder, name: &str) -> Result<Option<File>, RecordError> {
+    let path = folder.path().join("states").join(format!("{name}.lock"));
+    lock(&path)
+}
+
 /// Refuses a folder of anything but this study.
 fn check_content(folder: &StudyFolder, study: &Study) -> Result<(), StudyError> {
     let path = folder.path();

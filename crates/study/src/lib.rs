@@ -15,7 +15,7 @@ mod slurm;
 pub use error::StudyError;
 pub use estimate::{Cost, Estimate, Range};
 pub use file::{Executor, StudyFile};
-pub use folder::{Held, Planned, settle};
+pub use folder::{Held, Planned, hold_run, settle};
 pub use grid::{Axis, GridRun};
 pub use local::{LocalSettings, execute as execute_locally};
 pub use plan::{DatasetShape, Plan, differences, lay_overrides};

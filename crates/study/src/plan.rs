@@ -137,7 +137,7 @@ impl Plan {
             None => match manifests.get(&config.dataset) {
                 Some(shape) => shape.clone(),
                 None => {
-                    let shape = dataset_shape(&config.dataset).map_err(refused)?;
+                    let shape = dataset_shape(&config.dataset).map_err(|e| refused(*e))?;
                     manifests.insert(config.dataset.clone(), shape.clone());
                     shape
                 }
@@ -248,12 +248,12 @@ fn phantom_shape(config: &PhantomConfig) -> DatasetShape {
     }
 }
 
-fn dataset_shape(path: &Path) -> Result<DatasetShape, RunError> {
-    let manifest = Manifest::read(path)?;
+fn dataset_shape(path: &Path) -> Result<DatasetShape, Box<RunError>> {
+    let manifest = Manifest::read(path).map_err(RunError::from)?;
     let mut voxels = BTreeMap::new();
     for subject in &manifest.subjects {
         if let Some(label) = &subject.label {
-            let header = lacuna_io::read_header(label)?;
+            let header = lacuna_io::read_header(label).map_err(RunError::from)?;
             let count = header.shape().iter().map(|&n| n as u64).product();
             voxels.insert(subject.id.clone(), count);
         }

@@ -1,7 +1,7 @@
 //! Runs of a study as tasks of Slurm job arrays.
 //!
 //! All runs to do are submitted as one array; a task is the process `BINARY
-//! study-run FOLDER NAME`. What ended without an outcome and can go on is
+//! study-run -- FOLDER NAME`. What ended without an outcome and can go on is
 //! submitted again. Slurm is asked for the states of its jobs (`squeue`) and
 //! for their ends (`scontrol`, and `sacct` where a database runs: it remembers
 //! longer and knows the memory held); what both have forgotten, the run's own
@@ -45,7 +45,7 @@ pub fn check(settings: &SlurmSettings) -> Result<(), StudyError> {
 /// and is not submitted again; how each ended is in its [`Status`].
 ///
 /// `binary` is started on the nodes of the cluster with the arguments
-/// `--threads CPUS study-run FOLDER NAME`; it and `folder` must lie on a file
+/// `--threads CPUS study-run -- FOLDER NAME`; it and `folder` must lie on a file
 /// system that they share. `on_change` hears of each change that is seen.
 /// When `stop` becomes true, jobs are left to go on; a later call takes them up.
 ///

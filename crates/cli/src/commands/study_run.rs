@@ -17,6 +17,7 @@ use lacuna_metrics::{Options, Probabilities, Reliability};
 use lacuna_record::{
     Outcome, State, StudyFolder, Summary, prediction_path, read_events, unix_time, write_json,
 };
+use lacuna_study::hold_run;
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
@@ -91,8 +92,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// Holds the run until the value is dropped.
 fn lock(folder: &StudyFolder, name: &str) -> anyhow::Result<File> {
-    let path = folder.path().join("states").join(format!("{name}.lock"));
-    lacuna_record::lock(&path)?.with_context(|| {
+    hold_run(folder, name)?.with_context(|| {
         format!(
             "the run `{name}` of {} is in use by another lacuna process; wait for it or stop it",
             folder.path().display()

@@ -83,7 +83,7 @@ mapfile -t names <{list}
 name=${{names[$SLURM_ARRAY_TASK_ID]}}
 exec >>{folder}/logs/"$name.log" 2>&1
 # In place of this shell, so that Slurm's signals reach it.
-exec {binary} --threads "$SLURM_CPUS_PER_TASK" study-run {folder} "$name"
+exec {binary} --threads "$SLURM_CPUS_PER_TASK" study-run -- {folder} "$name"
 "#
         )
     }
@@ -192,7 +192,7 @@ mod tests {
         );
         assert_eq!(
             lines[7],
-            "exec /opt/lacuna --threads \"$SLURM_CPUS_PER_TASK\" study-run '/data/my study 100%' \"$name\""
+            "exec /opt/lacuna --threads \"$SLURM_CPUS_PER_TASK\" study-run -- '/data/my study 100%' \"$name\""
         );
     }
 

@@ -94,12 +94,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         ended => ended?,
     }
-    let (text, failed) = summary(&plan)?;
+    let (text, done) = summary(&plan)?;
     super::print(&text)?;
-    Ok(match (stop.load(Ordering::Relaxed), failed) {
-        (true, _) => ExitCode::from(super::INTERRUPTED),
-        (false, true) => ExitCode::FAILURE,
-        (false, false) => ExitCode::SUCCESS,
+    Ok(match (done, stop.load(Ordering::Relaxed)) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, true) => ExitCode::from(super::INTERRUPTED),
+        (false, false) => ExitCode::FAILURE,
     })
 }
 
@@ -158,7 +158,7 @@ fn estimated(plan: &Plan, executor: &Executor) -> anyhow::Result<String> {
     ))
 }
 
-/// How all runs stand, and whether any failed or was killed.
+/// How all runs stand, and whether all are done.
 fn summary(plan: &Plan) -> anyhow::Result<(String, bool)> {
     let mut text = String::new();
     let mut counts = [0usize; 4];
@@ -172,20 +172,25 @@ fn summary(plan: &Plan) -> anyhow::Result<(String, bool)> {
             State::Waiting | State::Running | State::Interrupted => 3,
         };
         counts[place] += 1;
-        if let Some(message) = status.message {
-            text += &format!("{name}: {}: {message}\n", status.state);
+        if place > 0 {
+            let why = match (status.message, status.state) {
+                (Some(message), _) => message,
+                (None, State::Waiting) => "not begun".to_owned(),
+                (None, State::Interrupted) => "stopped with a checkpoint".to_owned(),
+                (None, _) => format!("see {}", plan.folder.log(name).display()),
+            };
+            text += &format!("{name}: {}: {why}\n", status.state);
         }
     }
     let folder = plan.folder.path().display();
-    text += &format!(
-        "{} done, {} failed, {} killed, {} to do\n",
-        counts[0], counts[1], counts[2], counts[3]
-    );
-    text += &match counts[3] > 0 || counts[1] + counts[2] > 0 {
-        true => format!(
+    let [done, failed, killed, left] = counts;
+    text += &format!("{done} done, {failed} failed, {killed} killed, {left} to do\n");
+    let all = done == plan.runs.len();
+    text += &match all {
+        false => format!(
             "go on or try again with the same command; report what there is: lacuna report {folder}\n"
         ),
-        false => format!("next: lacuna report {folder}\n"),
+        true => format!("next: lacuna report {folder}\n"),
     };
-    Ok((text, counts[1] + counts[2] > 0))
+    Ok((text, all))
 }
