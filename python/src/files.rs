@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lacuna_train::apply::TrainedRun;
+use lacuna_train::apply::{Files, TrainedRun};
 use lacuna_train::device::DeviceName;
-use lacuna_train::predict::WindowOptions;
+use lacuna_train::predict::{Session, WindowOptions};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -65,15 +65,16 @@ pub fn predict(
         let manifest = trained
             .one_subject("images", images, mask)
             .map_err(|e| told(&e))?;
-        let written = trained.predict_to_files(
-            &manifest,
-            &manifest.subjects[0],
-            &out,
-            probabilities.as_deref(),
+        let files = Files {
+            labels: out,
+            probabilities,
+        };
+        let session = Session {
             windows,
-            &stop,
-            &mut |_, _| {},
-        );
+            ..Session::new(&stop)
+        };
+        let subject = &manifest.subjects[0];
+        let written = trained.predict_to_files(&manifest, subject, &files, session, &mut |_, _| {});
         written.map_err(|e| told(&e))?;
         Ok(trained.facts.classes.clone())
     };

@@ -1,4 +1,5 @@
-//! One element in f64: logits to probabilities, and derivatives back to logits.
+//! Logits to probabilities, and derivatives back to logits: one element in f64 as
+//! losses differentiate it, and whole predictions in f32.
 
 use crate::Activation;
 use crate::loss::{Element, ElementSlopes};
@@ -6,6 +7,35 @@ use crate::loss::{Element, ElementSlopes};
 /// Floor of a log-probability. A difference of two `f32` logits never reaches
 /// it; `f64` logits can, and their sums must stay finite.
 const LOG_FLOOR: f64 = -1e100;
+
+impl Activation {
+    /// Logits `[channels, elements]` as probabilities, in place, in `f32`. They must
+    /// be finite.
+    ///
+    /// # Panics
+    /// Without channels.
+    pub fn apply(self, logits: &mut [f32], channels: usize) {
+        match self {
+            Self::Softmax => softmax(logits, channels),
+            Self::Sigmoid => (logits.iter_mut()).for_each(|z| *z = 1.0 / (1.0 + (-*z).exp())),
+        }
+    }
+}
+
+fn softmax(values: &mut [f32], channels: usize) {
+    let elements = values.len() / channels;
+    for element in 0..elements {
+        let at = |channel: usize| channel * elements + element;
+        let largest = (0..channels).fold(f32::NEG_INFINITY, |m, c| m.max(values[at(c)]));
+        let mut sum = 0.0;
+        for channel in 0..channels {
+            let p = (values[at(channel)] - largest).exp();
+            values[at(channel)] = p;
+            sum += p;
+        }
+        (0..channels).for_each(|channel| values[at(channel)] /= sum);
+    }
+}
 
 /// Buffers of one element, one value per class.
 pub(crate) struct Activated {
@@ -175,5 +205,21 @@ impl Activated {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn predictions_survive_large_logits() {
+        // Two channels of two elements: e^-1e4 is 0, and e^0 / (2 e^0) is 1/2.
+        let mut z = [1e4, 3.0, 0.0, 3.0];
+        Activation::Softmax.apply(&mut z, 2);
+        assert_eq!(z, [1.0, 0.5, 0.0, 0.5]);
+        let mut z = [1e4, 0.0, -1e4];
+        Activation::Sigmoid.apply(&mut z, 3);
+        assert_eq!(z, [1.0, 0.5, 0.0]);
     }
 }

@@ -1,7 +1,6 @@
 //! A trained run applied to subjects: load, predict, return to the input's grid, write.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject};
@@ -17,7 +16,7 @@ use crate::config::RunConfig;
 use crate::dataset::preprocess;
 use crate::device::PrecisionName;
 use crate::outputs::Outputs;
-use crate::predict::{WindowOptions, predict_case};
+use crate::predict::{Session, SingleNetwork, WindowModel, WindowOptions, predict_case};
 use crate::run::{DatasetFacts, RunError};
 
 /// A run folder opened for prediction, network in evaluation mode.
@@ -30,9 +29,9 @@ pub struct TrainedRun {
     pub facts: DatasetFacts,
     /// Iterations behind the weights.
     pub iteration: u64,
-    outputs: Outputs,
-    network: Network,
-    compute: Compute,
+    /// The newest checkpoint.
+    checkpoint: PathBuf,
+    model: SingleNetwork,
 }
 
 /// The prediction of a subject on the grid and axes of its first image.
@@ -84,15 +83,16 @@ impl TrainedRun {
             config.seed,
             device,
         )?;
-        let (network, iteration) = checkpoint::load_latest(run, network)?;
+        let (checkpoint, state) = checkpoint::latest(run)?
+            .ok_or_else(|| RunError::not_a_run(run, "checkpoint-NNNNNN"))?;
+        let network = checkpoint::load_weights(&checkpoint, network)?;
         Ok(Self {
             path: run.to_owned(),
+            iteration: state.iteration,
+            model: SingleNetwork::new(network, compute, outputs, config.patch.plane),
             config,
             facts,
-            iteration,
-            outputs,
-            network,
-            compute,
+            checkpoint,
         })
     }
 
@@ -117,7 +117,7 @@ impl TrainedRun {
     /// # Errors
     /// [`RunError::Window`]
     pub fn check_windows(&self, windows: WindowOptions) -> Result<(), RunError> {
-        windows.check(&self.network.architecture())
+        windows.check(&self.model.architecture())
     }
 
     /// A manifest of one subject with an image for each modality of the run.
@@ -154,17 +154,15 @@ impl TrainedRun {
         )?)
     }
 
-    /// Predicts one subject, probabilities only when `keep_probabilities`.
+    /// Predicts one subject; `on_window` hears (windows done, windows in all).
     ///
     /// # Errors
-    /// When the subject cannot be loaded, [`RunError::Stopped`] when `stop` is set.
+    /// When the subject cannot be loaded, and those of [`predict_case`].
     pub fn predict(
         &self,
         manifest: &Manifest,
         subject: &Subject,
-        windows: WindowOptions,
-        keep_probabilities: bool,
-        stop: &AtomicBool,
+        session: Session,
         on_window: &mut dyn FnMut(usize, usize),
     ) -> Result<PredictedSubject, RunError> {
         // The reference label is not needed to predict, and may not even be readable.
@@ -174,22 +172,18 @@ impl TrainedRun {
         };
         let case = load_case(manifest, &unlabelled, &preprocess(&self.config))?;
         let resampled = case.channels[0].grid() != case.source.grid;
-        let prediction = predict_case(
-            &self.network,
-            self.config.patch.plane,
-            &case,
-            &self.outputs,
-            windows,
-            keep_probabilities || resampled,
-            &self.compute,
-            stop,
-            on_window,
-        )?;
+        let on_run_grid = Session {
+            probabilities: session.probabilities || resampled,
+            ..session
+        };
+        let prediction = predict_case(&self.model, &case, on_run_grid, on_window)
+            .map_err(|e| e.naming(manifest, &self.checkpoint))?;
+        let outputs = self.model.outputs();
         let (labels, probabilities) = match prediction.probabilities {
             Some(volumes) => {
-                let restored = case.restore_probabilities(volumes, &self.outputs.outside())?;
-                let labels = self.outputs.labels(&restored);
-                (labels, keep_probabilities.then_some(restored))
+                let restored = case.restore_probabilities(volumes, &outputs.outside())?;
+                let labels = outputs.labels(&restored);
+                (labels, session.probabilities.then_some(restored))
             }
             None => (case.restore_class_indices(&prediction.labels)?, None),
         };
@@ -203,32 +197,39 @@ impl TrainedRun {
 
     /// What the network's channels are.
     pub fn outputs(&self) -> &Outputs {
-        &self.outputs
+        self.model.outputs()
     }
 
-    /// Predicts one subject and writes its label map (class indices) to `labels`
-    /// and, when a path is given, the probabilities of classes or regions as a 4-D
-    /// image.
-    /// Both lie on the grid of the subject's first modality.
+    /// Predicts one subject into files.
     ///
     /// # Errors
-    /// When the subject cannot be loaded or the files cannot be written.
-    #[allow(clippy::too_many_arguments, reason = "each is a different thing")]
+    /// When the subject cannot be loaded or the files cannot be written, and those of
+    /// [`predict_case`].
     pub fn predict_to_files(
         &self,
         manifest: &Manifest,
         subject: &Subject,
-        labels: &Path,
-        probabilities: Option<&Path>,
-        windows: WindowOptions,
-        stop: &AtomicBool,
+        files: &Files,
+        session: Session,
         on_window: &mut dyn FnMut(usize, usize),
     ) -> Result<(), RunError> {
-        let keep = probabilities.is_some();
-        let predicted = self.predict(manifest, subject, windows, keep, stop, on_window)?;
-        if let (Some(path), Some(volumes)) = (probabilities, &predicted.probabilities) {
+        let session = Session {
+            probabilities: files.probabilities.is_some(),
+            ..session
+        };
+        let predicted = self.predict(manifest, subject, session, on_window)?;
+        if let (Some(path), Some(volumes)) = (&files.probabilities, &predicted.probabilities) {
             lacuna_io::write_image_4d(path, volumes, &predicted.header)?;
         }
-        predicted.write_labels(labels)
+        predicted.write_labels(&files.labels)
     }
+}
+
+/// Where the prediction of a subject goes, on the grid of its first modality.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The label map: class indices.
+    pub labels: PathBuf,
+    /// Probabilities of classes or regions as a 4-D image, when wanted.
+    pub probabilities: Option<PathBuf>,
 }

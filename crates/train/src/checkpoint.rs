@@ -97,14 +97,23 @@ pub fn latest(run: &Path) -> Result<Option<(PathBuf, State)>, RunError> {
 /// Loads the weights of a checkpoint folder into a network of the same shape.
 ///
 /// # Errors
-/// When the file is missing, truncated or of another network.
+/// When the file is missing, truncated, of another network, or holds a weight that is
+/// not finite.
 pub fn load_weights(folder: &Path, network: Network) -> Result<Network, RunError> {
     let path = folder.join("weights.safetensors");
     let bytes = std::fs::read(&path).map_err(|e| damaged(&path, &e))?;
-    weights::load_safetensors(network, &bytes).map_err(|source| match source {
-        NetError::WeightsMismatch { .. } => RunError::OtherNetwork { path, source },
+    let loaded = weights::load_safetensors(network, &bytes);
+    let network = loaded.map_err(|source| match source {
+        NetError::WeightsMismatch { .. } => RunError::OtherNetwork {
+            path: path.clone(),
+            source,
+        },
         other => damaged(&path, &other),
-    })
+    })?;
+    match weights_are_finite(&network) {
+        true => Ok(network),
+        false => Err(damaged(&path, &"a weight is NaN or infinite")),
+    }
 }
 
 /// Loads the optimiser state of a checkpoint folder.
@@ -154,16 +163,6 @@ fn sync_folder(path: &Path) -> Result<(), RunError> {
         .and_then(|f| f.sync_all())
         .map_err(RunError::io(path))?;
     Ok(())
-}
-
-/// A network on `device` with the newest weights of `run`, and the iteration they are from.
-///
-/// # Errors
-/// When the run has no checkpoint or the weights do not fit `network`.
-pub fn load_latest(run: &Path, network: Network) -> Result<(Network, u64), RunError> {
-    let (folder, state) =
-        latest(run)?.ok_or_else(|| RunError::not_a_run(run, "checkpoint-NNNNNN"))?;
-    Ok((load_weights(&folder, network)?, state.iteration))
 }
 
 /// True when no weight is NaN or infinite.

@@ -43,12 +43,9 @@ impl Outputs {
         self.regions.as_ref()
     }
 
-    /// The logits of one voxel as probabilities.
-    pub(crate) fn activate(&self, values: &mut [f32]) {
-        match self.activation {
-            Activation::Softmax => softmax(values),
-            Activation::Sigmoid => values.iter_mut().for_each(|v| *v = sigmoid(*v)),
-        }
+    /// Logits `[channels, elements]` as probabilities, in place.
+    pub fn activate(&self, logits: &mut [f32]) {
+        self.activation.apply(logits, self.count());
     }
 
     /// Probabilities where nothing is predicted, such as outside of the mask.
@@ -95,32 +92,5 @@ impl Outputs {
             (largest.iter_mut().zip(volume.data())).for_each(|(most, p)| *most = most.max(*p));
         }
         largest
-    }
-}
-
-fn softmax(values: &mut [f32]) {
-    let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for v in values.iter_mut() {
-        *v = (*v - max).exp();
-        sum += *v;
-    }
-    values.iter_mut().for_each(|v| *v /= sum);
-}
-
-fn sigmoid(z: f32) -> f32 {
-    1.0 / (1.0 + (-z).exp())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn activations_survive_large_logits() {
-        let mut v = [1e4, 0.0];
-        softmax(&mut v);
-        assert_eq!(v, [1.0, 0.0]);
-        assert_eq!([1e4, 0.0, -1e4].map(sigmoid), [1.0, 0.5, 0.0]);
     }
 }

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lacuna_data::manifest::Manifest;
 use lacuna_data::split::Split;
 use lacuna_record::{RecordError, lock};
 use serde::{Deserialize, Serialize};
@@ -160,6 +161,28 @@ pub enum RunError {
         /// Ids of the subjects in the batch.
         subjects: String,
     },
+    /// A prediction is not a number somewhere.
+    #[error(
+        "subject {subject}: {weights} gives NaN or infinite outputs, and nothing was written; \
+         the largest intensity after normalisation is {intensity:.3e}, in {image} at \
+         ({:.1}, {:.1}, {:.1}) mm: correct the image there, or set another normalise.method; \
+         where intensities are sound, take weights of an earlier checkpoint",
+        place_mm[0], place_mm[1], place_mm[2]
+    )]
+    NotFiniteOutput {
+        /// The subject.
+        subject: String,
+        /// Number of the modality with the largest intensity, from 0.
+        channel: usize,
+        /// Its file.
+        image: String,
+        /// The largest intensity by amount, after normalisation.
+        intensity: f32,
+        /// Where it is in the patient.
+        place_mm: [f64; 3],
+        /// The file of the weights.
+        weights: String,
+    },
     /// The dataset to predict has other modalities than the network.
     #[error(
         "{path} has the modalities {found:?}, but {run} was trained with {expected:?}; give images of those modalities under those names"
@@ -204,6 +227,34 @@ impl RunError {
     pub fn not_a_run(run: &Path, missing: &'static str) -> Self {
         let run = run.to_owned();
         RecordError::NotARun { run, missing }.into()
+    }
+
+    /// Of a subject whose images and weights are those files.
+    pub(crate) fn naming(self, manifest: &Manifest, from: &Path) -> Self {
+        match self {
+            Self::NotFiniteOutput {
+                subject,
+                channel,
+                image,
+                intensity,
+                place_mm,
+                ..
+            } => {
+                let modality = manifest.modalities.get(channel);
+                let file = (manifest.subject(&subject).ok())
+                    .and_then(|subject| subject.images.get(modality?))
+                    .map_or(image, ToString::to_string);
+                Self::NotFiniteOutput {
+                    subject,
+                    channel,
+                    image: file,
+                    intensity,
+                    place_mm,
+                    weights: from.display().to_string(),
+                }
+            }
+            other => other,
+        }
     }
 
     /// For `map_err`: an I/O error about `path`.

@@ -26,6 +26,7 @@ use crate::dataset::Dataset;
 use crate::events::EventLog;
 use crate::loss_maps;
 use crate::outputs::Outputs;
+use crate::predict::SingleNetwork;
 use crate::run::{DatasetFacts, RunError, RunFolder, peak_memory_bytes};
 use crate::step::{Step, Target};
 use crate::validation::{self, Validation};
@@ -144,16 +145,14 @@ pub fn train(
     loop {
         let last = validated.map_or(0, |v| v.iteration);
         if validation_is_due(config, state.iteration, last) && !validation_cases.is_empty() {
-            let scored = validation::score(
-                run,
-                state.iteration,
-                &network.valid(),
-                &validation_cases,
-                &outputs,
-                config,
-                &compute,
-                stop,
+            let model = SingleNetwork::new(
+                network.valid(),
+                compute.clone(),
+                outputs.clone(),
+                config.patch.plane,
             );
+            let scored = validation::score(run, state.iteration, &model, &validation_cases, stop)
+                .map_err(|e| e.naming(&dataset.manifest, run));
             let scored = match scored {
                 Err(RunError::Stopped) => break,
                 other => other?,

@@ -8,14 +8,10 @@ use std::sync::atomic::AtomicBool;
 
 use lacuna_data::subject::Case;
 use lacuna_metrics::Counts;
-use lacuna_nets::Network;
 use lacuna_record::read_lines;
 use serde::{Deserialize, Serialize};
 
-use crate::compute::Compute;
-use crate::config::RunConfig;
-use crate::outputs::Outputs;
-use crate::predict::{WindowOptions, predict_case};
+use crate::predict::{Session, WindowModel, predict_case};
 use crate::run::RunError;
 
 /// The validation subjects at one time.
@@ -39,30 +35,16 @@ struct Line {
 ///
 /// # Errors
 /// When prediction or writing fails, [`RunError::Stopped`] when `stop` is set.
-#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
 pub fn score(
     run: &Path,
     iteration: u64,
-    network: &Network,
+    model: &dyn WindowModel,
     cases: &[Case],
-    outputs: &Outputs,
-    config: &RunConfig,
-    compute: &Compute,
     stop: &AtomicBool,
 ) -> Result<Validation, RunError> {
     let mut lines = Vec::new();
     for case in cases {
-        let prediction = predict_case(
-            network,
-            config.patch.plane,
-            case,
-            outputs,
-            WindowOptions::default(),
-            false,
-            compute,
-            stop,
-            &mut |_, _| {},
-        )?;
+        let prediction = predict_case(model, case, Session::new(stop), &mut |_, _| {})?;
         let Some(reference) = &case.label else {
             continue;
         };

@@ -16,7 +16,7 @@ use lacuna_train::device::DeviceName;
 
 use lacuna_evaluate::Request;
 use lacuna_record::{Evaluation, Summary, read_events};
-use lacuna_train::predict::WindowOptions;
+use lacuna_train::predict::Session;
 
 use super::evaluate::{evaluate_with_progress, table};
 use super::predict::predict_dataset;
@@ -76,8 +76,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &test,
         &predictions,
         false,
-        WindowOptions::default(),
-        &stop,
+        Session::new(&stop),
     )?;
 
     eprintln!("4/4 evaluating");

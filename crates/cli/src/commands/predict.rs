@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_record::{Predictions, prediction_path};
-use lacuna_train::apply::TrainedRun;
+use lacuna_train::apply::{Files, TrainedRun};
 use lacuna_train::device::PrecisionName;
-use lacuna_train::predict::WindowOptions;
+use lacuna_train::predict::{Session, WindowOptions};
 
 use crate::terminal::{Progress, stop_flag};
 use crate::{DeviceArgument, PrecisionArgument};
@@ -79,13 +78,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
     let trained = TrainedRun::open(&arguments.run, &device, precision)?;
-    let windows = WindowOptions {
-        window: arguments.window,
-        overlap: arguments.overlap,
-    };
     let stop = stop_flag()?;
+    let session = Session {
+        windows: WindowOptions {
+            window: arguments.window,
+            overlap: arguments.overlap,
+        },
+        ..Session::new(&stop)
+    };
     let Some(dataset) = &arguments.dataset else {
-        return predict_images(arguments, &trained, windows, &stop);
+        return predict_images(arguments, &trained, session);
     };
     let manifest = Manifest::read(dataset)?;
     let ids = match arguments.split {
@@ -109,8 +111,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &ids,
         &arguments.out,
         arguments.probabilities,
-        windows,
-        &stop,
+        session,
     )?;
     super::print(&format!("written: {}\n", arguments.out.display()))
 }
@@ -122,11 +123,10 @@ pub fn predict_dataset(
     ids: &[String],
     out: &Path,
     probabilities: bool,
-    windows: WindowOptions,
-    stop: &AtomicBool,
+    session: Session,
 ) -> anyhow::Result<()> {
     trained.check_modalities(manifest)?;
-    trained.check_windows(windows)?;
+    trained.check_windows(session.windows)?;
     let subjects: Vec<&Subject> = (ids.iter())
         .map(|id| manifest.subject(id))
         .collect::<Result<_, _>>()?;
@@ -142,20 +142,15 @@ pub fn predict_dataset(
     // A thousandth of a subject is the step, so that windows move the bar too.
     let mut bar = Progress::new("predict", 0, 1000 * subjects.len() as u64);
     for (number, subject) in subjects.into_iter().enumerate() {
-        let probabilities =
-            probabilities.then(|| out.join(format!("{}.probabilities.nii.gz", subject.id)));
-        trained.predict_to_files(
-            manifest,
-            subject,
-            &prediction_path(out, &subject.id),
-            probabilities.as_deref(),
-            windows,
-            stop,
-            &mut |done, total| {
-                let share = 1000 * done as u64 / total.max(1) as u64;
-                bar.at(1000 * number as u64 + share, &subject.id);
-            },
-        )?;
+        let files = Files {
+            labels: prediction_path(out, &subject.id),
+            probabilities: probabilities
+                .then(|| out.join(format!("{}.probabilities.nii.gz", subject.id))),
+        };
+        trained.predict_to_files(manifest, subject, &files, session, &mut |done, total| {
+            let share = 1000 * done as u64 / total.max(1) as u64;
+            bar.at(1000 * number as u64 + share, &subject.id);
+        })?;
     }
     bar.finish();
     Ok(())
@@ -165,15 +160,14 @@ pub fn predict_dataset(
 fn predict_images(
     arguments: &Arguments,
     trained: &TrainedRun,
-    windows: WindowOptions,
-    stop: &AtomicBool,
+    session: Session,
 ) -> anyhow::Result<ExitCode> {
     let name = arguments.out.to_string_lossy();
     let Some(stem) = (name.strip_suffix(".nii.gz")).or_else(|| name.strip_suffix(".nii")) else {
         bail!("--out {name}: expected a file name ending in .nii.gz or .nii with --image");
     };
     super::check_folder_of(&arguments.out)?;
-    trained.check_windows(windows)?;
+    trained.check_windows(session.windows)?;
     let images = arguments.images.iter().map(|argument| {
         let (modality, file) = argument.split_once('=').with_context(|| {
             format!("--image {argument}: expected MODALITY=FILE, for example FLAIR=flair.nii.gz")
@@ -186,15 +180,14 @@ fn predict_images(
         .probabilities
         .then(|| PathBuf::from(format!("{stem}.probabilities.nii.gz")));
     let mut bar = Progress::new("predict", 0, 1000);
-    trained.predict_to_files(
-        &manifest,
-        &manifest.subjects[0],
-        &arguments.out,
-        probabilities.as_deref(),
-        windows,
-        stop,
-        &mut |done, total| bar.at(1000 * done as u64 / total.max(1) as u64, ""),
-    )?;
+    let files = Files {
+        labels: arguments.out.clone(),
+        probabilities,
+    };
+    let subject = &manifest.subjects[0];
+    trained.predict_to_files(&manifest, subject, &files, session, &mut |done, total| {
+        bar.at(1000 * done as u64 / total.max(1) as u64, "");
+    })?;
     bar.finish();
     super::print(&format!("written: {}\n", arguments.out.display()))
 }

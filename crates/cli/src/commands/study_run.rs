@@ -22,7 +22,7 @@ use lacuna_train::apply::TrainedRun;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::outputs::Outputs;
-use lacuna_train::predict::WindowOptions;
+use lacuna_train::predict::Session;
 use lacuna_train::run::RunError;
 
 use super::evaluate::evaluate_with_progress;
@@ -154,17 +154,14 @@ fn test(run: &Path, device: DeviceName, stop: &AtomicBool) -> anyhow::Result<()>
     for (number, id) in ids.iter().enumerate() {
         let subject = manifest.subject(id)?;
         let path = prediction_path(&predictions, id);
-        let predicted = trained.predict(
-            &manifest,
-            subject,
-            WindowOptions::default(),
-            true,
-            stop,
-            &mut |done, total| {
-                let share = 1000 * done as u64 / total.max(1) as u64;
-                bar.at(1000 * number as u64 + share, id);
-            },
-        )?;
+        let session = Session {
+            probabilities: true,
+            ..Session::new(stop)
+        };
+        let predicted = trained.predict(&manifest, subject, session, &mut |done, total| {
+            let share = 1000 * done as u64 / total.max(1) as u64;
+            bar.at(1000 * number as u64 + share, id);
+        })?;
         predicted.write_labels(&path)?;
         judge(
             &mut reliability,

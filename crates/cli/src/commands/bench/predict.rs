@@ -12,7 +12,7 @@ use lacuna_nets::{ModelConfig, Network};
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::outputs::Outputs;
-use lacuna_train::predict::{WindowOptions, predict_case};
+use lacuna_train::predict::{Session, SingleNetwork, WindowOptions, predict_case};
 use serde::Serialize;
 
 use super::{Measure, Model, median, show, timed};
@@ -87,31 +87,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let outputs = Outputs::new(&RunConfig::default(), &manifest.classes)?;
     let channels = images.len();
     let network = Network::new(&config, channels, outputs.count(), 0, compute.device())?;
-    let options = WindowOptions {
-        window: *window,
-        ..WindowOptions::default()
+    let model = SingleNetwork::new(network, compute, outputs, Plane::default());
+    let stop = AtomicBool::new(false);
+    let session = Session {
+        windows: WindowOptions {
+            window: *window,
+            ..WindowOptions::default()
+        },
+        ..Session::new(&stop)
     };
 
     let mut windows = 0;
     let mut seconds = Vec::new();
     let mut bar = Progress::new("bench", 0, u64::from(measure.repeat) * 1000);
     for repetition in 0..u64::from(measure.repeat) {
-        let stop = AtomicBool::new(false);
         let (predicted, taken) = timed(|| {
-            predict_case(
-                &network,
-                Plane::default(),
-                &case,
-                &outputs,
-                options,
-                false,
-                &compute,
-                &stop,
-                &mut |done, total| {
-                    windows = total;
-                    bar.at(1000 * repetition + (1000 * done / total.max(1)) as u64, "");
-                },
-            )
+            predict_case(&model, &case, session, &mut |done, total| {
+                windows = total;
+                bar.at(1000 * repetition + (1000 * done / total.max(1)) as u64, "");
+            })
             .map_err(anyhow::Error::from)
         });
         predicted?;

@@ -1,0 +1,118 @@
+//! Overlapping windows blended with a linear ramp, one slab of planes at a time.
+//!
+//! Axes are (u, v, s) of [`Layout`]: u varies fastest, planes are finished along s.
+
+use super::windows::Layout;
+
+/// Sums of weighted probabilities for the planes that windows still reach.
+pub(super) struct Slab {
+    /// What a voxel has where no window touched the mask, by channel.
+    outside: Vec<f32>,
+    plane: usize,
+    /// `[plane][channel][v][u]`
+    sums: Vec<f32>,
+    /// `[plane][v][u]`
+    weights: Vec<f32>,
+    ramps: [Vec<f32>; 3],
+}
+
+/// A finished plane.
+pub(super) struct Plane {
+    /// Its place along s, from the first plane of the slab.
+    pub(super) offset: usize,
+    /// `[channel][v][u]`
+    pub(super) probabilities: Vec<Vec<f32>>,
+}
+
+impl Slab {
+    pub(super) fn new(layout: &Layout, outside: Vec<f32>) -> Self {
+        let plane = (0..2).map(|a| layout.high[a] - layout.low[a]).product();
+        let depth = layout.effective[2];
+        Self {
+            plane,
+            sums: vec![0.0; depth * outside.len() * plane],
+            weights: vec![0.0; depth * plane],
+            ramps: layout.effective.map(|edge| ramp(edge, layout.overlap)),
+            outside,
+        }
+    }
+
+    /// Adds the probabilities `[channel][s][v][u]` of the window at (u, v).
+    pub(super) fn add(&mut self, layout: &Layout, probabilities: &[f32], [u0, v0]: [usize; 2]) {
+        let [nu, nv, ns] = layout.effective;
+        let width = layout.high[0] - layout.low[0];
+        let stride = nu * nv * ns;
+        let channels = self.outside.len();
+        for s in 0..ns {
+            for v in 0..nv.min(layout.high[1] - v0) {
+                for u in 0..nu.min(layout.high[0] - u0) {
+                    let from = u + nu * (v + nv * s);
+                    let weight = self.ramps[0][u] * self.ramps[1][v] * self.ramps[2][s];
+                    let at = (v0 + v - layout.low[1]) * width + u0 + u - layout.low[0];
+                    self.weights[s * self.plane + at] += weight;
+                    for channel in 0..channels {
+                        let here = (s * channels + channel) * self.plane + at;
+                        self.sums[here] += weight * probabilities[channel * stride + from];
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the first `count` planes, and moves up.
+    pub(super) fn take(&mut self, count: usize) -> Vec<Plane> {
+        let channels = self.outside.len();
+        let count = count.min(self.ramps[2].len());
+        let planes = (0..count).map(|offset| {
+            let weights = &self.weights[offset * self.plane..][..self.plane];
+            let blended = self.outside.iter().enumerate().map(|(channel, outside)| {
+                let sums = &self.sums[(offset * channels + channel) * self.plane..][..self.plane];
+                let share = |(sum, w): (&f32, &f32)| if *w > 0.0 { sum / w } else { *outside };
+                sums.iter().zip(weights).map(share).collect()
+            });
+            Plane {
+                offset,
+                probabilities: blended.collect(),
+            }
+        });
+        let planes = planes.collect();
+        shift(&mut self.weights, count * self.plane);
+        shift(&mut self.sums, count * channels * self.plane);
+        planes
+    }
+}
+
+/// Moves the elements from `by` on to the front and zeroes the rest.
+fn shift(values: &mut [f32], by: usize) {
+    values.copy_within(by.., 0);
+    let kept = values.len() - by;
+    values[kept..].fill(0.0);
+}
+
+/// Weight along one axis: rises linearly over the overlap at both ends, never 0.
+fn ramp(edge: usize, overlap: f64) -> Vec<f32> {
+    let rise = ((edge as f64 * overlap) as usize).clamp(1, edge.div_ceil(2));
+    (0..edge)
+        .map(|i| (i + 1).min(edge - i).min(rise) as f32 / rise as f32)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_ramps_add_up_to_a_constant() {
+        // Edge 8, overlap 0.25: a rise of 2, so the two shared voxels weigh 1/2 + 1 and 1 + 1/2.
+        assert_eq!(ramp(8, 0.25), [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5]);
+        assert_eq!(ramp(1, 0.25), [1.0]);
+        assert_eq!(ramp(3, 0.9), [0.5, 1.0, 0.5]);
+    }
+
+    #[test]
+    fn shifting_keeps_the_tail() {
+        let mut v = [1.0, 2.0, 3.0, 4.0];
+        shift(&mut v, 3);
+        assert_eq!(v, [4.0, 0.0, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,123 @@
+//! Training steps against PyTorch's: the same weights, batch, loss and optimiser,
+//! by `tests/golden/steps.py`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use burn::tensor::{Device, TensorData};
+use lacuna_data::sampler::PatchMaps;
+use lacuna_losses::{LossConfig, PatchGrid};
+use lacuna_nets::{ModelConfig, ModelName, Network, load_safetensors, to_safetensors};
+use lacuna_train::compute::Compute;
+use lacuna_train::config::OptimiserName;
+use lacuna_train::device::PrecisionName;
+use lacuna_train::step::{Step, Target};
+use lacuna_train::training::new_optimiser;
+use safetensors::SafeTensors;
+
+/// Images `[B, C, H, W]` of the script, and what the network makes of an image.
+const IMAGES: [usize; 4] = [2, 2, 44, 52];
+const EFFECTIVE: [usize; 2] = [4, 12];
+
+fn bytes(file: &str) -> Vec<u8> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+    std::fs::read(folder.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
+}
+
+fn values(bytes: &[u8]) -> BTreeMap<String, Vec<f32>> {
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let floats = |data: &[u8]| {
+        let numbers = data.as_chunks::<4>().0.iter();
+        numbers.map(|b| f32::from_le_bytes(*b)).collect()
+    };
+    file.iter()
+        .map(|(name, view)| (name.to_owned(), floats(view.data())))
+        .collect()
+}
+
+/// `pattern` of `tests/golden/nets.py`.
+fn images() -> TensorData {
+    let count = IMAGES.iter().product::<usize>() as u64;
+    let value = |i: u64| {
+        let bits = (i * 2_654_435_761 + 12_345) % (1 << 32);
+        let bits = ((bits ^ (bits >> 15)) * 2_246_822_519) % (1 << 32);
+        (bits >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    TensorData::new((0..count).map(value).collect::<Vec<f32>>(), IMAGES)
+}
+
+/// Three steps; `tolerance` is the largest error of a step as a share of the
+/// largest step that any weight of the tensor took.
+fn compare(name: OptimiserName, golden: &str, rate: f64, tolerance: f32) {
+    let mut model = ModelConfig::new(ModelName::Unet);
+    model.width = 0.04;
+    let compute = Compute::new(&Device::flex(), PrecisionName::F32).unwrap();
+    let training = compute.autodiff();
+    let start = bytes("nets/unet.safetensors");
+    let network = Network::new(&model, 2, 3, 0, training.device()).unwrap();
+    let mut network = load_safetensors(network, &start).unwrap();
+    let mut optimiser = new_optimiser(name);
+
+    let loss: LossConfig = toml::from_str("name = 'cross-entropy'").unwrap();
+    let [height, width] = EFFECTIVE;
+    let step = Step {
+        compute: &training,
+        loss: &loss,
+        regions: None,
+        grid: PatchGrid {
+            shape: [1, height, width],
+            spacing: [1.0; 3],
+        },
+        rate,
+    };
+    let labels: Vec<u8> = (0..IMAGES[0] * height * width)
+        .map(|i| (i * 7 % 11 % 3) as u8)
+        .collect();
+
+    let start = values(&start);
+    let expected = values(&bytes(golden));
+    for iteration in 1..=3 {
+        let target = Target {
+            labels: &labels,
+            maps: &PatchMaps::default(),
+            iteration,
+        };
+        let (stepped, evaluation) = step
+            .take(network, &mut optimiser, images(), target)
+            .unwrap();
+        network = stepped;
+        let before = f64::from(expected["loss"][iteration as usize - 1]);
+        let off = (evaluation.value - before).abs();
+        assert!(off < 1e-5, "loss before step {iteration}: {off}");
+        if iteration == 2 {
+            continue;
+        }
+        let found = values(&to_safetensors(&network).unwrap());
+        for (tensor, start) in &start {
+            let expected = &expected[&format!("{iteration}.{tensor}")];
+            let moved = expected.iter().zip(start).map(|(e, s)| (e - s).abs());
+            let scale = moved.fold(0.0, f32::max);
+            assert!(scale > 0.0, "{tensor} does not move");
+            for (i, (found, expected)) in found[tensor].iter().zip(expected).enumerate() {
+                let off = (found - expected).abs() / scale;
+                assert!(
+                    off <= tolerance,
+                    "{golden} {iteration}.{tensor}[{i}]: off by {off} of the largest step"
+                );
+            }
+        }
+    }
+}
+
+/// Rounding of 32-bit gradients; as in `crates/nets/tests/golden.rs`.
+#[test]
+fn sgd_with_momentum_steps_as_pytorch() {
+    compare(OptimiserName::Sgd, "steps/sgd.safetensors", 0.05, 5e-3);
+}
+
+/// Adam divides by the size of the gradient, so that a small gradient's rounding
+/// moves its weight more than a large one's.
+#[test]
+fn adam_steps_as_pytorch() {
+    compare(OptimiserName::Adam, "steps/adam.safetensors", 1e-3, 2e-2);
+}
