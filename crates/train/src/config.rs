@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::device::PrecisionName;
+use crate::schedule::{Schedule, ScheduleName};
 pub use keys::{apply_override, parse_value};
 use keys::{check_keys, flatten};
 
@@ -104,8 +105,11 @@ pub struct TrainConfig {
     pub iterations: u64,
     /// Patches per iteration.
     pub batch: usize,
-    /// Constant learning rate.
+    /// Learning rate of the first iteration.
     pub learning_rate: f64,
+    /// How it changes from there.
+    #[serde(rename = "schedule")]
+    pub schedule_name: ScheduleName,
     /// The optimiser.
     pub optimiser: OptimiserName,
     /// What convolutions multiply.
@@ -126,12 +130,24 @@ impl Default for TrainConfig {
             iterations: 1000,
             batch: 3,
             learning_rate: 1e-4,
+            schedule_name: ScheduleName::Constant,
             optimiser: OptimiserName::Adam,
             precision: PrecisionName::F32,
             voxel_weights: VoxelWeights::None,
             checkpoint_every: 100,
             validate_every: 0,
             loader_threads: 1,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The learning rate of each iteration.
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            name: self.schedule_name,
+            first: self.learning_rate,
+            iterations: self.iterations,
         }
     }
 }
@@ -245,24 +261,38 @@ impl RunConfig {
             config = (table.try_into())
                 .map_err(|e: toml::de::Error| invalid(&sets.join(" "), e.message().to_owned()))?;
         }
-        config.check_ranges(origin)?;
-        if config.loss.options.reduction == Reduction::None {
-            let message = "`loss.reduction` is \"none\", expected \"batch\" or \"sample\": \
-                           a training needs one value to lower";
-            return Err(invalid(origin, message.to_owned()));
-        }
-        config.check_regions().map_err(|m| invalid(origin, m))?;
-        // The number of classes is the dataset's: here, some number must do.
-        if (1..=256).all(|classes| config.loss.check(classes).is_err()) {
-            let refused = config.loss.check(2).expect_err("all are");
-            return Err(invalid(origin, refused.to_string()));
-        }
+        config.check(origin)?;
         // Options left out are written out, so that the run records what it used.
         if config.model.name == ModelName::TwoPathCnn {
             config.model.preset.get_or_insert_default();
         }
         config.dataset = folder.join(&config.dataset);
         Ok(config)
+    }
+
+    /// Refuses values out of range and those that contradict each other; `origin`
+    /// is named in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn check(&self, origin: &str) -> Result<(), ConfigError> {
+        let invalid = |message: String| ConfigError::Invalid {
+            origin: origin.to_owned(),
+            message,
+        };
+        self.check_ranges(origin)?;
+        if self.loss.options.reduction == Reduction::None {
+            let message = "`loss.reduction` is \"none\", expected \"batch\" or \"sample\": \
+                           a training needs one value to lower";
+            return Err(invalid(message.to_owned()));
+        }
+        self.check_regions().map_err(invalid)?;
+        // The number of classes is the dataset's: here, some number must do.
+        if (1..=256).all(|classes| self.loss.check(classes).is_err()) {
+            let refused = self.loss.check(2).expect_err("all are");
+            return Err(invalid(refused.to_string()));
+        }
+        Ok(())
     }
 
     /// The effective configuration as TOML.

@@ -15,6 +15,7 @@ pub mod outputs;
 pub mod pace;
 pub mod predict;
 pub mod run;
+pub mod schedule;
 pub mod step;
 pub mod tensorboard;
 pub mod training;

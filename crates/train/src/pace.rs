@@ -15,8 +15,8 @@ use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::outputs::Outputs;
 use crate::run::RunError;
-use crate::step::{Step, Target};
-use crate::training::new_optimiser;
+use crate::step::{Step, Target, new_optimiser};
+
 
 /// The most input values of a batch: beyond it no machine holds the activations.
 const MOST_VALUES: usize = 1 << 28;

@@ -1,6 +1,6 @@
 //! One training step: forward, loss, backward, optimiser.
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig, momentum::MomentumConfig};
 use burn::tensor::{Tensor, TensorData};
 use lacuna_data::sampler::PatchMaps;
 use lacuna_losses::{
@@ -9,6 +9,7 @@ use lacuna_losses::{
 use lacuna_nets::Network;
 
 use crate::compute::Compute;
+use crate::config::OptimiserName;
 
 /// What a step needs besides the network and the batch.
 pub struct Step<'a> {
@@ -97,4 +98,16 @@ impl Step<'_> {
 /// A map, unless it is empty because nothing reads it.
 fn given<T>(map: &[T]) -> Option<&[T]> {
     (!map.is_empty()).then_some(map)
+}
+
+/// A fresh optimiser.
+pub fn new_optimiser(name: OptimiserName) -> ModuleOptimizer {
+    match name {
+        OptimiserName::Adam => lacuna_ops::adam(1e-8),
+        OptimiserName::Sgd => SgdConfig::new()
+            .with_momentum(Some(
+                MomentumConfig::new().with_momentum(0.9).with_dampening(0.0),
+            ))
+            .init(),
+    }
 }

@@ -11,8 +11,7 @@ use lacuna_nets::{ModelConfig, ModelName, Network, load_safetensors, to_safetens
 use lacuna_train::compute::Compute;
 use lacuna_train::config::OptimiserName;
 use lacuna_train::device::PrecisionName;
-use lacuna_train::step::{Step, Target};
-use lacuna_train::training::new_optimiser;
+use lacuna_train::step::{Step, Target, new_optimiser};
 use safetensors::SafeTensors;
 
 /// Images `[B, C, H, W]` of the script, and what the network makes of an image.

@@ -87,7 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let outputs = Outputs::new(&RunConfig::default(), &manifest.classes)?;
     let channels = images.len();
     let network = Network::new(&config, channels, outputs.count(), 0, compute.device())?;
-    let model = SingleNetwork::new(network, compute, outputs, Plane::default());
+    let single = SingleNetwork::new(network, compute, outputs, Plane::default());
     let stop = AtomicBool::new(false);
     let session = Session {
         windows: WindowOptions {
@@ -102,7 +102,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut bar = Progress::new("bench", 0, u64::from(measure.repeat) * 1000);
     for repetition in 0..u64::from(measure.repeat) {
         let (predicted, taken) = timed(|| {
-            predict_case(&model, &case, session, &mut |done, total| {
+            predict_case(&single, &case, session, &mut |done, total| {
                 windows = total;
                 bar.at(1000 * repetition + (1000 * done / total.max(1)) as u64, "");
             })

@@ -1,0 +1,134 @@
+//! Everything about a training that can be refused, before its folder is touched.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use lacuna_data::sampler::{PatchGeometry, Sampler};
+use lacuna_data::subject::Case;
+use lacuna_losses::PatchGrid;
+use lacuna_nets::{Architecture, Network};
+use lacuna_record::read_json;
+
+use super::Progress;
+use crate::checkpoint;
+use crate::compute::Compute;
+use crate::config::RunConfig;
+use crate::dataset::Dataset;
+use crate::loss_maps;
+use crate::outputs::Outputs;
+use crate::run::{DatasetFacts, RunError, RunFolder};
+
+/// What a training works with: read, checked and in memory.
+pub(super) struct Preflight {
+    pub(super) compute: Compute,
+    pub(super) dataset: Dataset,
+    pub(super) outputs: Outputs,
+    /// With initial weights, on the device of `compute` with gradients.
+    pub(super) network: Network,
+    /// The folder of a run that goes on.
+    pub(super) held: Option<RunFolder>,
+    pub(super) validation: Vec<Case>,
+    pub(super) geometry: PatchGeometry,
+    /// Of the effective patches.
+    pub(super) grid: PatchGrid,
+    pub(super) sampler: Arc<Sampler>,
+}
+
+impl Preflight {
+    /// Reads and checks what `config` names.
+    pub(super) fn new(
+        config: &RunConfig,
+        out: &Path,
+        resume: bool,
+        device: &Device,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, RunError> {
+        config.check("the run configuration")?;
+        let compute = Compute::new(device, config.train.precision)?;
+        let dataset = Dataset::open(config)?;
+        let outputs = Outputs::new(config, &dataset.facts.classes)?;
+        config.loss.check(outputs.count())?;
+        let architecture = Architecture::of(&config.model)?;
+        let geometry = PatchGeometry {
+            rank: architecture.rank(),
+            input: config.patch.size,
+            effective: architecture.effective_size(config.patch.size)?,
+        };
+        let network = Network::new(
+            &config.model,
+            dataset.facts.modalities.len(),
+            outputs.count(),
+            config.seed,
+            compute.autodiff().device(),
+        )?;
+        let held = match resume {
+            true => Some(open_to_resume(config, &dataset.facts, out)?),
+            false => RunFolder::check_new(out).map(|()| None)?,
+        };
+
+        let ids = &dataset.facts.split.train;
+        progress(Progress::Note(format!(
+            "loading {} training subject(s): {}",
+            ids.len(),
+            ids.join(", ")
+        )));
+        let mut cases = dataset.load(ids, config)?;
+        loss_maps::make(&mut cases, config, &outputs)?;
+        let validation = dataset.load(&dataset.facts.split.validation, config)?;
+        let (_, effective) = geometry.sizes(config.patch.plane);
+        let grid = loss_maps::patch_grid(&cases, &config.loss, effective)?;
+        let cases = Arc::new(cases);
+        let (sampler, warnings) = Sampler::new(cases, &config.patch, geometry, config.seed)?;
+        warnings
+            .into_iter()
+            .for_each(|w| progress(Progress::Note(w)));
+        Ok(Self {
+            compute,
+            dataset,
+            outputs,
+            network,
+            held,
+            validation,
+            geometry,
+            grid,
+            sampler: Arc::new(sampler),
+        })
+    }
+}
+
+/// Opens the run in `out`; refused when its configuration or the subjects were
+/// others. Another checkpoint interval and other loader threads do not change the
+/// numbers of an iteration; whether another length does, the schedule knows.
+fn open_to_resume(
+    config: &RunConfig,
+    facts: &DatasetFacts,
+    out: &Path,
+) -> Result<RunFolder, RunError> {
+    let path = out.join("run.toml");
+    if !path.exists() {
+        return Err(RunError::not_a_run(out, "run.toml"));
+    }
+    let folder = RunFolder::open(out)?;
+    let before = RunConfig::read(&path, &[])?;
+    let done = checkpoint::latest(out)?.map_or(0, |(_, s)| s.iteration);
+    let longer = done == 0 || config.train.schedule().forgives_another_length();
+    let harmless = |key: &str| match key {
+        "train.checkpoint_every" | "train.validate_every" | "train.loader_threads" => true,
+        "train.iterations" => longer && config.train.iterations >= done,
+        _ => false,
+    };
+    let facts_before: DatasetFacts = read_json(out, "dataset.json")?;
+    let differences: Vec<String> = (before.differences(config).into_iter())
+        .filter(|(key, _, _)| !harmless(key))
+        .chain(facts_before.differences(facts))
+        .map(|(key, old, new)| format!("{key} was {old}, now {new}"))
+        .collect();
+    if differences.is_empty() {
+        return Ok(folder);
+    }
+    Err(RunError::Changed {
+        run: out.to_owned(),
+        differences: differences.join("; "),
+    })
+}
