@@ -18,7 +18,7 @@ use toml::Table;
 use crate::device::PrecisionName;
 use crate::schedule::{Schedule, ScheduleName};
 pub use keys::{apply_override, parse_value};
-use keys::{check_keys, flatten};
+use keys::{check_keys, flatten, with_suggestion};
 
 /// The documented default configuration, as `lacuna config` prints it.
 pub const TEMPLATE: &str = include_str!("run_template.toml");
@@ -251,7 +251,8 @@ impl RunConfig {
             .map_err(|e: toml::de::Error| invalid(origin, e.to_string()))?;
         check_keys(&table, origin)?;
         // From the text, so that an error shows the line and the offending value.
-        let mut config: Self = toml::from_str(text).map_err(|e| invalid(origin, e.to_string()))?;
+        let mut config: Self = toml::from_str(text)
+            .map_err(|e| invalid(origin, with_suggestion(&e.to_string())))?;
         for set in overrides {
             apply_override(&mut table, set)?;
         }
@@ -259,7 +260,9 @@ impl RunConfig {
             // All at once: an option may belong to a loss that a later one names.
             let sets: Vec<String> = overrides.iter().map(|s| format!("--set {s}")).collect();
             config = (table.try_into())
-                .map_err(|e: toml::de::Error| invalid(&sets.join(" "), e.message().to_owned()))?;
+                .map_err(|e: toml::de::Error| {
+                    invalid(&sets.join(" "), with_suggestion(e.message()))
+                })?;
         }
         config.check(origin)?;
         // Options left out are written out, so that the run records what it used.
@@ -470,6 +473,32 @@ mod tests {
             error.to_string().contains("did you mean `loss.name`?"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_unknown_value_is_refused_with_a_suggestion() {
+        for (set, meant) in [
+            ("loss.name=gdl", "`generalised-dice`"),
+            ("loss.name=Generalized_Dice", "`generalised-dice`"),
+            ("loss.name=dsc", "`dice`"),
+            ("loss.name=ce", "`cross-entropy`"),
+            ("model.name=nnunet", "`padded-unet` or `unet`"),
+            ("model.name=deepmedic", "`deep-medic`"),
+            ("patch.sampler=balance", "`balanced`"),
+            ("train.optimiser=adamw", "`adam`"),
+        ] {
+            let (key, value) = set.split_once('=').unwrap();
+            let (table, key) = key.split_once('.').unwrap();
+            let text = format!("[{table}]\n{key} = \"{value}\"\n");
+            for error in [parse("", &[set]), parse(&text, &[])] {
+                let error = error.unwrap_err().to_string();
+                let expected = format!("; did you mean {meant}?");
+                assert!(error.ends_with(&expected), "{error}");
+            }
+        }
+        // Nothing is like it, so that nothing is guessed.
+        let error = parse("", &["loss.name=qqqq"]).unwrap_err().to_string();
+        assert!(!error.contains("did you mean"), "{error}");
     }
 
     #[test]

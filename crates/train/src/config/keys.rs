@@ -3,6 +3,7 @@
 //! The template is the list of known keys, so that a key cannot be known and
 //! undocumented.
 
+use lacuna_data::manifest::closest;
 use toml::{Table, Value};
 
 use super::{ConfigError, TEMPLATE};
@@ -122,4 +123,55 @@ fn suggestion(key: &str, known: &[String]) -> String {
         .max_by(|a, b| score(a).total_cmp(&score(b)))
         .filter(|k| score(k) > 0.75)
         .map_or_else(String::new, |k| format!(", did you mean `{k}`?"))
+}
+
+/// What people call options, and what they are called here.
+const ALIASES: [(&str, &[&str]); 17] = [
+    ("gdl", &["generalised-dice"]),
+    ("gdice", &["generalised-dice"]),
+    ("dsc", &["dice"]),
+    ("f1", &["dice"]),
+    ("ce", &["cross-entropy"]),
+    ("bce", &["cross-entropy"]),
+    ("wce", &["weighted-cross-entropy"]),
+    ("topk", &["top-k-cross-entropy"]),
+    ("ftl", &["focal-tversky"]),
+    ("gwdl", &["generalised-wasserstein-dice"]),
+    ("mcc", &["matthews"]),
+    ("ss", &["sensitivity-specificity"]),
+    ("nnunet", &["padded-unet", "unet"]),
+    ("highresnet", &["high-res-3d-net"]),
+    ("adamw", &["adam"]),
+    ("momentum", &["sgd"]),
+    ("poly", &["polynomial"]),
+];
+
+/// A message of serde with the names that are meant behind one that does not exist.
+pub(super) fn with_suggestion(message: &str) -> String {
+    let message = message.trim_end();
+    let Some((_, quoted)) = message.split_once("unknown variant `") else {
+        return message.to_owned();
+    };
+    // Every second part lies between backticks; the first is what was found.
+    let quoted: Vec<&str> = quoted.split('`').step_by(2).collect();
+    let names = meant(quoted[0], &quoted[1..]);
+    if names.is_empty() {
+        return message.to_owned();
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    format!("{message}; did you mean {}?", names.join(" or "))
+}
+
+/// Those of the `known` names that `found` may stand for.
+fn meant(found: &str, known: &[&str]) -> Vec<String> {
+    let found = found.to_lowercase().replace(['_', ' '], "-");
+    let letters = found.replace('-', "");
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == letters);
+    let aliases = alias.map_or(&[][..], |(_, names)| names);
+    let names = aliases.iter().filter(|name| known.contains(name));
+    let names: Vec<String> = names.map(|name| (*name).to_owned()).collect();
+    match names.is_empty() {
+        false => names,
+        true => closest(&found, known.iter().copied()).into_iter().collect(),
+    }
 }
