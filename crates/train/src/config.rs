@@ -251,18 +251,17 @@ impl RunConfig {
             .map_err(|e: toml::de::Error| invalid(origin, e.to_string()))?;
         check_keys(&table, origin)?;
         // From the text, so that an error shows the line and the offending value.
-        let mut config: Self = toml::from_str(text)
-            .map_err(|e| invalid(origin, with_suggestion(&e.to_string())))?;
+        let mut config: Self =
+            toml::from_str(text).map_err(|e| invalid(origin, with_suggestion(&e.to_string())))?;
         for set in overrides {
             apply_override(&mut table, set)?;
         }
         if !overrides.is_empty() {
             // All at once: an option may belong to a loss that a later one names.
             let sets: Vec<String> = overrides.iter().map(|s| format!("--set {s}")).collect();
-            config = (table.try_into())
-                .map_err(|e: toml::de::Error| {
-                    invalid(&sets.join(" "), with_suggestion(e.message()))
-                })?;
+            config = (table.try_into()).map_err(|e: toml::de::Error| {
+                invalid(&sets.join(" "), with_suggestion(e.message()))
+            })?;
         }
         config.check(origin)?;
         // Options left out are written out, so that the run records what it used.

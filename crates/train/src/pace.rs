@@ -17,7 +17,6 @@ use crate::outputs::Outputs;
 use crate::run::RunError;
 use crate::step::{Step, Target, new_optimiser};
 
-
 /// The most input values of a batch: beyond it no machine holds the activations.
 const MOST_VALUES: usize = 1 << 28;
 
