@@ -186,6 +186,13 @@ fn a_warning_does_not_fail_the_check() {
     let checked = place.ok("check cohort/dataset.toml");
     assert!(checked.stdout.contains("warning: sub-01"), "{checked}");
     assert!(checked.stdout.contains("0 error(s)"), "{checked}");
+
+    // What is found of the whole dataset has no place before it.
+    let path = place.path("cohort/sub-02/lesion.nii.gz");
+    write_labels(&path, &label, &Header::from_grid(&label.grid())).unwrap();
+    let checked = place.run("check cohort/dataset.toml");
+    let line = "warning: the class `lesion` occurs in no label";
+    assert!(checked.stdout.contains(line), "{checked}");
 }
 
 #[test]

@@ -7,10 +7,10 @@
 //! | [`volume`] | volumes, affine geometry, orientation, resampling, components, distance transform | no |
 //! | [`io`] | NIfTI-1 and NIfTI-2, atomic writes | no |
 //! | [`metrics`] | DSC, HD95, NSD, lesion-wise scores, bootstrap | no |
-//! | [`losses`] | the four losses: value and analytic gradient in one operation | no |
+//! | [`losses`] | losses for rare structures: value and analytic gradient in one operation | no |
 //! | [`data`] | manifest, checks, normalisation, samplers, prefetch, phantoms | no |
 //! | [`report`] | overlay pictures, plots, HTML | no |
-//! | [`nets`] | UNet, TwoPathCNN, DeepMedic, HighRes3DNet | yes |
+//! | [`nets`] | UNet (valid and padded), TwoPathCNN, DeepMedic, HighRes3DNet | yes |
 //! | [`train`] | run configuration, training loop, checkpoints, prediction | yes |
 //!
 //! The shortest way from files to numbers:

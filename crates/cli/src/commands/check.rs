@@ -83,14 +83,13 @@ fn render(report: &CheckReport) -> String {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        let place = [problem.subject.as_deref(), problem.file.as_deref()];
-        let place: Vec<&str> = place.into_iter().flatten().collect();
-        text += &format!(
-            "{severity}: {}: {}; {}\n",
-            place.join(": "),
-            problem.finding,
-            problem.remedy
-        );
+        let parts = [
+            problem.subject.as_deref(),
+            problem.file.as_deref(),
+            Some(&problem.finding),
+        ];
+        let parts: Vec<&str> = parts.into_iter().flatten().collect();
+        text += &format!("{severity}: {}; {}\n", parts.join(": "), problem.remedy);
     }
     text + &format!(
         "{} error(s), {} warning(s), {} note(s)\n",
