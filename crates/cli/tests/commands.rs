@@ -191,7 +191,7 @@ fn a_warning_does_not_fail_the_check() {
     let path = place.path("cohort/sub-02/lesion.nii.gz");
     write_labels(&path, &label, &Header::from_grid(&label.grid())).unwrap();
     let checked = place.run("check cohort/dataset.toml");
-    let line = "warning: the class `lesion` occurs in no label";
+    let line = "error: no label has any foreground";
     assert!(checked.stdout.contains(line), "{checked}");
 }
 
