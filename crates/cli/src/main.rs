@@ -109,6 +109,9 @@ impl From<PrecisionArgument> for PrecisionName {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = lacuna_train::device::answer_probe() {
+        return code;
+    }
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,

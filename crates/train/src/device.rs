@@ -1,7 +1,15 @@
 //! Where tensors live and what is multiplied there, chosen at run time.
 
+#[cfg_attr(
+    not(any(feature = "vulkan", feature = "cuda")),
+    allow(dead_code, reason = "the processor needs no trial")
+)]
+mod probe;
+
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+
+pub use probe::answer_probe;
 
 /// A device by the name users give on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +52,7 @@ pub enum DeviceError {
     )]
     NotFound {
         /// The device.
-        name: &'static str,
+        name: DeviceName,
         /// What the driver said.
         found: String,
     },
@@ -98,39 +106,26 @@ impl DeviceName {
         match self {
             Self::Cpu => Ok(Device::flex()),
             #[cfg(feature = "vulkan")]
-            Self::Vulkan => probed("vulkan", || {
+            Self::Vulkan => self.probed(|| {
                 Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)
             }),
             #[cfg(not(feature = "vulkan"))]
             Self::Vulkan => Err(DeviceError::NotBuilt { name: "vulkan" }),
             #[cfg(feature = "cuda")]
-            Self::Cuda => probed("cuda", || Device::cuda(0)),
+            Self::Cuda => self.probed(|| Device::cuda(0)),
             #[cfg(not(feature = "cuda"))]
             Self::Cuda => Err(DeviceError::NotBuilt { name: "cuda" }),
         }
     }
-}
 
-/// Opens a device and computes one number on it: without a driver Burn panics
-/// at first use rather than when the device is named.
-#[cfg(any(feature = "vulkan", feature = "cuda"))]
-fn probed(
-    name: &'static str,
-    open: impl FnOnce() -> Device + std::panic::UnwindSafe,
-) -> Result<Device, DeviceError> {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = std::panic::catch_unwind(|| {
-        let device = open();
-        let _ = burn::tensor::Tensor::<1>::ones([1], &device).into_data();
-        device
-    });
-    std::panic::set_hook(hook);
-    result.map_err(|payload| DeviceError::NotFound {
-        name,
-        found: (payload.downcast_ref::<String>().map(String::as_str))
-            .or_else(|| payload.downcast_ref::<&str>().copied())
-            .unwrap_or("the driver did not say why")
-            .to_owned(),
-    })
+    /// The device, once it has computed something here and in a child process.
+    #[cfg(any(feature = "vulkan", feature = "cuda"))]
+    fn probed(
+        self,
+        open: impl FnOnce() -> Device + std::panic::UnwindSafe,
+    ) -> Result<Device, DeviceError> {
+        let found = |found: String| DeviceError::NotFound { name: self, found };
+        probe::in_child(self).map_err(found)?;
+        probe::tried(open).map_err(found)
+    }
 }
