@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use lacuna_data::phantom::PhantomError;
+use lacuna_evaluate::EvaluateError;
+use lacuna_metrics::MetricsError;
 use lacuna_record::RecordError;
 use lacuna_train::config::ConfigError;
 use lacuna_train::run::RunError;
@@ -53,6 +55,35 @@ pub enum StudyError {
     OtherPhantoms {
         /// What they were made from.
         record: PathBuf,
+    },
+    /// The test subjects cannot be scored.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// Probabilities of a test subject that cannot be judged.
+    #[error("subject `{subject}`: {source}")]
+    Reliability {
+        /// The subject.
+        subject: String,
+        /// Why.
+        source: MetricsError,
+    },
+    /// The study has no such run.
+    #[error("{folder}: the study has no run `{run}`; its runs are listed in study.json")]
+    NoRun {
+        /// Folder of the study.
+        folder: PathBuf,
+        /// What was asked for.
+        run: String,
+    },
+    /// Another process works on the run.
+    #[error(
+        "the run `{run}` of {folder} is in use by another lacuna process; wait for it or stop it"
+    )]
+    RunLocked {
+        /// Folder of the study.
+        folder: PathBuf,
+        /// The run.
+        run: String,
     },
     /// Another process works through the study.
     #[error("{folder} is in use by another `lacuna sweep`; wait for it or stop it")]

@@ -88,7 +88,7 @@ pub fn settle(
 ///
 /// # Errors
 /// When the folder cannot be written or the system cannot lock files in it.
-pub fn hold_run(folder: &StudyFolder, name: &str) -> Result<Option<File>, RecordError> {
+pub(crate) fn hold_run(folder: &StudyFolder, name: &str) -> Result<Option<File>, RecordError> {
     let path = folder.path().join("states").join(format!("{name}.lock"));
     lock(&path)
 }

@@ -106,9 +106,7 @@ impl DeviceName {
         match self {
             Self::Cpu => Ok(Device::flex()),
             #[cfg(feature = "vulkan")]
-            Self::Vulkan => self.probed(|| {
-                Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)
-            }),
+            Self::Vulkan => self.probed(|| Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
             #[cfg(not(feature = "vulkan"))]
             Self::Vulkan => Err(DeviceError::NotBuilt { name: "vulkan" }),
             #[cfg(feature = "cuda")]

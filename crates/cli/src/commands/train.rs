@@ -64,38 +64,53 @@ pub fn train_with_progress(
     stop: &AtomicBool,
 ) -> anyhow::Result<Summary> {
     let device = device.open()?;
-    let mut bar: Option<Progress> = None;
-    let mut recent = RecentWait::default();
-    let summary = train(config, out, resume, &device, stop, &mut |step| match step {
-        Step::Note(text) => eprintln!("{text}"),
-        Step::Start { done, total } => bar = Some(Progress::new("train", done, total)),
-        Step::Iteration(event) => {
-            if let Some(bar) = &mut bar {
-                recent.add(event);
+    let mut watch = Watch::default();
+    let summary = train(config, out, resume, &device, stop, &mut |step| {
+        watch.told(step)
+    })?;
+    drop(watch);
+    super::print(&describe(&summary, out))?;
+    Ok(summary)
+}
+
+/// Shows a training; the bar goes with the value.
+#[derive(Default)]
+pub struct Watch {
+    bar: Option<Progress>,
+    recent: RecentWait,
+}
+
+impl Watch {
+    /// Shows what the training tells.
+    pub fn told(&mut self, step: Step) {
+        match (step, &mut self.bar) {
+            (Step::Note(text), _) => eprintln!("{text}"),
+            (Step::Start { done, total }, bar) => *bar = Some(Progress::new("train", done, total)),
+            (Step::Iteration(event), Some(bar)) => {
+                self.recent.add(event);
                 let state = format!(
                     "loss {:.3} DSC {:.3}{}",
                     event.loss,
                     event.dsc,
-                    recent.remark()
+                    self.recent.remark()
                 );
                 bar.at(event.iteration, &state);
             }
+            (Step::Validation(scored), Some(bar)) => bar.note(&format!(
+                "validation after {}: mean DSC {:.3}",
+                scored.iteration, scored.dsc
+            )),
+            (Step::Iteration(_) | Step::Validation(_), None) => {}
         }
-        Step::Validation(scored) => {
-            if let Some(bar) = &bar {
-                bar.note(&format!(
-                    "validation after {}: mean DSC {:.3}",
-                    scored.iteration, scored.dsc
-                ));
-            }
-        }
-    });
-    if let Some(bar) = bar {
-        bar.finish();
     }
-    let summary = summary?;
-    super::print(&describe(&summary, out))?;
-    Ok(summary)
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish();
+        }
+    }
 }
 
 /// Time of the last iterations, and how much of it was spent waiting for patches.
@@ -127,7 +142,8 @@ impl RecentWait {
     }
 }
 
-fn describe(summary: &Summary, out: &Path) -> String {
+/// What a training came to.
+pub fn describe(summary: &Summary, out: &Path) -> String {
     let mut text = String::new();
     if let Some(last) = &summary.last_iterations {
         text += &format!(

@@ -22,7 +22,9 @@ static ANSWERS: AtomicBool = AtomicBool::new(false);
 pub fn answer_probe() -> Option<ExitCode> {
     ANSWERS.store(true, Ordering::Relaxed);
     let wanted = std::env::var(PROBE).ok()?;
-    let device = DeviceName::ALL.into_iter().find(|d| d.to_string() == wanted);
+    let device = DeviceName::ALL
+        .into_iter()
+        .find(|d| d.to_string() == wanted);
     // A child asks no child of its own.
     ANSWERS.store(false, Ordering::Relaxed);
     let tried = match device {
@@ -56,7 +58,11 @@ pub(super) fn in_child(name: DeviceName) -> Result<(), String> {
     let mut child = Command::new(binary);
     child.env(PROBE, name.to_string()).stdin(Stdio::null());
     match child.output() {
-        Ok(output) => judged(output.status.success(), &output.status.to_string(), &output.stderr),
+        Ok(output) => judged(
+            output.status.success(),
+            &output.status.to_string(),
+            &output.stderr,
+        ),
         Err(_) => Ok(()),
     }
 }
@@ -104,7 +110,9 @@ fn exercise(device: &Device) {
     let images = Tensor::<4>::ones([1, 1, 8, 8], &device);
     let weights = Tensor::<4>::ones([1, 1, 3, 3], &device).require_grad();
     let options = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
-    let gradients = conv2d(images, weights.clone(), None, options).sum().backward();
+    let gradients = conv2d(images, weights.clone(), None, options)
+        .sum()
+        .backward();
     if let Some(gradient) = weights.grad(&gradients) {
         let _ = gradient.into_data();
     }
@@ -129,9 +137,17 @@ mod tests {
     #[test]
     fn the_end_of_a_child_becomes_a_reason() {
         assert_eq!(judged(true, "exit status: 0", b"noise\n"), Ok(()));
-        let said = judged(false, "exit status: 1", b"error: XDG_RUNTIME_DIR\nno adapter");
+        let said = judged(
+            false,
+            "exit status: 1",
+            b"error: XDG_RUNTIME_DIR\nno adapter",
+        );
         assert_eq!(said.unwrap_err(), "no adapter");
         let crashed = judged(false, "signal: 11 (SIGSEGV)", b"noise\n");
-        assert!(crashed.unwrap_err().contains("crashed: a trial ended with signal: 11"));
+        assert!(
+            crashed
+                .unwrap_err()
+                .contains("crashed: a trial ended with signal: 11")
+        );
     }
 }
