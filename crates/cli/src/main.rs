@@ -17,7 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Segments what is rare: trains, applies and judges deep-learning segmentation
 /// of rare structures in 2-D and 3-D medical images.
 #[derive(Parser)]
-#[command(name = "lacuna", version, max_term_width = 100)]
+#[command(name = "lacuna", version = env!("LACUNA_VERSION"), max_term_width = 100)]
 struct Cli {
     /// Threads for computation; 0 uses every core. Results are bit-equal for equal threads.
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
@@ -111,6 +111,9 @@ impl From<PrecisionArgument> for PrecisionName {
 fn main() -> ExitCode {
     if let Some(code) = lacuna_train::device::answer_probe() {
         return code;
+    }
+    if let Some(commit) = option_env!("LACUNA_COMMIT") {
+        lacuna_record::built_from(commit);
     }
     let cli = Cli::parse();
     match run(cli) {

@@ -925,6 +925,10 @@ fn predictions_that_cannot_be_scored() {
         write_labels(&path, labels, &Header::from_grid(&labels.grid())).unwrap();
     };
     write(&moved(&labels, 2.0));
+    evaluate(&["pred/sub-02.nii.gz", "has changed", "predict it again"]);
+    // Without its list, the folder is another tool's.
+    let list = place.read("pred/predictions.json");
+    std::fs::remove_file(place.path("pred/predictions.json")).unwrap();
     evaluate(&[
         "pred/sub-02.nii.gz",
         "lesion.nii.gz",
@@ -950,6 +954,7 @@ fn predictions_that_cannot_be_scored() {
         "--subjects",
     ]);
     place.write("pred/sub-02.nii.gz", &good);
+    place.write("pred/predictions.json", &list);
 
     // Class indices mean nothing under another order of classes.
     place.edit(

@@ -140,6 +140,18 @@ impl Manifest {
         Ok(())
     }
 
+    /// Every file that the dataset is made of, the manifest itself first.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let of_subject = |s: &Subject| {
+            let others = [&s.label, &s.mask, &s.weight, &s.white_matter];
+            let images = s.images.values().map(|image| image.path.clone());
+            let others = others.into_iter().flatten().cloned();
+            images.chain(others).collect::<Vec<_>>()
+        };
+        let subjects = self.subjects.iter().flat_map(of_subject);
+        std::iter::once(self.path.clone()).chain(subjects).collect()
+    }
+
     /// The subject of that id.
     ///
     /// # Errors

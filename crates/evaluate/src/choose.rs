@@ -1,7 +1,9 @@
-//! Which subjects of a folder of predictions are scored.
+//! Which files of a folder of predictions are scored.
+
+use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_record::{Predictions, prediction_path};
+use lacuna_record::{Predictions, ScoredFile, prediction_path, sha256_of};
 
 use crate::{EvaluateError, Request};
 
@@ -12,7 +14,7 @@ use crate::{EvaluateError, Request};
 /// A class that the manifest does not have, or a list that cannot be read.
 pub fn regions(
     manifest: &Manifest,
-    predictions: &std::path::Path,
+    predictions: &Path,
     asked: &[String],
 ) -> Result<Vec<Vec<String>>, EvaluateError> {
     if asked.is_empty() {
@@ -35,57 +37,164 @@ pub fn regions(
     asked.iter().map(names).collect()
 }
 
-/// The subjects to score: each has a label and a prediction.
-pub(crate) fn choose<'a>(request: &Request<'a>) -> Result<Vec<&'a Subject>, EvaluateError> {
-    let manifest = request.manifest;
-    let listed = Predictions::read(request.predictions)?;
-    if let Some(Predictions { classes, .. }) = &listed
-        && *classes != manifest.classes
-    {
-        return Err(EvaluateError::Classes {
-            predictions: request.predictions.to_owned(),
-            found: classes.join(", "),
-            manifest: manifest.path.clone(),
-            expected: manifest.classes.join(", "),
+/// What is scored, and what a reader should know of what is not.
+pub(crate) struct Chosen<'a> {
+    /// Each subject has a label and the file of a prediction.
+    pub subjects: Vec<(&'a Subject, ScoredFile)>,
+    pub notes: Vec<String>,
+}
+
+/// The subjects to score, each with its prediction.
+pub(crate) fn choose<'a>(request: &Request<'a>) -> Result<Chosen<'a>, EvaluateError> {
+    let folder = request.predictions;
+    if !folder.is_dir() {
+        return Err(EvaluateError::NoFolder {
+            predictions: folder.to_owned(),
         });
     }
-    let listed = listed.map(|p| p.subjects);
-    let chosen: Vec<&Subject> = match (request.subjects.is_empty(), listed) {
-        (false, _) => find(manifest, request.subjects)?,
-        (true, Some(listed)) => find(manifest, &listed)?
-            .into_iter()
-            .filter(|s| s.label.is_some())
-            .collect(),
-        (true, None) => (manifest.subjects.iter())
-            .filter(|s| s.label.is_some())
-            .collect(),
+    let listed = Predictions::read(folder)?;
+    if let Some(list) = &listed {
+        check_classes(request, list)?;
+    }
+    let mut notes = Vec::new();
+    let asked = asked(request, listed.as_ref(), &mut notes)?;
+    let mut subjects = Vec::with_capacity(asked.len());
+    let mut missing = Vec::new();
+    for subject in &asked {
+        match find_file(folder, &subject.id, listed.as_ref())? {
+            Some(file) => subjects.push((*subject, file)),
+            None => missing.push(subject.id.clone()),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(Chosen { subjects, notes });
+    }
+    Err(EvaluateError::NoPrediction {
+        predictions: folder.to_owned(),
+        missing: missing.len(),
+        asked: asked.len(),
+        subjects: missing.join(", "),
+    })
+}
+
+fn check_classes(request: &Request, list: &Predictions) -> Result<(), EvaluateError> {
+    let manifest = request.manifest;
+    if list.classes == manifest.classes {
+        return Ok(());
+    }
+    Err(EvaluateError::Classes {
+        predictions: request.predictions.to_owned(),
+        found: list.classes.join(", "),
+        manifest: manifest.path.clone(),
+        expected: manifest.classes.join(", "),
+    })
+}
+
+/// The labelled subjects to score, by name or as the list has them.
+fn asked<'a>(
+    request: &Request<'a>,
+    listed: Option<&Predictions>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<&'a Subject>, EvaluateError> {
+    let manifest = request.manifest;
+    let find = |id: &String| Ok(manifest.subject(id)?);
+    let labelled = |s: &&Subject| s.label.is_some();
+    let folder = request.predictions.display();
+    let chosen: Vec<&Subject> = match (request.subjects, listed) {
+        ([], Some(list)) => {
+            let written = |id: &&String| list.files.as_ref().is_none_or(|f| f.contains_key(*id));
+            let unwritten: Vec<&str> = (list.subjects.iter())
+                .filter(|id| !written(id))
+                .map(String::as_str)
+                .collect();
+            if list.files.is_none() {
+                notes.push(format!(
+                    "{folder}: the list is of version 0.1.0, which did not record what was written: no file could be verified"
+                ));
+            }
+            let ids: Vec<&String> = list.subjects.iter().filter(written).collect();
+            if ids.is_empty() {
+                return Err(EvaluateError::NoPrediction {
+                    predictions: request.predictions.to_owned(),
+                    missing: unwritten.len(),
+                    asked: unwritten.len(),
+                    subjects: unwritten.join(", "),
+                });
+            }
+            if !unwritten.is_empty() {
+                notes.push(format!(
+                    "{folder}: asked for but never written, so not scored: {}",
+                    unwritten.join(", ")
+                ));
+            }
+            let found: Result<Vec<&Subject>, EvaluateError> = ids.into_iter().map(find).collect();
+            found?.into_iter().filter(labelled).collect()
+        }
+        ([], None) => {
+            notes.push(format!(
+                "{folder}: no list of `lacuna predict`; every labelled subject is scored by file name"
+            ));
+            manifest.subjects.iter().filter(labelled).collect()
+        }
+        (named, _) => named
+            .iter()
+            .map(find)
+            .collect::<Result<_, EvaluateError>>()?,
     };
     if chosen.is_empty() {
         return Err(EvaluateError::NothingLabelled {
             manifest: manifest.path.clone(),
         });
     }
-    if let Some(subject) = chosen.iter().find(|s| s.label.is_none()) {
-        return Err(EvaluateError::NoLabel {
+    match chosen.iter().find(|s| s.label.is_none()) {
+        None => Ok(chosen),
+        Some(subject) => Err(EvaluateError::NoLabel {
             manifest: manifest.path.clone(),
             subject: subject.id.clone(),
-        });
+        }),
     }
-    let missing: Vec<&str> = (chosen.iter())
-        .filter(|s| !prediction_path(request.predictions, &s.id).exists())
-        .map(|s| s.id.as_str())
-        .collect();
-    if !missing.is_empty() {
-        return Err(EvaluateError::NoPrediction {
-            predictions: request.predictions.to_owned(),
-            missing: missing.len(),
-            asked: chosen.len(),
-            subjects: missing.join(", "),
-        });
-    }
-    Ok(chosen)
 }
 
-fn find<'a>(manifest: &'a Manifest, ids: &[String]) -> Result<Vec<&'a Subject>, EvaluateError> {
-    ids.iter().map(|id| Ok(manifest.subject(id)?)).collect()
+/// The prediction of a subject: a file of the list that is as it was written, or, where
+/// there is no list, one of that name.
+fn find_file(
+    folder: &Path,
+    id: &str,
+    listed: Option<&Predictions>,
+) -> Result<Option<ScoredFile>, EvaluateError> {
+    let Some(file) = file_of(folder, id)? else {
+        return Ok(None);
+    };
+    let recorded = listed.and_then(|list| list.files.as_ref());
+    let wanted = match recorded.map(|files| files.get(id)) {
+        // It is not of this list's run.
+        Some(None) => return Ok(None),
+        Some(Some(recorded)) => Some(&recorded.sha256),
+        None => None,
+    };
+    let sha256 = sha256_of(&file)?;
+    if wanted.is_some_and(|wanted| *wanted != sha256) {
+        return Err(EvaluateError::Changed { prediction: file });
+    }
+    Ok(Some(ScoredFile {
+        file,
+        sha256,
+        run: listed.map(|list| list.run.clone()),
+        weights: listed.and_then(|list| list.weights.clone()),
+    }))
+}
+
+/// `<id>.nii.gz`, or else `<id>.nii`.
+pub(crate) fn file_of(folder: &Path, id: &str) -> Result<Option<PathBuf>, EvaluateError> {
+    let files = [
+        prediction_path(folder, id),
+        folder.join(format!("{id}.nii")),
+    ];
+    match files.each_ref().map(|file| file.exists()) {
+        [true, true] => Err(EvaluateError::TwoFiles {
+            files: files.map(|file| file.display().to_string()).join(" and "),
+        }),
+        [false, false] => Ok(None),
+        [compressed, _] => Ok(files.into_iter().nth(usize::from(!compressed))),
+    }
 }

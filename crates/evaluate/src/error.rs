@@ -36,6 +36,44 @@ pub enum EvaluateError {
         /// What the system said.
         source: io::Error,
     },
+    /// There are no predictions to score.
+    #[error(
+        "--predictions {predictions}: there is no such folder; give one that holds <id>.nii.gz files"
+    )]
+    NoFolder {
+        /// The folder.
+        predictions: PathBuf,
+    },
+    /// Two files could be the prediction.
+    #[error("{files} are both predictions of one subject; remove one of them")]
+    TwoFiles {
+        /// The files.
+        files: String,
+    },
+    /// A prediction is not the file that was written.
+    #[error(
+        "{prediction}: the file has changed since it was predicted; predict it again, or copy \
+         the folder without predictions.json to score it as another tool's"
+    )]
+    Changed {
+        /// The file.
+        prediction: PathBuf,
+    },
+    /// The folder to write holds another evaluation.
+    #[error(
+        "{found} is there already, and not from an evaluation of these predictions; choose \
+         another --out, or replace it with --force"
+    )]
+    OutTaken {
+        /// The file.
+        found: PathBuf,
+    },
+    /// The folder to write holds something of the name of an evaluation.
+    #[error("{found} is no evaluation and would be replaced; choose another --out")]
+    NotAnEvaluation {
+        /// The file.
+        found: PathBuf,
+    },
     /// A region of a class that there is not.
     #[error(
         "--region {region}: `{class}` is no class of {manifest}; expected some of {expected}, \
@@ -144,7 +182,8 @@ pub enum EvaluateError {
     /// The prediction holds something other than class indices.
     #[error(
         "{prediction}: holds the value {value}, expected class indices 0 to {last}; map the \
-         values to the order of `classes` in the manifest"
+         values to the order of `classes` in the manifest, or give --label-values where they are \
+         its `label_values`"
     )]
     Value {
         /// The file.
@@ -153,6 +192,19 @@ pub enum EvaluateError {
         value: i32,
         /// The largest index.
         last: usize,
+    },
+    /// The prediction holds a value that the dataset does not know.
+    #[error(
+        "{prediction}: holds the value {value}, expected label values of the manifest: {known}; \
+         add it to `label_values`"
+    )]
+    LabelValue {
+        /// The file.
+        prediction: PathBuf,
+        /// The value.
+        value: i32,
+        /// The values that have a class.
+        known: String,
     },
     /// A prediction cannot be scored.
     #[error("{prediction}: {source}")]

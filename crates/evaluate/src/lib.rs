@@ -5,16 +5,18 @@
 
 mod choose;
 mod error;
+mod place;
 mod score;
 mod tables;
 
 use std::path::Path;
 
-use lacuna_data::manifest::{Manifest, Subject};
+use lacuna_data::manifest::Manifest;
 use lacuna_metrics::{Bootstrap, ClassScores, Options, Summary};
-use lacuna_record::{Evaluation, SubjectScores};
+use lacuna_record::{Evaluation, Provenance, SubjectScores};
 use rayon::prelude::*;
 
+use choose::Chosen;
 pub use choose::regions;
 pub use error::EvaluateError;
 pub use score::{example, reference_of};
@@ -24,7 +26,7 @@ pub use score::{example, reference_of};
 pub struct Request<'a> {
     /// The subjects with their reference labels.
     pub manifest: &'a Manifest,
-    /// The folder with one `<subject id>.nii.gz` of class indices each.
+    /// The folder with one `<subject id>.nii.gz` or `.nii` each.
     pub predictions: &'a Path,
     /// The folder to write.
     pub out: &'a Path,
@@ -33,6 +35,10 @@ pub struct Request<'a> {
     pub subjects: &'a [String],
     /// What is measured.
     pub options: Options,
+    /// The files hold the dataset's own label values in place of class indices.
+    pub label_values: bool,
+    /// Replace an evaluation of other predictions in `out`.
+    pub force: bool,
     /// Modality behind the pictures; default: FLAIR if there is one, else the first.
     pub overlay: Option<&'a str>,
 }
@@ -49,9 +55,15 @@ pub fn evaluate(
 ) -> Result<Evaluation, EvaluateError> {
     let modality = score::overlay_modality(request.manifest, request.overlay)?;
     let chosen = choose::choose(request)?;
+    place::check(request, &chosen)?;
     let (scored, pictures) = score_all(request, &chosen, modality, on_subject)?;
     let rows: Vec<Vec<ClassScores>> = scored.iter().map(|s| s.classes.clone()).collect();
+    let predictions = request.predictions;
     let evaluation = Evaluation {
+        provenance: Some(Provenance::of_process(rayon::current_num_threads())),
+        // Absolute, to be known again from elsewhere.
+        predictions: (predictions.canonicalize()).unwrap_or_else(|_| predictions.to_owned()),
+        notes: chosen.notes,
         summary: Summary::of(&rows, &Bootstrap::default())?,
         subjects: scored,
     };
@@ -63,23 +75,23 @@ pub fn evaluate(
 /// The scores and the picture of each subject.
 fn score_all(
     request: &Request,
-    chosen: &[&Subject],
+    chosen: &Chosen,
     modality: &str,
     on_subject: &mut dyn FnMut(usize, usize),
 ) -> Result<(Vec<SubjectScores>, Vec<Vec<u8>>), EvaluateError> {
-    let mut scored = Vec::with_capacity(chosen.len());
-    let mut pictures = Vec::with_capacity(chosen.len());
+    let mut scored = Vec::with_capacity(chosen.subjects.len());
+    let mut pictures = Vec::with_capacity(chosen.subjects.len());
     // One subject per core at a time bounds the memory.
-    for group in chosen.chunks(rayon::current_num_threads()) {
+    for group in chosen.subjects.chunks(rayon::current_num_threads()) {
         let group: Vec<_> = group
             .par_iter()
-            .map(|subject| score::score(request, subject, modality))
+            .map(|(subject, file)| score::score(request, subject, file, modality))
             .collect::<Result<_, _>>()?;
         for (scores, picture) in group {
             scored.push(scores);
             pictures.push(picture);
         }
-        on_subject(scored.len(), chosen.len());
+        on_subject(scored.len(), chosen.subjects.len());
     }
     Ok((scored, pictures))
 }

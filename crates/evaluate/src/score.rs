@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_metrics::evaluate_pair;
-use lacuna_record::{Overlay, SubjectScores, prediction_path};
+use lacuna_record::{Overlay, ScoredFile, SubjectScores, prediction_path};
 use lacuna_report::OverlayOptions;
 use lacuna_report::study::Example;
 use lacuna_volume::{LabelMap, Orientation, Volume, corner_displacement_mm};
@@ -38,12 +38,14 @@ pub(crate) fn overlay_modality<'a>(
 pub(crate) fn score(
     request: &Request,
     subject: &Subject,
+    file: &ScoredFile,
     modality: &str,
 ) -> Result<(SubjectScores, Vec<u8>), EvaluateError> {
     let manifest = request.manifest;
-    let path = prediction_path(request.predictions, &subject.id);
+    let path = file.file.clone();
     let reference = reference_of(manifest, subject)?;
-    let prediction = read_prediction(&path, manifest.classes.len())?;
+    let prediction = read_prediction(manifest, &path, request.label_values)?;
+    let prediction = in_axes_of(&reference, prediction)?;
     let apart_mm = corner_displacement_mm(&reference.grid(), &prediction.grid());
     if apart_mm > SAME_GRID_MM {
         return Err(EvaluateError::Grid {
@@ -62,6 +64,7 @@ pub(crate) fn score(
     let (overlay, png) = draw(subject, modality, &reference, &prediction)?;
     let scores = SubjectScores {
         subject: subject.id.clone(),
+        prediction: Some(file.clone()),
         overlay,
         classes,
     };
@@ -128,7 +131,7 @@ pub fn example(
     let modality = overlay_modality(manifest, None)?;
     let reference = reference_of(manifest, subject)?;
     let path = prediction_path(predictions, id);
-    let prediction = read_prediction(&path, manifest.classes.len())?;
+    let prediction = in_axes_of(&reference, read_prediction(manifest, &path, false)?)?;
     in_canonical_axes(subject, modality, &reference, &prediction)
 }
 
@@ -147,16 +150,52 @@ pub fn reference_of(manifest: &Manifest, subject: &Subject) -> Result<LabelMap, 
     Ok(manifest.map_labels(subject, &lacuna_io::read_labels(label)?)?)
 }
 
-/// A label map of class indices.
-fn read_prediction(path: &Path, classes: usize) -> Result<LabelMap, EvaluateError> {
+/// The classes of a prediction, which holds class indices or the dataset's own label
+/// values: which of them is said, and never guessed.
+fn read_prediction(
+    manifest: &Manifest,
+    path: &Path,
+    label_values: bool,
+) -> Result<LabelMap, EvaluateError> {
     let raw: Volume<i32> = lacuna_io::read_labels(path)?;
-    let outside = (raw.data().iter()).find(|v| **v < 0 || **v as usize >= classes);
+    let classes = manifest.classes.len();
+    let class = |value: i32| match label_values {
+        true => manifest.class_of(value),
+        false => u8::try_from(value)
+            .ok()
+            .filter(|v| usize::from(*v) < classes),
+    };
+    let mut outside = None;
+    let labels = raw.map(|&value| {
+        class(value).unwrap_or_else(|| {
+            outside.get_or_insert(value);
+            0
+        })
+    });
+    let prediction = path.to_owned();
     match outside {
-        None => Ok(raw.map(|v| *v as u8)),
-        Some(&value) => Err(EvaluateError::Value {
-            prediction: path.to_owned(),
+        None => Ok(labels),
+        Some(value) if label_values => Err(EvaluateError::LabelValue {
+            prediction,
+            value,
+            known: (manifest.label_values.keys().map(i32::to_string))
+                .collect::<Vec<_>>()
+                .join(", "),
+        }),
+        Some(value) => Err(EvaluateError::Value {
+            prediction,
             value,
             last: classes - 1,
         }),
     }
+}
+
+/// The same voxels with the axes in the order and direction of the reference's. Whether
+/// the grids are one is for the caller to compare.
+fn in_axes_of(reference: &LabelMap, prediction: LabelMap) -> Result<LabelMap, EvaluateError> {
+    let [wanted, found] = [reference, &prediction].map(|v| Orientation::of(v.affine()));
+    if wanted == found {
+        return Ok(prediction);
+    }
+    Ok(wanted.from_canonical(&found.to_canonical(&prediction)?)?)
 }

@@ -24,7 +24,8 @@ pub(crate) fn score_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
     out
 }
 
-/// One row per lesion of the reference and of the prediction.
+/// One row per lesion of the reference and of the prediction, missed and false ones
+/// too. Places are voxels of the reference file, counted from 0, and world mm.
 pub(crate) fn lesion_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
     let header = [
         "subject",
@@ -35,6 +36,18 @@ pub(crate) fn lesion_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
         "overlap_voxels",
         "touching_voxels",
         "detected",
+        "centre_x",
+        "centre_y",
+        "centre_z",
+        "centre_mm_x",
+        "centre_mm_y",
+        "centre_mm_z",
+        "inside_x",
+        "inside_y",
+        "inside_z",
+        "inside_mm_x",
+        "inside_mm_y",
+        "inside_mm_z",
     ];
     let mut out = vec![header.map(str::to_owned).to_vec()];
     for (subject, scores) in evaluation.rows() {
@@ -44,7 +57,7 @@ pub(crate) fn lesion_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
         ];
         for (mask, lesions) in masks {
             out.extend(lesions.iter().map(|lesion| {
-                vec![
+                let mut row = vec![
                     subject.to_owned(),
                     scores.class.clone(),
                     mask.to_owned(),
@@ -53,7 +66,14 @@ pub(crate) fn lesion_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
                     lesion.overlap_voxels.to_string(),
                     lesion.touching_voxels.to_string(),
                     lesion.detected.to_string(),
-                ]
+                ];
+                if let Some(place) = &lesion.place {
+                    row.extend(place.centre.map(|v| format!("{v:.2}")));
+                    row.extend(place.centre_mm.map(|v| format!("{v:.2}")));
+                    row.extend(place.inside.map(|v| v.to_string()));
+                    row.extend(place.inside_mm.map(|v| format!("{v:.2}")));
+                }
+                row
             }));
         }
     }

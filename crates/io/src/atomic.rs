@@ -100,6 +100,19 @@ where
     sync_folder(target.folder).map_err(|e| target.error("flush the folder to the disk", e))
 }
 
+/// Fails as [`write_atomic`] would before a byte is written, and leaves no trace: to be
+/// asked before long work whose result goes to `path`.
+///
+/// # Errors
+/// When the folder is missing, not writable or full.
+pub fn probe(path: impl AsRef<Path>) -> Result<(), WriteError> {
+    let target = Target::of(path.as_ref())?;
+    target
+        .temporary()
+        .map_err(|e| target.error("make a temporary file", e))?;
+    Ok(())
+}
+
 /// Writes `bytes` as the whole of a file, atomically; see [`write_atomic`].
 ///
 /// # Errors

@@ -9,11 +9,15 @@
 //! | [`metrics`] | DSC, HD95, NSD, lesion-wise scores, bootstrap | no |
 //! | [`losses`] | losses for rare structures: value and analytic gradient in one operation | no |
 //! | [`data`] | manifest, checks, normalisation, samplers, prefetch, phantoms | no |
+//! | [`record`] | what runs, predictions, evaluations and studies leave on disk | no |
+//! | [`evaluate`] | scores folders of predictions | no |
 //! | [`report`] | overlay pictures, plots, HTML | no |
 //! | [`nets`] | UNet (valid and padded), TwoPathCNN, DeepMedic, HighRes3DNet | yes |
 //! | [`train`] | run configuration, training loop, checkpoints, prediction | yes |
+//! | [`study`] | studies: grids, plans, estimates, executors | yes |
 //!
-//! The shortest way from files to numbers:
+//! `examples/train_predict_evaluate.rs` goes the whole way. The shortest way from files
+//! to numbers:
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -32,10 +36,13 @@
 //! ```
 
 pub use lacuna_data as data;
+pub use lacuna_evaluate as evaluate;
 pub use lacuna_io as io;
 pub use lacuna_losses as losses;
 pub use lacuna_metrics as metrics;
 pub use lacuna_nets as nets;
+pub use lacuna_record as record;
 pub use lacuna_report as report;
+pub use lacuna_study as study;
 pub use lacuna_train as train;
 pub use lacuna_volume as volume;

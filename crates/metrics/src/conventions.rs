@@ -27,6 +27,10 @@ pub struct Conventions {
     pub nsd_tolerance_mm: f64,
     /// Lesion-wise scores.
     pub lesion: Cow<'static, str>,
+    /// The same with each lesion paired at most once; empty in evaluations of version
+    /// 0.1.0.
+    #[serde(default)]
+    pub lesion_one_to_one: Cow<'static, str>,
 }
 
 impl Conventions {
@@ -42,6 +46,7 @@ impl Conventions {
             nsd: "both-surfaces; both-empty=1; one-empty=0".into(),
             nsd_tolerance_mm,
             lesion: "wmh".into(),
+            lesion_one_to_one: "one-to-one; any-overlap; most-pairs; none=1".into(),
         }
     }
 }

@@ -67,6 +67,16 @@ pub struct ClassScores {
     pub lesion_precision: f64,
     /// Harmonic mean of the two.
     pub lesion_f1: f64,
+    /// The three with each lesion paired at most once; not a number in evaluations of
+    /// version 0.1.0.
+    #[serde(default = "not_recorded")]
+    pub lesion_recall_one_to_one: f64,
+    /// Precision of the pairs.
+    #[serde(default = "not_recorded")]
+    pub lesion_precision_one_to_one: f64,
+    /// F1 of the pairs.
+    #[serde(default = "not_recorded")]
+    pub lesion_f1_one_to_one: f64,
     /// Each lesion with its size.
     pub lesions: Lesions,
     /// What the numbers mean.
@@ -75,7 +85,7 @@ pub struct ClassScores {
 
 impl ClassScores {
     /// Names of the metrics that are summarised over subjects, in the order of [`Self::metrics`].
-    pub const METRICS: [&str; 11] = [
+    pub const METRICS: [&str; 14] = [
         "dsc",
         "generalised_dice",
         "sensitivity",
@@ -87,10 +97,13 @@ impl ClassScores {
         "lesion_recall",
         "lesion_precision",
         "lesion_f1",
+        "lesion_recall_one_to_one",
+        "lesion_precision_one_to_one",
+        "lesion_f1_one_to_one",
     ];
 
     /// The values of [`Self::METRICS`].
-    pub fn metrics(&self) -> [f64; 11] {
+    pub fn metrics(&self) -> [f64; 14] {
         [
             self.dsc,
             self.generalised_dice,
@@ -103,8 +116,15 @@ impl ClassScores {
             self.lesion_recall,
             self.lesion_precision,
             self.lesion_f1,
+            self.lesion_recall_one_to_one,
+            self.lesion_precision_one_to_one,
+            self.lesion_f1_one_to_one,
         ]
     }
+}
+
+fn not_recorded() -> f64 {
+    f64::NAN
 }
 
 /// Scores each foreground class on the mask of that class alone, then the regions,
@@ -134,6 +154,7 @@ pub fn evaluate_pair(
     let score = |class: &str, counts: Counts, pair: MaskPair| {
         let surfaces = SurfaceDistances::measure(&pair, options.surface);
         let lesions = Lesions::find(&pair);
+        let (wmh, pairs) = (lesions.wmh(), lesions.one_to_one());
         let mm3 = pair.spacing().voxel_volume();
         ClassScores {
             class: class.to_owned(),
@@ -148,9 +169,12 @@ pub fn evaluate_pair(
             avd_percent: counts.avd_percent(),
             hd95_mm: surfaces.hd95_mm(),
             nsd: surfaces.nsd(options.nsd_tolerance_mm),
-            lesion_recall: lesions.recall(),
-            lesion_precision: lesions.precision(),
-            lesion_f1: lesions.f1(),
+            lesion_recall: wmh.recall,
+            lesion_precision: wmh.precision,
+            lesion_f1: wmh.f1,
+            lesion_recall_one_to_one: pairs.map_or(f64::NAN, |s| s.recall),
+            lesion_precision_one_to_one: pairs.map_or(f64::NAN, |s| s.precision),
+            lesion_f1_one_to_one: pairs.map_or(f64::NAN, |s| s.f1),
             lesions,
             conventions: Conventions::new(options.surface, options.nsd_tolerance_mm),
         }

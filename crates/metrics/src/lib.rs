@@ -15,6 +15,7 @@ mod counts;
 mod error;
 mod evaluate;
 mod lesion;
+mod matching;
 mod overlap;
 mod pair;
 mod summary;
@@ -28,7 +29,7 @@ pub use error::MetricsError;
 pub use evaluate::{
     ClassScores, ClassSummary, FOREGROUND, MetricSummary, Options, Summary, evaluate_pair,
 };
-pub use lesion::{Lesion, Lesions};
+pub use lesion::{Lesion, LesionPlace, LesionShares, Lesions};
 pub use pair::MaskPair;
 pub use summary::{Bootstrap, Distribution, Interval, Quartiles, quantile};
 pub use surface::{SurfaceConvention, SurfaceDistances};

@@ -1,7 +1,7 @@
 //! One structure in reference and prediction, cropped to where it is.
 
 use crate::MetricsError;
-use lacuna_volume::{LabelMap, Spacing, Volume};
+use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
 
 /// The masks of one structure, cropped to the box around their union plus one
 /// voxel where the image has one. A mask voxel thus lies on a face of the box
@@ -11,6 +11,7 @@ use lacuna_volume::{LabelMap, Spacing, Volume};
 pub struct MaskPair {
     reference: Volume<bool>,
     prediction: Volume<bool>,
+    start: [usize; 3],
     image_shape: [usize; 3],
     spacing: Spacing,
 }
@@ -41,13 +42,14 @@ impl MaskPair {
                     data.extend(row.iter().map(|&label| is_inside(label)));
                 }
             }
-            // Only the shape and the spacing matter from here on.
+            // The affine stays that of the image: places go through `start`.
             Volume::new(shape, *reference.affine(), data)
                 .expect("the data fill the shape and the affine is that of a volume")
         };
         Ok(Self {
             reference: crop(reference),
             prediction: crop(prediction),
+            start,
             image_shape: reference.shape(),
             spacing: reference.spacing(),
         })
@@ -61,6 +63,16 @@ impl MaskPair {
     /// The predicted mask in the box.
     pub fn prediction(&self) -> &Volume<bool> {
         &self.prediction
+    }
+
+    /// First voxel of the box in the image, x, y, z.
+    pub fn start(&self) -> [usize; 3] {
+        self.start
+    }
+
+    /// Voxel index of the image to world mm (RAS+), that of the reference.
+    pub fn image_affine(&self) -> &Affine {
+        self.reference.affine()
     }
 
     /// Voxel edges in mm.

@@ -95,15 +95,15 @@ pub struct Distribution {
     pub subjects: usize,
     /// Arithmetic mean.
     pub mean: f64,
-    /// Bootstrap interval of the mean.
-    pub mean_interval: Interval,
+    /// Bootstrap interval of the mean; of one subject there is none.
+    pub mean_interval: Option<Interval>,
     /// Median and quartiles.
     #[serde(flatten)]
     pub quartiles: Quartiles,
     /// Interquartile range.
     pub iqr: f64,
-    /// Bootstrap interval of the median.
-    pub median_interval: Interval,
+    /// Bootstrap interval of the median; of one subject there is none.
+    pub median_interval: Option<Interval>,
 }
 
 impl Distribution {
@@ -114,14 +114,17 @@ impl Distribution {
     pub fn of(values: &[f64], bootstrap: &Bootstrap) -> Result<Self, MetricsError> {
         bootstrap.check()?;
         let quartiles = Quartiles::of(values).ok_or(MetricsError::NoSubjects)?;
-        let (means, medians) = bootstrap.draw(values);
+        let intervals = (values.len() > 1).then(|| {
+            let (means, medians) = bootstrap.draw(values);
+            [bootstrap.interval(means), bootstrap.interval(medians)]
+        });
         Ok(Self {
             subjects: values.len(),
             mean: mean(values),
-            mean_interval: bootstrap.interval(means),
+            mean_interval: intervals.map(|i| i[0]),
             quartiles,
             iqr: quartiles.iqr(),
-            median_interval: bootstrap.interval(medians),
+            median_interval: intervals.map(|i| i[1]),
         })
     }
 }
@@ -204,7 +207,11 @@ mod tests {
             );
         }
         let d = Distribution::of(&[0.0, 1.0], &bootstrap).unwrap();
-        assert_eq!((d.mean_interval.low, d.mean_interval.high), (0.0, 1.0));
+        let expected = Interval {
+            low: 0.0,
+            high: 1.0,
+        };
+        assert_eq!(d.mean_interval, Some(expected));
     }
 
     #[test]
@@ -213,9 +220,10 @@ mod tests {
         let values: Vec<f64> = (0..100).map(f64::from).collect();
         let d = Distribution::of(&values, &Bootstrap::default()).unwrap();
         assert_eq!((d.mean, d.quartiles.median), (49.5, 49.5));
-        assert!((d.mean_interval.low - (49.5 - 1.96 * 2.8866)).abs() < 0.25);
-        assert!((d.mean_interval.high - (49.5 + 1.96 * 2.8866)).abs() < 0.25);
-        assert!(d.median_interval.low < 49.5 && d.median_interval.high > 49.5);
+        let (of_mean, of_median) = (d.mean_interval.unwrap(), d.median_interval.unwrap());
+        assert!((of_mean.low - (49.5 - 1.96 * 2.8866)).abs() < 0.25);
+        assert!((of_mean.high - (49.5 + 1.96 * 2.8866)).abs() < 0.25);
+        assert!(of_median.low < 49.5 && of_median.high > 49.5);
     }
 
     #[test]
@@ -235,10 +243,10 @@ mod tests {
     }
 
     #[test]
-    fn one_subject_has_an_interval_of_no_width() {
+    fn one_subject_has_no_interval() {
         let d = Distribution::of(&[0.3], &Bootstrap::default()).unwrap();
-        let Interval { low, high } = d.mean_interval;
-        assert_eq!((low, high, d.median_interval.low), (0.3, 0.3, 0.3));
+        assert_eq!((d.mean, d.quartiles.median), (0.3, 0.3));
+        assert_eq!((d.mean_interval, d.median_interval), (None, None));
     }
 
     #[test]

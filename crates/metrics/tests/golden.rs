@@ -237,6 +237,7 @@ fn summaries_as_numpy_and_scipy() {
         ("mean_interval", d.mean_interval),
         ("median_interval", d.median_interval),
     ] {
+        let interval = interval.unwrap();
         assert_near(name, interval.low, &golden[name][0], 3e-3);
         assert_near(name, interval.high, &golden[name][1], 3e-3);
     }

@@ -34,6 +34,44 @@ pub enum RecordError {
         /// The file that is missing.
         missing: &'static str,
     },
+    /// A file to write is one that the command reads.
+    #[error("cannot write {output}: this command reads it (as {input}); choose another --out")]
+    OutputIsInput {
+        /// The file to write.
+        output: PathBuf,
+        /// The file that is read.
+        input: PathBuf,
+    },
+    /// A folder to write is something else.
+    #[error("cannot write into {folder}: {found} is no folder; choose another --out")]
+    NotAFolder {
+        /// The folder to write.
+        folder: PathBuf,
+        /// What is in the way.
+        found: PathBuf,
+    },
+    /// A folder of predictions holds those of another run.
+    #[error(
+        "{folder} holds predictions of another run or state of it, {run} after {iteration} \
+         iterations; choose another --out, or replace them with --force"
+    )]
+    OtherPredictions {
+        /// The folder.
+        folder: PathBuf,
+        /// The run that made what is there.
+        run: PathBuf,
+        /// Iterations behind its weights.
+        iteration: u64,
+    },
+    /// A file to write is there and not one's own.
+    #[error(
+        "{file} is there already and on no list of this run's files; choose another --out, or \
+         replace it with --force"
+    )]
+    ForeignFile {
+        /// The file.
+        file: PathBuf,
+    },
     /// There is no study to go on with or to report.
     #[error("{folder} holds no study.json; expected a folder made by `lacuna sweep`")]
     NotAStudy {

@@ -12,12 +12,21 @@ use std::path::{Path, PathBuf};
 use lacuna_metrics::ClassScores;
 use serde::{Deserialize, Serialize};
 
-use crate::RecordError;
 use crate::files::{read_optional, write_json};
+use crate::{Provenance, RecordError};
 
 /// `summary.json` of an evaluation: all scores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
+    /// What made it; absent in evaluations of version 0.1.0, as is what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+    /// The folder of predictions.
+    #[serde(default)]
+    pub predictions: PathBuf,
+    /// What a reader should know of the files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The scores over the subjects.
     pub summary: lacuna_metrics::Summary,
     /// One entry per subject.
@@ -29,11 +38,29 @@ pub struct Evaluation {
 pub struct SubjectScores {
     /// Subject id.
     pub subject: String,
+    /// The file that was scored; absent in evaluations of version 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<ScoredFile>,
     /// Its picture.
     pub overlay: Overlay,
     /// The rows of [`lacuna_metrics::evaluate_pair`]; the union of the foreground
     /// classes is last.
     pub classes: Vec<ClassScores>,
+}
+
+/// A prediction that was scored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoredFile {
+    /// The file.
+    pub file: PathBuf,
+    /// SHA-256 of it.
+    pub sha256: String,
+    /// The run that made it; absent when another program did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<PathBuf>,
+    /// SHA-256 of the run's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
 }
 
 /// A picture on disk.

@@ -71,6 +71,41 @@ impl LastIterations {
     }
 }
 
+/// What a network predicts at the end of its training, or on its test subjects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Both foreground and background.
+    Segments,
+    /// Collapsed: background alone.
+    Background,
+    /// Collapsed: foreground alone.
+    Foreground,
+    /// Not recorded.
+    Unknown,
+}
+
+impl Ending {
+    /// That of a run's events. Collapsed when more than half of the last 200 iterations
+    /// predicted one class alone.
+    pub fn of(events: &[Event]) -> Self {
+        let events = LastIterations::events(events);
+        let (mut background, mut foreground) = (0, 0);
+        for event in events {
+            match event.predicted_share {
+                None => return Self::Unknown,
+                Some(share) if share <= 0.0 => background += 1,
+                Some(share) if share >= 1.0 => foreground += 1,
+                Some(_) => {}
+            }
+        }
+        match events.len() / 2 {
+            half if background > half => Self::Background,
+            half if foreground > half => Self::Foreground,
+            _ => Self::Segments,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

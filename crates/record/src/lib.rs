@@ -10,16 +10,24 @@ mod error;
 mod evaluation;
 mod events;
 mod files;
+mod hash;
+mod outputs;
 mod predictions;
+mod provenance;
 mod study;
 mod summary;
 mod test;
 
 pub use error::RecordError;
-pub use evaluation::{Evaluation, Overlay, SubjectScores};
-pub use events::{Event, LastIterations, read_events};
+pub use evaluation::{Evaluation, Overlay, ScoredFile, SubjectScores};
+pub use events::{Ending, Event, LastIterations, read_events};
 pub use files::{lock, read_json, read_lines, unix_time, write_json};
-pub use predictions::{Predictions, prediction_path};
+pub use hash::{sha256, sha256_of};
+pub use outputs::{Inputs, check_file, check_folder};
+pub use predictions::{
+    Existing, PredictedFile, Predictions, PredictionsFolder, prediction_path, probabilities_path,
+};
+pub use provenance::{Provenance, built_from};
 pub use study::{AxisValue, PlannedRun, State, Status, Study, StudyFolder};
 pub use summary::Summary;
 pub use test::{Outcome, read_calibration};

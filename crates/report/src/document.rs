@@ -201,15 +201,17 @@ fn summary(page: &mut String, table: &MetricTable) {
         let _ = write!(
             page,
             "<tr><td>{}</td><th scope=\"row\">{}</th><td class=\"n\">{}</td>\
-             <td class=\"n\">{} ({})</td><td class=\"n\">{} [{}, {}]</td></tr>",
+             <td class=\"n\">{} ({})</td><td class=\"n\">{}{}</td></tr>",
             escape(&row.class),
             escape(&row.metric),
             row.subjects,
             number(row.median),
             number(row.iqr),
             number(row.mean),
-            number(row.interval[0]),
-            number(row.interval[1])
+            match row.interval {
+                Some([low, high]) => format!(" [{}, {}]", number(low), number(high)),
+                None => " (n = 1)".to_owned(),
+            }
         );
     }
     page.push_str("</tbody></table></div>");

@@ -38,8 +38,8 @@ pub struct SummaryRow {
     pub iqr: f64,
     /// Arithmetic mean.
     pub mean: f64,
-    /// Low and high end of the bootstrap interval of the mean.
-    pub interval: [f64; 2],
+    /// Low and high end of the bootstrap interval of the mean; of one subject there is none.
+    pub interval: Option<[f64; 2]>,
 }
 
 /// Scores of a set of subjects.
@@ -88,10 +88,7 @@ impl MetricTable {
                     median: m.distribution.quartiles.median,
                     iqr: m.distribution.iqr,
                     mean: m.distribution.mean,
-                    interval: [
-                        m.distribution.mean_interval.low,
-                        m.distribution.mean_interval.high,
-                    ],
+                    interval: m.distribution.mean_interval.map(|i| [i.low, i.high]),
                 })
         });
         Ok(Self {
@@ -126,6 +123,9 @@ fn columns(c: &Conventions) -> Vec<MetricColumn> {
         ("Lesion recall", c.lesion.to_string()),
         ("Lesion precision", c.lesion.to_string()),
         ("Lesion F1", c.lesion.to_string()),
+        ("Lesion recall 1:1", c.lesion_one_to_one.to_string()),
+        ("Lesion precision 1:1", c.lesion_one_to_one.to_string()),
+        ("Lesion F1 1:1", c.lesion_one_to_one.to_string()),
     ];
     texts
         .map(|(name, convention)| MetricColumn {

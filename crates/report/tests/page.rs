@@ -43,7 +43,7 @@ fn report() -> RunReport {
                 median: 0.71234,
                 iqr: 0.0,
                 mean: 0.71234,
-                interval: [0.6, 0.8],
+                interval: Some([0.6, 0.8]),
             }],
             interval: "95 % percentile bootstrap".to_owned(),
         }),

@@ -172,6 +172,9 @@ fn test(
             regions: trained.config.regions.clone(),
             ..Options::default()
         },
+        label_values: false,
+        // What an attempt that was cut off has left.
+        force: true,
         overlay: None,
     };
     evaluate(&request, &mut |done, total| {

@@ -96,6 +96,11 @@ impl TrainedRun {
         })
     }
 
+    /// The file of the weights.
+    pub fn weights(&self) -> PathBuf {
+        self.checkpoint.join("weights.safetensors")
+    }
+
     /// Refuses a manifest whose modalities are not those of the run, in order.
     ///
     /// # Errors

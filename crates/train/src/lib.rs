@@ -10,6 +10,7 @@ pub mod config;
 pub mod dataset;
 pub mod device;
 pub mod events;
+pub mod into_folder;
 mod loss_maps;
 pub mod outputs;
 pub mod pace;

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use comfy_table::Table;
 use lacuna_data::check::{CheckReport, Severity, SubjectReport, check};
 use lacuna_data::manifest::Manifest;
+use lacuna_record::{Inputs, check_file};
 
 use crate::terminal::Progress;
 
@@ -21,6 +22,10 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let manifest = Manifest::read(&arguments.dataset)?;
+    if let Some(path) = &arguments.json {
+        Inputs::of(manifest.files()).spare(path)?;
+        check_file(path)?;
+    }
     let bar = Mutex::new(Progress::new("check", 0, manifest.subjects.len() as u64));
     let report = check(&manifest, |done| {
         if let Ok(mut bar) = bar.lock() {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 use lacuna_data::discover::{Search, by_patterns, described, is_described};
+use lacuna_record::{Inputs, check_file};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -35,10 +36,14 @@ pub struct Arguments {
     /// The manifest to write
     #[arg(long, default_value = "dataset.toml", value_name = "FILE")]
     out: PathBuf,
+    /// Replace a manifest that differs
+    #[arg(long)]
+    force: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = &arguments.folder;
+    check_file(&arguments.out)?;
     let manifest = if !arguments.images.is_empty() {
         by_patterns(folder, &search(arguments)?, &arguments.out)?
     } else if is_described(folder) {
@@ -49,7 +54,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             folder.display()
         );
     };
-    lacuna_io::atomic::write_bytes(&arguments.out, manifest.to_toml()?.as_bytes())?;
+    let text = manifest.to_toml()?;
+    // A manifest is there to be edited: nobody's edits are lost unasked.
+    let before = std::fs::read(&arguments.out).ok();
+    if before.is_some_and(|before| before != text.as_bytes()) && !arguments.force {
+        bail!(
+            "{} is there already and differs from what would be written; choose another --out, or replace it with --force",
+            arguments.out.display()
+        );
+    }
+    Inputs::of(manifest.files().into_iter().skip(1)).spare(&arguments.out)?;
+    lacuna_io::atomic::write_bytes(&arguments.out, text.as_bytes())?;
     let labelled = (manifest.subjects.iter())
         .filter(|s| s.label.is_some())
         .count();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
 use lacuna_losses::Loss;
@@ -15,13 +15,14 @@ use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 
 use lacuna_evaluate::Request;
-use lacuna_record::{Evaluation, Summary, read_events};
+use lacuna_record::{Evaluation, Existing, Summary, check_folder, read_events};
 use lacuna_train::predict::Session;
 
 use super::evaluate::{evaluate_with_progress, table};
 use super::predict::predict_dataset;
 use super::train::train_with_progress;
 use crate::terminal::stop_flag;
+use lacuna_train::into_folder::Target;
 
 /// The run that the demo trains; the rest are defaults.
 const RUN: &str = include_str!("demo.toml");
@@ -38,7 +39,15 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let out = arguments.out.clone().unwrap_or_else(free_folder);
-    std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    check_folder(&out)?;
+    if let Some(found) = std::fs::read_dir(&out).into_iter().flatten().next() {
+        bail!(
+            "{} is not empty: found {}; give --out a new or an empty folder",
+            out.display(),
+            found?.file_name().display()
+        );
+    }
+    super::create_folder(&out)?;
     let stop = stop_flag()?;
 
     let phantoms = PhantomConfig {
@@ -74,8 +83,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &trained,
         &manifest,
         &test,
-        &predictions,
-        false,
+        &Target {
+            folder: &predictions,
+            probabilities: false,
+            existing: Existing::Refuse,
+            provenance: super::provenance("cpu"),
+        },
         Session::new(&stop),
     )?;
 
@@ -87,6 +100,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         out: &folder,
         subjects: &[],
         options: Options::default(),
+        label_values: false,
+        force: false,
         overlay: None,
     })?;
     print!("{}", table(&evaluation));

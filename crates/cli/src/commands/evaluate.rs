@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use comfy_table::Table;
 use lacuna_data::manifest::Manifest;
 use lacuna_evaluate::{Request, evaluate, regions};
-use lacuna_metrics::Options;
+use lacuna_metrics::{ClassScores, Options};
 use lacuna_record::Evaluation;
 
 use crate::terminal::Progress;
@@ -16,7 +16,8 @@ pub struct Arguments {
     /// Manifest with the reference labels
     #[arg(long)]
     dataset: PathBuf,
-    /// Folder with one <subject id>.nii.gz of class indices each
+    /// Folder with one <subject id>.nii.gz or .nii of class indices each; axes may be
+    /// stored in another order or direction than the reference's
     #[arg(long, value_name = "DIR")]
     predictions: PathBuf,
     /// Folder for scores.csv, lesions.csv, summary.json and overlays/
@@ -30,6 +31,12 @@ pub struct Arguments {
     /// Default: the regions that the network was trained on
     #[arg(long = "region", value_name = "CLASS+CLASS")]
     regions: Vec<String>,
+    /// The predictions hold the dataset's own label values, not class indices
+    #[arg(long)]
+    label_values: bool,
+    /// Replace an evaluation of other predictions in --out
+    #[arg(long)]
+    force: bool,
     /// Tolerance of the normalised surface distance in mm
     #[arg(long, default_value_t = 1.0, value_name = "MM")]
     tolerance: f64,
@@ -51,6 +58,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         out: &arguments.out,
         subjects: &arguments.subjects,
         options,
+        label_values: arguments.label_values,
+        force: arguments.force,
         overlay: arguments.overlay.as_deref(),
     })?;
     super::print(&format!(
@@ -70,10 +79,15 @@ pub fn evaluate_with_progress(request: &Request) -> anyhow::Result<Evaluation> {
     if let Some(bar) = bar {
         bar.finish();
     }
-    Ok(evaluation?)
+    let evaluation = evaluation?;
+    for note in &evaluation.notes {
+        eprintln!("note: {note}");
+    }
+    Ok(evaluation)
 }
 
-/// The terminal table: one row per subject and class, then the summary.
+/// The terminal table: one row per subject and class, then the summary. What is a share
+/// of nothing is a dash, whatever the convention's value in the files.
 pub fn table(evaluation: &Evaluation) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
@@ -89,25 +103,39 @@ pub fn table(evaluation: &Evaluation) -> String {
         "lesion rec.",
         "lesion prec.",
         "lesion F1",
+        "F1 1:1",
         "GDS",
     ]);
     for (subject, s) in evaluation.rows() {
+        let (reference, prediction) = (s.counts.reference() > 0, s.counts.prediction() > 0);
+        let share = |said: bool, value: f64, digits: usize| match said {
+            true => format!("{value:.digits$}"),
+            false => "-".to_owned(),
+        };
         table.add_row([
             subject.to_owned(),
             s.class.clone(),
             format!("{:.3}", s.dsc),
-            format!("{:.3}", s.sensitivity),
-            format!("{:.3}", s.precision),
-            format!("{:.1}", s.avd_percent),
-            format!("{:.1}", s.hd95_mm),
+            share(reference, s.sensitivity, 3),
+            share(prediction, s.precision, 3),
+            share(reference, s.avd_percent, 1),
+            share(reference == prediction, s.hd95_mm, 1),
             format!("{:.3}", s.nsd),
-            format!("{:.3}", s.lesion_recall),
-            format!("{:.3}", s.lesion_precision),
+            share(reference, s.lesion_recall, 3),
+            share(prediction, s.lesion_precision, 3),
             format!("{:.3}", s.lesion_f1),
+            format!("{:.3}", s.lesion_f1_one_to_one),
             format!("{:.3}", s.generalised_dice),
         ]);
     }
-    format!("{table}\n{}", summary_lines(evaluation))
+    let empty = |s: &ClassScores| s.counts.reference() == 0 || s.counts.prediction() == 0;
+    let note = match evaluation.rows().any(|(_, s)| empty(s)) {
+        true => {
+            "- : not defined, since reference or prediction is empty; the files and the summary hold the value of the convention\n"
+        }
+        false => "",
+    };
+    format!("{table}\n{note}{}", summary_lines(evaluation))
 }
 
 /// Median (IQR) and the bootstrap interval of the mean, then the conventions.
@@ -115,24 +143,36 @@ fn summary_lines(evaluation: &Evaluation) -> String {
     let mut text = String::new();
     let summary = &evaluation.summary;
     for class in &summary.classes {
-        text += &format!("{} over {} subject(s):\n", class.class, summary.subjects);
+        let rows = || (evaluation.rows()).filter(|(_, row)| row.class == class.class);
+        let empty = (rows().filter(|(_, row)| row.counts.reference() == 0)).count();
+        text += &format!("{} over {} subject(s)", class.class, summary.subjects);
+        text += &match empty {
+            0 => ":\n".to_owned(),
+            empty => format!(", {empty} with an empty reference:\n"),
+        };
         for m in &class.metrics {
             let d = &m.distribution;
             text += &format!(
-                "  {:<22} median {:.3} (IQR {:.3})  mean {:.3} [{:.0} % bootstrap {:.3} to {:.3}]\n",
-                m.metric,
-                d.quartiles.median,
-                d.iqr,
-                d.mean,
-                100.0 * summary.bootstrap.level,
-                d.mean_interval.low,
-                d.mean_interval.high
+                "  {:<27} median {:.3} (IQR {:.3})",
+                m.metric, d.quartiles.median, d.iqr
             );
+            // Volumes as a percentage of one voxel would drown those of the others.
+            text += &match (&d.mean_interval, m.metric == "avd_percent" && empty > 0) {
+                (_, true) => "  no mean, as a reference is empty\n".to_owned(),
+                (None, _) => format!("  mean {:.3} (n = 1)\n", d.mean),
+                (Some(interval), _) => format!(
+                    "  mean {:.3} [{:.0} % bootstrap {:.3} to {:.3}]\n",
+                    d.mean,
+                    100.0 * summary.bootstrap.level,
+                    interval.low,
+                    interval.high
+                ),
+            };
         }
     }
     let c = &summary.conventions;
     text += &format!(
-        "conventions: overlap {}; GDS {}; AVD {}; surface {}; HD95 {}; NSD {} at {} mm; lesions {}\n",
+        "conventions: overlap {}; GDS {}; AVD {}; surface {}; HD95 {}; NSD {} at {} mm; lesions {}, 1:1 {}\n",
         c.overlap,
         c.generalised_dice,
         c.avd,
@@ -140,7 +180,8 @@ fn summary_lines(evaluation: &Evaluation) -> String {
         c.hd95,
         c.nsd,
         c.nsd_tolerance_mm,
-        c.lesion
+        c.lesion,
+        c.lesion_one_to_one
     );
     text
 }

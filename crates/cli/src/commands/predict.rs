@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_record::{Predictions, prediction_path};
+use lacuna_data::manifest::Manifest;
+use lacuna_record::{Ending, Existing, Inputs, Summary, check_file, read_events};
 use lacuna_train::apply::{Files, TrainedRun};
 use lacuna_train::device::PrecisionName;
+use lacuna_train::into_folder::Target;
 use lacuna_train::predict::{Session, WindowOptions};
 
 use crate::terminal::{Progress, stop_flag};
@@ -35,12 +36,19 @@ pub struct Arguments {
         conflicts_with = "images"
     )]
     subjects: Vec<String>,
-    /// With --dataset: predict the subjects of this part of the run's split only
+    /// With --dataset: predict the subjects of this part of the run's split only, or those
+    /// of the manifest that have no label
     #[arg(long, value_enum, conflicts_with_all = ["images", "subjects"])]
     split: Option<Part>,
     /// Folder (with --dataset) or .nii/.nii.gz file (with --image) to write
     #[arg(long)]
     out: PathBuf,
+    /// Replace files that another run or another program made
+    #[arg(long, conflicts_with = "skip_existing")]
+    force: bool,
+    /// With --dataset: leave the predictions that this run has written already
+    #[arg(long, conflicts_with = "images")]
+    skip_existing: bool,
     /// Also write probabilities: <id>.probabilities.nii.gz, one volume for each class, or
     /// for each region where the run has `regions`
     #[arg(long)]
@@ -65,6 +73,7 @@ enum Part {
     Train,
     Validation,
     Test,
+    Unlabelled,
 }
 
 fn overlap(text: &str) -> Result<f64, String> {
@@ -78,6 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
     let trained = TrainedRun::open(&arguments.run, &device, precision)?;
+    warn_of(&arguments.run);
     let stop = stop_flag()?;
     let session = Session {
         windows: WindowOptions {
@@ -94,6 +104,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(Part::Train) => trained.facts.split.train.clone(),
         Some(Part::Validation) => trained.facts.split.validation.clone(),
         Some(Part::Test) => trained.facts.split.test.clone(),
+        Some(Part::Unlabelled) => (manifest.subjects.iter())
+            .filter(|s| s.label.is_none())
+            .map(|s| s.id.clone())
+            .collect(),
         None if arguments.subjects.is_empty() => {
             manifest.subjects.iter().map(|s| s.id.clone()).collect()
         }
@@ -101,7 +115,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     if ids.is_empty() {
         bail!(
-            "{}: the run's split has no subject in that part; choose another --split, or name --subjects",
+            "{}: there is no subject in that part; choose another --split, or name --subjects",
             arguments.run.display()
         );
     }
@@ -109,51 +123,61 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &trained,
         &manifest,
         &ids,
-        &arguments.out,
-        arguments.probabilities,
+        &Target {
+            folder: &arguments.out,
+            probabilities: arguments.probabilities,
+            existing: match (arguments.force, arguments.skip_existing) {
+                (true, _) => Existing::Replace,
+                (false, true) => Existing::Skip,
+                (false, false) => Existing::Refuse,
+            },
+            provenance: super::provenance(&arguments.device.to_string()),
+        },
         session,
     )?;
     super::print(&format!("written: {}\n", arguments.out.display()))
 }
 
-/// Predicts the subjects `ids` of a manifest into the folder `out`.
+/// Predicts into a folder, showing progress.
 pub fn predict_dataset(
     trained: &TrainedRun,
     manifest: &Manifest,
     ids: &[String],
-    out: &Path,
-    probabilities: bool,
+    target: &Target,
     session: Session,
 ) -> anyhow::Result<()> {
-    trained.check_modalities(manifest)?;
-    trained.check_windows(session.windows)?;
-    let subjects: Vec<&Subject> = (ids.iter())
-        .map(|id| manifest.subject(id))
-        .collect::<Result<_, _>>()?;
-    super::create_folder(out)?;
-    Predictions {
-        run: trained.path.clone(),
-        iteration: trained.iteration,
-        classes: trained.facts.classes.clone(),
-        regions: trained.config.regions.clone(),
-        subjects: ids.to_vec(),
+    let mut bar: Option<Progress> = None;
+    trained.predict_into(manifest, ids, target, session, &mut |at| {
+        // A thousandth of a subject is the step, so that windows move the bar too.
+        let total = 1000 * at.subjects as u64;
+        let bar = bar.get_or_insert_with(|| Progress::new("predict", 0, total));
+        let done = (1000.0 * at.share) as u64;
+        bar.at(1000 * at.number as u64 + done, at.subject);
+    })?;
+    if let Some(bar) = bar {
+        bar.finish();
     }
-    .write(out)?;
-    // A thousandth of a subject is the step, so that windows move the bar too.
-    let mut bar = Progress::new("predict", 0, 1000 * subjects.len() as u64);
-    for (number, subject) in subjects.into_iter().enumerate() {
-        let files = Files {
-            labels: prediction_path(out, &subject.id),
-            probabilities: probabilities
-                .then(|| out.join(format!("{}.probabilities.nii.gz", subject.id))),
-        };
-        trained.predict_to_files(manifest, subject, &files, session, &mut |done, total| {
-            let share = 1000 * done as u64 / total.max(1) as u64;
-            bar.at(1000 * number as u64 + share, &subject.id);
-        })?;
-    }
-    bar.finish();
     Ok(())
+}
+
+/// What a user should know of a run before its predictions are believed.
+fn warn_of(run: &Path) {
+    let run_name = run.display();
+    match Summary::read(run) {
+        Ok(summary) if summary.finished => {}
+        _ => eprintln!(
+            "warning: {run_name}: the training is not finished; its newest checkpoint is used"
+        ),
+    }
+    // Predicting needs no events.
+    let collapsed = match Ending::of(&read_events(run).unwrap_or_default()) {
+        Ending::Background => "background",
+        Ending::Foreground => "foreground",
+        Ending::Segments | Ending::Unknown => return,
+    };
+    eprintln!(
+        "warning: {run_name}: the training collapsed: in most of its last iterations the network called every voxel {collapsed}"
+    );
 }
 
 /// `--image`: a manifest of one subject, made from the arguments.
@@ -166,7 +190,7 @@ fn predict_images(
     let Some(stem) = (name.strip_suffix(".nii.gz")).or_else(|| name.strip_suffix(".nii")) else {
         bail!("--out {name}: expected a file name ending in .nii.gz or .nii with --image");
     };
-    super::check_folder_of(&arguments.out)?;
+    check_file(&arguments.out)?;
     trained.check_windows(session.windows)?;
     let images = arguments.images.iter().map(|argument| {
         let (modality, file) = argument.split_once('=').with_context(|| {
@@ -179,6 +203,19 @@ fn predict_images(
     let probabilities = arguments
         .probabilities
         .then(|| PathBuf::from(format!("{stem}.probabilities.nii.gz")));
+    let inputs = Inputs::of(manifest.files());
+    for file in [Some(&arguments.out), probabilities.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        inputs.spare(file)?;
+        if file.exists() && !arguments.force {
+            bail!(
+                "{} is there already; choose another --out, or replace it with --force",
+                file.display()
+            );
+        }
+    }
     let mut bar = Progress::new("predict", 0, 1000);
     let files = Files {
         labels: arguments.out.clone(),

@@ -2,8 +2,8 @@
 
 use lacuna_metrics::{ClassScores, Reliability};
 use lacuna_record::{
-    Evaluation, Event, LastIterations, Outcome, PlannedRun, RecordError, State, Status, Study,
-    StudyFolder, Summary, read_calibration, read_events,
+    Ending, Evaluation, Event, LastIterations, Outcome, PlannedRun, RecordError, State, Status,
+    Study, StudyFolder, Summary, read_calibration, read_events,
 };
 
 use crate::chart::running_median;
@@ -52,19 +52,6 @@ pub struct Training {
     pub curve: Vec<[f64; 2]>,
     /// Mean foreground share of the effective patches.
     pub foreground_share: f64,
-}
-
-/// What a network predicts at the end of its training, or on its test subjects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Both foreground and background.
-    Segments,
-    /// Collapsed: background alone.
-    Background,
-    /// Collapsed: foreground alone.
-    Foreground,
-    /// Not recorded.
-    Unknown,
 }
 
 impl StudyResults {
@@ -182,33 +169,13 @@ impl Training {
         Some(Self {
             iterations: events.last()?.iteration,
             last,
-            ending: Ending::of(LastIterations::events(events)),
+            ending: Ending::of(events),
             curve: (0..events.len())
                 .filter(kept)
                 .map(|i| [events[i].iteration as f64, medians[i]])
                 .collect(),
             foreground_share: mean(events.iter().map(|e| e.foreground_share))?,
         })
-    }
-}
-
-impl Ending {
-    /// Collapsed when more than half of the iterations predicted one class alone.
-    fn of(events: &[Event]) -> Self {
-        let (mut background, mut foreground) = (0, 0);
-        for event in events {
-            match event.predicted_share {
-                None => return Self::Unknown,
-                Some(share) if share <= 0.0 => background += 1,
-                Some(share) if share >= 1.0 => foreground += 1,
-                Some(_) => {}
-            }
-        }
-        match events.len() / 2 {
-            half if background > half => Self::Background,
-            half if foreground > half => Self::Foreground,
-            _ => Self::Segments,
-        }
     }
 }
 

@@ -69,6 +69,7 @@ pub fn write_done(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
     let run = folder.run(&plan.name);
     let subjects = found.subjects.iter().map(|(subject, dsc)| SubjectScores {
         subject: subject.clone(),
+        prediction: None,
         overlay: Overlay {
             file: "overlays/a.png".into(),
             caption: String::new(),
@@ -84,7 +85,13 @@ pub fn write_done(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
     };
     // A run without test subjects is not evaluated.
     if let Ok(summary) = lacuna_metrics::Summary::of(&rows, &bootstrap) {
-        let scores = Evaluation { summary, subjects };
+        let scores = Evaluation {
+            provenance: None,
+            predictions: "test/predictions".into(),
+            notes: Vec::new(),
+            summary,
+            subjects,
+        };
         write_json(&run.join("test/summary.json"), &scores);
     }
     let calibration = lacuna_metrics::Reliability {
@@ -169,6 +176,7 @@ fn class_row(dsc: f64, lesions: &[(usize, usize)]) -> ClassScores {
         overlap_voxels,
         touching_voxels: overlap_voxels,
         detected: overlap_voxels > 0,
+        place: None,
     };
     let reference: Vec<Lesion> = lesions.iter().map(lesion).collect();
     let detected = reference.iter().filter(|l| l.detected).count();
@@ -197,9 +205,13 @@ fn class_row(dsc: f64, lesions: &[(usize, usize)]) -> ClassScores {
         lesion_recall: recall,
         lesion_precision: 1.0,
         lesion_f1: recall,
+        lesion_recall_one_to_one: recall,
+        lesion_precision_one_to_one: 1.0,
+        lesion_f1_one_to_one: recall,
         lesions: Lesions {
             reference,
             prediction: Vec::new(),
+            pairs: None,
         },
     }
 }

@@ -3,8 +3,9 @@
 use super::share_of;
 use crate::study::cells::Cells;
 use crate::study::names;
-use crate::study::results::{Ending, RunResult};
+use crate::study::results::RunResult;
 use crate::study::table::{Cell, Column, StudyTable};
+use lacuna_record::Ending;
 
 const CONVENTION: &str = "Over all settings, seeds and folds. A run has collapsed to the background \
     when more than half of its last 200 iterations predicted no foreground voxel in the effective \

@@ -106,7 +106,6 @@ impl Pair {
 
     fn row(&self, holm: f64) -> Vec<Cell> {
         let difference = &self.compared.difference;
-        let interval = difference.mean_interval;
         vec![
             self.losses[0].as_str().into(),
             self.losses[1].as_str().into(),
@@ -114,10 +113,10 @@ impl Pair {
             self.runs.into(),
             score(self.means[0]).into(),
             score(self.means[1]).into(),
-            format!(
-                "{:+.3} [{:+.3}, {:+.3}]",
-                difference.mean, interval.low, interval.high
-            )
+            match difference.mean_interval {
+                Some(i) => format!("{:+.3} [{:+.3}, {:+.3}]", difference.mean, i.low, i.high),
+                None => format!("{:+.3} (n = 1)", difference.mean),
+            }
             .into(),
             probability(self.compared.test.p).into(),
             Cell {

@@ -5,8 +5,9 @@ use lacuna_record::State;
 use super::{SITE_CONVENTION, SiteColumns};
 use crate::study::cells::Cells;
 use crate::study::names::{self, duration, score};
-use crate::study::results::{Ending, RunResult, StudyResults};
+use crate::study::results::{RunResult, StudyResults};
 use crate::study::table::{Cell, Column, StudyTable};
+use lacuna_record::Ending;
 
 const CONVENTION: &str = "State: of the last attempt. Last 200: median (IQR) of the training DSC of \
     the last 200 iterations, of runs that have done them all. Test: mean foreground DSC over the \

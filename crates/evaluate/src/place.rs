@@ -1,0 +1,59 @@
+//! Where an evaluation may be written.
+
+use std::path::Path;
+
+use lacuna_record::{Evaluation, Inputs, check_folder};
+
+use crate::choose::Chosen;
+use crate::{EvaluateError, Request};
+
+/// Refuses, before any work, a folder that cannot be written, files that are read, and
+/// files that are not of a former evaluation of the same predictions; with `force`,
+/// any former evaluation is replaced.
+pub(crate) fn check(request: &Request, chosen: &Chosen) -> Result<(), EvaluateError> {
+    let out = request.out;
+    check_folder(out)?;
+    let tables = ["summary.json", "scores.csv", "lesions.csv"].map(|name| out.join(name));
+    let pictures = (chosen.subjects.iter()).map(|(subject, _)| picture(out, &subject.id));
+    let outputs: Vec<_> = tables.iter().cloned().chain(pictures).collect();
+    let inputs = Inputs::of(
+        (request.manifest.files().into_iter())
+            .chain(chosen.subjects.iter().map(|(_, file)| file.file.clone()))
+            .chain([request.predictions.join("predictions.json")]),
+    );
+    for output in &outputs {
+        inputs.spare(output)?;
+    }
+    let refused = |found: &Path| EvaluateError::OutTaken {
+        found: found.to_owned(),
+    };
+    if tables[0].exists() {
+        // Anything else of that name, such as the summary of a training, stays.
+        let Ok(Some(before)) = Evaluation::read(out) else {
+            return Err(EvaluateError::NotAnEvaluation {
+                found: tables[0].clone(),
+            });
+        };
+        let same = same_folder(&before.predictions, request.predictions);
+        return match same || request.force {
+            true => Ok(()),
+            false => Err(refused(&tables[0])),
+        };
+    }
+    match outputs.iter().find(|output| output.exists()) {
+        Some(found) if !request.force => Err(refused(found)),
+        _ => Ok(()),
+    }
+}
+
+/// The picture of a subject.
+pub(crate) fn picture(out: &Path, id: &str) -> std::path::PathBuf {
+    out.join("overlays").join(format!("{id}.png"))
+}
+
+fn same_folder(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}

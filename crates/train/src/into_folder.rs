@@ -1,0 +1,103 @@
+//! Predicts subjects of a dataset into a folder that says what made each file.
+
+use std::path::Path;
+
+use lacuna_data::manifest::Manifest;
+use lacuna_record::{
+    Existing, Inputs, Predictions, PredictionsFolder, Provenance, probabilities_path, sha256_of,
+};
+
+use crate::apply::{Files, TrainedRun};
+use crate::predict::Session;
+use crate::run::RunError;
+
+/// A folder that predictions go into.
+#[derive(Clone, Debug)]
+pub struct Target<'a> {
+    /// The folder; made when it is not there.
+    pub folder: &'a Path,
+    /// Write probabilities too.
+    pub probabilities: bool,
+    /// What becomes of files that are there.
+    pub existing: Existing,
+    /// What is recorded of this process; the weights are added.
+    pub provenance: Provenance,
+}
+
+/// Where the work is.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// The subject at hand.
+    pub subject: &'a str,
+    /// Its position among those that are predicted, counted from 0.
+    pub number: usize,
+    /// How many are predicted.
+    pub subjects: usize,
+    /// Share of its windows that are done.
+    pub share: f64,
+}
+
+impl TrainedRun {
+    /// Predicts the subjects `ids` of a manifest. Each file is on the folder's list, with
+    /// its hash, as soon as it is whole. `on_window` hears after each window
+    /// where the work is.
+    ///
+    /// # Errors
+    /// When the dataset does not fit the run, the folder holds what may not be replaced,
+    /// a file to write is one of the dataset, or a subject cannot be predicted; what was
+    /// written before stays on the list.
+    pub fn predict_into(
+        &self,
+        manifest: &Manifest,
+        ids: &[String],
+        target: &Target,
+        session: Session,
+        on_window: &mut dyn FnMut(At<'_>),
+    ) -> Result<(), RunError> {
+        self.check_modalities(manifest)?;
+        self.check_windows(session.windows)?;
+        for id in ids {
+            manifest.subject(id)?;
+        }
+        let weights = sha256_of(&self.weights())?;
+        let predictions = Predictions {
+            run: self.path.clone(),
+            iteration: self.iteration,
+            weights: Some(weights.clone()),
+            classes: self.facts.classes.clone(),
+            regions: self.config.regions.clone(),
+            subjects: ids.to_vec(),
+            ..Predictions::default()
+        };
+        let provenance = Provenance {
+            weights: Some(weights),
+            ..target.provenance.clone()
+        };
+        let inputs = Inputs::of(manifest.files());
+        let (mut folder, left) = PredictionsFolder::open(
+            target.folder,
+            predictions,
+            provenance,
+            target.existing,
+            &inputs,
+        )?;
+        for (number, id) in left.iter().enumerate() {
+            let files = Files {
+                labels: folder.start(id)?,
+                probabilities: (target.probabilities)
+                    .then(|| probabilities_path(target.folder, id)),
+            };
+            let subject = manifest.subject(id)?;
+            self.predict_to_files(manifest, subject, &files, session, &mut |done, total| {
+                on_window(At {
+                    subject: id,
+                    number,
+                    subjects: left.len(),
+                    share: done as f64 / total.max(1) as f64,
+                });
+            })?;
+            folder.done(id)?;
+        }
+        Ok(())
+    }
+}
