@@ -177,6 +177,10 @@ impl TrainedRun {
         };
         let case = load_case(manifest, &unlabelled, &preprocess(&self.config))?;
         let resampled = case.channels[0].grid() != case.source.grid;
+        let warning = self.facts.unlike_spacing(case.source.grid.spacing().0);
+        if let Some(warning) = warning {
+            (session.warn)(&format!("subject {}: {warning}", subject.id));
+        }
         let on_run_grid = Session {
             probabilities: session.probabilities || resampled,
             ..session

@@ -2,6 +2,7 @@
 
 use lacuna_data::manifest::Manifest;
 use lacuna_data::subject::{Case, Preprocess, load_case};
+use lacuna_volume::{Orientation, Volume};
 use rayon::prelude::*;
 
 use crate::config::RunConfig;
@@ -33,8 +34,36 @@ impl Dataset {
             modalities: manifest.modalities.clone(),
             classes: manifest.classes.clone(),
             split: config.split.resolve(&labelled, config.seed)?,
+            spacing_mm: None,
         };
         Ok(Self { manifest, facts })
+    }
+
+    /// Records the voxel edges of the training subjects.
+    ///
+    /// # Errors
+    /// When a header cannot be read.
+    pub fn record_spacing(&mut self) -> Result<(), RunError> {
+        let mut range = [[f64::INFINITY; 3], [0.0f64; 3]];
+        for id in &self.facts.split.train {
+            let subject = self.manifest.subject(id)?;
+            let first = self.manifest.modalities.first();
+            let Some(image) = first.and_then(|modality| subject.images.get(modality)) else {
+                continue;
+            };
+            let affine = *lacuna_io::read_header(&image.path)?.affine();
+            // A volume of `()` has axes and takes no memory.
+            let turned = Volume::new([1; 3], affine, vec![()])
+                .and_then(|voxel| Orientation::of(&affine).to_canonical(&voxel));
+            let Ok(turned) = turned else { continue };
+            let spacing = turned.spacing().0;
+            for axis in 0..3 {
+                range[0][axis] = range[0][axis].min(spacing[axis]);
+                range[1][axis] = range[1][axis].max(spacing[axis]);
+            }
+        }
+        self.facts.spacing_mm = range[0].iter().all(|e| e.is_finite()).then_some(range);
+        Ok(())
     }
 
     /// Loads the subjects named, in that order, in parallel.
@@ -50,6 +79,18 @@ impl Dataset {
             })
             .collect()
     }
+}
+
+/// The ids that arguments name, whether or not `manifest` has such subjects: each is one
+/// id, or several with commas between them. An id that has a comma itself is an argument
+/// of its own.
+pub fn ids_named(manifest: &Manifest, arguments: &[String]) -> Vec<String> {
+    let whole = |argument: &String| manifest.subjects.iter().any(|s| s.id == *argument);
+    let ids = arguments.iter().flat_map(|argument| match whole(argument) {
+        true => vec![argument.clone()],
+        false => argument.split(',').map(str::to_owned).collect(),
+    });
+    ids.collect()
 }
 
 /// How `config` prepares a subject.

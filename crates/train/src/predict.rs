@@ -28,15 +28,18 @@ pub struct Session<'a> {
     pub probabilities: bool,
     /// Ends the prediction where it is set.
     pub stop: &'a AtomicBool,
+    /// Hears what the user should know of the result.
+    pub warn: &'a dyn Fn(&str),
 }
 
 impl<'a> Session<'a> {
-    /// Default windows, labels only.
+    /// Default windows, labels only, warnings unheard.
     pub fn new(stop: &'a AtomicBool) -> Self {
         Self {
             windows: WindowOptions::default(),
             probabilities: false,
             stop,
+            warn: &|_| {},
         }
     }
 }

@@ -54,3 +54,18 @@ fn a_phantom_is_overfitted() {
     let counts = Counts::of_foreground(reference.data(), predicted.labels.data()).unwrap();
     assert!(counts.dsc() > LEARNT, "DSC {}: {counts:?}", counts.dsc());
 }
+
+/// A configuration made by a program is checked as one that is read.
+#[test]
+fn a_batch_of_no_patches_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = RunConfig::default();
+    config.train.batch = 0;
+    let device = DeviceName::Cpu.open().unwrap();
+    let stop = AtomicBool::new(false);
+    let run = folder.path().join("run");
+    let refused = train(&config, &run, false, &device, &stop, &mut |_| {});
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("`train.batch` is 0"), "{message}");
+    assert!(!run.exists());
+}

@@ -99,7 +99,7 @@ fn probabilities(model: &dyn WindowModel, case: &Case) -> Vec<Vec<f32>> {
             ..WindowOptions::default()
         },
         probabilities: true,
-        stop: &stop,
+        ..Session::new(&stop)
     };
     let prediction = predict_case(model, case, session, &mut |_, _| {}).unwrap();
     let volumes = prediction.probabilities.unwrap();

@@ -8,6 +8,7 @@ use lacuna_data::manifest::Manifest;
 use lacuna_evaluate::{Request, evaluate, regions};
 use lacuna_metrics::{ClassScores, Options};
 use lacuna_record::Evaluation;
+use lacuna_train::dataset::ids_named;
 
 use crate::terminal::Progress;
 
@@ -24,8 +25,9 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Subjects to score; default: those that `lacuna predict` listed in the
-    /// folder, else every labelled subject of the manifest
-    #[arg(long, value_delimiter = ',', value_name = "ID,...")]
+    /// folder, else every labelled subject of the manifest. Repeatable, as an id that has a
+    /// comma itself must stand alone
+    #[arg(long, value_name = "ID,...")]
     subjects: Vec<String>,
     /// Classes to score as one, joined by `+`, such as core+enhancing; repeatable.
     /// Default: the regions that the network was trained on
@@ -56,7 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         manifest: &manifest,
         predictions: &arguments.predictions,
         out: &arguments.out,
-        subjects: &arguments.subjects,
+        subjects: &ids_named(&manifest, &arguments.subjects),
         options,
         label_values: arguments.label_values,
         force: arguments.force,

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use lacuna_data::manifest::Manifest;
 use lacuna_record::{Ending, Existing, Inputs, Summary, check_file, read_events};
 use lacuna_train::apply::{Files, TrainedRun};
+use lacuna_train::dataset::ids_named;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::into_folder::Target;
 use lacuna_train::predict::{Session, WindowOptions};
@@ -28,13 +29,9 @@ pub struct Arguments {
     /// With --image: mask outside which everything is background
     #[arg(long, requires = "images")]
     mask: Option<PathBuf>,
-    /// With --dataset: predict these subjects only
-    #[arg(
-        long,
-        value_delimiter = ',',
-        value_name = "ID,...",
-        conflicts_with = "images"
-    )]
+    /// With --dataset: predict these subjects only; repeatable, as an id that has a comma
+    /// itself must stand alone
+    #[arg(long, value_name = "ID,...", conflicts_with = "images")]
     subjects: Vec<String>,
     /// With --dataset: predict the subjects of this part of the run's split only, or those
     /// of the manifest that have no label
@@ -94,6 +91,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             window: arguments.window,
             overlap: arguments.overlap,
         },
+        warn: &|text| eprintln!("warning: {text}"),
         ..Session::new(&stop)
     };
     let Some(dataset) = &arguments.dataset else {
@@ -111,7 +109,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None if arguments.subjects.is_empty() => {
             manifest.subjects.iter().map(|s| s.id.clone()).collect()
         }
-        None => arguments.subjects.clone(),
+        None => ids_named(&manifest, &arguments.subjects),
     };
     if ids.is_empty() {
         bail!(

@@ -46,7 +46,7 @@ impl Preflight {
     ) -> Result<Self, RunError> {
         config.check("the run configuration")?;
         let compute = Compute::new(device, config.train.precision)?;
-        let dataset = Dataset::open(config)?;
+        let mut dataset = Dataset::open(config)?;
         let outputs = Outputs::new(config, &dataset.facts.classes)?;
         config.loss.check(outputs.count())?;
         let architecture = Architecture::of(&config.model)?;
@@ -83,6 +83,7 @@ impl Preflight {
         warnings
             .into_iter()
             .for_each(|w| progress(Progress::Note(w)));
+        dataset.record_spacing()?;
         Ok(Self {
             compute,
             dataset,
