@@ -1,7 +1,8 @@
 //! From files to training batches: the dataset manifest and its pre-flight
-//! check, normalisation, samplers and prefetch; and phantoms to try them on.
+//! check, normalisation, samplers, transforms and prefetch; and phantoms to try them on.
 
 pub mod check;
+pub mod cohort;
 pub mod discover;
 pub mod manifest;
 pub mod normalise;
@@ -12,5 +13,6 @@ pub mod rng;
 pub mod sampler;
 pub mod split;
 pub mod subject;
+pub mod transform;
 pub mod white_matter;
 pub mod window;

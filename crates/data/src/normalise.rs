@@ -1,26 +1,33 @@
 //! Intensities to comparable numbers, each image by itself.
 //!
 //! Statistics come from the voxels *inside*: those of the mask, or without one
-//! those that are not zero. Some pipelines leave traces of negative ringing
-//! around an extracted brain: when all negative voxels together hold less than
-//! 1 % of the absolute intensity, only positive voxels are inside.
+//! those that are not background, see [`Background`]. Where 0 is background, some
+//! pipelines leave traces of negative ringing around an extracted brain: when all
+//! negative voxels together hold less than 1 % of the absolute intensity, only
+//! positive voxels are inside.
 //!
 //! After normalisation every voxel that is not inside holds 0 (for
 //! `white-matter` the intensity of white matter, for `z-score` the mean, for
 //! `percentile` the darkest): a background at -8 would dominate the statistics
 //! of batch normalisation, and 0 is also what padded convolutions see outside.
 
+mod background;
+
 use lacuna_volume::Volume;
 use serde::{Deserialize, Serialize};
 
 use crate::white_matter::{Peak, find_white_matter};
 
+pub use background::Background;
+
 /// The `[normalise]` section of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NormaliseConfig {
     /// How intensities are made comparable.
     pub method: NormaliseMethod,
+    /// What statistics leave out of an image without a mask.
+    pub background: Background,
 }
 
 /// How intensities are made comparable.
@@ -59,9 +66,9 @@ pub enum NormaliseError {
     /// A white-matter mask without voxels.
     #[error("the white-matter mask is empty; give one that covers white matter, or none")]
     EmptyWhiteMatter,
-    /// An image of zeros.
-    #[error("every voxel is 0; replace the image")]
-    AllZero,
+    /// An image without anything to see.
+    #[error("every voxel is background; replace the image, or set normalise.background")]
+    OnlyBackground,
     /// An image without contrast.
     #[error(
         "the {voxels} voxels that statistics come from ({region}) all hold {value}; replace the \
@@ -80,16 +87,17 @@ pub enum NormaliseError {
 /// Normalises an image whose voxels are all finite. The masks are on its grid.
 ///
 /// # Errors
-/// When a mask is empty or the intensities that statistics come from are all
+/// When a mask is empty, all is background or the intensities that statistics come from are all
 /// equal.
 pub fn normalise(
     image: &mut Volume<f32>,
     modality: &str,
     mask: Option<&Volume<bool>>,
     white_matter: Option<&Volume<bool>>,
-    method: NormaliseMethod,
+    config: NormaliseConfig,
 ) -> Result<Normalised, NormaliseError> {
-    let inside = || inside(image, mask);
+    let inside = || inside(image, mask, config.background);
+    let method = config.method;
     let (inside, done) = match (method, white_matter) {
         (NormaliseMethod::None, _) => {
             return Ok(Normalised {
@@ -138,16 +146,33 @@ pub fn normalise(
     Ok(done)
 }
 
-const REGION: &str = "the mask, or the non-zero voxels without one";
+const REGION: &str = "the mask, or all but the background without one";
 
 /// For each voxel: do statistics count it?
-fn inside(image: &Volume<f32>, mask: Option<&Volume<bool>>) -> Result<Vec<bool>, NormaliseError> {
+fn inside(
+    image: &Volume<f32>,
+    mask: Option<&Volume<bool>>,
+    background: Background,
+) -> Result<Vec<bool>, NormaliseError> {
     if let Some(mask) = mask {
         return match mask.data().iter().any(|&m| m) {
             true => Ok(mask.data().to_vec()),
             false => Err(NormaliseError::EmptyMask),
         };
     }
+    let inside: Vec<bool> = match background.of(image) {
+        Background::Auto | Background::None => vec![true; image.len()],
+        Background::Value(value) => image.data().iter().map(|v| *v != value).collect(),
+        Background::Zero => not_zero(image),
+    };
+    match inside.contains(&true) {
+        true => Ok(inside),
+        false => Err(NormaliseError::OnlyBackground),
+    }
+}
+
+/// Where 0 and traces of negative ringing are background.
+fn not_zero(image: &Volume<f32>) -> Vec<bool> {
     let (mut negative, mut positive) = (0.0, 0.0);
     for &v in image.data() {
         if v < 0.0 {
@@ -156,12 +181,9 @@ fn inside(image: &Volume<f32>, mask: Option<&Volume<bool>>) -> Result<Vec<bool>,
             positive += f64::from(v);
         }
     }
-    if negative == 0.0 && positive == 0.0 {
-        return Err(NormaliseError::AllZero);
-    }
     let only_positive = negative < 0.01 * (negative + positive);
     let keep = |&v: &f32| if only_positive { v > 0.0 } else { v != 0.0 };
-    Ok(image.data().iter().map(keep).collect())
+    image.data().iter().map(keep).collect()
 }
 
 fn values_in(image: &Volume<f32>, mask: &[bool]) -> Vec<f32> {
@@ -239,7 +261,10 @@ mod tests {
             "T1",
             mask.as_ref(),
             white_matter.as_ref(),
-            method,
+            NormaliseConfig {
+                method,
+                ..NormaliseConfig::default()
+            },
         )
         .map(|done| (image.into_data(), done))
     }
@@ -289,6 +314,41 @@ mod tests {
             }
         );
         assert_eq!(z, [0.0, -1.0, 1.0, 0.0]);
+    }
+
+    /// A cube of CT: air of -1024 around tissue, some of it of exactly 0.
+    #[test]
+    fn tissue_of_0_is_not_background() {
+        let scan = |shift: f32| {
+            let mut scan = Volume::filled([5; 3], Affine::identity(), -1024.0 + shift).unwrap();
+            for i in 0..27 {
+                let at = scan.index([1 + i % 3, 1 + i / 3 % 3, 1 + i / 9]);
+                scan.data_mut()[at] = (i % 4) as f32 * 10.0 + shift;
+            }
+            scan
+        };
+        let normalised = |shift: f32, background: Background| {
+            let mut scan = scan(shift);
+            let config = NormaliseConfig {
+                method: NormaliseMethod::ZScore,
+                background,
+            };
+            normalise(&mut scan, "CT", None, None, config).map(|done| (scan, done))
+        };
+        let (plain, done) = normalised(0.0, Background::Auto).unwrap();
+        let (brighter, _) = normalised(0.5, Background::Auto).unwrap();
+        assert_eq!(plain, brighter);
+        // 98 voxels of air; 7, 7, 7 and 6 of 0, 10, 20 and 30.
+        assert_eq!(done.shift, (98.0 * -1024.0 + 70.0 + 140.0 + 180.0) / 125.0);
+        // With the air left out, its voxels hold 0 and tissue has its own mean.
+        let (plain, done) = normalised(0.0, Background::Value(-1024.0)).unwrap();
+        assert_eq!(done.shift, 390.0 / 27.0);
+        let (brighter, _) = normalised(0.5, Background::Value(-1023.5)).unwrap();
+        assert_eq!(plain, brighter);
+        assert_eq!(plain.data()[0], 0.0);
+        // As asked for: 0 is left out.
+        let (_, done) = normalised(0.0, Background::Zero).unwrap();
+        assert_eq!(done.shift, (98.0 * -1024.0 + 390.0) / 118.0);
     }
 
     #[test]
@@ -365,7 +425,7 @@ mod tests {
                 NormaliseError::EmptyMask
             );
             let zero = run(&[0.; 4], None, None, method).unwrap_err();
-            assert_eq!(zero, NormaliseError::AllZero);
+            assert_eq!(zero, NormaliseError::OnlyBackground);
         }
         let white = NormaliseMethod::WhiteMatter;
         assert!(matches!(

@@ -168,40 +168,41 @@ impl WeightedVoxels {
         (sum > 0.0).then_some(Self { ends })
     }
 
-    /// One voxel (x, y, z), drawn in proportion to its weight; the arguments are
-    /// those that this was made with.
-    pub fn draw(
+    /// One voxel (x, y, z), drawn in proportion to its weight. `row` gives the weights
+    /// of one row in memory order, 0 where they do not count; `shape` is the map's.
+    ///
+    /// # Errors
+    /// That of `row`.
+    pub fn draw<E>(
         &self,
-        weights: &Volume<f32>,
-        counted: &dyn Fn(usize) -> bool,
+        [_, height, _]: [usize; 3],
+        row: impl FnOnce(usize) -> Result<Vec<f32>, E>,
         rng: &mut impl Rng,
-    ) -> Option<[usize; 3]> {
-        let total = *self.ends.last()?;
+    ) -> Result<Option<[usize; 3]>, E> {
+        let Some(&total) = self.ends.last() else {
+            return Ok(None);
+        };
         let target = rng.random::<f64>() * total;
         // The product may round up to the total: then the last row that counts.
         let last = self.ends.partition_point(|&end| end < total);
-        let row = self.ends.partition_point(|&end| end <= target).min(last);
-        let [width, height, _] = weights.shape();
-        let mut sum = if row == 0 { 0.0 } else { self.ends[row - 1] };
+        let drawn = self.ends.partition_point(|&end| end <= target).min(last);
+        let mut sum = match drawn {
+            0 => 0.0,
+            _ => self.ends[drawn - 1],
+        };
         let mut found = None;
-        for (x, w) in weights
-            .data()
-            .get(row * width..)?
-            .iter()
-            .take(width)
-            .enumerate()
-        {
-            if *w > 0.0 && counted(row * width + x) {
+        for (x, w) in row(drawn)?.into_iter().enumerate() {
+            if w > 0.0 {
                 // Rounding may leave the target beyond the row's sum: the last
                 // voxel that has a weight then stands for it.
-                found = Some([x, row % height, row / height]);
-                sum += f64::from(*w);
+                found = Some([x, drawn % height, drawn / height]);
+                sum += f64::from(w);
                 if sum > target {
                     break;
                 }
             }
         }
-        found
+        Ok(found)
     }
 }
 
@@ -279,7 +280,14 @@ mod tests {
         let draws = 8000;
         let mut rng = keyed_rng(0, Domain::Sampling, 0, 0);
         for _ in 0..draws {
-            let at = voxels.draw(&map, &counted, &mut rng).unwrap();
+            let row = |row: usize| -> Result<Vec<f32>, std::convert::Infallible> {
+                let places = 2 * row..2 * row + 2;
+                Ok(places
+                    .map(|i| if counted(i) { weights[i] } else { 0.0 })
+                    .collect())
+            };
+            let Ok(at) = voxels.draw([2, 2, 2], row, &mut rng);
+            let at = at.unwrap();
             drawn[map.index(at)] += 1;
         }
         // Expected 1000, 3000, 4000; a binomial's SD is at most 45.

@@ -76,12 +76,15 @@ impl Prefetch {
         iterations: Range<u64>,
         threads: usize,
     ) -> Result<Self, PrefetchError> {
-        let make = move |iteration| sampler.batch(iteration, batch_size);
+        let make = move |iteration| {
+            let batch = sampler.batch(iteration, batch_size);
+            batch.map_err(|e| e.to_string())
+        };
         Self::start(Arc::new(make), iterations, threads)
     }
 
     fn start(
-        make: Arc<dyn Fn(u64) -> Batch + Send + Sync>,
+        make: Arc<dyn Fn(u64) -> Result<Batch, String> + Send + Sync>,
         iterations: Range<u64>,
         threads: usize,
     ) -> Result<Self, PrefetchError> {
@@ -112,16 +115,16 @@ impl Prefetch {
     }
 }
 
-/// Makes batches until the last one, a panic, or a consumer that went away.
+/// Makes batches until the last one, an error, a panic, or a consumer that went away.
 fn work(
-    make: &(dyn Fn(u64) -> Batch + Send + Sync),
+    make: &(dyn Fn(u64) -> Result<Batch, String> + Send + Sync),
     iterations: impl Iterator<Item = u64>,
     sender: &SyncSender<Result<Batch, String>>,
 ) {
     for iteration in iterations {
         // A panic changes nothing that is used afterwards: the worker stops.
         let made = catch_unwind(AssertUnwindSafe(|| make(iteration)))
-            .map_err(|payload| panic_message(&*payload));
+            .unwrap_or_else(|payload| Err(panic_message(&*payload)));
         let failed = made.is_err();
         if sender.send(made).is_err() || failed {
             return;
@@ -187,11 +190,11 @@ mod tests {
     use std::time::Duration;
 
     /// A batch whose only label tells its iteration.
-    fn numbered(iteration: u64) -> Batch {
-        Batch {
+    fn numbered(iteration: u64) -> Result<Batch, String> {
+        Ok(Batch {
             labels: vec![iteration as u8],
             ..Batch::default()
-        }
+        })
     }
 
     #[test]

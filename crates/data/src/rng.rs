@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 /// What a stream is for. The numbers are part of the file formats (a seed gives
-/// the same run in every release), so they are never reused.
+/// the same run in every release), so they are never reused; 4 was given away once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Domain {
@@ -19,8 +19,8 @@ pub enum Domain {
     Split = 2,
     /// Synthetic subjects.
     Phantom = 3,
-    /// First weights of a network.
-    Initialisation = 4,
+    /// How training patches are changed.
+    Transform = 5,
 }
 
 /// The stream of one sample of one iteration.

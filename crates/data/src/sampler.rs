@@ -7,11 +7,19 @@
 //! where it spills over the volume. Images are cut as input patches, labels as
 //! effective patches. 2-D networks get slices of the volume.
 //!
+//! Along an axis on which the volume is shorter than the effective patch, the
+//! patch starts with the volume, as a window of a prediction does, and is filled
+//! by reflection beyond its end: images, labels and loss maps alike. Labels are
+//! reflected rather than left out of the loss, because what the network sees there
+//! is mirrored tissue of that label, and because every loss can take a label while
+//! many know no weight of a voxel.
+//!
 //! `foreground` is the rule of Sudre et al. 2017: a training patch is kept when
 //! its effective part holds at least one foreground element (any class but 0).
 
 mod config;
 mod error;
+mod patch;
 mod places;
 
 use std::collections::BTreeMap;
@@ -21,59 +29,24 @@ use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::cohort::{Cohort, CohortError, Held};
 use crate::rng::{Domain, keyed_rng};
-use crate::subject::Case;
-use crate::window::append_window;
+use crate::transform::Transform;
 
 pub use config::{PatchConfig, PatchGeometry, Plane, SamplerKind};
 pub use error::SamplerError;
+use patch::Extent;
+pub use patch::{Batch, Patch, PatchMaps, PatchPlace, collate};
 use places::Places;
-
-/// Where a patch was cut.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PatchPlace {
-    /// Id of the subject.
-    pub subject: String,
-    /// Its place in the sampler's list of cases.
-    pub index: usize,
-    /// First voxel (x, y, z) of the effective patch in the case's volume.
-    pub origin: [usize; 3],
-}
-
-/// What a network is trained on in one iteration. B patches of C channels, each
-/// in C order with x fastest (the faster in-plane axis for 2-D networks).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    /// `[B, C, D, H, W]`, or `[B, C, H, W]` for 2-D networks: input patches.
-    pub images: Vec<f32>,
-    /// `[B, D, H, W]` or `[B, H, W]`: class of each voxel of the effective patches.
-    pub labels: Vec<u8>,
-    /// What the loss reads beside the labels; empty where the cases have none.
-    pub maps: PatchMaps,
-    /// Where each of the B patches was cut.
-    pub places: Vec<PatchPlace>,
-}
-
-/// The [`LossMaps`](crate::subject::LossMaps) of the effective patches, each
-/// patch in the order of its labels.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PatchMaps {
-    /// `[B, classes, D, H, W]`.
-    pub distance: Vec<f32>,
-    /// `[B, D, H, W]`.
-    pub lesion: Vec<u32>,
-    /// `[B, D, H, W]`.
-    pub weight: Vec<f32>,
-}
 
 /// Draws batches of patches; what it draws depends on the seed and the
 /// iteration alone.
 #[derive(Debug)]
 pub struct Sampler {
-    cases: Arc<Vec<Case>>,
+    cohort: Arc<Cohort>,
     usable: Vec<Usable>,
-    input: [usize; 3],
-    effective: [usize; 3],
+    extent: Extent,
+    transforms: Vec<Box<dyn Transform>>,
     seed: u64,
 }
 
@@ -89,38 +62,39 @@ impl Sampler {
     /// to show, which name the subjects that are skipped.
     ///
     /// # Errors
-    /// When a case has no label or is smaller than the effective patch, when no
-    /// case has foreground, and when the weighted sampler has no usable map.
+    /// When a case has no label, when no case has foreground, when the weighted
+    /// sampler has no usable map, and when a subject on disk cannot be read.
     pub fn new(
-        cases: Arc<Vec<Case>>,
+        cohort: Arc<Cohort>,
         config: &PatchConfig,
         geometry: PatchGeometry,
         seed: u64,
     ) -> Result<(Self, Vec<String>), SamplerError> {
         check_geometry(config, geometry)?;
         let (input, effective) = geometry.sizes(config.plane);
-        check_cases(&cases, geometry, effective)?;
-        if config.sampler == SamplerKind::Weighted {
-            check_weights(&cases)?;
+        if cohort.is_empty() {
+            return Err(SamplerError::NoSubjects);
         }
         // Collected before the errors are looked at, so that the first is always
         // that of the first subject.
-        let found: Vec<Result<Option<Places>, SamplerError>> = cases
-            .par_iter()
-            .map(|case| Places::of(case, config.sampler, effective))
+        let found: Vec<Result<Found, CohortError>> = (cohort.held().par_iter())
+            .map(|held| Found::of(held, config.sampler, effective))
             .collect();
+        let found: Vec<Found> = found.into_iter().collect::<Result<_, _>>()?;
+        check_cases(&cohort, &found, config.sampler)?;
 
         let mut skipped = Vec::new();
         let mut usable = Vec::new();
-        for (case, places) in found.into_iter().enumerate() {
-            match places? {
+        for (case, found) in found.into_iter().enumerate() {
+            match found.places? {
                 Some(places) => usable.push(Usable { case, places }),
-                None => skipped.push(cases[case].id.as_str()),
+                None => skipped.push(cohort.id(case)),
             }
         }
         if usable.is_empty() {
             return Err(SamplerError::NoForeground {
-                subjects: cases.len(),
+                subjects: cohort.len(),
+                lost: cohort.lost_lesions(),
             });
         }
         let mut warnings = Vec::new();
@@ -129,63 +103,98 @@ impl Sampler {
                 "the {} sampler skips {} of {} subjects, which hold nothing to draw: {}",
                 config.sampler,
                 skipped.len(),
-                cases.len(),
+                cohort.len(),
                 skipped.join(", ")
             ));
         }
+        let small: Vec<&str> = (cohort.held().iter())
+            .filter(|held| (0..3).any(|a| held.grid().shape[a] < effective[a]))
+            .map(Held::id)
+            .collect();
+        if !small.is_empty() {
+            let [x, y, z] = effective;
+            warnings.push(format!(
+                "{} of {} subjects are smaller than the effective patch of {x} x {y} x {z} \
+                 voxels and are filled by reflection, images and labels alike: {}",
+                small.len(),
+                cohort.len(),
+                small.join(", ")
+            ));
+        }
         let sampler = Self {
-            cases,
+            cohort,
             usable,
-            input,
-            effective,
+            extent: Extent {
+                input,
+                effective,
+                margin: [0; 3],
+            },
+            transforms: Vec::new(),
             seed,
         };
         Ok((sampler, warnings))
     }
 
-    /// The batch of this iteration.
-    pub fn batch(&self, iteration: u64, batch_size: usize) -> Batch {
-        let mut batch = Batch::default();
-        for sample in 0..batch_size as u64 {
-            let mut rng = keyed_rng(self.seed, Domain::Sampling, iteration, sample);
-            let chosen = &self.usable[rng.random_range(0..self.usable.len() as u64) as usize];
-            let case = &self.cases[chosen.case];
-            let origin = chosen
-                .places
-                .draw(case, self.effective, &mut rng)
-                .expect("subjects without places are left out when the sampler is made");
-            self.cut(&mut batch, case, origin);
-            batch.places.push(PatchPlace {
-                subject: case.id.clone(),
-                index: chosen.case,
-                origin,
-            });
-        }
-        batch
+    /// Changes every patch by these, in their order.
+    #[must_use]
+    pub fn with_transforms(mut self, transforms: Vec<Box<dyn Transform>>) -> Self {
+        let margins = || transforms.iter().map(|transform| transform.margin());
+        self.extent.margin = [0, 1, 2].map(|a| margins().map(|m| m[a]).max().unwrap_or(0));
+        self.transforms = transforms;
+        self
     }
 
-    fn cut(&self, batch: &mut Batch, case: &Case, origin: [usize; 3]) {
-        let first = [0, 1, 2].map(|axis| {
-            let border = (self.input[axis] - self.effective[axis]) / 2;
-            origin[axis] as isize - border as isize
-        });
-        for channel in &case.channels {
-            append_window(&mut batch.images, channel, first, self.input);
+    /// The batch of this iteration.
+    ///
+    /// # Errors
+    /// When a subject on disk can no longer be read.
+    pub fn batch(&self, iteration: u64, batch_size: usize) -> Result<Batch, CohortError> {
+        let samples = 0..batch_size as u64;
+        let patches = samples.map(|sample| self.patch(iteration, sample));
+        Ok(collate(patches.collect::<Result<_, _>>()?))
+    }
+
+    /// One patch of this iteration: drawn, cut and transformed.
+    fn patch(&self, iteration: u64, sample: u64) -> Result<Patch, CohortError> {
+        let place = self.draw(iteration, sample)?;
+        let mut patch = Patch::cut(&self.cohort.held()[place.index], place, self.extent)?;
+        let mut rng = keyed_rng(self.seed, Domain::Transform, iteration, sample);
+        for transform in &self.transforms {
+            transform.apply(&mut patch, &mut rng);
         }
-        let origin = origin.map(|o| o as isize);
-        if let Some(label) = &case.label {
-            append_window(&mut batch.labels, label, origin, self.effective);
-        }
-        let (from, to) = (&case.maps, &mut batch.maps);
-        for distance in &from.distance {
-            append_window(&mut to.distance, distance, origin, self.effective);
-        }
-        if let Some(lesion) = &from.lesion {
-            append_window(&mut to.lesion, lesion, origin, self.effective);
-        }
-        if let Some(weight) = &from.weight {
-            append_window(&mut to.weight, weight, origin, self.effective);
-        }
+        Ok(patch)
+    }
+
+    fn draw(&self, iteration: u64, sample: u64) -> Result<PatchPlace, CohortError> {
+        let mut rng = keyed_rng(self.seed, Domain::Sampling, iteration, sample);
+        let chosen = &self.usable[rng.random_range(0..self.usable.len() as u64) as usize];
+        let held = &self.cohort.held()[chosen.case];
+        Ok(PatchPlace {
+            subject: held.id().to_owned(),
+            index: chosen.case,
+            origin: (chosen.places).draw(held, self.extent.effective, &mut rng)?,
+        })
+    }
+}
+
+/// What is found in a subject when the sampler is made.
+struct Found {
+    labelled: bool,
+    foreground: bool,
+    weighted: bool,
+    places: Result<Option<Places>, SamplerError>,
+}
+
+impl Found {
+    fn of(held: &Held, kind: SamplerKind, effective: [usize; 3]) -> Result<Self, CohortError> {
+        let subject = held.annotations()?;
+        let classes = subject.label.iter().flat_map(|label| label.data());
+        Ok(Self {
+            labelled: subject.label.is_some(),
+            foreground: classes.copied().any(|class| class > 0),
+            weighted: subject.weight.is_some(),
+            places: Places::of(held.id(), &subject, kind, effective),
+        })
     }
 }
 
@@ -209,52 +218,24 @@ fn check_geometry(config: &PatchConfig, geometry: PatchGeometry) -> Result<(), S
     Ok(())
 }
 
-fn check_cases(
-    cases: &[Case],
-    geometry: PatchGeometry,
-    effective: [usize; 3],
-) -> Result<(), SamplerError> {
-    if cases.is_empty() {
-        return Err(SamplerError::NoSubjects);
-    }
-    let mut foreground = false;
-    for case in cases {
-        let Some(label) = &case.label else {
-            return Err(SamplerError::NoLabel {
-                subject: case.id.clone(),
-            });
-        };
-        let shape = case.shape();
-        let patch_axes = || (0..3).filter(|&axis| geometry.rank == 3 || effective[axis] != 1);
-        if (0..3).any(|axis| shape[axis] < effective[axis]) {
-            let smallest = patch_axes().map(|axis| shape[axis]).min().unwrap_or(0);
-            return Err(SamplerError::TooLarge {
-                subject: case.id.clone(),
-                shape,
-                input: geometry.input,
-                effective,
-                largest: smallest + geometry.input - geometry.effective,
-            });
-        }
-        foreground = foreground || label.data().iter().any(|&class| class > 0);
-    }
-    if !foreground {
-        return Err(SamplerError::NoForeground {
-            subjects: cases.len(),
+fn check_cases(cohort: &Cohort, found: &[Found], kind: SamplerKind) -> Result<(), SamplerError> {
+    let named = || (0..found.len()).map(|i| (&found[i], cohort.id(i)));
+    if let Some((_, id)) = named().find(|(found, _)| !found.labelled) {
+        return Err(SamplerError::NoLabel {
+            subject: id.to_owned(),
         });
     }
-    Ok(())
-}
-
-fn check_weights(cases: &[Case]) -> Result<(), SamplerError> {
-    let subjects: Vec<String> = cases
-        .iter()
-        .filter(|case| case.weight.is_none())
-        .map(|case| case.id.clone())
-        .collect();
-    match subjects.is_empty() {
-        true => Ok(()),
-        false => Err(SamplerError::NoWeight { subjects }),
+    if !found.iter().any(|found| found.foreground) {
+        return Err(SamplerError::NoForeground {
+            subjects: found.len(),
+            lost: cohort.lost_lesions(),
+        });
+    }
+    let unweighted = named().filter(|(found, _)| !found.weighted);
+    let subjects: Vec<String> = unweighted.map(|(_, id)| id.to_owned()).collect();
+    match kind == SamplerKind::Weighted && !subjects.is_empty() {
+        true => Err(SamplerError::NoWeight { subjects }),
+        false => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@
 //! the subject's first image.
 
 mod error;
+mod lesions;
 mod restore;
 
 use std::path::Path;
@@ -18,10 +19,13 @@ use lacuna_volume::{
     grid_with_spacing, resample_labels, resample_linear,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::{ImageRef, Manifest, Subject};
 use crate::normalise::{NormaliseConfig, NormaliseMethod, normalise};
 
 pub use error::CaseError;
+pub use lesions::LostLesions;
 
 /// Farther apart, two grids do not show the same voxels.
 const GRID_TOLERANCE_MM: f64 = 0.1;
@@ -35,6 +39,19 @@ pub struct Preprocess {
     pub normalise: NormaliseConfig,
     /// Voxel edges in mm along the canonical axes; `None` keeps each subject's own.
     pub spacing: Option<[f64; 3]>,
+    /// How labels are brought to that spacing.
+    pub labels: LabelResampling,
+}
+
+/// How labels are brought to the run's spacing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelResampling {
+    /// Each voxel gets the class that has most of it; small lesions may vanish.
+    #[default]
+    Majority,
+    /// The same, and each lesion of one class that has no voxel then gets one.
+    KeepLesions,
 }
 
 /// A subject in memory. All volumes share one grid: canonical axes (RAS+), at
@@ -51,6 +68,8 @@ pub struct Case {
     pub mask: Option<Volume<bool>>,
     /// Weights of the voxels, for the weighted sampler and for the loss.
     pub weight: Option<Volume<f32>>,
+    /// What resampling took from the label.
+    pub lost: LostLesions,
     /// What a loss reads beside the label, cut into patches with it.
     pub maps: LossMaps,
     /// Where the subject comes from.
@@ -93,25 +112,8 @@ pub fn load_case(
     subject: &Subject,
     preprocess: &Preprocess,
 ) -> Result<Case, CaseError> {
-    let images = manifest
-        .modalities
-        .iter()
-        .map(|modality| {
-            let image = subject.images.get(modality);
-            let missing = || CaseError::MissingModality {
-                subject: subject.id.clone(),
-                modality: modality.clone(),
-            };
-            image.map(|i| (modality, i)).ok_or_else(missing)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let Some((_, first)) = images.first() else {
-        return Err(CaseError::MissingModality {
-            subject: subject.id.clone(),
-            modality: "any modality".to_owned(),
-        });
-    };
-    let loader = Loader::new(subject, first, preprocess.spacing)?;
+    let images = images_of(manifest, subject)?;
+    let loader = Loader::new(subject, images[0].1, preprocess.spacing)?;
 
     let own_mask = loader.mask("mask", subject.mask.as_deref())?;
     let mask = own_mask
@@ -134,7 +136,7 @@ pub fn load_case(
             modality,
             mask.as_ref(),
             white_matter.as_ref(),
-            preprocess.normalise.method,
+            preprocess.normalise,
         )
         .map_err(|source| CaseError::Normalise {
             subject: subject.id.clone(),
@@ -145,7 +147,8 @@ pub fn load_case(
         channels.push(channel);
     }
     let label = subject.label.as_deref();
-    let label = label.map(|path| loader.label(manifest, path)).transpose()?;
+    let label = label.map(|path| loader.label(manifest, path, preprocess.labels));
+    let (label, lost) = label.transpose()?.unzip();
     let weight = subject.weight.clone().map(ImageRef::from);
     let weight = weight.map(|image| loader.image(&image)).transpose()?;
     Ok(Case {
@@ -154,6 +157,7 @@ pub fn load_case(
         label,
         mask,
         weight,
+        lost: lost.unwrap_or_default(),
         maps: LossMaps::default(),
         source: Source {
             header: loader.header,
@@ -162,6 +166,69 @@ pub fn load_case(
             mask: own_mask.filter(|_| loader.run_grid != loader.own_grid),
         },
     })
+}
+
+/// Where a subject's first image lies, without reading voxels: the source of its
+/// case, but for the mask.
+///
+/// # Errors
+/// When the header cannot be read, or the spacing is unusable.
+pub(crate) fn locate(
+    manifest: &Manifest,
+    subject: &Subject,
+    preprocess: &Preprocess,
+) -> Result<Source, CaseError> {
+    let images = images_of(manifest, subject)?;
+    let loader = Loader::new(subject, images[0].1, preprocess.spacing)?;
+    Ok(Source {
+        header: loader.header,
+        orientation: loader.orientation,
+        grid: loader.own_grid,
+        mask: None,
+    })
+}
+
+/// The lesions of a subject that have no voxel when its label is resampled to
+/// `spacing`; `None` without a label.
+///
+/// # Errors
+/// When the label or the header of the first image cannot be used.
+pub fn lost_lesions(
+    manifest: &Manifest,
+    subject: &Subject,
+    spacing: [f64; 3],
+) -> Result<Option<LostLesions>, CaseError> {
+    let images = images_of(manifest, subject)?;
+    let loader = Loader::new(subject, images[0].1, Some(spacing))?;
+    let label = subject.label.as_deref();
+    let label = label.map(|path| loader.label(manifest, path, LabelResampling::Majority));
+    Ok(label.transpose()?.map(|(_, lost)| lost))
+}
+
+/// The images in the manifest's order of modalities, at least one.
+fn images_of<'a>(
+    manifest: &'a Manifest,
+    subject: &'a Subject,
+) -> Result<Vec<(&'a String, &'a ImageRef)>, CaseError> {
+    let images = manifest
+        .modalities
+        .iter()
+        .map(|modality| {
+            let image = subject.images.get(modality);
+            let missing = || CaseError::MissingModality {
+                subject: subject.id.clone(),
+                modality: modality.clone(),
+            };
+            image.map(|i| (modality, i)).ok_or_else(missing)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if images.is_empty() {
+        return Err(CaseError::MissingModality {
+            subject: subject.id.clone(),
+            modality: "any modality".to_owned(),
+        });
+    }
+    Ok(images)
 }
 
 /// Reads the files of one subject onto one grid.
@@ -280,7 +347,12 @@ impl<'a> Loader<'a> {
         resample_linear(&volume, &self.run_grid).map_err(|e| self.volume_error(&file, e))
     }
 
-    fn label(&self, manifest: &Manifest, path: &Path) -> Result<LabelMap, CaseError> {
+    fn label(
+        &self,
+        manifest: &Manifest,
+        path: &Path,
+        resampling: LabelResampling,
+    ) -> Result<(LabelMap, LostLesions), CaseError> {
         let file = path.display().to_string();
         let values = read_labels(path).map_err(|e| file_error(self.subject, e))?;
         let labels = manifest
@@ -291,9 +363,17 @@ impl<'a> Loader<'a> {
             })?;
         let labels = self.canonical(&file, labels)?;
         if self.run_grid == self.own_grid {
-            return Ok(labels);
+            return Ok((labels, LostLesions::default()));
         }
-        resample_labels(&labels, &self.run_grid).map_err(|e| self.volume_error(&file, e))
+        resample_labels(&labels, &self.run_grid)
+            .and_then(|mut resampled| {
+                let lost = match resampling {
+                    LabelResampling::Majority => lesions::lost(&labels, &resampled)?,
+                    LabelResampling::KeepLesions => lesions::keep(&labels, &mut resampled)?,
+                };
+                Ok((resampled, lost))
+            })
+            .map_err(|e| self.volume_error(&file, e))
     }
 
     /// A mask on the subject's own canonical grid: every voxel that is not 0.

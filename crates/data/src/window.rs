@@ -6,6 +6,8 @@
 //! voxel, which is not repeated, and repeated as often as needed; an axis of
 //! one voxel repeats that voxel.
 
+use std::ops::Range;
+
 use lacuna_volume::Volume;
 
 /// Cuts the same box from each channel: `[C, size z, size y, size x]`, x fastest.
@@ -27,17 +29,28 @@ pub(crate) fn append_window<T: Copy>(
     size: [usize; 3],
 ) {
     let shape = volume.shape();
+    let row = |y: usize, z: usize| &volume.data()[volume.index([0, y, z])..][..shape[0]];
+    append_rows(out, shape, origin, size, row);
+}
+
+/// Appends the box of a volume of `shape` whose row along x at (y, z) is `row(y, z)`.
+pub(crate) fn append_rows<'a, T: Copy + 'a>(
+    out: &mut Vec<T>,
+    shape: [usize; 3],
+    origin: [isize; 3],
+    size: [usize; 3],
+    row: impl Fn(usize, usize) -> &'a [T],
+) {
     let [xs, ys, zs] = [0, 1, 2].map(|axis| -> Vec<usize> {
         (0..size[axis] as isize)
             .map(|i| reflect(origin[axis] + i, shape[axis]))
             .collect()
     });
     let inside = origin[0] >= 0 && origin[0] as usize + size[0] <= shape[0];
-    let data = volume.data();
     out.reserve(size.iter().product());
     for &z in &zs {
         for &y in &ys {
-            let row = &data[volume.index([0, y, z])..][..shape[0]];
+            let row = row(y, z);
             if inside {
                 out.extend_from_slice(&row[origin[0] as usize..][..size[0]]);
             } else {
@@ -45,6 +58,12 @@ pub(crate) fn append_window<T: Copy>(
             }
         }
     }
+}
+
+/// The indices inside an axis of `n` voxels that a box reads.
+pub(crate) fn reach(origin: isize, size: usize, n: usize) -> Range<usize> {
+    let read = || (0..size as isize).map(|i| reflect(origin + i, n));
+    read().min().unwrap_or(0)..read().max().map_or(0, |last| last + 1)
 }
 
 /// The index inside an axis of `n` voxels that index `i` is a reflection of.
@@ -115,6 +134,15 @@ mod tests {
             extract_window(&[v, w], [-1, -1, 0], [3, 2, 1]),
             [11., 10., 11., 1., 0., 1., -11., -10., -11., -1., -0., -1.]
         );
+    }
+
+    #[test]
+    fn a_box_reads_what_reflection_reaches() {
+        assert_eq!(reach(2, 3, 9), 2..5);
+        assert_eq!(reach(-3, 4, 9), 0..4);
+        assert_eq!(reach(7, 5, 9), 5..9);
+        assert_eq!(reach(-2, 9, 3), 0..3);
+        assert_eq!(reach(-2, 9, 1), 0..1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! that a subject depends on its configuration alone.
 
 use lacuna_data::manifest::Manifest;
-use lacuna_data::normalise::{NormaliseMethod, normalise};
+use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod, normalise};
 use lacuna_data::phantom::{
     MODALITIES, PhantomConfig, PhantomError, PhantomSubject, Tissue, phantom, write_cohort,
 };
@@ -226,7 +226,17 @@ fn the_white_matter_mode_is_where_the_histogram_peaks() {
             let mask = subject.mask.map(|&m| m == 1);
             let mut image = subject.images[modality].clone();
             let method = NormaliseMethod::WhiteMatter;
-            let found = normalise(&mut image, name, Some(&mask), None, method).unwrap();
+            let found = normalise(
+                &mut image,
+                name,
+                Some(&mask),
+                None,
+                NormaliseConfig {
+                    method,
+                    ..NormaliseConfig::default()
+                },
+            )
+            .unwrap();
             found.shift
         };
         let intensity = f64::from(flat.white_intensity[modality]);

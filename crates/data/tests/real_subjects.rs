@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_data::normalise::{NormaliseMethod, normalise};
+use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod, normalise};
 use lacuna_data::positions::Positions;
 use lacuna_data::sampler::{PatchConfig, PatchGeometry, Realised, Sampler};
 use lacuna_data::subject::{Case, Preprocess, load_case};
@@ -48,7 +48,17 @@ fn real_white_matter_is_found_in_every_image() {
             .then(|| read_labels(&mask).unwrap().map(|&v| v != 0));
         let modality = name.rsplit(['/', '.']).nth(2).unwrap();
         let method = NormaliseMethod::WhiteMatter;
-        let found = normalise(&mut image, modality, mask.as_ref(), None, method).unwrap();
+        let found = normalise(
+            &mut image,
+            modality,
+            mask.as_ref(),
+            None,
+            NormaliseConfig {
+                method,
+                ..NormaliseConfig::default()
+            },
+        )
+        .unwrap();
 
         // The tops of these peaks are flat: over 0.5 spreads of pat0006's T1c
         // the density changes by 1.5 %.
@@ -181,11 +191,11 @@ fn real_foreground_patches_are_the_papers() {
             input: effective,
             effective,
         };
-        let cases = Arc::new(vec![case.clone()]);
+        let cases = Arc::new(vec![case.clone()].into());
         let (sampler, _) = Sampler::new(cases, &PatchConfig::default(), geometry, 0).unwrap();
         let mut realised = Realised::default();
         for iteration in 0..100 {
-            realised.add(&sampler.batch(iteration, 10));
+            realised.add(&sampler.batch(iteration, 10).unwrap());
         }
         let off = (realised.foreground_share().unwrap() - mean).abs();
         let standard_error = sd / 1000f64.sqrt();

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use lacuna_data::prefetch::Prefetch;
 use lacuna_data::sampler::{
-    Batch, PatchConfig, PatchGeometry, Plane, Realised, Sampler, SamplerError, SamplerKind,
+    Batch, Patch, PatchConfig, PatchGeometry, Plane, Realised, Sampler, SamplerError, SamplerKind,
 };
-use lacuna_data::subject::{Case, LossMaps, Source};
+use lacuna_data::subject::{Case, LossMaps, LostLesions, Source};
+use lacuna_data::transform::{AnatomicalAxis, Flip, Transform};
 use lacuna_io::Header;
 use lacuna_volume::{Affine, Orientation, Volume};
 
@@ -36,6 +37,7 @@ fn case(id: &str, shape: [usize; 3], class: impl Fn([usize; 3]) -> u8) -> Case {
         label: Some(filled(shape, class)),
         mask: None,
         weight: None,
+        lost: LostLesions::default(),
         maps: LossMaps::default(),
         source: Source {
             header: Header::from_grid(&image.grid()),
@@ -67,14 +69,14 @@ fn sampler(
         input,
         effective,
     };
-    Sampler::new(Arc::new(cases), &config, geometry, 5)
+    Sampler::new(Arc::new(cases.into()), &config, geometry, 5)
 }
 
 /// How often each origin is drawn.
 fn origins(sampler: &Sampler, draws: u64) -> BTreeMap<[usize; 3], u64> {
     let mut counts = BTreeMap::new();
     for iteration in 0..draws / 10 {
-        for place in sampler.batch(iteration, 10).places {
+        for place in sampler.batch(iteration, 10).unwrap().places {
             *counts.entry(place.origin).or_default() += 1;
         }
     }
@@ -162,7 +164,7 @@ fn walk(i: isize, n: usize) -> usize {
 fn images_are_input_patches_and_labels_effective_patches() {
     let cases = vec![case("a", SHAPE, |[x, y, z]| (x + 10 * y + 50 * z) as u8)];
     let (sampler, _) = sampler(cases, SamplerKind::Uniform, Plane::Axial, (3, 12, 2)).unwrap();
-    let batch = sampler.batch(0, 4);
+    let batch = sampler.batch(0, 4).unwrap();
     assert_eq!(batch.images.len(), 4 * 2 * 12 * 12 * 12);
     assert_eq!(batch.labels.len(), 4 * 2 * 2 * 2);
     let mut images = batch.images.iter();
@@ -222,7 +224,7 @@ fn two_d_networks_get_slices_of_the_chosen_plane() {
             .collect();
         assert_uniform(&drawn, legal);
 
-        let batch = sampler.batch(0, 1);
+        let batch = sampler.batch(0, 1).unwrap();
         assert_eq!((batch.images.len(), batch.labels.len()), (2 * 16, 4));
         let mut images = batch.images.iter();
         let origin = batch.places[0].origin;
@@ -249,7 +251,7 @@ fn balanced_draws_classes_equally_and_weighted_in_proportion() {
     let (balanced, _) = sampler(cases, SamplerKind::Balanced, Plane::Axial, (3, 3, 1)).unwrap();
     let mut drawn = [0u32; 3];
     for iteration in 0..300 {
-        for class in balanced.batch(iteration, 10).labels {
+        for class in balanced.batch(iteration, 10).unwrap().labels {
             drawn[usize::from(class)] += 1;
         }
     }
@@ -294,7 +296,7 @@ fn subjects_are_drawn_equally_and_lesion_free_ones_skipped_with_one_warning() {
     assert!(warnings[0].contains("2 of 4 subjects") && warnings[0].contains("healthy, well"));
     let mut realised = Realised::default();
     for iteration in 0..200 {
-        realised.add(&foreground.batch(iteration, 10));
+        realised.add(&foreground.batch(iteration, 10).unwrap());
     }
     assert_eq!(
         realised.per_subject.keys().collect::<Vec<_>>(),
@@ -308,7 +310,7 @@ fn subjects_are_drawn_equally_and_lesion_free_ones_skipped_with_one_warning() {
     assert!(warnings.is_empty());
     let mut realised = Realised::default();
     for iteration in 0..200 {
-        realised.add(&uniform.batch(iteration, 10));
+        realised.add(&uniform.batch(iteration, 10).unwrap());
     }
     assert_eq!(realised.per_subject.len(), 4);
     assert!(realised.empty_rate().unwrap() > 0.5);
@@ -345,13 +347,145 @@ fn batches_do_not_depend_on_threads_or_on_earlier_iterations() {
     ];
     let (sampler, _) = sampler(cases, SamplerKind::Foreground, Plane::Axial, (3, 4, 2)).unwrap();
     let sampler = Arc::new(sampler);
-    let plain: Vec<Batch> = (10..40).map(|i| sampler.batch(i, 3)).collect();
+    let plain: Vec<Batch> = (10..40).map(|i| sampler.batch(i, 3).unwrap()).collect();
     assert_ne!(plain[0].places, plain[1].places);
     for threads in [1, 2, 5] {
         let prefetch = Prefetch::new(sampler.clone(), 3, 10..40, threads).unwrap();
         let fetched: Vec<Batch> = prefetch.map(|item| item.unwrap().batch).collect();
         assert_eq!(fetched, plain, "{threads} threads");
     }
+}
+
+/// Three voxels along z, 7 in the effective patch: voxels 0 1 2, and beyond them
+/// 1 0 1 2 by reflection, in the label as in the image.
+#[test]
+fn a_volume_thinner_than_the_patch_is_padded_in_image_label_and_maps() {
+    let mut thin = case("thin", [3, 9, 3], |[_, _, z]| z as u8);
+    thin.mask = Some(filled([3, 9, 3], |[_, y, _]| y >= 8));
+    thin.maps.distance = vec![filled([3, 9, 3], |[x, _, z]| (10 * x + z) as f32)];
+    let kinds = [
+        SamplerKind::Uniform,
+        SamplerKind::Foreground,
+        SamplerKind::Balanced,
+    ];
+    for kind in kinds {
+        let (sampler, warnings) = sampler(
+            vec![case("deep", [9, 9, 9], |_| 1), thin.clone()],
+            kind,
+            Plane::Axial,
+            (3, 9, 7),
+        )
+        .unwrap();
+        assert_eq!(
+            warnings,
+            [
+                "1 of 2 subjects are smaller than the effective patch of 7 x 7 x 7 voxels and \
+                 are filled by reflection, images and labels alike: thin"
+            ]
+        );
+        let sampler = sampler.batch(0, 8).unwrap();
+        let folded = [0, 1, 2, 1, 0, 1, 2];
+        let mut seen = 0;
+        for (i, place) in sampler.places.iter().enumerate() {
+            if place.subject != "thin" {
+                continue;
+            }
+            seen += 1;
+            // Only the patch that ends with y touches the mask.
+            assert_eq!(place.origin, [0, 2, 0], "{kind}");
+            let labels = &sampler.labels[343 * i..][..343];
+            let images = &sampler.images[2 * 729 * i..][..729];
+            for (j, label) in labels.iter().enumerate() {
+                let [x, y, z] = [j % 7, j / 7 % 7, j / 49];
+                assert_eq!(usize::from(*label), folded[z]);
+                let at = (x + 1) + 9 * (y + 1) + 81 * (z + 1);
+                assert_eq!(images[at], code([folded[x], y + 2, folded[z]]));
+            }
+        }
+        assert!(seen > 0);
+        // The deep subject has no distance map here, so these are the thin one's.
+        assert_eq!(sampler.maps.distance.len(), 343 * seen);
+        assert_eq!(
+            sampler.maps.distance[..7],
+            [0., 10., 20., 10., 0., 10., 20.]
+        );
+        assert_eq!(sampler.maps.distance[49 * 3], 1.0);
+    }
+}
+
+#[test]
+fn slices_smaller_than_the_patch_are_padded_in_their_plane_only() {
+    let cases = vec![case("a", [3, 4, 5], lesion_at(&[[1, 1, 3]]))];
+    let (sampler, _) = sampler(cases, SamplerKind::Foreground, Plane::Axial, (2, 5, 5)).unwrap();
+    let batch = sampler.batch(0, 2).unwrap();
+    assert_eq!(batch.places[0].origin, [0, 0, 3]);
+    let row = [0, 1, 2, 1, 0].map(|x| code([x, 3, 3]));
+    assert_eq!(batch.images[15..20], row);
+    assert_eq!(
+        batch.images[20..25],
+        [0, 1, 2, 1, 0].map(|x| code([x, 2, 3]))
+    );
+    assert_eq!(batch.labels[5..10], [0, 1, 0, 1, 0]);
+    assert_eq!(batch.labels[20..25], [0; 5]);
+}
+
+#[derive(Debug)]
+struct ShiftByOne;
+
+impl Transform for ShiftByOne {
+    fn margin(&self) -> [usize; 3] {
+        [1, 0, 0]
+    }
+
+    fn apply(&self, patch: &mut Patch, _: &mut rand_chacha::ChaCha8Rng) {
+        for image in &mut patch.images {
+            image.data_mut().rotate_left(1);
+        }
+        patch.labels.data_mut().rotate_left(1);
+    }
+}
+
+#[test]
+fn transforms_draw_on_a_margin_and_do_not_change_what_is_drawn() {
+    let make = || {
+        let cases = vec![case("a", [9, 5, 4], |[x, _, _]| x as u8)];
+        sampler(cases, SamplerKind::Uniform, Plane::Axial, (3, 3, 1))
+            .unwrap()
+            .0
+    };
+    let (plain, moved) = (
+        make().batch(7, 20).unwrap(),
+        make()
+            .with_transforms(vec![Box::new(ShiftByOne)])
+            .batch(7, 20)
+            .unwrap(),
+    );
+    assert_eq!(plain.places, moved.places);
+    // What lies one further along x, the last axis reflected at 8.
+    let next = |v: u8| if v == 8 { 7 } else { v + 1 };
+    let expected: Vec<u8> = plain.labels.iter().map(|v| next(*v)).collect();
+    assert_eq!(moved.labels, expected);
+    assert_eq!(moved.images.len(), plain.images.len());
+
+    let flip = || -> Vec<Box<dyn Transform>> {
+        vec![Box::new(Flip {
+            axes: vec![AnatomicalAxis::LeftRight],
+            probability: 0.5,
+        })]
+    };
+    let (once, again) = (
+        make().with_transforms(flip()).batch(7, 20).unwrap(),
+        make().with_transforms(flip()).batch(7, 20).unwrap(),
+    );
+    assert_eq!(once, again);
+    // A patch of 3 voxels along x is either as it was or reversed.
+    let rows = plain.images.chunks(3).zip(once.images.chunks(3));
+    let reversed = rows
+        .map(|(a, b)| a != b && a.iter().rev().eq(b))
+        .filter(|reversed| *reversed)
+        .count();
+    // 18 rows of a patch in two channels.
+    assert!(reversed > 0 && reversed < 20 * 18, "{reversed}");
 }
 
 #[test]
@@ -376,18 +510,6 @@ fn each_mistake_is_named() {
     );
     assert!(
         error.contains("none of the 1 subjects holds any foreground"),
-        "{error}"
-    );
-    let error = refuse(vec![lesion()], fg, axial, (3, 25, 5));
-    assert!(
-        error.contains("subject a") && error.contains("[6, 5, 4]") && error.contains("at most 24"),
-        "{error}"
-    );
-    // In the plane, 5 voxels fit.
-    assert!(sampler(vec![lesion()], fg, axial, (2, 25, 5)).is_ok());
-    let error = refuse(vec![lesion()], fg, axial, (2, 26, 6));
-    assert!(
-        error.contains("[6, 6, 1]") && error.contains("at most 25"),
         "{error}"
     );
     let error = refuse(vec![lesion()], fg, Plane::Coronal, (3, 4, 2));

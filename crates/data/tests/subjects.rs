@@ -95,8 +95,10 @@ fn raw(spacing: Option<[f64; 3]>) -> Preprocess {
     Preprocess {
         normalise: NormaliseConfig {
             method: NormaliseMethod::None,
+            ..NormaliseConfig::default()
         },
         spacing,
+        ..Preprocess::default()
     }
 }
 
@@ -135,8 +137,10 @@ fn normalisation_sees_the_mask_only() {
     let preprocess = Preprocess {
         normalise: NormaliseConfig {
             method: NormaliseMethod::ZScore,
+            ..NormaliseConfig::default()
         },
         spacing: None,
+        ..Preprocess::default()
     };
     let case = files.load(&files.subject(), preprocess).unwrap();
     for channel in &case.channels {

@@ -4,12 +4,15 @@
 //! set of known keys; a test holds it equal to the defaults of the types.
 
 mod keys;
+mod memory;
 
 use std::path::{Path, PathBuf};
 
 use lacuna_data::normalise::NormaliseConfig;
 use lacuna_data::sampler::PatchConfig;
 use lacuna_data::split::SplitConfig;
+use lacuna_data::subject::LabelResampling;
+use lacuna_data::transform::TransformConfig;
 use lacuna_losses::{Activation, LossConfig, Reduction};
 use lacuna_nets::{ModelConfig, ModelName};
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,7 @@ use crate::device::PrecisionName;
 use crate::schedule::{Schedule, ScheduleName};
 pub use keys::{apply_override, parse_value};
 use keys::{check_keys, flatten, with_suggestion};
+pub use memory::MemoryLimit;
 
 /// The documented default configuration, as `lacuna config` prints it.
 pub const TEMPLATE: &str = include_str!("run_template.toml");
@@ -122,6 +126,10 @@ pub struct TrainConfig {
     pub validate_every: u64,
     /// Threads that cut patches ahead.
     pub loader_threads: usize,
+    /// Memory that prepared subjects may take; those beyond are read from the cache.
+    pub memory: MemoryLimit,
+    /// Folder of prepared subjects that find no room; empty means the user's cache.
+    pub cache: PathBuf,
 }
 
 impl Default for TrainConfig {
@@ -137,6 +145,8 @@ impl Default for TrainConfig {
             checkpoint_every: 100,
             validate_every: 0,
             loader_threads: 1,
+            memory: MemoryLimit::default(),
+            cache: PathBuf::new(),
         }
     }
 }
@@ -158,6 +168,8 @@ impl TrainConfig {
 pub struct GeometryConfig {
     /// Voxel spacing in mm along right, anterior, superior; empty keeps each subject's own.
     pub spacing: Vec<f64>,
+    /// How labels are brought to that spacing.
+    pub labels: LabelResampling,
 }
 
 /// The whole of `run.toml`.
@@ -180,6 +192,9 @@ pub struct RunConfig {
     /// the network's channels are the classes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<Vec<String>>,
+    /// What is done to each training patch, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transform: Vec<TransformConfig>,
     /// The loss.
     pub loss: LossConfig,
     /// Patch size and sampler.
@@ -198,6 +213,7 @@ impl Default for RunConfig {
             normalise: NormaliseConfig::default(),
             model: ModelConfig::default(),
             regions: Vec::new(),
+            transform: Vec::new(),
             loss: LossConfig::default(),
             patch: PatchConfig::default(),
             train: TrainConfig::default(),

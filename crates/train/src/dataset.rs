@@ -1,11 +1,15 @@
 //! The dataset as a run sees it: manifest, split and loaded subjects.
 
+use std::path::PathBuf;
+
+use lacuna_data::cohort::{Cohort, Finish, Store};
 use lacuna_data::manifest::Manifest;
 use lacuna_data::subject::{Case, Preprocess, load_case};
 use lacuna_volume::{Orientation, Volume};
-use rayon::prelude::*;
 
 use crate::config::RunConfig;
+use crate::loss_maps;
+use crate::outputs::Outputs;
 use crate::run::{DatasetFacts, RunError};
 
 /// A manifest with the split that a configuration draws from it.
@@ -66,19 +70,77 @@ impl Dataset {
         Ok(())
     }
 
-    /// Loads the subjects named, in that order, in parallel.
+    /// Loads one subject.
     ///
     /// # Errors
-    /// The error of the first subject that cannot be loaded.
-    pub fn load(&self, ids: &[String], config: &RunConfig) -> Result<Vec<Case>, RunError> {
-        let preprocess = preprocess(config);
-        ids.par_iter()
-            .map(|id| {
-                let subject = self.manifest.subject(id)?;
-                Ok(load_case(&self.manifest, subject, &preprocess)?)
-            })
-            .collect()
+    /// When it cannot be loaded.
+    pub fn case(&self, id: &str, config: &RunConfig) -> Result<Case, RunError> {
+        let subject = self.manifest.subject(id)?;
+        Ok(load_case(&self.manifest, subject, &preprocess(config))?)
     }
+
+    /// Prepares the training subjects, with what the run's loss reads.
+    ///
+    /// # Errors
+    /// Names every subject that cannot be prepared.
+    pub fn training(
+        &self,
+        config: &RunConfig,
+        outputs: &Outputs,
+        store: &mut Store,
+        note: &mut dyn FnMut(String),
+    ) -> Result<Cohort, RunError> {
+        let finish = Finish {
+            key: loss_maps::key(config, outputs),
+            apply: &|case| loss_maps::make(case, config, outputs),
+        };
+        self.cohort(&self.facts.split.train, config, &finish, store, note)
+    }
+
+    /// Prepares the validation subjects.
+    ///
+    /// # Errors
+    /// As [`Self::training`].
+    pub fn validation(
+        &self,
+        config: &RunConfig,
+        store: &mut Store,
+        note: &mut dyn FnMut(String),
+    ) -> Result<Cohort, RunError> {
+        let finish = Finish {
+            key: "as they are".to_owned(),
+            apply: &|_| Ok(()),
+        };
+        self.cohort(&self.facts.split.validation, config, &finish, store, note)
+    }
+
+    fn cohort(
+        &self,
+        ids: &[String],
+        config: &RunConfig,
+        finish: &Finish<'_, RunError>,
+        store: &mut Store,
+        note: &mut dyn FnMut(String),
+    ) -> Result<Cohort, RunError> {
+        let subjects: Vec<_> =
+            (ids.iter().map(|id| self.manifest.subject(id))).collect::<Result<_, _>>()?;
+        store
+            .cohort(&self.manifest, &subjects, &preprocess(config), finish, note)
+            .map_err(RunError::of_subjects)
+    }
+}
+
+/// Where the subjects of a run are kept.
+pub fn store(config: &RunConfig) -> Store {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let folder = match config.train.cache.as_os_str().is_empty() {
+        false => Some(config.train.cache.clone()),
+        true => set("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".cache")))
+            .map(|cache| cache.join("lacuna")),
+    };
+    Store::new(config.train.memory.bytes(), folder)
 }
 
 /// The ids that arguments name, whether or not `manifest` has such subjects: each is one
@@ -98,5 +160,6 @@ pub fn preprocess(config: &RunConfig) -> Preprocess {
     Preprocess {
         normalise: config.normalise,
         spacing: <[f64; 3]>::try_from(config.geometry.spacing.as_slice()).ok(),
+        labels: config.geometry.labels,
     }
 }

@@ -1,10 +1,10 @@
 //! What a loss reads of a subject beside its labels: made once, from the whole
 //! subject, so that a patch has the distances and lesions of the subject.
 
+use lacuna_data::cohort::Cohort;
 use lacuna_data::subject::Case;
 use lacuna_losses::maps::{lesions, signed_distances};
 use lacuna_losses::{Loss, LossConfig, PatchGrid};
-use rayon::prelude::*;
 
 use crate::config::{RunConfig, VoxelWeights};
 use crate::outputs::Outputs;
@@ -13,35 +13,46 @@ use crate::run::RunError;
 /// Beyond this share, two spacings are not the same.
 const SPACING_TOLERANCE: f64 = 0.01;
 
-/// Gives every case the maps that the run's loss reads.
+/// Gives a case the maps that the run's loss reads.
 ///
 /// # Errors
-/// When the run weights voxels by a map or mask that a subject does not have.
-pub fn make(cases: &mut [Case], config: &RunConfig, outputs: &Outputs) -> Result<(), RunError> {
+/// When the run weights voxels by a map or mask that the subject does not have.
+pub fn make(case: &mut Case, config: &RunConfig, outputs: &Outputs) -> Result<(), RunError> {
     let reads = config.loss.named.reads();
-    cases.par_iter_mut().try_for_each(|case| {
-        case.maps.weight = match config.train.voxel_weights {
-            VoxelWeights::None => None,
-            VoxelWeights::Map => Some(case.weight.clone().ok_or_else(|| missing(case, "weight"))?),
-            VoxelWeights::Mask => {
-                let mask = case.mask.as_ref().ok_or_else(|| missing(case, "mask"))?;
-                Some(mask.map(|&inside| f32::from(u8::from(inside))))
-            }
-        };
-        let Some(label) = &case.label else {
-            return Ok(());
-        };
-        if reads.distance {
-            case.maps.distance = match outputs.regions() {
-                Some(regions) => regions.signed_distances(label),
-                None => signed_distances(label, outputs.count()),
-            };
+    case.maps.weight = match config.train.voxel_weights {
+        VoxelWeights::None => None,
+        VoxelWeights::Map => Some(case.weight.clone().ok_or_else(|| missing(case, "weight"))?),
+        VoxelWeights::Mask => {
+            let mask = case.mask.as_ref().ok_or_else(|| missing(case, "mask"))?;
+            Some(mask.map(|&inside| f32::from(u8::from(inside))))
         }
-        if reads.lesion {
-            case.maps.lesion = Some(lesions(label));
-        }
-        Ok(())
-    })
+    };
+    let Some(label) = &case.label else {
+        return Ok(());
+    };
+    if reads.distance {
+        case.maps.distance = match outputs.regions() {
+            Some(regions) => regions.signed_distances(label),
+            None => signed_distances(label, outputs.count()),
+        };
+    }
+    if reads.lesion {
+        case.maps.lesion = Some(lesions(label));
+    }
+    Ok(())
+}
+
+/// All that [`make`] depends on beside the case.
+pub fn key(config: &RunConfig, outputs: &Outputs) -> String {
+    let reads = config.loss.named.reads();
+    format!(
+        "weights {:?}, distance {}, lesion {}, channels {}, regions {:?}",
+        config.train.voxel_weights,
+        reads.distance,
+        reads.lesion,
+        outputs.count(),
+        config.regions
+    )
 }
 
 fn missing(case: &Case, key: &'static str) -> RunError {
@@ -57,26 +68,23 @@ fn missing(case: &Case, key: &'static str) -> RunError {
 /// When the loss measures distances inside a patch and the subjects do not have
 /// one spacing.
 pub fn patch_grid(
-    cases: &[Case],
+    cohort: &Cohort,
     loss: &LossConfig,
     effective: [usize; 3],
 ) -> Result<PatchGrid, RunError> {
-    let spacing = |case: &Case| case.channels[0].spacing().0;
-    let first = &cases[0];
-    let [x, y, z] = spacing(first);
-    let unlike = |case: &&Case| {
-        let pairs = spacing(case).into_iter().zip(spacing(first));
-        pairs
-            .into_iter()
-            .any(|(a, b)| (a / b - 1.0).abs() > SPACING_TOLERANCE)
+    let spacing = |subject: usize| cohort.spacing(subject).0;
+    let [x, y, z] = spacing(0);
+    let unlike = |subject: &usize| {
+        let mut pairs = spacing(*subject).into_iter().zip([x, y, z]);
+        pairs.any(|(a, b)| (a / b - 1.0).abs() > SPACING_TOLERANCE)
     };
     if loss.named.reads().grid
-        && let Some(other) = cases.iter().find(unlike)
+        && let Some(other) = (0..cohort.len()).find(unlike)
     {
         return Err(RunError::UnlikeSpacings {
             loss: loss.named.name(),
-            subjects: [first.id.clone(), other.id.clone()],
-            spacings: [spacing(first), spacing(other)],
+            subjects: [0, other].map(|subject| cohort.id(subject).to_owned()),
+            spacings: [0, other].map(spacing),
         });
     }
     let [nx, ny, nz] = effective;

@@ -67,6 +67,20 @@ pub enum RunError {
         /// What it lacks: "weight" or "mask".
         key: &'static str,
     },
+    /// Prepared subjects cannot be kept on disk.
+    #[error(transparent)]
+    Cohort(#[from] lacuna_data::cohort::CohortError),
+    /// Several subjects cannot be prepared.
+    #[error("{count} subjects cannot be used:\n{text}")]
+    Subjects {
+        /// How many.
+        count: usize,
+        /// What is wrong with each, one per line.
+        text: String,
+    },
+    /// A transform that no patch of the run can honour.
+    #[error(transparent)]
+    Transform(#[from] lacuna_data::transform::TransformError),
     /// Distances inside a patch are measured on one grid.
     #[error(
         "loss {loss:?} measures distances inside patches, but subject {} has a spacing of {:?} mm \
@@ -254,6 +268,19 @@ impl RunError {
                 }
             }
             other => other,
+        }
+    }
+
+    /// What is wrong with subjects, at least one.
+    pub fn of_subjects(mut errors: Vec<Self>) -> Self {
+        match errors.len() {
+            1 => errors.remove(0),
+            count => Self::Subjects {
+                count,
+                text: (errors.iter().map(|e| format!("  {e}")))
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            },
         }
     }
 

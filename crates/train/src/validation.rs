@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use lacuna_data::subject::Case;
+use lacuna_data::cohort::Cohort;
 use lacuna_metrics::Counts;
 use lacuna_record::read_lines;
 use serde::{Deserialize, Serialize};
@@ -39,12 +39,13 @@ pub fn score(
     run: &Path,
     iteration: u64,
     model: &dyn WindowModel,
-    cases: &[Case],
+    cohort: &Cohort,
     stop: &AtomicBool,
 ) -> Result<Validation, RunError> {
     let mut lines = Vec::new();
-    for case in cases {
-        let prediction = predict_case(model, case, Session::new(stop), &mut |_, _| {})?;
+    for subject in 0..cohort.len() {
+        let case = cohort.case(subject)?;
+        let prediction = predict_case(model, &case, Session::new(stop), &mut |_, _| {})?;
         let Some(reference) = &case.label else {
             continue;
         };

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use comfy_table::Table;
 use lacuna_data::check::{CheckReport, Severity, SubjectReport, check};
 use lacuna_data::manifest::Manifest;
+use lacuna_data::subject::lost_lesions;
 use lacuna_record::{Inputs, check_file};
 
 use crate::terminal::Progress;
@@ -18,6 +19,19 @@ pub struct Arguments {
     /// Also write everything found as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also say which lesions have no voxel at this spacing of a run, in mm along right,
+    /// anterior, superior
+    #[arg(long, value_name = "X,Y,Z", value_parser = spacing_of)]
+    spacing: Option<[f64; 3]>,
+}
+
+fn spacing_of(text: &str) -> Result<[f64; 3], String> {
+    let edges = text.split(',').map(|edge| edge.trim().parse::<f64>().ok());
+    let edges = edges.map(|edge| edge.filter(|e| e.is_finite() && *e > 0.0));
+    let edges: Option<Vec<f64>> = edges.collect();
+    edges
+        .and_then(|edges| <[f64; 3]>::try_from(edges).ok())
+        .ok_or_else(|| "expected three positive numbers such as 1,1,3".to_owned())
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -41,11 +55,33 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             w.write_all(b"\n")
         })?;
     }
-    super::print(&render(&report))?;
+    let mut text = render(&report);
+    if let Some(spacing) = arguments.spacing {
+        text += &lost(&manifest, spacing);
+    }
+    super::print(&text)?;
     Ok(match report.exit_ok() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// The lesions that a run at `spacing` does not see. Labels that cannot be read are
+/// errors of the report.
+fn lost(manifest: &Manifest, spacing: [f64; 3]) -> String {
+    let [x, y, z] = spacing;
+    let subjects = manifest.subjects.iter().filter_map(|subject| {
+        let lost = lost_lesions(manifest, subject, spacing).ok()??;
+        (lost.lesions > 0).then(|| format!("  {}: {lost}\n", subject.id))
+    });
+    let told: String = subjects.collect();
+    match told.is_empty() {
+        true => format!("no lesion is lost at {x} x {y} x {z} mm\n"),
+        false => format!(
+            "lesions without a voxel at {x} x {y} x {z} mm (geometry.labels = \"keep-lesions\" \
+             keeps them):\n{told}"
+        ),
+    }
 }
 
 fn render(report: &CheckReport) -> String {

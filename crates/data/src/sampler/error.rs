@@ -1,11 +1,16 @@
 //! What can be wrong with subjects, sizes and weight maps.
 
+use crate::cohort::CohortError;
+
 use super::{PatchGeometry, Plane};
 
 /// Why no patches can be drawn.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SamplerError {
+    /// A subject on disk cannot be read.
+    #[error(transparent)]
+    Cohort(#[from] CohortError),
     /// There is no subject at all.
     #[error("there is no subject to draw patches from; check [split] train")]
     NoSubjects,
@@ -33,32 +38,18 @@ pub enum SamplerError {
         /// Id of the subject.
         subject: String,
     },
-    /// The effective patch does not fit.
-    #[error(
-        "subject {subject}: the effective patch of {effective:?} voxels (patch.size {input}) does \
-         not fit into its volume of {shape:?}; set patch.size to at most {largest}, or leave the \
-         subject out of [split] train"
-    )]
-    TooLarge {
-        /// Id of the subject.
-        subject: String,
-        /// Voxels of the volume along x, y, z.
-        shape: [usize; 3],
-        /// Edge of the input patch.
-        input: usize,
-        /// Voxels of the effective patch along x, y, z.
-        effective: [usize; 3],
-        /// Largest input patch that the volume takes.
-        largest: usize,
-    },
     /// Nothing to learn.
     #[error(
-        "none of the {subjects} subjects holds any foreground (inside its mask); check the label \
-         files and label_values of the dataset with `lacuna check`"
+        "none of the {subjects} subjects holds any foreground (inside its mask); {}", match lost {
+            Some(lost) => lost.as_str(),
+            None => "check the label files and label_values of the dataset with `lacuna check`",
+        }
     )]
     NoForeground {
         /// Number of subjects looked at.
         subjects: usize,
+        /// The lesions that resampling took from them, if any.
+        lost: Option<String>,
     },
     /// The weighted sampler lacks its map.
     #[error(

@@ -3,8 +3,8 @@
 use rand::{Rng, RngExt};
 
 use super::{SamplerError, SamplerKind};
+use crate::cohort::{Annotations, CohortError, Held};
 use crate::positions::{Positions, WeightedVoxels};
-use crate::subject::Case;
 
 /// The places of one subject; never empty.
 #[derive(Debug)]
@@ -18,28 +18,31 @@ pub(super) enum Places {
 }
 
 impl Places {
-    /// The places of a case whose volume holds the effective patch; `None` when
-    /// there is nothing to draw.
+    /// The places of a subject; `None` when there is nothing to draw. An effective
+    /// patch that is longer than the volume starts with it.
     pub(super) fn of(
-        case: &Case,
+        id: &str,
+        subject: &Annotations<'_>,
         kind: SamplerKind,
         effective: [usize; 3],
     ) -> Result<Option<Self>, SamplerError> {
-        let shape = case.shape();
-        let label = |i: usize| case.label.as_ref().map_or(0, |label| label.data()[i]);
+        let shape = subject.shape;
+        // The part of a patch that lies in the volume.
+        let held = [0, 1, 2].map(|axis| effective[axis].min(shape[axis]));
+        let label = |i: usize| subject.label.as_ref().map_or(0, |label| label.data()[i]);
         let foreground = |i: usize| label(i) > 0;
-        let in_mask = |i: usize| case.in_mask(i);
+        let in_mask = |i: usize| subject.mask.as_ref().is_none_or(|mask| mask.data()[i]);
         Ok(match kind {
             SamplerKind::Foreground => {
-                let origins = Positions::of_boxes(shape, effective, &[&foreground, &in_mask]);
+                let origins = Positions::of_boxes(shape, held, &[&foreground, &in_mask]);
                 (!origins.is_empty()).then_some(Self::Origins(origins))
             }
             SamplerKind::Uniform => {
-                let origins = Positions::of_boxes(shape, effective, &[&in_mask]);
+                let origins = Positions::of_boxes(shape, held, &[&in_mask]);
                 (!origins.is_empty()).then_some(Self::Origins(origins))
             }
             SamplerKind::Balanced => {
-                let classes: Vec<Positions> = classes_present(case)
+                let classes: Vec<Positions> = classes_present(subject)
                     .map(|class| {
                         let of_class = |i: usize| label(i) == class && in_mask(i);
                         Positions::of_boxes(shape, [1; 3], &[&of_class])
@@ -49,14 +52,17 @@ impl Places {
                 (!classes.is_empty()).then_some(Self::CentresByClass(classes))
             }
             SamplerKind::Weighted => {
-                let subject = || case.id.clone();
-                let weights = case.weight.as_ref().ok_or_else(|| SamplerError::NoWeight {
-                    subjects: vec![subject()],
-                })?;
+                let named = || id.to_owned();
+                let weights = subject
+                    .weight
+                    .as_ref()
+                    .ok_or_else(|| SamplerError::NoWeight {
+                        subjects: vec![named()],
+                    })?;
                 let bad = |w: &f32| !(w.is_finite() && *w >= 0.0);
                 if let Some(i) = weights.data().iter().position(bad) {
                     return Err(SamplerError::Weight {
-                        subject: subject(),
+                        subject: named(),
                         value: weights.data()[i],
                         voxel: [
                             i % shape[0],
@@ -66,7 +72,7 @@ impl Places {
                     });
                 }
                 let voxels = WeightedVoxels::new(weights, &in_mask)
-                    .ok_or_else(|| SamplerError::ZeroWeights { subject: subject() })?;
+                    .ok_or_else(|| SamplerError::ZeroWeights { subject: named() })?;
                 Some(Self::CentresByWeight(voxels))
             }
         })
@@ -74,34 +80,40 @@ impl Places {
 
     /// First voxel of an effective patch. A patch around a centre is moved
     /// inside the volume; it still holds the centre, and so touches the mask.
+    ///
+    /// # Errors
+    /// When the weights of a subject on disk cannot be read.
     pub(super) fn draw(
         &self,
-        case: &Case,
+        subject: &Held,
         effective: [usize; 3],
         rng: &mut impl Rng,
-    ) -> Option<[usize; 3]> {
+    ) -> Result<[usize; 3], CohortError> {
+        let shape = subject.grid().shape;
         let centre = match self {
-            Self::Origins(origins) => return origins.draw(rng),
+            Self::Origins(origins) => return Ok(origins.draw(rng).expect(NEVER_EMPTY)),
             Self::CentresByClass(classes) => {
                 let class = rng.random_range(0..classes.len() as u64) as usize;
-                classes[class].draw(rng)?
+                classes[class].draw(rng)
             }
             Self::CentresByWeight(voxels) => {
-                voxels.draw(case.weight.as_ref()?, &|i| case.in_mask(i), rng)?
+                voxels.draw(shape, |row| subject.weight_row(row), rng)?
             }
         };
-        let shape = case.shape();
-        Some([0, 1, 2].map(|axis| {
+        let centre = centre.expect(NEVER_EMPTY);
+        Ok([0, 1, 2].map(|axis| {
             centre[axis]
                 .saturating_sub(effective[axis] / 2)
-                .min(shape[axis] - effective[axis])
+                .min(shape[axis].saturating_sub(effective[axis]))
         }))
     }
 }
 
-fn classes_present(case: &Case) -> impl Iterator<Item = u8> {
+const NEVER_EMPTY: &str = "subjects without places are left out when the sampler is made";
+
+fn classes_present(subject: &Annotations<'_>) -> impl Iterator<Item = u8> {
     let mut present = [false; 256];
-    for &class in case.label.iter().flat_map(|label| label.data()) {
+    for &class in subject.label.iter().flat_map(|label| label.data()) {
         present[usize::from(class)] = true;
     }
     (0..=255u8).filter(move |&class| present[usize::from(class)])

@@ -22,6 +22,16 @@ pub enum CaseError {
         /// What is wrong with it.
         source: Box<NiftiError>,
     },
+    /// A file cannot be read to tell whether it has changed.
+    #[error(
+        "subject {subject}: one of its files cannot be read: {source}; check its files with `lacuna check`"
+    )]
+    Unreadable {
+        /// Id of the subject.
+        subject: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A file does not hold what the manifest says.
     #[error("subject {subject}: {source}")]
     Manifest {

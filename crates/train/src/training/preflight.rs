@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use lacuna_data::cohort::Cohort;
 use lacuna_data::sampler::{PatchGeometry, Sampler};
-use lacuna_data::subject::Case;
 use lacuna_losses::PatchGrid;
 use lacuna_nets::{Architecture, Network};
 use lacuna_record::read_json;
@@ -14,12 +14,12 @@ use super::Progress;
 use crate::checkpoint;
 use crate::compute::Compute;
 use crate::config::RunConfig;
-use crate::dataset::Dataset;
+use crate::dataset::{self, Dataset};
 use crate::loss_maps;
 use crate::outputs::Outputs;
 use crate::run::{DatasetFacts, RunError, RunFolder};
 
-/// What a training works with: read, checked and in memory.
+/// What a training works with: read, checked, in memory or on disk beside it.
 pub(super) struct Preflight {
     pub(super) compute: Compute,
     pub(super) dataset: Dataset,
@@ -28,7 +28,7 @@ pub(super) struct Preflight {
     pub(super) network: Network,
     /// The folder of a run that goes on.
     pub(super) held: Option<RunFolder>,
-    pub(super) validation: Vec<Case>,
+    pub(super) validation: Cohort,
     pub(super) geometry: PatchGeometry,
     /// Of the effective patches.
     pub(super) grid: PatchGrid,
@@ -67,22 +67,28 @@ impl Preflight {
             false => RunFolder::check_new(out).map(|()| None)?,
         };
 
+        for transform in &config.transform {
+            transform.check(geometry, config.patch.plane)?;
+        }
+
         let ids = &dataset.facts.split.train;
         progress(Progress::Note(format!(
             "loading {} training subject(s): {}",
             ids.len(),
             ids.join(", ")
         )));
-        let mut cases = dataset.load(ids, config)?;
-        loss_maps::make(&mut cases, config, &outputs)?;
-        let validation = dataset.load(&dataset.facts.split.validation, config)?;
+        let mut note = |text| progress(Progress::Note(text));
+        let mut store = dataset::store(config);
+        let cohort = dataset.training(config, &outputs, &mut store, &mut note)?;
+        cohort.lost_lesions().into_iter().for_each(&mut note);
+        let validation = dataset.validation(config, &mut store, &mut note)?;
         let (_, effective) = geometry.sizes(config.patch.plane);
-        let grid = loss_maps::patch_grid(&cases, &config.loss, effective)?;
-        let cases = Arc::new(cases);
-        let (sampler, warnings) = Sampler::new(cases, &config.patch, geometry, config.seed)?;
-        warnings
-            .into_iter()
-            .for_each(|w| progress(Progress::Note(w)));
+        let grid = loss_maps::patch_grid(&cohort, &config.loss, effective)?;
+        let cohort = Arc::new(cohort);
+        let (sampler, warnings) = Sampler::new(cohort, &config.patch, geometry, config.seed)?;
+        warnings.into_iter().for_each(note);
+        let transforms = config.transform.iter().map(|transform| transform.build());
+        let sampler = sampler.with_transforms(transforms.collect());
         dataset.record_spacing()?;
         Ok(Self {
             compute,
@@ -115,7 +121,11 @@ fn open_to_resume(
     let done = checkpoint::latest(out)?.map_or(0, |(_, s)| s.iteration);
     let longer = done == 0 || config.train.schedule().forgives_another_length();
     let harmless = |key: &str| match key {
-        "train.checkpoint_every" | "train.validate_every" | "train.loader_threads" => true,
+        "train.checkpoint_every"
+        | "train.validate_every"
+        | "train.loader_threads"
+        | "train.memory"
+        | "train.cache" => true,
         "train.iterations" => longer && config.train.iterations >= done,
         _ => false,
     };

@@ -79,8 +79,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let preprocess = Preprocess {
         normalise: NormaliseConfig {
             method: NormaliseMethod::ZScore,
+            ..NormaliseConfig::default()
         },
-        spacing: None,
+        ..Preprocess::default()
     };
     let case = load_case(&manifest, &manifest.subjects[0], &preprocess)?;
     let config = ModelConfig::new(model.net);

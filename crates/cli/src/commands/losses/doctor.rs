@@ -27,13 +27,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::open(&config)?;
     let ids = &dataset.facts.split.train;
     eprintln!("reading the labels of {} training subject(s)", ids.len());
-    let cases = dataset.load(ids, &config)?;
     let classes = dataset.facts.classes.len();
     let mut counts = vec![0_u64; classes];
-    for label in cases.iter().filter_map(|case| case.label.as_ref()) {
-        for &class in label.data() {
+    let mut first_spacing = None;
+    for id in ids {
+        let case = dataset.case(id, &config)?;
+        for &class in case.label.iter().flat_map(|label| label.data()) {
             counts[usize::from(class)] += 1;
         }
+        first_spacing.get_or_insert(case.channels[0].spacing().0);
     }
     let total: u64 = counts.iter().sum();
     let shares: Vec<f64> = counts.iter().map(|n| *n as f64 / total as f64).collect();
@@ -45,7 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         effective: architecture.effective_size(config.patch.size)?,
     };
     let (_, [nx, ny, nz]) = geometry.sizes(config.patch.plane);
-    let [sx, sy, sz] = cases[0].channels[0].spacing().0;
+    let [sx, sy, sz] = first_spacing.unwrap_or([1.0; 3]);
     let grid = PatchGrid {
         shape: [nz, ny, nx],
         spacing: [sz, sy, sx],
