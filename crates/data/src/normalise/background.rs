@@ -79,7 +79,10 @@ impl Serialize for Background {
 impl<'de> Deserialize<'de> for Background {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "expected \"auto\", \"zero\", \"none\" or a number")]
+        #[serde(
+            untagged,
+            expecting = "expected \"auto\", \"zero\", \"none\" or a number"
+        )]
         enum Form {
             Value(f32),
             Name(String),

@@ -92,7 +92,10 @@ impl Serialize for MemoryLimit {
 impl<'de> Deserialize<'de> for MemoryLimit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "expected bytes, or a text such as \"8GB\" or \"50%\"")]
+        #[serde(
+            untagged,
+            expecting = "expected bytes, or a text such as \"8GB\" or \"50%\""
+        )]
         enum Form {
             Bytes(u64),
             Text(String),
