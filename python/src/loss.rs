@@ -182,7 +182,7 @@ pub fn coarser_labels(
     Ok(py.detach(|| {
         values
             .chunks_exact(elements.max(1))
-            .flat_map(|sample| lacuna_losses::wrapper::coarser_labels(sample, axes, by))
+            .flat_map(|sample| lacuna_losses::wrappers::coarser_labels(sample, axes, by))
             .collect()
     }))
 }

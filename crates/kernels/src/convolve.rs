@@ -2,9 +2,9 @@
 //! reads and by its weights; by whichever algorithm costs less.
 
 use crate::direct::{self, Direct};
+use crate::few_voxels;
 use crate::geometry::Convolution;
 use crate::instructions::Instructions;
-use crate::narrow;
 use crate::precision::Precision;
 use crate::source::Source;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -133,7 +133,7 @@ enum Kind {
     /// Tap by tap.
     Direct,
     /// Tap by tap, the weights as they lie in memory.
-    Narrow,
+    FewVoxels,
     /// In the domain of Winograd's transforms.
     Winograd,
     /// Tap by tap on matrix tiles, in this precision.
@@ -152,8 +152,8 @@ impl Algorithm {
             };
         }
         let transforms = |c: &Convolution| winograd::takes(c) && winograd::relative_cost(c) < WORTH;
-        let kind = match narrow::takes(c) {
-            true => Kind::Narrow,
+        let kind = match few_voxels::takes(c) {
+            true => Kind::FewVoxels,
             false if transforms(c) => Kind::Winograd,
             false => Kind::Direct,
         };
@@ -177,9 +177,9 @@ impl Algorithm {
             Kind::Winograd => {
                 winograd::forward(self.instructions, c, input, &packed, bias, rectify)
             }
-            Kind::Narrow => {
+            Kind::FewVoxels => {
                 let round = self.round;
-                narrow::forward(self.instructions, c, input, weights, bias, rectify, round)
+                few_voxels::forward(self.instructions, c, input, weights, bias, rectify, round)
             }
             Kind::Direct => {
                 let direct = Direct::forward_of(c);
@@ -195,9 +195,15 @@ impl Algorithm {
         if let Kind::Tiles(precision) = self.kind {
             return tile::data_gradient(c, output_gradient, weights, precision);
         }
-        if self.kind == Kind::Narrow {
+        if self.kind == Kind::FewVoxels {
             let round = self.round;
-            return narrow::data_gradient(self.instructions, c, output_gradient, weights, round);
+            return few_voxels::data_gradient(
+                self.instructions,
+                c,
+                output_gradient,
+                weights,
+                round,
+            );
         }
         let upper = Source::plain(output_gradient);
         let weights = Weights::of(c, weights, self.round).turned();
@@ -216,7 +222,7 @@ impl Algorithm {
     ) -> Vec<f32> {
         let gradient = match self.kind {
             Kind::Winograd => winograd::weight_gradient,
-            Kind::Narrow => narrow::weight_gradient,
+            Kind::FewVoxels => few_voxels::weight_gradient,
             Kind::Direct => direct::weight_gradient,
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Kind::Tiles(precision) => {

@@ -6,11 +6,11 @@ mod columns;
 mod convolve;
 mod direct;
 mod exponential;
+mod few_voxels;
 mod geometry;
 mod instructions;
 mod masked;
 mod moments;
-mod narrow;
 #[cfg(test)]
 mod noise;
 mod norm;

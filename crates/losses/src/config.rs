@@ -14,14 +14,14 @@ use serde_json::{Map, Value};
 /// The losses that a configuration can name: an enum whose variants are the
 /// loss types, under their names in kebab case.
 macro_rules! named_losses {
-    ($($loss:ident),* $(,)?) => {
+    ($($loss:ident $(<$inner:ty>)?),* $(,)?) => {
         /// A loss by its name, with its options. An option left out takes the
         /// loss's default; one that the loss does not have is an error.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "name", rename_all = "kebab-case")]
         #[allow(missing_docs, reason = "each is documented as a type")]
         pub enum NamedLoss {
-            $($loss($loss),)*
+            $($loss($loss $(<$inner>)?),)*
         }
 
         impl NamedLoss {
@@ -37,6 +37,12 @@ macro_rules! named_losses {
                 }
             }
         }
+
+        $(impl From<$loss $(<$inner>)?> for NamedLoss {
+            fn from(loss: $loss $(<$inner>)?) -> Self {
+                Self::$loss(loss)
+            }
+        })*
     };
 }
 
@@ -60,9 +66,9 @@ named_losses![
     Boundary,
     Hausdorff,
     ClDice,
-    SizeReweighted,
-    Blob,
-    Sum,
+    SizeReweighted<NamedLoss>,
+    Blob<NamedLoss>,
+    Sum<NamedLoss>,
 ];
 
 impl Default for NamedLoss {

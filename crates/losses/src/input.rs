@@ -81,6 +81,22 @@ impl<'a, F: Real> Input<'a, F> {
         }
     }
 
+    /// The same where its logits are `f32`.
+    pub(crate) fn as_f32(&self) -> Option<Input<'a, f32>> {
+        Some(Input {
+            layout: self.layout,
+            logits: F::as_f32(self.logits)?,
+            reference: match self.reference {
+                Reference::Labels(labels) => Reference::Labels(labels),
+                Reference::Soft(shares) => Reference::Soft(F::as_f32(shares)?),
+            },
+            weights: self.weights,
+            grid: self.grid,
+            maps: self.maps,
+            iteration: self.iteration,
+        })
+    }
+
     /// The one sample `sample`, as a batch.
     pub(crate) fn sample(&self, sample: usize) -> Self {
         let Layout {

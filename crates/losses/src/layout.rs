@@ -1,8 +1,10 @@
 //! The shape of a batch and the checks of its arrays.
 
-use crate::chunk::CHUNK;
 use crate::{Activation, LossError, Real};
 use rayon::prelude::*;
+
+/// Elements per unit of parallel work.
+pub(crate) const CHUNK: usize = 1 << 13;
 
 /// Shape of a batch: logits and gradient `[batch, classes, elements]`, labels
 /// `[batch, elements]`, last axis fastest.

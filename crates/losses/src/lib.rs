@@ -28,84 +28,44 @@
 //! # Ok::<(), lacuna_losses::LossError>(())
 //! ```
 
-mod activation;
-pub mod boundary;
-mod chunk;
-pub mod cl_dice;
 mod config;
-mod counts;
-pub mod cross_entropy;
-pub mod dice;
-pub mod distance_cross_entropy;
 pub mod doctor;
-mod element_pass;
+pub mod equations;
 mod error;
 mod evaluate;
-pub mod exponential_logarithmic;
-mod field_pass;
-pub mod focal;
-pub mod focal_tversky;
-pub mod generalised_dice;
-pub mod generalised_wasserstein_dice;
+mod factor;
 pub mod guide;
-pub mod hausdorff;
 mod input;
 mod layout;
-pub mod log_dice;
 mod loss;
-pub mod lovasz;
 pub mod maps;
-pub mod matthews;
-mod narrow;
-mod narrow_regions;
 mod options;
-mod overlap;
-mod own_pass;
-mod own_regions;
+mod passes;
 pub mod probe;
 mod real;
-mod reference;
 mod regions;
-pub mod sensitivity_specificity;
 mod statistics;
-mod statistics_pass;
-pub mod top_k_cross_entropy;
-pub mod tversky;
-pub mod unified_focal;
-pub mod weighted_cross_entropy;
-mod wide;
-pub mod wrapper;
+pub mod wrappers;
 
-pub use boundary::Boundary;
-pub use cl_dice::ClDice;
 pub use config::{LossConfig, NamedLoss};
-pub use cross_entropy::CrossEntropy;
-pub use dice::{Dice, DiceForm};
-pub use distance_cross_entropy::{DistanceCrossEntropy, Emphasis};
+pub use equations::{
+    Boundary, BoundaryOf, ClDice, ClassWeight, CrossEntropy, Dice, DiceForm, DistanceCrossEntropy,
+    Emphasis, EmptyClass, ExponentialLogarithmic, Focal, FocalTversky, GeneralisedDice,
+    GeneralisedWassersteinDice, Hausdorff, LogDice, Lovasz, Matthews, SensitivitySpecificity,
+    SensitivitySpecificityForm, TopKCrossEntropy, Tversky, UnifiedFocal, WassersteinWeighting,
+    WeightedCrossEntropy,
+};
 pub use error::LossError;
 pub use evaluate::{Evaluation, value_and_gradient};
-pub use exponential_logarithmic::ExponentialLogarithmic;
-pub use focal::Focal;
-pub use focal_tversky::FocalTversky;
-pub use generalised_dice::{ClassWeight, EmptyClass, GeneralisedDice};
-pub use generalised_wasserstein_dice::{GeneralisedWassersteinDice, WassersteinWeighting};
-pub use hausdorff::{BoundaryOf, Hausdorff};
+pub use factor::{Factor, Ramp};
 pub use input::{Input, PatchGrid, Reference, ReferenceMaps};
 pub use layout::Layout;
-pub use log_dice::LogDice;
 pub use loss::{
     Element, ElementLoss, ElementSlopes, Field, FieldLoss, FieldSlopes, Form, Honours, Loss, Needs,
     Own, OwnLoss, Reads, StatisticsLoss, Volumes,
 };
-pub use lovasz::Lovasz;
-pub use matthews::Matthews;
 pub use options::{AbsentClass, Activation, ClassSubset, Compatibility, Options, Reduction};
 pub use real::Real;
 pub use regions::{RegionError, Regions};
-pub use sensitivity_specificity::{SensitivitySpecificity, SensitivitySpecificityForm};
 pub use statistics::{ClassSums, Statistics, StatisticsGradient};
-pub use top_k_cross_entropy::TopKCrossEntropy;
-pub use tversky::Tversky;
-pub use unified_focal::UnifiedFocal;
-pub use weighted_cross_entropy::WeightedCrossEntropy;
-pub use wrapper::{Blob, SizeReweighted, Sum};
+pub use wrappers::{Blob, SizeReweighted, Sum};

@@ -4,11 +4,9 @@
 //! They depend on the reference alone, so a training makes them once per
 //! subject, from the whole volume: a lesion that a patch cuts has the boundary
 //! that it has in the subject, and its number in every patch. Where an
-//! [`Input`] has no maps, they are made from its patches.
+//! [`Input`](crate::Input) has no maps, they are made from its patches.
 
-use crate::loss::Reads;
-use crate::reference::Truth;
-use crate::{Input, LossError, Options, PatchGrid, Real, ReferenceMaps};
+use crate::PatchGrid;
 use lacuna_volume::{
     Affine, Connectivity, LabelMap, Spacing, Volume, euclidean_distance_mm, label_components,
 };
@@ -64,70 +62,6 @@ impl PatchGrid {
         let [dz, dy, dx] = self.spacing;
         let affine = Affine::from_spacing(Spacing([dx, dy, dz]));
         Volume::new([fast, middle, slow], affine, data).expect("the grid has been checked")
-    }
-}
-
-/// Maps that an input lacks, made from its patches.
-#[derive(Default)]
-pub(crate) struct Made {
-    distance: Option<Vec<f32>>,
-    lesion: Option<Vec<u32>>,
-}
-
-impl Made {
-    /// What is wanted and not given.
-    ///
-    /// # Errors
-    /// [`LossError::MapsNeedGrid`].
-    pub(crate) fn of<F: Real>(
-        wanted: Reads,
-        options: &Options,
-        input: &Input<F>,
-    ) -> Result<Self, LossError> {
-        let distance = wanted.distance && input.maps.distance.is_none();
-        let lesion = wanted.lesion && input.maps.lesion.is_none();
-        if !distance && !lesion {
-            return Ok(Self::default());
-        }
-        let grid = input.grid.ok_or(LossError::MapsNeedGrid)?;
-        let truth = Truth::new(input, options);
-        let samples = 0..input.layout.batch;
-        Ok(Self {
-            distance: distance.then(|| {
-                let classes = samples.clone().flat_map(|sample| {
-                    let all = 0..input.layout.classes;
-                    all.map(move |class| (sample, class))
-                });
-                let planes: Vec<_> = classes.collect();
-                planes
-                    .into_par_iter()
-                    .flat_map_iter(|(sample, class)| {
-                        let mask = truth.mask(sample, |reference| reference[class] >= 0.5);
-                        signed_distance(&grid.volume(mask)).into_data()
-                    })
-                    .collect()
-            }),
-            lesion: lesion.then(|| {
-                samples
-                    .flat_map(|sample| {
-                        let mask = truth.mask(sample, |reference| truth.is_lesion(reference));
-                        let all = Connectivity::TwentySix;
-                        label_components(&grid.volume(mask), all).labels.into_data()
-                    })
-                    .collect()
-            }),
-        })
-    }
-
-    /// The input with the maps that were made.
-    pub(crate) fn with<'a, F: Real>(&'a self, input: &Input<'a, F>) -> Input<'a, F> {
-        Input {
-            maps: ReferenceMaps {
-                distance: input.maps.distance.or(self.distance.as_deref()),
-                lesion: input.maps.lesion.or(self.lesion.as_deref()),
-            },
-            ..*input
-        }
     }
 }
 

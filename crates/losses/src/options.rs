@@ -2,6 +2,7 @@
 
 use crate::LossError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ops::Range;
 
 /// How the samples of a batch make one value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,33 @@ pub struct Options {
     /// Reproduce another tool's values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compatibility: Option<Compatibility>,
+}
+
+// How the samples of a batch are grouped.
+impl Options {
+    /// The samples behind each value of a batch.
+    pub(crate) fn groups(&self, batch: usize) -> Vec<Range<usize>> {
+        match self.reduction {
+            Reduction::Batch => std::iter::once(0..batch).collect(),
+            Reduction::Sample | Reduction::None => (0..batch).map(|i| i..i + 1).collect(),
+        }
+    }
+
+    /// The group that a sample's sums belong to.
+    pub(crate) fn group(&self, sample: usize) -> usize {
+        match self.reduction {
+            Reduction::Batch => 0,
+            Reduction::Sample | Reduction::None => sample,
+        }
+    }
+
+    /// Factor of the gradient of one group's value.
+    pub(crate) fn share(&self, batch: usize) -> f64 {
+        match self.reduction {
+            Reduction::Sample => 1.0 / batch as f64,
+            Reduction::Batch | Reduction::None => 1.0,
+        }
+    }
 }
 
 /// Over which classes a loss runs.

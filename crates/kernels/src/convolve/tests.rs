@@ -100,7 +100,7 @@ fn check(c: &Convolution, seed: u32) {
     let mut products = 0;
     each_product(c, |_, _, _| products += c.channels_in * c.channels_out);
     for instructions in Instructions::available() {
-        for kind in [Kind::Direct, Kind::Narrow, Kind::Winograd] {
+        for kind in [Kind::Direct, Kind::FewVoxels, Kind::Winograd] {
             if kind == Kind::Winograd && !winograd::takes(c) {
                 continue;
             }
@@ -221,7 +221,7 @@ fn a_rectifier_acts_on_voxels_and_not_on_the_zeros_around_them() {
         // All taps 1: both outputs see both voxels.
         let weights = vec![1.0; c.weight_len()];
         for instructions in Instructions::available() {
-            for kind in [Kind::Direct, Kind::Narrow, Kind::Winograd] {
+            for kind in [Kind::Direct, Kind::FewVoxels, Kind::Winograd] {
                 let by = Algorithm {
                     instructions,
                     kind,
@@ -241,7 +241,7 @@ fn a_rectifier_acts_on_voxels_and_not_on_the_zeros_around_them() {
 fn bits_do_not_depend_on_the_number_of_threads() {
     let c = convolution([16, 30], [9, 9, 30], [3, 3, 3], 1, 1, 1);
     let (x, dy) = (noise(c.input_len(), 1), noise(c.output_len(), 2));
-    for kind in [Kind::Direct, Kind::Narrow, Kind::Winograd] {
+    for kind in [Kind::Direct, Kind::FewVoxels, Kind::Winograd] {
         let by = Algorithm {
             instructions: Instructions::detected(),
             kind,

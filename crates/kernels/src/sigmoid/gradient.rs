@@ -46,15 +46,15 @@ impl RegionSlopes {
         ];
         let largest = all.iter().fold(0.0f64, |most, slope| most.max(slope.abs()));
         let scale = (LARGEST_SLOPE / largest).min(1.0);
-        let narrow = |slope: f64| (slope * scale) as f32;
+        let as_f32 = |slope: f64| (slope * scale) as f32;
         Self {
-            hit: narrow(hit),
-            false_alarm: narrow(false_alarm),
+            hit: as_f32(hit),
+            false_alarm: as_f32(false_alarm),
             bends: [
-                narrow(2.0 * squared_miss),
-                narrow(2.0 * squared_false_alarm),
+                as_f32(2.0 * squared_miss),
+                as_f32(2.0 * squared_false_alarm),
             ],
-            logs: [narrow(log_hit), narrow(log_rejection)],
+            logs: [as_f32(log_hit), as_f32(log_rejection)],
         }
     }
 }

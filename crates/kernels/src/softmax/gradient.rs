@@ -55,8 +55,8 @@ impl SoftmaxSlopes {
             if derivatives.iter().all(|&d| d == 0.0) {
                 return Vec::new();
             }
-            let narrow = |d: &f64| (d * scale * factor) as f32;
-            derivatives.iter().map(narrow).collect()
+            let as_f32 = |d: &f64| (d * scale * factor) as f32;
+            derivatives.iter().map(as_f32).collect()
         };
         let differences = probability.chunks_exact(classes).flat_map(|row| {
             let pairs = move |a: &f64| {
