@@ -1,5 +1,6 @@
 //! Every loss against its equation in PyTorch, and against MONAI and PyTorch
-//! where they have it: tests/golden/loss_family.py in the workspace root.
+//! where they have it (tests/golden/loss_family.py in the workspace root), or
+//! another package (loss_peers.py).
 
 mod inputs;
 
@@ -25,6 +26,7 @@ struct Drawn {
     weights: Vec<f32>,
     soft: Vec<f64>,
     regions: Vec<f64>,
+    distance: Option<Vec<f32>>,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +62,7 @@ impl Drawn {
             "mask" => input.weights = Some(mask),
             "soft" => input.reference = Reference::Soft(soft),
             "regions" => input.reference = Reference::Soft(regions),
+            "distance" => input.maps.distance = self.distance.as_deref(),
             _ => {}
         }
         input
@@ -99,15 +102,14 @@ impl Case {
     }
 }
 
+fn golden(file: &str) -> Golden {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/losses/");
+    serde_json::from_str(&std::fs::read_to_string(format!("{path}{file}")).unwrap()).unwrap()
+}
+
 /// Largest deviation of a value, and of a gradient relative to its largest, by
 /// loss and source. `cargo test --test family -- --nocapture` prints them.
-#[test]
-fn values_and_gradients_are_those_of_the_equations_and_of_the_peers() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/golden/losses/family.json"
-    );
-    let golden: Golden = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+fn furthest(golden: &Golden) -> BTreeMap<(String, String), [f64; 4]> {
     let masks: Vec<&'static [f32]> = golden
         .inputs
         .iter()
@@ -123,33 +125,52 @@ fn values_and_gradients_are_those_of_the_equations_and_of_the_peers() {
         let arrays = drawn.arrays();
         let [value, slope] = case.deviation::<f64>(&drawn.dressed(&case.dress, mask, &arrays));
         let arrays = drawn.arrays();
-        let [narrow, steep] = case.deviation::<f32>(&drawn.dressed(&case.dress, mask, &arrays));
+        let [single, steep] = case.deviation::<f32>(&drawn.dressed(&case.dress, mask, &arrays));
         let what = format!("{} {} {}", case.source, case.dress, name(&case.config));
-        // MONAI computes its focal loss and its weights in f32; distances and
-        // lesion weights are f32 here.
-        let f32s = case.source == "monai"
+        // MONAI computes its focal loss and its weights in f32, as another package
+        // does all; distances and lesion weights are f32 here.
+        let f32s = ["monai", "segmentation-models-pytorch"].contains(&&*case.source)
             || ["boundary", "hausdorff", "distance", "size-reweighted"]
                 .iter()
                 .any(|word| name(&case.config).contains(word));
         let tolerance = if f32s { 2e-6 } else { 1e-9 };
         // The logits themselves are rounded to f32.
-        if value.max(slope) > tolerance || narrow.max(steep) > 3e-6 {
-            let found = format!("{value:e} {slope:e}, f32 {narrow:e} {steep:e}");
+        if value.max(slope) > tolerance || single.max(steep) > 3e-6 {
+            let found = format!("{value:e} {slope:e}, f32 {single:e} {steep:e}");
             wrong.push(format!("{what} input {}: {found}", case.input));
         }
         let key = (case.config.named.name().to_owned(), case.source.clone());
         let entry = furthest.entry(key).or_default();
-        for (most, found) in entry.iter_mut().zip([value, slope, narrow, steep]) {
+        for (most, found) in entry.iter_mut().zip([value, slope, single, steep]) {
             *most = most.max(found);
         }
     }
-    for ((loss, source), [value, slope, narrow, steep]) in &furthest {
+    for ((loss, source), [value, slope, single, steep]) in &furthest {
         println!(
             "{loss:30} {source:10} value {value:.1e} gradient {slope:.1e}, \
-             f32 {narrow:.1e} {steep:.1e}"
+             f32 {single:.1e} {steep:.1e}"
         );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    furthest
+}
+
+#[test]
+fn lovasz_top_k_and_boundary_loss_are_those_of_other_packages() {
+    let compared = furthest(&golden("peers.json"));
+    let compared: Vec<(&str, &str)> = compared.keys().map(|(l, s)| (&**l, &**s)).collect();
+    let expected = [
+        ("boundary", "mist-medical"),
+        ("lovasz", "kornia"),
+        ("lovasz", "segmentation-models-pytorch"),
+        ("top-k-cross-entropy", "nnunetv2"),
+    ];
+    assert_eq!(compared, expected);
+}
+
+#[test]
+fn values_and_gradients_are_those_of_the_equations_and_of_the_peers() {
+    let furthest = furthest(&golden("family.json"));
     // The losses of the paper have goldens of their own.
     let tested: BTreeSet<&str> = furthest.keys().map(|(loss, _)| loss.as_str()).collect();
     for named in NamedLoss::all() {

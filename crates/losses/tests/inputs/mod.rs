@@ -251,3 +251,24 @@ pub fn assert_differences(config: &LossConfig, batch: &Batch, gradient: &[f64]) 
     }
     furthest
 }
+
+/// Soft labels of 0 and 1: the hard ones, `[batch, classes, elements]`.
+pub fn one_hot(batch: &Batch) -> Vec<f64> {
+    let Layout {
+        classes, elements, ..
+    } = batch.layout;
+    let samples = batch.labels.chunks(elements);
+    let planes = samples.flat_map(|labels| (0..classes).map(move |class| (labels, class)));
+    planes
+        .flat_map(|(labels, class)| {
+            (labels.iter()).map(move |label| f64::from(u8::from(usize::from(*label) == class)))
+        })
+        .collect()
+}
+
+/// Losses that look at neighbours or distances.
+pub fn reads_grid(config: &LossConfig) -> bool {
+    use lacuna_losses::Loss;
+    let reads = config.named.reads();
+    reads.distance || reads.lesion || reads.grid
+}
