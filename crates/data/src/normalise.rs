@@ -77,7 +77,7 @@ pub enum NormaliseError {
     Constant {
         /// Where the voxels are.
         region: &'static str,
-        /// How many.
+        /// Voxels there.
         voxels: usize,
         /// Their common value.
         value: f32,

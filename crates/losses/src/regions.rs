@@ -104,7 +104,7 @@ impl Regions {
         }
     }
 
-    /// How many.
+    /// Channels of a network that predicts them.
     pub fn count(&self) -> usize {
         self.members.len()
     }

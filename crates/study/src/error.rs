@@ -123,7 +123,7 @@ pub enum StudyError {
     /// Threads to measure with cannot be had.
     #[error("cannot start {threads} threads: {found}; lower `threads` in [executor]")]
     Threads {
-        /// How many.
+        /// Threads asked for.
         threads: usize,
         /// What the system said.
         found: String,
@@ -208,7 +208,7 @@ pub enum StudyError {
          or end them with `scancel {jobs}`"
     )]
     SlurmLeft {
-        /// How many.
+        /// Runs that Slurm still has.
         runs: usize,
         /// Ids of their jobs.
         jobs: String,

@@ -33,7 +33,7 @@ impl Outputs {
         })
     }
 
-    /// How many.
+    /// Channels of the output: regions, or classes with the background.
     pub fn count(&self) -> usize {
         self.regions.as_ref().map_or(self.classes, Regions::count)
     }

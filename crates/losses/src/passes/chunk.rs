@@ -35,7 +35,7 @@ impl<'a, F> Chunk<'a, F> {
         chunks
     }
 
-    /// Elements.
+    /// Elements of it; each has one gradient per class.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
