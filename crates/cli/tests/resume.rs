@@ -71,6 +71,12 @@ fn three_and_three_iterations_are_six() {
         let summary = place.json(format!("{parts}/summary.json"));
         assert_eq!(summary["iterations"], 8);
         assert_eq!(summary["last_iterations"]["iterations"], 8);
+        // A run that goes on after its end is the one that was never ended there.
+        let once = format!("{optimiser}-once");
+        place.ok(&format!(
+            "train run.toml --out {once} {set} --set train.iterations=8"
+        ));
+        assert_same_run(&place, &once, &whole, 8);
     }
     // The two optimisers do differ, so the comparison can tell runs apart.
     assert_ne!(

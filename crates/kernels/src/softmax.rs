@@ -11,6 +11,7 @@
 
 mod gradient;
 mod own;
+mod power;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,8 @@ use crate::exponential::exp_difference;
 use crate::masked::Masked;
 
 pub use gradient::{SoftmaxSlopes, softmax_gradient};
-pub use own::{Spread, own_gradient, power, softmax_own};
+pub use own::{Spread, own_gradient, softmax_own};
+pub use power::power;
 pub use sums::{SoftmaxSums, SumsWanted, softmax_sums};
 
 /// The most classes that [`softmax_sums`] and [`softmax_gradient`] take.
