@@ -4,7 +4,7 @@
 mod harness;
 
 use harness::Place;
-use lacuna_io::{Header, read_image, write_image, write_labels};
+use lacuna_io::{Reference, read_image, write_image, write_labels};
 use lacuna_volume::{Affine, LabelMap, Volume};
 
 /// A run folder `run` of one iteration, for what comes after training.
@@ -18,14 +18,14 @@ fn trained() -> Place {
 fn change(place: &Place, name: &str, change: impl Fn(Volume<f32>) -> Volume<f32>) {
     let path = place.path(format!("cohort/{name}"));
     let image = change(read_image(&path).unwrap());
-    write_image(&path, &image, &Header::from_grid(&image.grid())).unwrap();
+    write_image(&path, &image, &Reference::from_grid(&image.grid())).unwrap();
 }
 
 /// Changes a label map of the cohort.
 fn relabel(place: &Place, name: &str, change: impl Fn(LabelMap) -> LabelMap) {
     let path = place.path(format!("cohort/{name}"));
     let labels = change(read_image(&path).unwrap().map(|v| *v as u8));
-    write_labels(&path, &labels, &Header::from_grid(&labels.grid())).unwrap();
+    write_labels(&path, &labels, &Reference::from_grid(&labels.grid())).unwrap();
 }
 
 fn moved<T: Clone>(volume: &Volume<T>, mm: f64) -> Volume<T> {
@@ -101,7 +101,7 @@ fn a_header_that_lies_about_the_size() {
     let place = Place::new();
     let path = place.path("cohort/sub-01/T1.nii");
     let image = read_image(place.path("cohort/sub-01/T1.nii.gz")).unwrap();
-    write_image(&path, &image, &Header::from_grid(&image.grid())).unwrap();
+    write_image(&path, &image, &Reference::from_grid(&image.grid())).unwrap();
     place.edit("cohort/dataset.toml", "sub-01/T1.nii.gz", "sub-01/T1.nii");
     place.edit(
         "cohort/dataset.toml",
@@ -922,7 +922,7 @@ fn predictions_that_cannot_be_scored() {
     let good = place.read("pred/sub-02.nii.gz");
     let labels = read_image(&path).unwrap().map(|v| *v as u8);
     let write = |labels: &LabelMap| {
-        write_labels(&path, labels, &Header::from_grid(&labels.grid())).unwrap();
+        write_labels(&path, labels, &Reference::from_grid(&labels.grid())).unwrap();
     };
     write(&moved(&labels, 2.0));
     evaluate(&["pred/sub-02.nii.gz", "has changed", "predict it again"]);

@@ -4,7 +4,7 @@ mod harness;
 
 use harness::{Place, RUN, phantoms};
 use lacuna_data::manifest::Manifest;
-use lacuna_io::{Header, read_image, write_image, write_labels};
+use lacuna_io::{Reference, read_image, write_image, write_labels};
 
 #[test]
 fn a_manifest_from_patterns_is_that_of_the_cohort() {
@@ -143,13 +143,13 @@ fn the_check_finds_what_would_stop_a_run() {
     let path = place.path("cohort/sub-01/FLAIR.nii.gz");
     let mut image = read_image(&path).unwrap();
     image.data_mut()[5] = f32::NAN;
-    write_image(&path, &image, &Header::from_grid(&image.grid())).unwrap();
+    write_image(&path, &image, &Reference::from_grid(&image.grid())).unwrap();
     let bytes = place.read("cohort/sub-02/T1.nii.gz");
     place.write("cohort/sub-02/T1.nii.gz", &bytes[..bytes.len() / 2]);
     let path = place.path("cohort/sub-02/lesion.nii.gz");
     let mut label = read_image(&path).unwrap().map(|v| *v as u8);
     label.data_mut()[7] = 9;
-    write_labels(&path, &label, &Header::from_grid(&label.grid())).unwrap();
+    write_labels(&path, &label, &Reference::from_grid(&label.grid())).unwrap();
 
     let checked = place.run("check cohort/dataset.toml --json report.json");
     assert_eq!(checked.code, Some(1), "{checked}");
@@ -179,7 +179,7 @@ fn a_warning_does_not_fail_the_check() {
     let place = Place::new();
     let path = place.path("cohort/sub-01/lesion.nii.gz");
     let label = read_image(&path).unwrap().map(|_| 0u8);
-    write_labels(&path, &label, &Header::from_grid(&label.grid())).unwrap();
+    write_labels(&path, &label, &Reference::from_grid(&label.grid())).unwrap();
     // Twice the same image.
     let bytes = place.read("cohort/sub-01/T1.nii.gz");
     place.write("cohort/sub-02/T1.nii.gz", bytes);
@@ -189,7 +189,7 @@ fn a_warning_does_not_fail_the_check() {
 
     // What is found of the whole dataset has no place before it.
     let path = place.path("cohort/sub-02/lesion.nii.gz");
-    write_labels(&path, &label, &Header::from_grid(&label.grid())).unwrap();
+    write_labels(&path, &label, &Reference::from_grid(&label.grid())).unwrap();
     let checked = place.run("check cohort/dataset.toml");
     let line = "error: no label has any foreground";
     assert!(checked.stdout.contains(line), "{checked}");

@@ -8,7 +8,7 @@ use std::path::Path;
 use harness::geometry::{Turn, affine_bits, oblique, relabelled};
 use harness::{Place, RUN, phantoms};
 use lacuna_io::{
-    Header, read_header, read_image, read_image_4d, read_labels, write_image, write_labels,
+    Reference, read, read_image, read_labels, read_reference, write_image, write_labels,
 };
 use lacuna_record::Event;
 use lacuna_train::config::RunConfig;
@@ -226,7 +226,7 @@ fn rewrite(place: &Place, id: &str, extension: &str, change: impl Fn(&Volume<f32
         let image = change(&image);
         let path = place.path(format!("cohort/{id}/{name}{extension}"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let header = Header::from_grid(&image.grid());
+        let header = Reference::from_grid(&image.grid());
         match name {
             "lesion" | "brain_mask" => {
                 write_labels(&path, &image.map(|v| *v as u8), &header).unwrap();
@@ -286,12 +286,18 @@ fn predictions_return_to_the_axes_of_their_input() {
     place.ok("predict run --dataset cohort/dataset.toml --split test --out pred --probabilities");
     place.ok("predict run --dataset cohort/turned.toml --out turned --probabilities");
     let expected = read_labels(place.path("pred/sub-02.nii.gz")).unwrap();
-    let expected_p = read_image_4d(place.path("pred/sub-02.probabilities.nii.gz")).unwrap();
+    let expected_p = read(place.path("pred/sub-02.probabilities.nii.gz"))
+        .unwrap()
+        .volumes;
     for (id, turn) in turns {
         let path = place.path(format!("turned/{id}.nii.gz"));
         let labels = read_labels(&path).unwrap();
         let input = place.path(format!("cohort/{id}/T1.nii.gz"));
-        assert_eq!(labels.shape(), read_header(&input).unwrap().shape(), "{id}");
+        assert_eq!(
+            labels.shape(),
+            read_reference(&input).unwrap().shape(),
+            "{id}"
+        );
         assert_eq!(affine_bits(&path), affine_bits(&input), "{id}");
         assert_eq!(
             turn.undo(&labels, expected.shape()),
@@ -301,7 +307,7 @@ fn predictions_return_to_the_axes_of_their_input() {
 
         let path = place.path(format!("turned/{id}.probabilities.nii.gz"));
         assert_eq!(affine_bits(&path), affine_bits(&input), "{id}");
-        let probabilities = read_image_4d(&path).unwrap();
+        let probabilities = read(&path).unwrap().volumes;
         for (found, expected) in probabilities.iter().zip(&expected_p) {
             let found = turn.undo(found, expected.shape());
             let found: Vec<u32> = found.iter().map(|v| v.to_bits()).collect();
@@ -350,7 +356,7 @@ fn probabilities_sum_to_1_and_the_labels_are_the_most_probable() {
         let labels = read_labels(&path).unwrap();
         assert_eq!(labels.shape(), [40, 44, 10], "{folder}");
         let path = place.path(format!("{folder}/sub-02.probabilities.nii.gz"));
-        let classes = read_image_4d(&path).unwrap();
+        let classes = read(&path).unwrap().volumes;
         assert_eq!(classes.len(), 2, "{folder}");
         let mut lesion = 0;
         for i in 0..labels.len() {
@@ -373,7 +379,7 @@ fn probabilities_sum_to_1_and_the_labels_are_the_most_probable() {
 fn halve_the_lesions(place: &Place) {
     for id in ["sub-01", "sub-02"] {
         let path = place.path(format!("cohort/{id}/lesion.nii.gz"));
-        let header = read_header(&path).unwrap();
+        let header = read_reference(&path).unwrap();
         let lesions = read_labels(&path).unwrap();
         let mut halves = lesions.map(|&label| label as u8);
         let width = halves.shape()[0];
@@ -413,7 +419,7 @@ fn regions_overlap_and_leave_a_class_to_each() {
         ));
         let labels = read_labels(place.path(format!("pred-{run}/sub-02.nii.gz"))).unwrap();
         let path = place.path(format!("pred-{run}/sub-02.probabilities.nii.gz"));
-        let [both, core] = &read_image_4d(&path).unwrap()[..] else {
+        let [both, core] = &read(&path).unwrap().volumes[..] else {
             panic!("a volume for each region");
         };
         let mut unlike = 0;
@@ -455,7 +461,9 @@ fn the_classes_of_a_sigmoid_have_probabilities_of_their_own() {
         "predict run --dataset cohort/dataset.toml --subjects sub-02 --out pred --probabilities",
     );
     let labels = read_labels(place.path("pred/sub-02.nii.gz")).unwrap();
-    let classes = read_image_4d(place.path("pred/sub-02.probabilities.nii.gz")).unwrap();
+    let classes = read(place.path("pred/sub-02.probabilities.nii.gz"))
+        .unwrap()
+        .volumes;
     let mut unlike = 0;
     for (i, label) in labels.data().iter().enumerate() {
         let [p0, p1] = [0, 1].map(|c| classes[c].data()[i]);
@@ -507,7 +515,9 @@ fn a_window_larger_than_the_volume_changes_nothing() {
     place.ok(&format!("{predict} --window 124 --out large"));
     place.ok(&format!("{predict} --window 56 --overlap 0 --out small"));
     let read = |folder: &str| {
-        read_image_4d(place.path(format!("{folder}/sub-02.probabilities.nii.gz"))).unwrap()
+        read(place.path(format!("{folder}/sub-02.probabilities.nii.gz")))
+            .unwrap()
+            .volumes
     };
     let (default, large) = (read("default"), read("large"));
     for (a, b) in default[1].data().iter().zip(large[1].data()) {
@@ -523,7 +533,9 @@ fn planes_cut_along_the_axes_they_name() {
     let place = Place::new();
     place.ok("train run.toml --out run");
     place.ok("predict run --dataset cohort/dataset.toml --split test --out pred --probabilities");
-    let expected = read_image_4d(place.path("pred/sub-02.probabilities.nii.gz")).unwrap();
+    let expected = read(place.path("pred/sub-02.probabilities.nii.gz"))
+        .unwrap()
+        .volumes;
     // Coronal: width is x, height is z. Sagittal: width is y, height is z.
     let planes = [("coronal", [0, 2, 1]), ("sagittal", [2, 0, 1])];
     for (plane, from) in planes {
@@ -550,7 +562,7 @@ fn planes_cut_along_the_axes_they_name() {
             "plane = \"axial\"",
         );
         let path = place.path(format!("{plane}/{plane}.probabilities.nii.gz"));
-        let found = read_image_4d(&path).unwrap();
+        let found = read(&path).unwrap().volumes;
         for (found, expected) in found.iter().zip(&expected) {
             assert_eq!(found.shape(), from.map(|a| expected.shape()[a]), "{plane}");
             let found = turn.undo(found, expected.shape());

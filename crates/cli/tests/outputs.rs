@@ -4,7 +4,7 @@
 mod harness;
 
 use harness::Place;
-use lacuna_io::{Header, read_image, write_labels};
+use lacuna_io::{Reference, read_image, write_labels};
 use lacuna_volume::{LabelMap, Orientation};
 
 const EVALUATE: &str = "evaluate --dataset cohort/dataset.toml --predictions pred --out eval";
@@ -169,7 +169,7 @@ fn predictions_of_another_tool() {
         write_labels(
             place.path(&name),
             labels,
-            &Header::from_grid(&labels.grid()),
+            &Reference::from_grid(&labels.grid()),
         )
         .unwrap();
     };

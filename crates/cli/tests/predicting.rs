@@ -4,7 +4,7 @@ mod harness;
 
 use harness::{Place, phantoms};
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
-use lacuna_io::{Header, read_image, write_image};
+use lacuna_io::{Reference, read_image, write_image};
 
 /// A run folder `run` of one iteration.
 fn trained() -> Place {
@@ -40,7 +40,7 @@ fn intensities_that_overflow() {
     let path = place.path("cohort/sub-02/FLAIR.nii.gz");
     let mut image = read_image(&path).unwrap();
     image.data_mut().fill(3e38);
-    write_image(&path, &image, &Header::from_grid(&image.grid())).unwrap();
+    write_image(&path, &image, &Reference::from_grid(&image.grid())).unwrap();
     place.refused(
         "predict run --dataset cohort/dataset.toml --out p --split test",
         &[

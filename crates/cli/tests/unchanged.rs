@@ -70,7 +70,7 @@ fn figures(model: &str, patch: usize) -> Figures {
     let weights = tensors(&place.read("run/checkpoint-000003/weights.safetensors"));
     let labels = lacuna_io::read_labels(place.path("p/sub-02.nii.gz")).unwrap();
     let file = place.path("p/sub-02.probabilities.nii.gz");
-    let probabilities = lacuna_io::read_image_4d(file).unwrap();
+    let probabilities = lacuna_io::read(file).unwrap().volumes;
 
     let all = probabilities.iter().flat_map(|volume| volume.data());
     let bits = [

@@ -13,7 +13,7 @@ mod restore;
 
 use std::path::Path;
 
-use lacuna_io::{Header, read_header, read_labels};
+use lacuna_io::{Reference, read_labels, read_reference};
 use lacuna_volume::{
     Grid, LabelMap, Orientation, Spacing, Volume, VolumeError, corner_displacement_mm,
     grid_with_spacing, resample_labels, resample_linear,
@@ -90,8 +90,8 @@ pub struct LossMaps {
 /// The way back from a [`Case`] to the subject's files.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Header of the first image; results are written with its geometry.
-    pub header: Header,
+    /// The first image, which results are written onto.
+    pub reference: Reference,
     /// Axes of that image.
     pub orientation: Orientation,
     /// That image's grid in canonical axes.
@@ -160,7 +160,7 @@ pub fn load_case(
         lost: lost.unwrap_or_default(),
         maps: LossMaps::default(),
         source: Source {
-            header: loader.header,
+            reference: loader.reference,
             orientation: loader.orientation,
             grid: loader.own_grid,
             mask: own_mask.filter(|_| loader.run_grid != loader.own_grid),
@@ -181,7 +181,7 @@ pub(crate) fn locate(
     let images = images_of(manifest, subject)?;
     let loader = Loader::new(subject, images[0].1, preprocess.spacing)?;
     Ok(Source {
-        header: loader.header,
+        reference: loader.reference,
         orientation: loader.orientation,
         grid: loader.own_grid,
         mask: None,
@@ -236,7 +236,7 @@ struct Loader<'a> {
     subject: &'a Subject,
     /// The first image, as errors name it.
     first: String,
-    header: Header,
+    reference: Reference,
     orientation: Orientation,
     /// The first image's grid in canonical axes.
     own_grid: Grid,
@@ -250,26 +250,20 @@ impl<'a> Loader<'a> {
         first: &ImageRef,
         spacing: Option<[f64; 3]>,
     ) -> Result<Self, CaseError> {
-        let header = read_header(&first.path).map_err(|e| file_error(subject, e))?;
-        let orientation = Orientation::of(header.affine());
+        let reference = read_reference(&first.path).map_err(|e| file_error(subject, e))?;
+        let orientation = Orientation::of(reference.affine());
+        let own_grid = orientation.canonical_grid(&reference.grid());
         let mut loader = Self {
             subject,
             first: first.to_string(),
-            own_grid: header.grid(),
-            run_grid: header.grid(),
-            header,
+            own_grid,
+            run_grid: own_grid,
+            reference,
             orientation,
         };
-        // A volume of `()` has a grid and takes no memory.
-        let voxels = vec![(); loader.own_grid.shape.iter().product()];
-        let own = Volume::new(loader.own_grid.shape, loader.own_grid.affine, voxels)
-            .and_then(|own| loader.orientation.to_canonical(&own))
-            .map_err(|e| loader.volume_error(&loader.first, e))?;
-        loader.own_grid = own.grid();
-        loader.run_grid = match spacing {
-            Some(spacing) => loader.grid_at(spacing)?,
-            None => loader.own_grid,
-        };
+        if let Some(spacing) = spacing {
+            loader.run_grid = loader.grid_at(spacing)?;
+        }
         Ok(loader)
     }
 
@@ -305,7 +299,7 @@ impl<'a> Loader<'a> {
 
     /// A volume that must lie on the first image's grid, in canonical axes.
     fn canonical<T: Clone>(&self, file: &str, volume: Volume<T>) -> Result<Volume<T>, CaseError> {
-        let expected = self.header.grid();
+        let expected = self.reference.grid();
         let displacement_mm = corner_displacement_mm(&volume.grid(), &expected);
         if displacement_mm > GRID_TOLERANCE_MM {
             return Err(CaseError::Grid {
@@ -407,7 +401,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn file_error(subject: &Subject, source: lacuna_io::NiftiError) -> CaseError {
+fn file_error(subject: &Subject, source: lacuna_io::ImageError) -> CaseError {
     CaseError::File {
         subject: subject.id.clone(),
         source: Box::new(source),

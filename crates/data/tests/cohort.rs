@@ -9,7 +9,7 @@ use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod};
 use lacuna_data::sampler::{Batch, PatchConfig, PatchGeometry, Sampler, SamplerKind};
 use lacuna_data::subject::{Case, CaseError, Preprocess};
-use lacuna_io::{Header, write_image, write_labels};
+use lacuna_io::{Reference, write_image, write_labels};
 use lacuna_volume::{Affine, Spacing, Volume};
 
 #[derive(Debug)]
@@ -65,12 +65,12 @@ impl Files {
     fn subject(folder: &Path, s: usize) -> Subject {
         let path = |name: &str| folder.join(format!("{s}-{name}.nii.gz"));
         let image = |name: &str, volume: Volume<f32>| {
-            let header = Header::from_grid(&volume.grid());
+            let header = Reference::from_grid(&volume.grid());
             write_image(path(name), &volume, &header).unwrap();
             path(name)
         };
         let map = |name: &str, volume: Volume<f32>| {
-            let header = Header::from_grid(&volume.grid());
+            let header = Reference::from_grid(&volume.grid());
             write_labels(path(name), &volume.map(|v| *v as u8), &header).unwrap();
             path(name)
         };
@@ -204,7 +204,7 @@ fn whole_subjects_from_disk_are_those_from_memory() {
                 (a.source.grid, &a.source.mask),
                 (b.source.grid, &b.source.mask)
             );
-            assert_eq!(a.source.header, b.source.header);
+            assert_eq!(a.source.reference, b.source.reference);
         }
     }
 }

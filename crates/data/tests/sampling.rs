@@ -9,7 +9,7 @@ use lacuna_data::sampler::{
 };
 use lacuna_data::subject::{Case, LossMaps, LostLesions, Source};
 use lacuna_data::transform::{AnatomicalAxis, Flip, Transform};
-use lacuna_io::Header;
+use lacuna_io::Reference;
 use lacuna_volume::{Affine, Orientation, Volume};
 
 const SHAPE: [usize; 3] = [6, 5, 4];
@@ -40,7 +40,7 @@ fn case(id: &str, shape: [usize; 3], class: impl Fn([usize; 3]) -> u8) -> Case {
         lost: LostLesions::default(),
         maps: LossMaps::default(),
         source: Source {
-            header: Header::from_grid(&image.grid()),
+            reference: Reference::from_grid(&image.grid()),
             orientation: Orientation::of(image.affine()),
             grid: image.grid(),
             mask: None,

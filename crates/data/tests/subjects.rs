@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod};
 use lacuna_data::subject::{Case, CaseError, Preprocess, load_case};
-use lacuna_io::{Header, read_header, write_image};
+use lacuna_io::{Reference, read_reference, write_image};
 use lacuna_volume::{Affine, Grid, LabelMap, Volume, corner_displacement_mm};
 use tempfile::TempDir;
 
@@ -69,7 +69,7 @@ impl Files {
         affine: Affine,
         value: impl Fn([usize; 3]) -> f32,
     ) {
-        let header = Header::from_grid(&Grid { shape, affine });
+        let header = Reference::from_grid(&Grid { shape, affine });
         write_image(self.path(name), &filled(shape, affine, value), &header).unwrap();
     }
 
@@ -194,7 +194,7 @@ fn without_resampling_the_labels_come_back_exactly() {
     assert_eq!(back.data(), expected.data());
     assert_eq!(
         back.affine(),
-        read_header(files.path("FLAIR")).unwrap().affine()
+        read_reference(files.path("FLAIR")).unwrap().affine()
     );
 
     assert_eq!(case.restore_class_indices(&own).unwrap(), back);
@@ -240,7 +240,7 @@ fn a_run_spacing_changes_the_grid_and_predictions_find_back() {
     let back = restored_labels(&case, probabilities);
     let expected = filled(SHAPE, lps(), label).map(|&v| u8::from(v > 0.0));
     assert_eq!(back.data(), expected.data());
-    let grid = read_header(files.path("FLAIR")).unwrap().grid();
+    let grid = read_reference(files.path("FLAIR")).unwrap().grid();
     assert_eq!(corner_displacement_mm(&back.grid(), &grid), 0.0);
     let all = restored(&case, certain(&case, |_| 1.0));
     assert_eq!(all[1].data().iter().filter(|&&p| p == 0.0).count(), 5 * 4);

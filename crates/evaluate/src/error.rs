@@ -12,7 +12,7 @@ pub enum EvaluateError {
     Manifest(#[from] lacuna_data::manifest::ManifestError),
     /// An image cannot be read.
     #[error(transparent)]
-    Image(#[from] lacuna_io::NiftiError),
+    Image(#[from] lacuna_io::ImageError),
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] lacuna_io::atomic::WriteError),

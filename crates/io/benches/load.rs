@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lacuna_io::{Header, read_header, read_image, write_image};
+use lacuna_io::{Reference, read_image, read_reference, write_image};
 use lacuna_volume::{Affine, Volume};
 
 fn load(c: &mut Criterion) {
@@ -22,11 +22,9 @@ fn load(c: &mut Criterion) {
     let mut group = c.benchmark_group("load");
     group.sample_size(10);
     for (name, path) in files {
-        let header = read_header(&path).expect("the file is sound");
+        let header = read_reference(&path).expect("the file is sound");
         let voxels: usize = header.shape().iter().product();
-        group.throughput(Throughput::Bytes(
-            (voxels * header.datatype().bytes()) as u64,
-        ));
+        group.throughput(Throughput::Bytes((voxels * header.voxel_bytes()) as u64));
         group.bench_function(name, |b| b.iter(|| read_image(&path)));
     }
     group.finish();
@@ -45,7 +43,7 @@ fn write_made(path: &Path) {
         data.push(if inside { (noise >> 20) as f32 } else { 0.0 });
     }
     let volume = Volume::new([n; 3], Affine::identity(), data).expect("the shape fits");
-    write_image(path, &volume, &Header::from_grid(&volume.grid())).expect("the disk has room");
+    write_image(path, &volume, &Reference::from_grid(&volume.grid())).expect("the disk has room");
 }
 
 criterion_group!(benches, load);

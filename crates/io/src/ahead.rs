@@ -44,7 +44,7 @@ pub(crate) fn read_ahead(
             let _ = emptied.send(vec![0; bytes.min(CHUNK_BYTES)]);
         }
         let reader = Builder::new()
-            .name("nifti-read".to_owned())
+            .name("image-read".to_owned())
             .spawn_scoped(scope, move || fill(source, bytes, &empty, &filled))
             .map_err(Stopped::Read)?;
         for chunk in full {

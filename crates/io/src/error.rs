@@ -1,16 +1,17 @@
-//! What can be wrong with a NIfTI file.
+//! What can be wrong with an image file, whatever its format.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lacuna_volume::VolumeError;
 
 use crate::atomic::WriteError;
+use crate::nifti::NiftiError;
 
-/// Why a NIfTI file could not be read or written.
+/// Why an image file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum NiftiError {
+pub enum ImageError {
     /// The file cannot be opened or read at all.
     #[error("{path}: cannot read the file: {source}; check the path, its permissions and the disk")]
     Read {
@@ -19,72 +20,36 @@ pub enum NiftiError {
         /// What the system said.
         source: io::Error,
     },
+    /// A link whose target is absent, as of data kept elsewhere and not fetched.
+    #[error(
+        "{path}: a link to {target}, which is not there; \
+         fetch the file (`git annex get`, `datalad get`), or correct the link"
+    )]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+        /// What it points to.
+        target: PathBuf,
+    },
     /// A folder, pipe or device stands where a file should be.
     #[error("{path}: not a regular file; give the path of a .nii, .nii.gz, .hdr or .img file")]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
-    /// The other half of a `.hdr`/`.img` pair is missing.
-    #[error(
-        "{path}: its other half is missing, expected {}; put the two files into one folder",
-        expected.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" or ")
-    )]
-    NoPair {
-        /// The half that was given.
-        path: PathBuf,
-        /// The names that the other half may have.
-        expected: Vec<PathBuf>,
-    },
-    /// The file does not begin with a NIfTI header.
-    #[error("{path}: not a NIfTI file: found {found}, expected {expected}; {remedy}")]
-    NotNifti {
+    /// The content is of no format that can be read.
+    #[error("{path}: found {found}, expected a NIfTI file; {remedy}")]
+    UnknownFormat {
         /// The file.
         path: PathBuf,
-        /// What it begins with.
+        /// What the file looks like.
         found: String,
-        /// What it should begin with.
-        expected: &'static str,
         /// What to do.
         remedy: &'static str,
     },
-    /// A field of the header has a value it cannot have.
-    #[error(
-        "{path}: the header field {field} is {found}, expected {expected}; \
-         the file is damaged or unusual: export it again"
-    )]
-    Field {
-        /// The file.
-        path: PathBuf,
-        /// The name that the NIfTI standard gives the field.
-        field: &'static str,
-        /// Its value.
-        found: String,
-        /// Legal values.
-        expected: String,
-    },
-    /// The voxels are of a type that is no single real number.
-    #[error(
-        "{path}: the voxels are {found}, expected whole or real numbers of 8 to 64 bits; \
-         convert the file to float32"
-    )]
-    Datatype {
-        /// The file.
-        path: PathBuf,
-        /// Name or code of the type.
-        found: String,
-    },
-    /// More than four axes, or fewer than two.
-    #[error(
-        "{path}: the image has the axes {found:?}, expected 2 to 4 axes \
-         (further ones of length 1 are ignored); extract the volumes first"
-    )]
-    Axes {
-        /// The file.
-        path: PathBuf,
-        /// Length of each axis.
-        found: Vec<usize>,
-    },
+    /// What only a NIfTI file can have wrong.
+    #[error(transparent)]
+    Nifti(#[from] NiftiError),
     /// The voxels do not fit the memory.
     #[error(
         "{path}: {bytes} bytes are needed for the voxels and cannot be had; use a smaller image or more memory"
@@ -95,7 +60,7 @@ pub enum NiftiError {
         /// Bytes needed.
         bytes: u128,
     },
-    /// The file ends before the header says it should.
+    /// The file ends before its header says it should.
     #[error(
         "{path}: the file ends early: {found} bytes of {what} found, {expected} expected; \
          it was cut off or its header is wrong: copy or export it again"
@@ -126,21 +91,6 @@ pub enum NiftiError {
         expected: u64,
         /// What the decoder said.
         source: io::Error,
-    },
-    /// The header gives the voxels no place in the patient.
-    #[error(
-        "{path}: the {form} gives no usable geometry: {found}, expected {expected}; \
-         export the file again or repair its header"
-    )]
-    Geometry {
-        /// The file.
-        path: PathBuf,
-        /// The part of the header in use: sform, qform or pixdim.
-        form: &'static str,
-        /// What it holds.
-        found: String,
-        /// What it should hold.
-        expected: &'static str,
     },
     /// The voxels do not make a volume.
     #[error("{path}: the voxels make no volume: {source}; export the file again")]
@@ -194,16 +144,6 @@ pub enum NiftiError {
         /// Largest distance between corners, infinite when the shapes differ.
         displacement_mm: f64,
     },
-    /// More voxels along an axis than the reference's format can say.
-    #[error(
-        "{path}: axes {found:?} to write, a NIfTI-1 file has at most 32767 along each; give a NIfTI-2 reference"
-    )]
-    AxisTooLong {
-        /// The file to write.
-        path: PathBuf,
-        /// Length of each axis.
-        found: Vec<usize>,
-    },
     /// No volume to write.
     #[error("{path}: no volume to write, expected at least one")]
     NoVolume {
@@ -213,4 +153,17 @@ pub enum NiftiError {
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+impl ImageError {
+    /// Why the file at `path` cannot be opened.
+    pub(crate) fn opening(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match std::fs::read_link(&path) {
+            Ok(target) if source.kind() == io::ErrorKind::NotFound => {
+                Self::DanglingLink { path, target }
+            }
+            _ => Self::Read { path, source },
+        }
+    }
 }

@@ -1,26 +1,25 @@
-//! NIfTI files and atomic writes.
+//! Image files, whatever their format, and atomic writes.
 //!
-//! [`read_image`] and [`read_labels`] give volumes with their place in the
-//! patient; [`write_labels`] and [`write_image`] write results with the exact
-//! geometry of a reference [`Header`]. Source of the format: the NIfTI-1 and
-//! NIfTI-2 headers `nifti1.h` and `nifti2.h` of the NIfTI data format working
-//! group. Axis order is that of the file: x fastest.
+//! [`read`], [`read_image`] and [`read_labels`] tell the format by what a file
+//! holds and give volumes with their place in the patient; [`write_labels`] and
+//! [`write_image`] write results onto a [`Reference`], with the exact geometry
+//! of the image that they belong to. Axis order is (x, y, z), x fastest; lengths
+//! are millimetres. Today's only format is [`nifti`]; another one is a module
+//! beside it, a line in [`Format`] and a variant of [`ImageError`].
 
 pub mod atomic;
+pub mod nifti;
 
 mod ahead;
-mod datatype;
 mod error;
-mod header;
-mod layout;
-mod placement;
+mod format;
 mod read;
+mod reference;
 mod source;
 mod write;
 
-pub use datatype::Datatype;
-pub use error::NiftiError;
-pub use header::Header;
-pub use layout::Version;
-pub use read::{read_header, read_image, read_image_4d, read_labels};
+pub use error::ImageError;
+pub use format::Format;
+pub use read::{Image, read, read_image, read_labels, read_reference};
+pub use reference::Reference;
 pub use write::{write_image, write_image_4d, write_labels};

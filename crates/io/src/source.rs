@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::GzDecoder;
 
-use crate::NiftiError;
+use crate::ImageError;
 
 const BUFFER_BYTES: usize = 1 << 17;
 
@@ -30,15 +30,12 @@ enum Stream {
 }
 
 impl Source {
-    pub fn open(path: &Path) -> Result<Self, NiftiError> {
-        let read = |source| NiftiError::Read {
-            path: path.to_owned(),
-            source,
-        };
+    pub fn open(path: &Path) -> Result<Self, ImageError> {
+        let read = |source| ImageError::opening(path, source);
         // Asked before opening, as opening a pipe would wait for its writer.
         let metadata = std::fs::metadata(path).map_err(read)?;
         if !metadata.is_file() {
-            return Err(NiftiError::NotAFile {
+            return Err(ImageError::NotAFile {
                 path: path.to_owned(),
             });
         }
@@ -123,21 +120,21 @@ impl Source {
         what: &'static str,
         found: u64,
         expected: u64,
-    ) -> NiftiError {
+    ) -> ImageError {
         let path = self.path.clone();
         let corrupt = matches!(
             source.kind(),
             ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput
         );
         match self.stream {
-            Stream::Gzip(_) if corrupt => NiftiError::Gzip {
+            Stream::Gzip(_) if corrupt => ImageError::Gzip {
                 path,
                 what,
                 found,
                 expected,
                 source,
             },
-            _ => NiftiError::Read { path, source },
+            _ => ImageError::Read { path, source },
         }
     }
 

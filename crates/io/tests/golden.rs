@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use lacuna_io::{NiftiError, Version, read_header, read_image, read_image_4d, read_labels};
+use lacuna_io::nifti::Version;
+use lacuna_io::{ImageError, read, read_image, read_labels, read_reference};
 use serde_json::Value;
 
 fn golden(name: &str) -> PathBuf {
@@ -32,7 +33,7 @@ fn every_file_has_nibabels_values() {
     assert_eq!(cases.len(), 59);
     for case in cases {
         let name = case["file"].as_str().unwrap();
-        let volumes = read_image_4d(golden(name)).unwrap();
+        let volumes = read(golden(name)).unwrap().volumes;
         assert_eq!(volumes.len() as u64, case["volumes"], "{name}");
         let shape = volumes[0].shape().map(|n| n as f64);
         assert_eq!(shape.to_vec(), numbers(&case["shape"]), "{name}");
@@ -46,7 +47,7 @@ fn every_file_has_nibabels_values() {
 fn every_file_has_nibabels_affine() {
     for case in cases() {
         let name = case["file"].as_str().unwrap();
-        let header = read_header(golden(name)).unwrap();
+        let header = read_reference(golden(name)).unwrap();
         let expected = case["affine"].as_array().unwrap();
         for (row, expected) in header.affine().0.iter().zip(expected) {
             for (found, expected) in row.iter().zip(numbers(expected)) {
@@ -59,19 +60,19 @@ fn every_file_has_nibabels_affine() {
         }
         assert_eq!(
             header.affine(),
-            read_image_4d(golden(name)).unwrap()[0].affine()
+            read(golden(name)).unwrap().volumes[0].affine()
         );
     }
 }
 
 #[test]
 fn headers_tell_their_axes_and_version() {
-    let header = read_header(golden("two_d.nii")).unwrap();
-    assert_eq!((header.rank(), header.shape()), (2, [4, 3, 1]));
-    let header = read_header(golden("five_d.nii")).unwrap();
-    assert_eq!((header.rank(), header.volumes()), (4, 2));
-    let header = read_header(golden("nifti2_be.nii")).unwrap();
-    assert_eq!(header.version(), Version::Nifti2);
+    let header = read_reference(golden("two_d.nii")).unwrap();
+    assert_eq!((header.nifti().rank(), header.shape()), (2, [4, 3, 1]));
+    let header = read_reference(golden("five_d.nii")).unwrap();
+    assert_eq!((header.nifti().rank(), header.volumes()), (4, 2));
+    let header = read_reference(golden("nifti2_be.nii")).unwrap();
+    assert_eq!(header.nifti().version(), Version::Nifti2);
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn one_volume_is_read_and_several_are_counted() {
         read_image(golden("four_d.nii")).unwrap_err(),
         read_labels(golden("four_d.nii")).unwrap_err(),
     ] {
-        assert!(matches!(error, NiftiError::VolumeCount { found: 3, .. }));
+        assert!(matches!(error, ImageError::VolumeCount { found: 3, .. }));
         assert!(error.to_string().contains("four_d.nii"));
     }
 }
@@ -100,13 +101,13 @@ fn labels_of_any_type_are_whole_numbers() {
     // The first value of the ramp is 1/7, and u32 reaches beyond 32 signed bits.
     let error = read_labels(golden("f64_le.nii")).unwrap_err();
     assert!(
-        matches!(error, NiftiError::NotALabel { voxel: [0, 0, 0], value, .. } if value == 1.0 / 7.0)
+        matches!(error, ImageError::NotALabel { voxel: [0, 0, 0], value, .. } if value == 1.0 / 7.0)
     );
     let error = read_labels(golden("u32_le.nii")).unwrap_err();
     assert!(
         matches!(
             error,
-            NiftiError::NotALabel {
+            ImageError::NotALabel {
                 voxel: [0, 0, 1],
                 ..
             }

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use flate2::{Compression, write::GzEncoder};
-use lacuna_io::{Header, NiftiError, read_header, read_image, read_labels, write_image};
+use lacuna_io::nifti::NiftiError;
+use lacuna_io::{
+    Format, ImageError, Reference, read_image, read_labels, read_reference, write_image,
+};
 use lacuna_volume::{Affine, Volume};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -32,7 +35,7 @@ fn sound() -> Vec<u8> {
         let path = dir.path().join("sound.nii");
         let data = (0..24).map(|v| v as f32).collect();
         let image = Volume::new([4, 3, 2], Affine::identity(), data).unwrap();
-        write_image(&path, &image, &Header::from_grid(&image.grid())).unwrap();
+        write_image(&path, &image, &Reference::from_grid(&image.grid())).unwrap();
         fs::read(path).unwrap()
     });
     bytes.clone()
@@ -61,7 +64,7 @@ fn put(dir: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 /// The error of reading `bytes` as a file called `name`, which it must name.
-fn refused(name: &str, bytes: &[u8]) -> NiftiError {
+fn refused(name: &str, bytes: &[u8]) -> ImageError {
     let dir = tempfile::tempdir().unwrap();
     let path = put(&dir, name, bytes);
     let error = read_image(&path).unwrap_err();
@@ -71,7 +74,7 @@ fn refused(name: &str, bytes: &[u8]) -> NiftiError {
 
 fn refused_field(bytes: &[u8]) -> &'static str {
     match refused("case.nii", bytes) {
-        NiftiError::Field { field, .. } => field,
+        ImageError::Nifti(NiftiError::Field { field, .. }) => field,
         other => panic!("{other}"),
     }
 }
@@ -91,7 +94,7 @@ fn an_empty_file_and_half_a_header() {
         let error = refused("case.nii", bytes);
         let found = bytes.len() as u64;
         assert!(
-            matches!(error, NiftiError::Truncated { found: f, expected: 348, .. } if f == found),
+            matches!(error, ImageError::Truncated { found: f, expected: 348, .. } if f == found),
             "{error}"
         );
     }
@@ -99,13 +102,72 @@ fn an_empty_file_and_half_a_header() {
 
 #[test]
 fn no_nifti_file() {
-    for (at, field) in [
-        (0, &b"\x89PNG"[..]),
-        (MAGIC, b"\0\0\0\0"),
-        (MAGIC, b"n+2\0"),
+    for field in [b"\0\0\0\0", b"n+2\0"] {
+        let error = refused("case.nii", &changed(MAGIC, field));
+        assert!(
+            matches!(error, ImageError::Nifti(NiftiError::NotNifti { .. })),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn another_format_is_named() {
+    for (at, mark, name) in [
+        (0, &b"\x89PNG"[..], "PNG content"),
+        (0, b"NRRD0004\n", "NRRD content"),
+        (0, b"ObjectType = Image\n", "MetaImage content"),
+        (0, b"\x89HDF\r\n", "HDF5 or MINC content"),
+        (0, b"PK\x03\x04", "zip content"),
+        (0, b"\0\0\0\0", "sizeof_hdr 0"),
     ] {
-        let error = refused("case.nii", &changed(at, field));
-        assert!(matches!(error, NiftiError::NotNifti { .. }), "{error}");
+        let error = refused("case.nii", &changed(at, mark));
+        assert!(matches!(error, ImageError::UnknownFormat { .. }), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    // The mark of DICOM comes after 128 bytes of anything.
+    let mut dicom = vec![0; 128];
+    dicom.extend(b"DICM");
+    let error = refused("case.nii", &dicom);
+    assert!(error.to_string().contains("DICOM content"), "{error}");
+}
+
+#[test]
+fn the_format_is_told_by_the_content() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in [("a.mha", sound()), ("a", gzipped(&sound()))] {
+        let path = put(&dir, name, &bytes);
+        assert_eq!(Format::of(&path).unwrap(), Format::Nifti);
+        assert_eq!(read_image(&path).unwrap().shape(), [4, 3, 2]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_says_where_it_leads() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("FLAIR.nii.gz");
+    std::os::unix::fs::symlink("../annex/objects/key.nii.gz", &link).unwrap();
+    let error = read_image(&link).unwrap_err();
+    assert!(matches!(error, ImageError::DanglingLink { .. }), "{error}");
+    let text = "FLAIR.nii.gz: a link to ../annex/objects/key.nii.gz, which is not there";
+    assert!(error.to_string().contains(text), "{error}");
+}
+
+#[test]
+fn a_claimed_size_is_refused_by_the_reference_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut claim = changed(DIM, &dims(&[3, 32767, 32767, 32767]));
+    claim.truncate(352);
+    for (name, bytes) in [("a.nii", claim.clone()), ("a.nii.gz", gzipped(&claim))] {
+        let error = read_reference(put(&dir, name, &bytes)).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                ImageError::Truncated { expected, .. } if expected == 32767u64.pow(3) * 4
+            ),
+            "{error}"
+        );
     }
 }
 
@@ -118,7 +180,10 @@ fn impossible_axes() {
     assert_eq!(refused_field(&changed(DIM, &dims(&[3, 4, 0, 2]))), "dim");
     for dim in [&[1, 24][..], &[5, 2, 2, 2, 1, 3], &[7, 2, 2, 2, 2, 2, 2, 2]] {
         let error = refused("case.nii", &changed(DIM, &dims(dim)));
-        assert!(matches!(error, NiftiError::Axes { .. }), "{error}");
+        assert!(
+            matches!(error, ImageError::Nifti(NiftiError::Axes { .. })),
+            "{error}"
+        );
     }
 }
 
@@ -128,7 +193,7 @@ fn more_voxels_than_the_file_has() {
     assert!(
         matches!(
             error,
-            NiftiError::Truncated {
+            ImageError::Truncated {
                 found: 96,
                 expected: 144,
                 ..
@@ -140,12 +205,12 @@ fn more_voxels_than_the_file_has() {
     let vast = changed(DIM, &dims(&[3, 32767, 32767, 32767]));
     for (name, bytes) in [("case.nii", vast.clone()), ("case.nii.gz", gzipped(&vast))] {
         let error = refused(name, &bytes);
-        assert!(matches!(error, NiftiError::Truncated { .. }), "{error}");
+        assert!(matches!(error, ImageError::Truncated { .. }), "{error}");
     }
     // 1.1e18 voxels of 4 bytes are beyond any memory.
     let vast = changed(DIM, &dims(&[4, 32767, 32767, 32767, 32767]));
     let error = refused("case.nii", &vast);
-    assert!(matches!(error, NiftiError::TooLarge { .. }), "{error}");
+    assert!(matches!(error, ImageError::TooLarge { .. }), "{error}");
 }
 
 #[test]
@@ -157,7 +222,7 @@ fn a_compressed_file_that_could_hold_the_voxels_but_does_not() {
     assert!(
         matches!(
             error,
-            NiftiError::Truncated {
+            ImageError::Truncated {
                 found: 50_096,
                 expected: 131_072,
                 ..
@@ -204,7 +269,7 @@ fn a_long_file_that_breaks_off() {
         assert!(
             matches!(
                 error,
-                NiftiError::Truncated {
+                ImageError::Truncated {
                     found: 1_400_002,
                     expected: 1_638_400,
                     ..
@@ -215,12 +280,12 @@ fn a_long_file_that_breaks_off() {
     }
     let whole = gzipped(&long());
     let error = refused("case.nii.gz", &whole[..whole.len() - 1000]);
-    assert!(matches!(error, NiftiError::Gzip { .. }), "{error}");
+    assert!(matches!(error, ImageError::Gzip { .. }), "{error}");
     let mut damaged = whole.clone();
     let checksum = whole.len() - 6;
     damaged[checksum] ^= 1;
     let error = refused("case.nii.gz", &damaged);
-    assert!(matches!(error, NiftiError::Gzip { .. }), "{error}");
+    assert!(matches!(error, ImageError::Gzip { .. }), "{error}");
 }
 
 #[test]
@@ -228,7 +293,7 @@ fn a_gzip_stream_that_breaks_off() {
     let whole = gzipped(&sound());
     for cut in [2, 9, whole.len() / 2, whole.len() - 1] {
         let error = refused("case.nii.gz", &whole[..cut]);
-        assert!(matches!(error, NiftiError::Gzip { .. }), "{cut}: {error}");
+        assert!(matches!(error, ImageError::Gzip { .. }), "{cut}: {error}");
     }
 }
 
@@ -245,7 +310,7 @@ fn a_gzip_stream_with_a_flipped_bit() {
         assert!(
             matches!(
                 error,
-                NiftiError::Gzip { .. } | NiftiError::Truncated { .. }
+                ImageError::Gzip { .. } | ImageError::Truncated { .. }
             ),
             "{at}: {error}"
         );
@@ -265,7 +330,7 @@ fn voxels_at_an_impossible_place() {
     ] {
         let error = refused(name, &bytes);
         assert!(
-            matches!(error, NiftiError::Truncated { found: 0, .. }),
+            matches!(error, ImageError::Truncated { found: 0, .. }),
             "{error}"
         );
     }
@@ -285,7 +350,10 @@ fn unsupported_datatypes() {
         (-4, "-4"),
     ] {
         let error = refused("case.nii", &changed(DATATYPE, &code.to_le_bytes()));
-        assert!(matches!(error, NiftiError::Datatype { .. }));
+        assert!(matches!(
+            error,
+            ImageError::Nifti(NiftiError::Datatype { .. })
+        ));
         assert!(error.to_string().contains(name), "{error}");
     }
 }
@@ -293,7 +361,7 @@ fn unsupported_datatypes() {
 #[test]
 fn unusable_geometry() {
     let form = |bytes: &[u8]| match refused("case.nii", bytes) {
-        NiftiError::Geometry { form, .. } => form,
+        ImageError::Nifti(NiftiError::Geometry { form, .. }) => form,
         other => panic!("{other}"),
     };
     assert_eq!(form(&changed(SROW_X, &[0; 16])), "sform");
@@ -321,9 +389,9 @@ fn an_infinite_slope() {
 fn no_file_at_all() {
     let dir = tempfile::tempdir().unwrap();
     let error = read_image(dir.path()).unwrap_err();
-    assert!(matches!(error, NiftiError::NotAFile { .. }), "{error}");
+    assert!(matches!(error, ImageError::NotAFile { .. }), "{error}");
     let error = read_image(dir.path().join("none.nii")).unwrap_err();
-    assert!(matches!(error, NiftiError::Read { .. }), "{error}");
+    assert!(matches!(error, ImageError::Read { .. }), "{error}");
     assert!(error.to_string().contains("none.nii"));
     assert!(read_image("").is_err());
 }
@@ -335,20 +403,29 @@ fn half_a_pair() {
     let image = put(&dir, "b.img", &[0; 96]);
     for path in [header, image] {
         let error = read_image(&path).unwrap_err();
-        assert!(matches!(error, NiftiError::NoPair { .. }), "{error}");
+        assert!(
+            matches!(error, ImageError::Nifti(NiftiError::NoPair { .. })),
+            "{error}"
+        );
     }
     let error = refused("case.nii", &changed(MAGIC, b"ni1\0"));
-    assert!(matches!(error, NiftiError::NotNifti { .. }), "{error}");
+    assert!(
+        matches!(error, ImageError::Nifti(NiftiError::NotNifti { .. })),
+        "{error}"
+    );
     let error = refused("case.hdr", &sound());
-    assert!(matches!(error, NiftiError::NotNifti { .. }), "{error}");
+    assert!(
+        matches!(error, ImageError::Nifti(NiftiError::NotNifti { .. })),
+        "{error}"
+    );
 }
 
-fn labels(values: &[f32]) -> Result<Volume<i32>, NiftiError> {
+fn labels(values: &[f32]) -> Result<Volume<i32>, ImageError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("labels.nii");
     let shape = [2, values.len() / 2, 1];
     let image = Volume::new(shape, Affine::identity(), values.to_vec()).unwrap();
-    write_image(&path, &image, &Header::from_grid(&image.grid())).unwrap();
+    write_image(&path, &image, &Reference::from_grid(&image.grid())).unwrap();
     read_labels(&path)
 }
 
@@ -362,7 +439,7 @@ fn values_that_are_no_labels() {
     );
     for bad in [1.5, 0.0011, f32::NAN, f32::INFINITY, 3e9, -3e9] {
         let error = labels(&[0.0, 1.0, 2.0, 3.0, 4.0, bad]).unwrap_err();
-        let NiftiError::NotALabel { voxel, value, .. } = &error else {
+        let ImageError::NotALabel { voxel, value, .. } = &error else {
             panic!("{error}")
         };
         assert_eq!(*voxel, [1, 2, 0]);
@@ -372,7 +449,7 @@ fn values_that_are_no_labels() {
 }
 
 fn read_whatever(path: &Path) {
-    let _ = read_header(path);
+    let _ = read_reference(path);
     let _ = read_image(path);
     let _ = read_labels(path);
 }

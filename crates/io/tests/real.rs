@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lacuna_io::{read_header, read_image, read_labels, write_labels};
+use lacuna_io::{read_image, read_labels, read_reference, write_labels};
 use lacuna_volume::Orientation;
 
 /// The data folder, known when `LACUNA_DATA` was set while building.
@@ -37,7 +37,7 @@ fn real_mask_of_almost_ones_is_a_label_map() {
 #[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn real_labels_survive_canonical_order_and_a_file() {
     let path = data("brats2015/pat0003/tumour.nii.gz");
-    let header = read_header(&path).unwrap();
+    let header = read_reference(&path).unwrap();
     let labels = read_labels(&path).unwrap();
     let count = |label| labels.data().iter().filter(|&&v| v == label).count();
     assert_eq!(

@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lacuna_io::nifti::{NiftiError, Version};
 use lacuna_io::{
-    Header, NiftiError, Version, read_header, read_image, read_image_4d, read_labels, write_image,
+    ImageError, Reference, read, read_image, read_labels, read_reference, write_image,
     write_image_4d, write_labels,
 };
 use lacuna_volume::{Affine, Grid, Volume};
@@ -16,7 +17,7 @@ fn golden(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn numbered(header: &Header) -> Volume<u8> {
+fn numbered(header: &Reference) -> Volume<u8> {
     let n = header.shape().iter().product::<usize>();
     Volume::new(header.shape(), *header.affine(), (0..n as u8).collect()).unwrap()
 }
@@ -43,7 +44,7 @@ fn the_references_geometry_is_kept_bit_for_bit() {
         ("micron.nii", PLACEMENT_1, 348),
         ("nifti2_le.nii", PLACEMENT_2, 540),
     ] {
-        let reference = read_header(golden(name)).unwrap();
+        let reference = read_reference(golden(name)).unwrap();
         let path = dir.path().join(name);
         write_labels(&path, &numbered(&reference), &reference).unwrap();
         let (old, new) = (fs::read(golden(name)).unwrap(), fs::read(&path).unwrap());
@@ -52,7 +53,7 @@ fn the_references_geometry_is_kept_bit_for_bit() {
         }
         assert_eq!(new[0..4], old[0..4]);
         assert_eq!(new.len(), bytes + 4 + numbered(&reference).len());
-        assert_eq!(read_header(&path).unwrap().affine(), reference.affine());
+        assert_eq!(read_reference(&path).unwrap().affine(), reference.affine());
     }
 }
 
@@ -63,11 +64,11 @@ fn a_big_endian_reference_keeps_its_geometry() {
         ("i16_be.nii", Version::Nifti1),
         ("nifti2_qform.nii", Version::Nifti2),
     ] {
-        let reference = read_header(golden(name)).unwrap();
+        let reference = read_reference(golden(name)).unwrap();
         let path = dir.path().join(name);
         write_labels(&path, &numbered(&reference), &reference).unwrap();
-        let header = read_header(&path).unwrap();
-        assert_eq!(header.version(), version);
+        let header = read_reference(&path).unwrap();
+        assert_eq!(header.nifti().version(), version);
         assert_eq!(header.affine(), reference.affine());
     }
 }
@@ -76,7 +77,7 @@ fn a_big_endian_reference_keeps_its_geometry() {
 fn the_other_fields_say_what_is_in_the_file() {
     let dir = tempfile::tempdir().unwrap();
     // Its own slope and intercept must not be copied.
-    let reference = read_header(golden("scaled_i16.nii")).unwrap();
+    let reference = read_reference(golden("scaled_i16.nii")).unwrap();
     let path = dir.path().join("labels.nii");
     write_labels(&path, &numbered(&reference), &reference).unwrap();
     let bytes = fs::read(&path).unwrap();
@@ -92,7 +93,7 @@ fn the_other_fields_say_what_is_in_the_file() {
 #[test]
 fn values_come_back() {
     let dir = tempfile::tempdir().unwrap();
-    let reference = read_header(golden("both.nii")).unwrap();
+    let reference = read_reference(golden("both.nii")).unwrap();
     for ending in ["nii", "nii.gz"] {
         let path = dir.path().join(format!("a.{ending}"));
         let labels = numbered(&reference);
@@ -105,7 +106,7 @@ fn values_come_back() {
 
         let volumes = [image.clone(), image.map(|v| v * 2.0)];
         write_image_4d(&path, &volumes, &reference).unwrap();
-        assert_eq!(read_image_4d(&path).unwrap(), volumes);
+        assert_eq!(read(&path).unwrap().volumes, volumes);
     }
     assert_eq!(names(dir.path()).len(), 2);
 }
@@ -116,7 +117,7 @@ fn values_that_are_not_finite_come_back() {
     let path = dir.path().join("a.nii.gz");
     let data = vec![f32::NAN, f32::INFINITY, -0.0, f32::MIN_POSITIVE / 2.0];
     let image = Volume::new([4, 1, 1], Affine::identity(), data).unwrap();
-    write_image(&path, &image, &Header::from_grid(&image.grid())).unwrap();
+    write_image(&path, &image, &Reference::from_grid(&image.grid())).unwrap();
     let bits = |v: &Volume<f32>| v.data().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&read_image(&path).unwrap()), bits(&image));
 }
@@ -124,7 +125,7 @@ fn values_that_are_not_finite_come_back() {
 #[test]
 fn the_same_labels_make_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
-    let reference = read_header(golden("both.nii")).unwrap();
+    let reference = read_reference(golden("both.nii")).unwrap();
     let (a, b) = (dir.path().join("a.nii.gz"), dir.path().join("b.nii.gz"));
     write_labels(&a, &numbered(&reference), &reference).unwrap();
     write_labels(&b, &numbered(&reference), &reference).unwrap();
@@ -135,10 +136,10 @@ fn the_same_labels_make_the_same_bytes() {
 fn a_2d_reference_gives_2d_labels() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.nii");
-    let reference = read_header(golden("two_d.nii")).unwrap();
+    let reference = read_reference(golden("two_d.nii")).unwrap();
     write_labels(&path, &numbered(&reference), &reference).unwrap();
-    let header = read_header(&path).unwrap();
-    assert_eq!((header.rank(), header.shape()), (2, [4, 3, 1]));
+    let header = read_reference(&path).unwrap();
+    assert_eq!((header.nifti().rank(), header.shape()), (2, [4, 3, 1]));
     assert_eq!(header.affine(), reference.affine());
 }
 
@@ -146,9 +147,9 @@ fn a_2d_reference_gives_2d_labels() {
 fn a_4d_reference_gives_3d_labels() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.nii");
-    let reference = read_header(golden("four_d.nii")).unwrap();
+    let reference = read_reference(golden("four_d.nii")).unwrap();
     write_labels(&path, &numbered(&reference), &reference).unwrap();
-    assert_eq!(read_header(&path).unwrap().rank(), 3);
+    assert_eq!(read_reference(&path).unwrap().nifti().rank(), 3);
 }
 
 #[test]
@@ -164,9 +165,9 @@ fn a_fresh_header_has_the_grid() {
         ]),
     };
     let image = Volume::filled(grid.shape, grid.affine, 1.0f32).unwrap();
-    let header = Header::from_grid(&grid);
+    let header = Reference::from_grid(&grid);
     write_image(&path, &image, &header).unwrap();
-    assert_eq!(read_header(&path).unwrap(), header);
+    assert_eq!(read_reference(&path).unwrap(), header);
     assert_eq!(header.shape(), grid.shape);
     for (a, b) in header
         .affine()
@@ -179,9 +180,12 @@ fn a_fresh_header_has_the_grid() {
     }
     // More voxels than NIfTI-1 can count.
     let long = Volume::filled([40_000, 1, 1], grid.affine, 3u8).unwrap();
-    let header = Header::from_grid(&long.grid());
+    let header = Reference::from_grid(&long.grid());
     write_labels(&path, &long, &header).unwrap();
-    assert_eq!(read_header(&path).unwrap().version(), Version::Nifti2);
+    assert_eq!(
+        read_reference(&path).unwrap().nifti().version(),
+        Version::Nifti2
+    );
     assert_eq!(read_labels(&path).unwrap().shape(), [40_000, 1, 1]);
 }
 
@@ -189,29 +193,32 @@ fn a_fresh_header_has_the_grid() {
 fn what_does_not_fit_the_reference_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.nii");
-    let reference = read_header(golden("both.nii")).unwrap();
+    let reference = read_reference(golden("both.nii")).unwrap();
     let error = write_labels(
         &path,
         &numbered(&reference),
-        &Header::from_grid(&Grid {
+        &Reference::from_grid(&Grid {
             shape: reference.shape(),
             affine: Affine::identity(),
         }),
     )
     .unwrap_err();
-    assert!(matches!(error, NiftiError::Grid { .. }), "{error}");
+    assert!(matches!(error, ImageError::Grid { .. }), "{error}");
     let small = Volume::filled([1, 1, 1], *reference.affine(), 0u8).unwrap();
     let error = write_labels(&path, &small, &reference).unwrap_err();
-    assert!(matches!(error, NiftiError::Grid { .. }), "{error}");
+    assert!(matches!(error, ImageError::Grid { .. }), "{error}");
     let error = write_image_4d(&path, &[], &reference).unwrap_err();
-    assert!(matches!(error, NiftiError::NoVolume { .. }), "{error}");
+    assert!(matches!(error, ImageError::NoVolume { .. }), "{error}");
     let one = Volume::filled([1, 1, 1], Affine::identity(), 0f32).unwrap();
     let many = vec![one.clone(); 32_768];
-    let error = write_image_4d(&path, &many, &Header::from_grid(&one.grid())).unwrap_err();
-    assert!(matches!(error, NiftiError::AxisTooLong { .. }), "{error}");
+    let error = write_image_4d(&path, &many, &Reference::from_grid(&one.grid())).unwrap_err();
+    assert!(
+        matches!(error, ImageError::Nifti(NiftiError::AxisTooLong { .. })),
+        "{error}"
+    );
     for name in ["a", "a.img", "a.nii.zip", "nii"] {
         let error = write_labels(dir.path().join(name), &numbered(&reference), &reference);
-        assert!(matches!(error.unwrap_err(), NiftiError::Extension { .. }));
+        assert!(matches!(error.unwrap_err(), ImageError::Extension { .. }));
     }
     assert!(names(dir.path()).is_empty());
 }
@@ -219,10 +226,10 @@ fn what_does_not_fit_the_reference_is_refused() {
 #[test]
 fn a_folder_that_is_missing_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let reference = read_header(golden("both.nii")).unwrap();
+    let reference = read_reference(golden("both.nii")).unwrap();
     let path = dir.path().join("no/a.nii.gz");
     let error = write_labels(&path, &numbered(&reference), &reference).unwrap_err();
-    assert!(matches!(error, NiftiError::Write(_)));
+    assert!(matches!(error, ImageError::Write(_)));
     assert!(error.to_string().contains(path.to_str().unwrap()));
     assert!(names(dir.path()).is_empty());
 }

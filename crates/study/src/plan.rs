@@ -253,7 +253,7 @@ fn dataset_shape(path: &Path) -> Result<DatasetShape, Box<RunError>> {
     let mut voxels = BTreeMap::new();
     for subject in &manifest.subjects {
         if let Some(label) = &subject.label {
-            let header = lacuna_io::read_header(label).map_err(RunError::from)?;
+            let header = lacuna_io::read_reference(label).map_err(RunError::from)?;
             let count = header.shape().iter().map(|&n| n as u64).product();
             voxels.insert(subject.id.clone(), count);
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject};
 use lacuna_data::subject::load_case;
-use lacuna_io::Header;
+use lacuna_io::Reference;
 use lacuna_nets::Network;
 use lacuna_record::read_json;
 use lacuna_volume::{LabelMap, Volume};
@@ -42,7 +42,7 @@ pub struct PredictedSubject {
     pub probabilities: Option<Vec<Volume<f32>>>,
     /// The subject's mask.
     pub mask: Option<Volume<bool>>,
-    header: Header,
+    reference: Reference,
 }
 
 impl PredictedSubject {
@@ -51,7 +51,7 @@ impl PredictedSubject {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_labels(&self, path: &Path) -> Result<(), RunError> {
-        lacuna_io::write_labels(path, &self.labels, &self.header)?;
+        lacuna_io::write_labels(path, &self.labels, &self.reference)?;
         Ok(())
     }
 }
@@ -200,7 +200,7 @@ impl TrainedRun {
             labels,
             probabilities,
             mask: case.restore_mask()?,
-            header: case.source.header,
+            reference: case.source.reference,
         })
     }
 
@@ -228,7 +228,7 @@ impl TrainedRun {
         };
         let predicted = self.predict(manifest, subject, session, on_window)?;
         if let (Some(path), Some(volumes)) = (&files.probabilities, &predicted.probabilities) {
-            lacuna_io::write_image_4d(path, volumes, &predicted.header)?;
+            lacuna_io::write_image_4d(path, volumes, &predicted.reference)?;
         }
         predicted.write_labels(&files.labels)
     }

@@ -55,7 +55,7 @@ impl Dataset {
             let Some(image) = first.and_then(|modality| subject.images.get(modality)) else {
                 continue;
             };
-            let affine = *lacuna_io::read_header(&image.path)?.affine();
+            let affine = *lacuna_io::read_reference(&image.path)?.affine();
             // A volume of `()` has axes and takes no memory.
             let turned = Volume::new([1; 3], affine, vec![()])
                 .and_then(|voxel| Orientation::of(&affine).to_canonical(&voxel));

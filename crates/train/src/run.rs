@@ -103,7 +103,7 @@ pub enum RunError {
     Write(#[from] lacuna_io::atomic::WriteError),
     /// An image cannot be read or written.
     #[error(transparent)]
-    Nifti(#[from] lacuna_io::NiftiError),
+    Nifti(#[from] lacuna_io::ImageError),
     /// A file of the run folder cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),

@@ -4,7 +4,7 @@
 //! front, z to the head. "Closest" because an oblique scan is only permuted
 //! and mirrored, never interpolated: voxel values are copied exactly.
 
-use crate::{Affine, Volume, VolumeError};
+use crate::{Affine, Grid, Volume, VolumeError};
 
 /// How the voxel axes of a volume lie in the patient, obliquity aside.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,12 +75,18 @@ impl Orientation {
     /// # Errors
     /// When the affine is so extreme that the turned one cannot be inverted.
     pub fn to_canonical<T: Clone>(&self, volume: &Volume<T>) -> Result<Volume<T>, VolumeError> {
+        let grid = self.canonical_grid(&volume.grid());
+        Volume::new(grid.shape, grid.affine, self.canonical_turn().data(volume))
+    }
+
+    /// The grid that [`Self::to_canonical`] gives a volume on `grid`, without
+    /// touching a voxel.
+    pub fn canonical_grid(&self, grid: &Grid) -> Grid {
         let turn = self.canonical_turn();
-        Volume::new(
-            turn.shape(volume.shape()),
-            turn.affine(volume.affine(), volume.shape()),
-            turn.data(volume),
-        )
+        Grid {
+            shape: turn.shape(grid.shape),
+            affine: turn.affine(&grid.affine, grid.shape),
+        }
     }
 
     /// Undoes [`Self::to_canonical`]: the axes of a canonical volume, turned
@@ -283,6 +289,7 @@ mod tests {
             let orientation = Orientation::of(&affine);
             let canonical = orientation.to_canonical(&source).unwrap();
             prop_assert!(Orientation::of(canonical.affine()).is_canonical());
+            prop_assert_eq!(orientation.canonical_grid(&source.grid()), canonical.grid());
             prop_assert_eq!(&orientation.from_canonical(&canonical).unwrap(), &source);
             // Every voxel keeps its value and its place.
             let to_world = canonical.affine();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lacuna_io::Header;
+use lacuna_io::Reference;
 use lacuna_volume::{Affine, Volume};
 
 /// New axis `a` is old axis `from[a]`, run backwards where `flipped[a]`.
@@ -101,6 +101,6 @@ pub fn relabelled<T: Clone>(volume: &Volume<T>, affine: Affine) -> Volume<T> {
 
 /// The bits of the affine in a file's header.
 pub fn affine_bits(path: &Path) -> [[u64; 4]; 3] {
-    let header: Header = lacuna_io::read_header(path).unwrap();
+    let header: Reference = lacuna_io::read_reference(path).unwrap();
     header.affine().0.map(|row| row.map(f64::to_bits))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lacuna_io::NiftiError;
+use lacuna_io::ImageError;
 
 use crate::manifest::ManifestError;
 
@@ -77,7 +77,7 @@ pub enum DiscoverError {
     },
     /// A label file cannot be read.
     #[error(transparent)]
-    Label(Box<NiftiError>),
+    Label(Box<ImageError>),
     /// A label value that a manifest cannot hold.
     #[error("{}: label value {value}, expected whole numbers from 0 to {}; remap the label file", file.display(), crate::manifest::MAX_LABEL_VALUE)]
     LabelRange {
@@ -148,8 +148,8 @@ pub enum DiscoverError {
 }
 
 // Boxed, since an error should not be larger than what it takes the place of.
-impl From<NiftiError> for DiscoverError {
-    fn from(error: NiftiError) -> Self {
+impl From<ImageError> for DiscoverError {
+    fn from(error: ImageError) -> Self {
         Self::Label(Box::new(error))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lacuna_io::NiftiError;
+use lacuna_io::ImageError;
 use lacuna_io::atomic::WriteError;
 
 use super::closest;
@@ -180,15 +180,15 @@ pub enum ManifestError {
     },
     /// An image cannot be read.
     #[error(transparent)]
-    Image(Box<NiftiError>),
+    Image(Box<ImageError>),
     /// The manifest cannot be written.
     #[error(transparent)]
     Write(Box<WriteError>),
 }
 
 // Boxed, since an error should not be larger than what it takes the place of.
-impl From<NiftiError> for ManifestError {
-    fn from(error: NiftiError) -> Self {
+impl From<ImageError> for ManifestError {
+    fn from(error: ImageError) -> Self {
         Self::Image(Box::new(error))
     }
 }

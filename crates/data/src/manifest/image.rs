@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use lacuna_io::{read_image, read_image_4d};
+use lacuna_io::read_image;
 use lacuna_volume::Volume;
 
 use super::ManifestError;
@@ -46,7 +46,7 @@ impl ImageRef {
         let Some(volume) = self.volume else {
             return Ok(read_image(&self.path)?);
         };
-        let volumes = read_image_4d(&self.path)?;
+        let volumes = lacuna_io::read(&self.path)?.volumes;
         let found = volumes.len();
         volumes
             .into_iter()

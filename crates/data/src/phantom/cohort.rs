@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lacuna_io::{Header, write_image, write_labels};
+use lacuna_io::{Reference, write_image, write_labels};
 use rayon::prelude::*;
 
 use super::{CLASSES, MODALITIES, PhantomConfig, PhantomError, PhantomSubject, phantom};
@@ -61,21 +61,21 @@ fn write_subject(
         path: folder.to_owned(),
         source,
     })?;
-    let header = Header::from_grid(&phantom.label.grid());
+    let reference = Reference::from_grid(&phantom.label.grid());
     let mut images = BTreeMap::new();
     for (modality, image) in MODALITIES.iter().zip(&phantom.images) {
         let path = folder.join(format!("{modality}.nii.gz"));
-        write_image(&path, image, &header)?;
+        write_image(&path, image, &reference)?;
         images.insert((*modality).to_owned(), ImageRef::from(path));
     }
     let label = folder.join("lesion.nii.gz");
-    write_labels(&label, &phantom.label, &header)?;
+    write_labels(&label, &phantom.label, &reference)?;
     let mask = folder.join("brain_mask.nii.gz");
-    write_labels(&mask, &phantom.mask, &header)?;
+    write_labels(&mask, &phantom.mask, &reference)?;
     let white_matter = match config.white_matter_mask {
         true => {
             let path = folder.join("white_matter.nii.gz");
-            write_labels(&path, &phantom.healthy_white_matter(), &header)?;
+            write_labels(&path, &phantom.healthy_white_matter(), &reference)?;
             Some(path)
         }
         false => None,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lacuna_io::NiftiError;
+use lacuna_io::ImageError;
 use lacuna_volume::VolumeError;
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,7 @@ pub enum PhantomError {
     },
     /// An image or label map cannot be written.
     #[error(transparent)]
-    Nifti(#[from] NiftiError),
+    Nifti(#[from] ImageError),
     /// The dataset manifest cannot be written.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

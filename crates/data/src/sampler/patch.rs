@@ -142,7 +142,7 @@ fn append_inner<T: Copy>(out: &mut Vec<T>, volume: &Volume<T>, margin: [usize; 3
 mod tests {
     use super::*;
     use crate::subject::{Case, LostLesions, Source};
-    use lacuna_io::Header;
+    use lacuna_io::Reference;
     use lacuna_volume::{Affine, Orientation, Spacing};
 
     /// An axis of five voxels that hold 10, 11, 12, 13, 14, of 2 mm.
@@ -162,7 +162,7 @@ mod tests {
                 weight: Some(image.map(|v| 2.0 * v)),
             },
             source: Source {
-                header: Header::from_grid(&image.grid()),
+                reference: Reference::from_grid(&image.grid()),
                 orientation: Orientation::of(&affine),
                 grid: image.grid(),
                 mask: None,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lacuna_io::NiftiError;
+use lacuna_io::ImageError;
 use lacuna_volume::{Grid, VolumeError};
 
 use crate::manifest::ManifestError;
@@ -20,7 +20,7 @@ pub enum CaseError {
         /// Id of the subject.
         subject: String,
         /// What is wrong with it.
-        source: Box<NiftiError>,
+        source: Box<ImageError>,
     },
     /// A file cannot be read to tell whether it has changed.
     #[error(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use lacuna_io::{read_header, read_image};
+use lacuna_io::{read_image, read_reference};
 use serde::Serialize;
 
 use super::{Measure, median, show, timed};
@@ -30,7 +30,7 @@ struct Figures {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { file, measure } = arguments;
-    let header = read_header(file)?;
+    let header = read_reference(file)?;
     // Untimed, so that the file is in the system's cache.
     let voxels = read_image(file)?.data().len();
     let bytes_file = std::fs::metadata(file)
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         load_s_median: median(&seconds),
         voxels,
         bytes_file,
-        bytes_voxels: voxels as u64 * header.datatype().bytes() as u64,
+        bytes_voxels: voxels as u64 * header.voxel_bytes() as u64,
     };
     let rate = |bytes: u64| format!("{:.0} MB/s", bytes as f64 / 1e6 / figures.load_s_median);
     let [x, y, z] = header.shape();

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use lacuna_volume::{Affine, Grid, Spacing};
+use lacuna_volume::{Affine, Grid, Spacing, corner_displacement_mm};
 
-use crate::NiftiError;
-use crate::datatype::{Datatype, Encoding};
-use crate::layout::{Fields, Placement, Version};
+use super::datatype::{Datatype, Encoding};
+use super::error::NiftiError;
+use super::layout::{Fields, Placement, Version};
+use crate::ImageError;
 
 /// The checked header of a NIfTI file. It keeps the fields that place the
 /// voxels in the patient exactly as the file holds them, so that results are
@@ -131,6 +132,27 @@ impl Header {
         }
     }
 
+    /// How far (mm) the corners of the volume lie apart by the sform and by the
+    /// qform; `None` when only one of them is set, and infinite when the
+    /// qform is unusable.
+    pub fn forms_apart_mm(&self) -> Option<f64> {
+        let placement = &self.placement;
+        if placement.sform_code <= 0 || placement.qform_code <= 0 {
+            return None;
+        }
+        let by_qform = Placement {
+            sform_code: 0,
+            ..*placement
+        };
+        Some(match by_qform.affine(self.shape(), self.version) {
+            Ok(affine) => {
+                let shape = self.shape();
+                corner_displacement_mm(&self.grid(), &Grid { shape, affine })
+            }
+            Err(_) => f64::INFINITY,
+        })
+    }
+
     /// How the file stores a voxel.
     pub fn datatype(&self) -> Datatype {
         self.encoding.datatype
@@ -142,7 +164,7 @@ impl Header {
     }
 
     /// Voxels and bytes of one volume, and bytes of all, if they can be addressed.
-    pub(crate) fn sizes(&self, path: &Path) -> Result<(usize, u64), NiftiError> {
+    pub(crate) fn sizes(&self, path: &Path) -> Result<(usize, u64), ImageError> {
         let elements = |axes: &[usize]| axes.iter().try_fold(1usize, |n, &a| n.checked_mul(a));
         let bytes = self
             .axes
@@ -154,7 +176,7 @@ impl Header {
         let in_memory = bytes.saturating_mul(4);
         match elements(&self.shape()) {
             Some(voxels) if in_memory <= isize::MAX as u128 => Ok((voxels, bytes as u64)),
-            _ => Err(NiftiError::TooLarge {
+            _ => Err(ImageError::TooLarge {
                 path: path.to_owned(),
                 bytes,
             }),

@@ -8,7 +8,7 @@
 
 use lacuna_volume::Affine;
 
-use crate::layout::{Placement, Version};
+use super::layout::{Placement, Version};
 
 /// What makes a placement unusable: form, value found, value expected.
 pub(crate) type Unusable = (&'static str, String, &'static str);
