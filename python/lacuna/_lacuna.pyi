@@ -36,6 +36,6 @@ def predict(
     out: str,
     mask: Optional[str],
     probabilities: Optional[str],
-    window: Optional[int],
+    window: Optional[Sequence[int]],
     overlap: float,
 ) -> List[str]: ...

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def predict(
     *,
     mask: Optional[Path] = None,
     probabilities: Optional[Path] = None,
-    window: Optional[int] = None,
+    window: Union[int, Sequence[int], None] = None,
     overlap: float = 0.25,
 ) -> List[str]:
     """Segments one subject with a trained run and writes a label map.
@@ -51,8 +51,9 @@ def predict(
     ``run`` is the folder of ``lacuna train``, ``images`` has a file for each of
     its modalities. The label map of class indices is written to ``out`` on the
     grid of the first image; with ``probabilities``, one volume per class as well.
-    Outside ``mask`` everything is background. ``window`` is the edge of the input
-    window in voxels, ``overlap`` the share by which neighbours overlap (0 to 0.9).
+    Outside ``mask`` everything is background. ``window`` is the size of the
+    input window in voxels, a number or one for each axis of the network, x first;
+    ``overlap`` is the share by which neighbours overlap (0 to 0.9).
 
     Returns the class names in the order of the values written. Raises OSError
     with the reason when something is wrong; nothing is half-written then.
@@ -75,6 +76,6 @@ def predict(
         os.fspath(out),
         None if mask is None else os.fspath(mask),
         None if probabilities is None else os.fspath(probabilities),
-        window,
+        [int(window)] if isinstance(window, (int, np.integer)) else window,
         overlap,
     )

@@ -8,8 +8,9 @@ use std::time::Duration;
 use lacuna_train::apply::{Files, TrainedRun};
 use lacuna_train::device::DeviceName;
 use lacuna_train::predict::{Session, WindowOptions};
+use lacuna_volume::PatchSize;
 use numpy::PyArray1;
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 /// How often signals are looked for.
@@ -49,9 +50,20 @@ pub fn predict(
     out: PathBuf,
     mask: Option<PathBuf>,
     probabilities: Option<PathBuf>,
-    window: Option<usize>,
+    window: Option<Vec<usize>>,
     overlap: f64,
 ) -> PyResult<Vec<String>> {
+    let window = match window.as_deref() {
+        None => None,
+        Some(&[edge]) => Some(PatchSize::Edge(edge)),
+        Some(&[x, y]) => Some(PatchSize::Plane([x, y])),
+        Some(&[x, y, z]) => Some(PatchSize::Cuboid([x, y, z])),
+        Some(_) => {
+            return Err(PyValueError::new_err(
+                "window: expected one to three numbers",
+            ));
+        }
+    };
     let windows = WindowOptions { window, overlap };
     let stop = AtomicBool::new(false);
     let work = || -> Result<Vec<String>, String> {

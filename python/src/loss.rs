@@ -3,6 +3,7 @@
 use lacuna_losses::{
     Evaluation, Input, Layout, Loss as _, LossConfig, NamedLoss, PatchGrid, Real, Reference,
 };
+use lacuna_volume::Zyx;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -131,12 +132,12 @@ fn patch_grid(axes: &[usize], spacing: Option<Vec<f64>>) -> PyResult<PatchGrid> 
         )));
     }
     let mut grid = PatchGrid {
-        shape: [1; 3],
-        spacing: [1.0; 3],
+        shape: Zyx([1; 3]),
+        spacing: Zyx([1.0; 3]),
     };
     let first = 3 - axes.len();
-    grid.shape[first..].copy_from_slice(axes);
-    grid.spacing[first..].copy_from_slice(&spacing);
+    grid.shape.0[first..].copy_from_slice(axes);
+    grid.spacing.0[first..].copy_from_slice(&spacing);
     Ok(grid)
 }
 
@@ -182,7 +183,7 @@ pub fn coarser_labels(
     Ok(py.detach(|| {
         values
             .chunks_exact(elements.max(1))
-            .flat_map(|sample| lacuna_losses::wrappers::coarser_labels(sample, axes, by))
+            .flat_map(|sample| lacuna_losses::wrappers::coarser_labels(sample, Zyx(axes), Zyx(by)))
             .collect()
     }))
 }

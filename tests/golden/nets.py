@@ -5,8 +5,10 @@ Run with Python 3, torch 2.13 and safetensors, from anywhere:
 It writes, next to itself, for each network at a small width
     nets/<network>.safetensors           weights, under the names of crates/nets
     nets/<network>.expected.safetensors  what the network makes of them
-and nets/parameter_counts.json for the networks at full width (3 channels in,
-2 classes).
+and, for the networks at full width (3 channels in, 2 classes),
+nets/parameter_counts.json and
+    nets/unet_full_width.expected.safetensors  the output of the UNet with weights
+                                               that are a pattern too (patterned)
 
 Expected tensors, all computed in float64 and stored as float32:
     output          logits in evaluation mode (running statistics)
@@ -31,9 +33,9 @@ FOLDER = pathlib.Path(__file__).parent / "nets"
 EPSILON = 1e-5
 
 
-def pattern(shape):
-    """Reproducible values in [-0.5, 0.5), exact in float32."""
-    i = np.arange(int(np.prod(shape)), dtype=np.uint64)
+def pattern(shape, start=0):
+    """Reproducible values in [-0.5, 0.5), exact in float32; from the `start`-th on."""
+    i = np.arange(start, start + int(np.prod(shape)), dtype=np.uint64)
     bits = (i * np.uint64(2654435761) + np.uint64(12345)) % np.uint64(2**32)
     bits ^= bits >> np.uint64(15)
     bits = (bits * np.uint64(2246822519)) % np.uint64(2**32)
@@ -293,6 +295,26 @@ def golden(file, model, names, shape, gradients):
     print(file, tuple(shape), "->", tuple(y.shape), "rms", float(expected["output"].std()))
 
 
+def patterned(model, names):
+    """Gives a model weights that need no file: the pattern, going on from tensor to
+    tensor in the order of their names in crates/nets, of mean square 2 / fan-in in
+    kernels and a fifth of it in biases."""
+    start = 0
+    for name, p in sorted(model.named_parameters(), key=lambda item: renamed(item[0], names)):
+        factor = (24.0 / p[0].numel()) ** 0.5 if p.dim() > 1 else 0.2
+        p.data = (pattern(p.shape, start) * factor).float().double()
+        start += p.numel()
+
+
+def full_width(file, model, names, shape):
+    model = model.double()
+    patterned(model, names)
+    with torch.no_grad():
+        y = model(pattern(shape))
+    save_file({"output": y.float().contiguous()}, FOLDER / f"{file}_full_width.expected.safetensors")
+    print(file, tuple(shape), "->", tuple(y.shape), "rms", float(y.std()))
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     golden("unet", UNet(2, 3, 0.04), UNET_NAMES, (2, 2, 44, 52),
@@ -307,6 +329,7 @@ def main():
            ["normal.0.conv.weight", "context.0.conv.weight", "context.3.activation.alpha", "normal.7.norm.gamma"])
     golden("high_res_3d_net", HighRes(2, 3, 0.1), HIGH_RES_NAMES, (2, 2, 38, 40, 39),
            ["stem.weight", "blocks.3.convs.0.weight", "blocks.6.norms.0.beta"])
+    full_width("unet", UNet(3, 2, 1.0), UNET_NAMES, (2, 3, 44, 52))
     full = {
         "unet": UNet(3, 2, 1.0), "padded_unet": PaddedUNet(3, 2, 1.0), "two_path_cnn_havaei": TwoPath(3, 2, 1.0, False),
         "two_path_cnn_sudre_text": TwoPath(3, 2, 1.0, True), "deep_medic": DeepMedic(3, 2, 1.0),

@@ -25,6 +25,7 @@ mod places;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lacuna_volume::Zyx;
 use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -204,10 +205,13 @@ fn check_geometry(config: &PatchConfig, geometry: PatchGeometry) -> Result<(), S
         input,
         effective,
     } = geometry;
-    let even_border = input
-        .checked_sub(effective)
-        .is_some_and(|border| border % 2 == 0);
-    if !(2..=3).contains(&rank) || effective == 0 || !even_border {
+    let (Zyx(input), Zyx(effective)) = (input, effective);
+    let sound = |axis: usize| {
+        let border = input[axis].checked_sub(effective[axis]);
+        effective[axis] > 0 && border.is_some_and(|border| border % 2 == 0)
+    };
+    let plane = rank == 2 && input[0] == 1;
+    if !(plane || rank == 3) || !(0..3).all(sound) {
         return Err(SamplerError::Geometry { geometry });
     }
     if rank == 3 && config.plane != Plane::default() {

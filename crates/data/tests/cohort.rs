@@ -10,7 +10,7 @@ use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod};
 use lacuna_data::sampler::{Batch, PatchConfig, PatchGeometry, Sampler, SamplerKind};
 use lacuna_data::subject::{Case, CaseError, Preprocess};
 use lacuna_io::{Reference, write_image, write_labels};
-use lacuna_volume::{Affine, Spacing, Volume};
+use lacuna_volume::{Affine, PatchSize, Spacing, Volume};
 
 #[derive(Debug)]
 enum Error {
@@ -151,8 +151,8 @@ fn batches(cohort: Cohort, sampler: SamplerKind, (rank, input): (usize, usize)) 
     };
     let geometry = PatchGeometry {
         rank,
-        input,
-        effective: input - 2,
+        input: PatchSize::Edge(input).along(rank).unwrap(),
+        effective: PatchSize::Edge(input - 2).along(rank).unwrap(),
     };
     let (sampler, _) = Sampler::new(Arc::new(cohort), &config, geometry, 3).unwrap();
     (0..20).map(|i| sampler.batch(i, 3).unwrap()).collect()

@@ -12,6 +12,7 @@ use lacuna_data::positions::Positions;
 use lacuna_data::sampler::{PatchConfig, PatchGeometry, Realised, Sampler};
 use lacuna_data::subject::{Case, Preprocess, load_case};
 use lacuna_io::{read_image, read_labels};
+use lacuna_volume::Zyx;
 use serde::Deserialize;
 
 /// The data folder, known when `LACUNA_DATA` was set while building.
@@ -188,8 +189,8 @@ fn real_foreground_patches_are_the_papers() {
         // The images are not looked at: no border keeps them small.
         let geometry = PatchGeometry {
             rank,
-            input: effective,
-            effective,
+            input: Zyx([depth, effective, effective]),
+            effective: Zyx([depth, effective, effective]),
         };
         let cases = Arc::new(vec![case.clone()].into());
         let (sampler, _) = Sampler::new(cases, &PatchConfig::default(), geometry, 0).unwrap();

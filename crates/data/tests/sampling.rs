@@ -10,7 +10,7 @@ use lacuna_data::sampler::{
 use lacuna_data::subject::{Case, LossMaps, LostLesions, Source};
 use lacuna_data::transform::{AnatomicalAxis, Flip, Transform};
 use lacuna_io::Reference;
-use lacuna_volume::{Affine, Orientation, Volume};
+use lacuna_volume::{Affine, Orientation, PatchSize, Volume, Zyx};
 
 const SHAPE: [usize; 3] = [6, 5, 4];
 
@@ -60,14 +60,16 @@ fn sampler(
     (rank, input, effective): (usize, usize, usize),
 ) -> Result<(Sampler, Vec<String>), SamplerError> {
     let config = PatchConfig {
-        size: input,
+        size: PatchSize::Edge(input),
         sampler,
         plane,
     };
+    // A rank that no network has is refused by its sizes too.
+    let along = |edge| PatchSize::Edge(edge).along(rank).unwrap_or(Zyx([edge; 3]));
     let geometry = PatchGeometry {
         rank,
-        input,
-        effective,
+        input: along(input),
+        effective: along(effective),
     };
     Sampler::new(Arc::new(cases.into()), &config, geometry, 5)
 }
@@ -236,6 +238,68 @@ fn two_d_networks_get_slices_of_the_chosen_plane() {
                 assert_eq!(*images.next().unwrap(), code(at), "{plane:?}");
             }
         }
+    }
+}
+
+#[test]
+fn patches_have_their_own_length_along_each_axis() {
+    let plane = PatchSize::Plane;
+    for (which, sizes, expected) in [
+        (Plane::Axial, [plane([5, 4]), plane([3, 2])], [3, 2, 1]),
+        (Plane::Coronal, [plane([5, 4]), plane([3, 2])], [3, 1, 2]),
+        (Plane::Sagittal, [plane([5, 4]), plane([3, 2])], [1, 3, 2]),
+        (
+            Plane::Axial,
+            [PatchSize::Cuboid([5, 6, 3]), PatchSize::Cuboid([3, 4, 1])],
+            [3, 4, 1],
+        ),
+    ] {
+        let rank = if matches!(sizes[0], PatchSize::Plane(_)) {
+            2
+        } else {
+            3
+        };
+        let [input, effective] = sizes.map(|size| size.along(rank).unwrap());
+        let geometry = PatchGeometry {
+            rank,
+            input,
+            effective,
+        };
+        let config = PatchConfig {
+            size: sizes[0],
+            sampler: SamplerKind::Uniform,
+            plane: which,
+        };
+        let cases = vec![case("a", SHAPE, |[x, y, z]| (x + 10 * y + 50 * z) as u8)];
+        let (sampler, _) = Sampler::new(Arc::new(cases.into()), &config, geometry, 5).unwrap();
+        let batch = sampler.batch(0, 1).unwrap();
+        let origin = batch.places[0].origin;
+        let mut labels = batch.labels.iter();
+        for z in 0..expected[2] {
+            for y in 0..expected[1] {
+                for x in 0..expected[0] {
+                    let [x, y, z] = [origin[0] + x, origin[1] + y, origin[2] + z];
+                    assert_eq!(usize::from(*labels.next().unwrap()), x + 10 * y + 50 * z);
+                }
+            }
+        }
+        assert_eq!(labels.next(), None);
+        // Two channels, and one voxel more at each face that the network sees.
+        let wider = expected.map(|n| n as isize + if rank == 2 && n == 1 { 0 } else { 2 });
+        let mut images = batch.images.iter();
+        let start = [0, 1, 2].map(|a| origin[a] as isize - (wider[a] - expected[a] as isize) / 2);
+        for sign in [1.0, -1.0] {
+            for z in 0..wider[2] {
+                for y in 0..wider[1] {
+                    for x in 0..wider[0] {
+                        let at = [x, y, z];
+                        let at = [0, 1, 2].map(|a| walk(start[a] + at[a], SHAPE[a]));
+                        assert_eq!(*images.next().unwrap(), sign * code(at), "{which:?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(images.next(), None);
     }
 }
 

@@ -65,7 +65,7 @@ pub fn examine(
     regions: Option<&Regions>,
 ) -> Result<Examination, LossError> {
     config.check(regions.map_or(shares.len(), Regions::count))?;
-    let count: usize = grid.shape.iter().product();
+    let count: usize = grid.shape.0.iter().product();
     let none = vec![0; shares.len() - 1];
     let of_first = |volume: usize| {
         let mut volumes = none.clone();
@@ -229,7 +229,7 @@ fn vanishing_remedy(loss: &str) -> String {
 /// The grid of a patch, shrunk where an examination of it would take long.
 pub fn examined_grid(grid: PatchGrid) -> PatchGrid {
     const MOST: [usize; 2] = [160, 48];
-    let flat = grid.shape.contains(&1);
+    let flat = grid.shape.0.contains(&1);
     PatchGrid {
         shape: grid.shape.map(|n| n.min(MOST[usize::from(!flat)])),
         ..grid

@@ -152,7 +152,7 @@ pub enum LossError {
         element: usize,
     },
     /// A spacing is no length.
-    #[error("spacing {found:?}, expected three finite lengths above 0 in mm")]
+    #[error("spacing {found:?} along x, y and z, expected three finite lengths above 0 in mm")]
     Spacing {
         /// Spacing found.
         found: [f64; 3],

@@ -1,6 +1,7 @@
 //! What a loss is evaluated on.
 
 use crate::{Layout, LossError, Options, Real};
+use lacuna_volume::Zyx;
 
 /// What is true of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -17,19 +18,19 @@ pub enum Reference<'a, F> {
 /// The grid of a patch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PatchGrid {
-    /// Elements along each axis, slowest axis first; 1 along an axis that a
-    /// two-dimensional patch does not have.
-    pub shape: [usize; 3],
+    /// Elements along each axis; 1 along an axis that a two-dimensional patch
+    /// does not have.
+    pub shape: Zyx<usize>,
     /// Distance of neighbours along each axis, in mm.
-    pub spacing: [f64; 3],
+    pub spacing: Zyx<f64>,
 }
 
 impl PatchGrid {
     /// A square or cube of 1 mm spacing.
     pub fn millimetres(edge: usize, rank: usize) -> Self {
         Self {
-            shape: [0, 1, 2].map(|axis| if axis + rank < 3 { 1 } else { edge }),
-            spacing: [1.0; 3],
+            shape: Zyx([0, 1, 2].map(|axis| if axis + rank < 3 { 1 } else { edge })),
+            spacing: Zyx([1.0; 3]),
         }
     }
 }
@@ -150,7 +151,10 @@ impl<'a, F: Real> Input<'a, F> {
             ),
             (
                 "elements of the grid",
-                given(self.grid.map(|g| g.shape.iter().product()), layout.elements),
+                given(
+                    self.grid.map(|g| g.shape.0.iter().product()),
+                    layout.elements,
+                ),
                 layout.elements,
             ),
         ] {
@@ -159,9 +163,9 @@ impl<'a, F: Real> Input<'a, F> {
             }
         }
         match self.grid {
-            Some(grid) if !grid.spacing.iter().all(|s| s.is_finite() && *s > 0.0) => {
+            Some(grid) if !grid.spacing.0.iter().all(|s| s.is_finite() && *s > 0.0) => {
                 Err(LossError::Spacing {
-                    found: grid.spacing,
+                    found: grid.spacing.to_xyz(),
                 })
             }
             _ => Ok(()),

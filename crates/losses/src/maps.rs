@@ -56,18 +56,34 @@ pub(crate) fn diagonal(shape: [usize; 3], spacing: [f64; 3]) -> f64 {
 }
 
 impl PatchGrid {
-    /// A volume of this grid; the data have the slowest axis first, as a patch has.
+    /// A volume of this grid; the data are in the order of memory, as a patch's.
     pub(crate) fn volume<T>(&self, data: Vec<T>) -> Volume<T> {
-        let [slow, middle, fast] = self.shape;
-        let [dz, dy, dx] = self.spacing;
-        let affine = Affine::from_spacing(Spacing([dx, dy, dz]));
-        Volume::new([fast, middle, slow], affine, data).expect("the grid has been checked")
+        let affine = Affine::from_spacing(Spacing(self.spacing.to_xyz()));
+        Volume::new(self.shape.to_xyz(), affine, data).expect("the grid has been checked")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lacuna_volume::Zyx;
+
+    /// A patch of 2 x 3 x 4 along z, y and x, the voxels 5, 3 and 1 mm apart: its
+    /// last voxel is 5 + 6 + 3 mm off the first, axis by axis.
+    #[test]
+    fn a_grid_measures_each_axis_with_its_own_spacing() {
+        let grid = PatchGrid {
+            shape: Zyx([2, 3, 4]),
+            spacing: Zyx([5.0, 3.0, 1.0]),
+        };
+        let mut mask = vec![false; 24];
+        mask[0] = true;
+        let distance = signed_distance(&grid.volume(mask));
+        let at = |z: usize, y: usize, x: usize| distance.data()[(z * 3 + y) * 4 + x];
+        assert_eq!([at(1, 0, 0), at(0, 2, 0), at(0, 0, 3)], [5.0, 6.0, 3.0]);
+        // sqrt(25 + 36 + 9)
+        assert!((at(1, 2, 3) - 70.0_f32.sqrt()).abs() < 1e-6);
+    }
 
     /// Three voxels of a row, 2 mm apart, the middle one inside.
     #[test]

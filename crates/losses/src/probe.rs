@@ -2,6 +2,7 @@
 //! found in part and with false positives around it.
 
 use crate::{Input, Layout, LossConfig, LossError, PatchGrid, Reference, Regions};
+use lacuna_volume::Zyx;
 
 /// Logit of an element that a prediction is sure of.
 pub const SURE: f64 = 4.0;
@@ -51,14 +52,15 @@ impl Scene {
     /// A patch whose foreground classes have these numbers of elements, in
     /// shells around its centre, the last class innermost.
     pub fn new(grid: PatchGrid, volumes: &[usize]) -> Self {
-        let [nz, ny, nx] = grid.shape;
-        let centre = grid.shape.map(|n| (n as f64 - 1.0) / 2.0);
+        let Zyx([nz, ny, nx]) = grid.shape;
+        let centre = grid.shape.map(|n| (n as f64 - 1.0) / 2.0).0;
+        let spacing = grid.spacing.0;
         let mut distances: Vec<(f64, usize)> = Vec::with_capacity(nx * ny * nz);
         for z in 0..nz {
             for y in 0..ny {
                 for x in 0..nx {
                     let off = [z, y, x].map(|v| v as f64);
-                    let squares = (0..3).map(|a| ((off[a] - centre[a]) * grid.spacing[a]).powi(2));
+                    let squares = (0..3).map(|a| ((off[a] - centre[a]) * spacing[a]).powi(2));
                     distances.push((squares.sum(), distances.len()));
                 }
             }

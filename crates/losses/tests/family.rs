@@ -6,6 +6,7 @@ mod inputs;
 
 use inputs::name;
 use lacuna_losses::{Input, Layout, Loss, LossConfig, NamedLoss, PatchGrid, Real, Reference};
+use lacuna_volume::Zyx;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,8 +55,8 @@ impl Drawn {
         };
         let mut input = Input::new(layout, logits, &self.labels);
         input.grid = Some(PatchGrid {
-            shape: self.grid,
-            spacing: self.spacing,
+            shape: Zyx(self.grid),
+            spacing: Zyx(self.spacing),
         });
         match dress {
             "weights" => input.weights = Some(&self.weights),

@@ -8,6 +8,8 @@
 
 use std::ops::RangeInclusive;
 
+use lacuna_volume::{PatchSize, Zyx};
+
 use crate::config::{ModelConfig, ModelName};
 use crate::error::NetError;
 use crate::{deep_medic, high_res_3d_net, two_path_cnn, unet};
@@ -144,59 +146,30 @@ impl Walk {
     }
 }
 
-/// The spatial arithmetic of a network, known without its weights.
+/// What a network does to the length of one axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Architecture {
-    name: ModelName,
-    rank: usize,
+pub struct Axis {
+    network: ModelName,
     layers: Vec<Extent>,
 }
 
-impl Architecture {
-    /// The architecture of a configured network.
-    ///
-    /// # Errors
-    /// Those of [`ModelConfig::validate`].
-    pub fn of(config: &ModelConfig) -> Result<Self, NetError> {
-        config.validate()?;
-        Ok(match config.name {
-            ModelName::Unet => Self::new(config.name, 2, unet::extents(&unet::UNPADDED)),
-            ModelName::PaddedUnet => Self::new(config.name, 2, unet::extents(&unet::PADDED)),
-            ModelName::TwoPathCnn => {
-                let preset = config.preset.unwrap_or_default();
-                Self::new(config.name, 2, two_path_cnn::extents(preset))
-            }
-            ModelName::DeepMedic => Self::new(config.name, 3, deep_medic::extents()),
-            ModelName::HighRes3dNet => Self::new(config.name, 3, high_res_3d_net::extents()),
-        })
-    }
-
-    pub(crate) fn new(name: ModelName, rank: usize, layers: Vec<Extent>) -> Self {
-        Self { name, rank, layers }
-    }
-
-    /// Which network this is.
-    pub fn name(&self) -> ModelName {
-        self.name
-    }
-
-    /// Number of spatial axes: 2 or 3.
-    pub fn rank(&self) -> usize {
-        self.rank
-    }
-
-    /// Voxels lost along an axis, both ends together: input minus output. It
-    /// is even, and the same for every legal input.
+impl Axis {
+    /// Voxels lost, both ends together: input minus output. It is even, and the
+    /// same for every legal input.
     pub fn border(&self) -> usize {
         let size = self.smallest_legal();
         self.walk(size).map_or(0, |end| size - end.length)
     }
 
-    /// Length of the output for an input of `size` voxels along an axis.
+    /// Length of the output for an input of `size` voxels.
     ///
     /// # Errors
     /// [`NetError::IllegalSize`], with the nearest legal lengths.
     pub fn effective_size(&self, size: usize) -> Result<usize, NetError> {
+        self.effective_along(None, size)
+    }
+
+    fn effective_along(&self, axis: Option<char>, size: usize) -> Result<usize, NetError> {
         self.walk(size).map(|end| end.length).map_err(|reason| {
             let smallest = self.smallest_legal();
             let step = self.alignment();
@@ -204,7 +177,8 @@ impl Architecture {
                 .checked_sub(smallest)
                 .map(|over| smallest + over / step * step);
             NetError::IllegalSize {
-                network: self.name,
+                network: self.network,
+                axis,
                 size,
                 reason,
                 rule: format!("{smallest} + k * {step} voxels, k = 0, 1, 2, ..."),
@@ -214,7 +188,7 @@ impl Architecture {
         })
     }
 
-    /// Whether an input may have `size` voxels along an axis.
+    /// Whether an input may have `size` voxels.
     pub fn is_legal(&self, size: usize) -> bool {
         self.walk(size).is_ok()
     }
@@ -236,15 +210,20 @@ impl Architecture {
     }
 
     /// How many output voxels, counted from a face, depend on zeros padded
-    /// around the input: 0 for networks of unpadded convolutions.
+    /// around the input: 0 for networks of unpadded convolutions, whose output
+    /// depends on real input alone and whose patches tile without seams.
     pub fn padding_reach(&self) -> usize {
         self.walk(self.smallest_legal()).map_or(0, |end| end.padded)
     }
 
-    /// Whether the border covers the receptive field, so that every output
-    /// voxel depends on real input alone and patches tile without seams.
-    pub fn covers_receptive_field(&self) -> bool {
-        self.padding_reach() == 0
+    /// The smallest legal input length of at least `size`. Every declared network
+    /// has legal lengths without end, so this returns.
+    pub fn next_legal(&self, size: usize) -> usize {
+        let mut size = size;
+        while !self.is_legal(size) {
+            size += 1;
+        }
+        size
     }
 
     fn walk(&self, size: usize) -> Result<Walk, String> {
@@ -257,14 +236,121 @@ impl Architecture {
         };
         start.through(&self.layers)
     }
+}
 
-    /// Every declared network has legal lengths without end, so this returns.
-    fn next_legal(&self, from: usize) -> usize {
-        let mut size = from;
-        while !self.is_legal(size) {
-            size += 1;
+/// The spatial arithmetic of a network, known without its weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Architecture {
+    name: ModelName,
+    rank: usize,
+    axes: Zyx<Axis>,
+}
+
+impl Architecture {
+    /// The architecture of a configured network.
+    ///
+    /// # Errors
+    /// Those of [`ModelConfig::validate`].
+    pub fn of(config: &ModelConfig) -> Result<Self, NetError> {
+        config.validate()?;
+        Ok(match config.name {
+            ModelName::Unet => Self::new(config.name, 2, unet::extents(&unet::UNPADDED)),
+            ModelName::PaddedUnet => Self::new(config.name, 2, unet::extents(&unet::PADDED)),
+            ModelName::TwoPathCnn => {
+                let preset = config.preset.unwrap_or_default();
+                Self::new(config.name, 2, two_path_cnn::extents(preset))
+            }
+            ModelName::DeepMedic => Self::new(config.name, 3, deep_medic::extents()),
+            ModelName::HighRes3dNet => Self::new(config.name, 3, high_res_3d_net::extents()),
+        })
+    }
+
+    /// The same layers along each of the network's axes; along the z of a 2-D
+    /// network, none.
+    pub(crate) fn new(network: ModelName, rank: usize, layers: Vec<Extent>) -> Self {
+        let through = |layers| Axis { network, layers };
+        let z = match rank {
+            2 => Vec::new(),
+            _ => layers.clone(),
+        };
+        Self {
+            name: network,
+            rank,
+            axes: Zyx([through(z), through(layers.clone()), through(layers)]),
         }
-        size
+    }
+
+    /// Which network this is.
+    pub fn name(&self) -> ModelName {
+        self.name
+    }
+
+    /// Number of spatial axes: 2 or 3.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// What happens along each axis. A 2-D network does nothing along z, where its
+    /// inputs have one voxel.
+    pub fn axes(&self) -> &Zyx<Axis> {
+        &self.axes
+    }
+
+    /// Voxels lost along each axis, both ends together.
+    pub fn border(&self) -> Zyx<usize> {
+        self.of_axes(Axis::border)
+    }
+
+    /// The smallest legal input.
+    pub fn smallest_legal(&self) -> Zyx<usize> {
+        self.of_axes(Axis::smallest_legal)
+    }
+
+    /// The distance of neighbouring legal lengths along each axis.
+    pub fn alignment(&self) -> Zyx<usize> {
+        self.of_axes(Axis::alignment)
+    }
+
+    fn of_axes(&self, what: impl Fn(&Axis) -> usize) -> Zyx<usize> {
+        Zyx(self.axes.0.each_ref().map(what))
+    }
+
+    /// Lengths of the output for an input of `size` voxels; the z of a 2-D input
+    /// is one voxel.
+    ///
+    /// # Errors
+    /// [`NetError::IllegalSize`], with the nearest legal lengths of the first axis
+    /// whose length is not legal.
+    pub fn effective_size(&self, size: Zyx<usize>) -> Result<Zyx<usize>, NetError> {
+        let Zyx(lengths) = size;
+        let of_rank = &lengths[3 - self.rank..];
+        let alike = of_rank.iter().all(|length| *length == lengths[2]);
+        let mut effective = lengths;
+        for (i, name) in ['z', 'y', 'x'].into_iter().enumerate().skip(3 - self.rank) {
+            let name = (!alike).then_some(name);
+            effective[i] = self.axes.0[i].effective_along(name, lengths[i])?;
+        }
+        if self.rank == 2 && lengths[0] != 1 {
+            return Err(NetError::NotAPlane {
+                network: self.name,
+                found: lengths[0],
+            });
+        }
+        Ok(Zyx(effective))
+    }
+
+    /// Lengths of the input and of the output for a patch as it is written.
+    ///
+    /// # Errors
+    /// [`NetError::PatchAxes`] where it has numbers for another number of axes;
+    /// those of [`effective_size`](Self::effective_size).
+    pub fn patch(&self, size: PatchSize) -> Result<[Zyx<usize>; 2], NetError> {
+        let input = size.along(self.rank).ok_or(NetError::PatchAxes {
+            network: self.name,
+            size,
+            rank: self.rank,
+        })?;
+        Ok([input, self.effective_size(input)?])
     }
 }
 
@@ -275,6 +361,14 @@ mod tests {
 
     fn of(name: ModelName) -> Architecture {
         Architecture::of(&ModelConfig::new(name)).unwrap()
+    }
+
+    /// What happens along x, as along all axes of these networks.
+    fn along_x(architecture: &Architecture) -> &Axis {
+        let Zyx([z, y, x]) = architecture.axes();
+        assert_eq!(x, y);
+        assert_eq!(x == z, architecture.rank() == 3);
+        x
     }
 
     fn all() -> Vec<Architecture> {
@@ -297,12 +391,13 @@ mod tests {
             let architecture = of(name);
             assert_eq!(architecture.rank(), rank, "{name}");
             for (initial, effective) in columns {
+                let axis = along_x(&architecture);
                 assert_eq!(
-                    architecture.effective_size(initial),
+                    axis.effective_size(initial),
                     Ok(effective),
                     "{name} {initial}"
                 );
-                assert_eq!(initial - effective, architecture.border(), "{name}");
+                assert_eq!(initial - effective, axis.border(), "{name}");
             }
         }
     }
@@ -324,25 +419,24 @@ mod tests {
         ];
         for (architecture, (border, smallest, step)) in all().iter().zip(expected) {
             let name = architecture.name();
-            assert_eq!(architecture.border(), border, "{name}");
-            assert_eq!(architecture.smallest_legal(), smallest, "{name}");
-            assert_eq!(architecture.alignment(), step, "{name}");
+            let axis = along_x(architecture);
+            assert_eq!(axis.border(), border, "{name}");
+            assert_eq!(axis.smallest_legal(), smallest, "{name}");
+            assert_eq!(axis.alignment(), step, "{name}");
         }
     }
 
     #[test]
     fn legal_lengths_are_evenly_spaced_and_keep_the_border() {
         for architecture in all() {
-            let sizes = architecture.legal_sizes(0..=200);
-            assert_eq!(sizes[0], architecture.smallest_legal());
+            let axis = along_x(&architecture);
+            let sizes = axis.legal_sizes(0..=200);
+            assert_eq!(sizes[0], axis.smallest_legal());
             for pair in sizes.windows(2) {
-                assert_eq!(pair[1] - pair[0], architecture.alignment());
+                assert_eq!(pair[1] - pair[0], axis.alignment());
             }
             for size in sizes {
-                assert_eq!(
-                    architecture.effective_size(size),
-                    Ok(size - architecture.border())
-                );
+                assert_eq!(axis.effective_size(size), Ok(size - axis.border()));
             }
         }
     }
@@ -360,7 +454,7 @@ mod tests {
             (ModelName::HighRes3dNet, 36, None, 37),
         ];
         for (name, asked, expected_below, expected_above) in cases {
-            let error = of(name).effective_size(asked).unwrap_err();
+            let error = along_x(&of(name)).effective_size(asked).unwrap_err();
             let NetError::IllegalSize {
                 size, below, above, ..
             } = &error
@@ -374,7 +468,7 @@ mod tests {
         }
         assert_eq!(
             of(ModelName::DeepMedic)
-                .effective_size(54)
+                .patch(PatchSize::Edge(54))
                 .unwrap_err()
                 .to_string(),
             "deep-medic: a patch of 54 voxels along an axis cannot be used (54 is even and must \
@@ -394,9 +488,40 @@ mod tests {
                 ModelName::PaddedUnet => (((4 * 2 + 2) * 2 + 2) * 2 + 2) * 2 + 2,
                 _ => 0,
             };
-            assert_eq!(architecture.padding_reach(), reach);
-            assert_eq!(architecture.covers_receptive_field(), reach == 0);
+            assert_eq!(along_x(&architecture).padding_reach(), reach);
         }
+    }
+
+    #[test]
+    fn each_axis_has_its_own_length() {
+        let deep_medic = of(ModelName::DeepMedic);
+        assert_eq!(
+            deep_medic.patch(PatchSize::Cuboid([63, 57, 51])),
+            Ok([Zyx([51, 57, 63]), Zyx([3, 9, 15])])
+        );
+        let error = deep_medic.patch(PatchSize::Cuboid([63, 58, 51]));
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("58 voxels along y"), "{text}");
+        let error = deep_medic.patch(PatchSize::Plane([63, 51]));
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "deep-medic has 3 axes, and a patch of 63 x 51 voxels was asked for; give one number \
+             for all axes, or one for each"
+        );
+
+        let unet = of(ModelName::Unet);
+        assert_eq!(
+            unet.patch(PatchSize::Plane([48, 64])),
+            Ok([Zyx([1, 64, 48]), Zyx([1, 24, 8])])
+        );
+        assert_eq!(unet.border(), Zyx([0, 40, 40]));
+        assert_eq!(
+            unet.effective_size(Zyx([2, 64, 64])),
+            Err(NetError::NotAPlane {
+                network: ModelName::Unet,
+                found: 2
+            })
+        );
     }
 
     #[test]
@@ -408,7 +533,7 @@ mod tests {
         let layers = vec![Extent::Join(vec![vec![valid(3)], vec![valid(5)]])];
         let architecture = Architecture::new(ModelName::TwoPathCnn, 2, layers);
         assert_eq!(
-            architecture.walk(9),
+            along_x(&architecture).walk(9),
             Err("two branches end with 7 and 5 voxels".to_owned())
         );
     }

@@ -1,5 +1,7 @@
 //! Errors of this crate.
 
+use lacuna_volume::PatchSize;
+
 use crate::config::{ModelName, TwoPathPreset};
 
 /// What can go wrong in choosing, building or loading a network.
@@ -8,13 +10,16 @@ use crate::config::{ModelName, TwoPathPreset};
 pub enum NetError {
     /// An input length that the network's layers cannot take.
     #[error(
-        "{network}: a patch of {size} voxels along an axis cannot be used ({reason}); it takes \
+        "{network}: a patch of {size} voxels along {} cannot be used ({reason}); it takes \
          {rule}; choose {}",
+        axis.map_or("an axis".to_owned(), String::from),
         nearest(*below, *above)
     )]
     IllegalSize {
         /// The network.
         network: ModelName,
+        /// `x`, `y` or `z`, unless all axes have this length.
+        axis: Option<char>,
         /// The length that was asked for, in voxels.
         size: usize,
         /// The layer that refuses it, and why.
@@ -25,6 +30,29 @@ pub enum NetError {
         below: Option<usize>,
         /// The nearest legal length above.
         above: usize,
+    },
+
+    /// A patch with numbers for another number of axes than the network's.
+    #[error(
+        "{network} has {rank} axes, and a patch of {size} voxels was asked for; give one number \
+         for all axes, or one for each"
+    )]
+    PatchAxes {
+        /// The network.
+        network: ModelName,
+        /// The patch that was asked for.
+        size: PatchSize,
+        /// Axes of the network.
+        rank: usize,
+    },
+
+    /// More than one voxel along z for a 2-D network.
+    #[error("{network} takes planes, one voxel along z, and was given {found}")]
+    NotAPlane {
+        /// The network.
+        network: ModelName,
+        /// Voxels along z.
+        found: usize,
     },
 
     /// A preset was given to a network that has none.

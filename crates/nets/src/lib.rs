@@ -1,5 +1,6 @@
-//! The four networks of Sudre et al. 2017 (DLMIA, Table 1): a valid UNet and
-//! TwoPathCNN for 2-D slices, DeepMedic and HighRes3DNet for volumes.
+//! The networks of Sudre et al. 2017 (DLMIA, Table 1), an unpadded UNet and
+//! TwoPathCNN for 2-D slices, DeepMedic and HighRes3DNet for volumes, and a padded
+//! UNet.
 //!
 //! A network here is three things:
 //! - [`ModelConfig`]: what a run file says about it (name, preset, width);
@@ -8,9 +9,10 @@
 //! - [`Network`]: the layers with their weights, on a Burn device.
 //!
 //! Axis order: a 2-D network takes `[batch, channel, y, x]`, a 3-D network
-//! `[batch, channel, z, y, x]`, and gives logits in the same order. Border and
-//! lengths are the same along every axis, and the output lies centred in the
-//! input: half a border is lost on either side.
+//! `[batch, channel, z, y, x]`, and gives logits in the same order. Each axis has
+//! its own border and legal lengths; lengths wear [`lacuna_volume::Zyx`], with one
+//! voxel along the z of a 2-D network. The output lies centred in the input: half a
+//! border is lost on either side.
 
 pub mod architecture;
 pub mod config;
@@ -24,7 +26,7 @@ pub mod two_path_cnn;
 pub mod unet;
 pub mod weights;
 
-pub use architecture::{Architecture, Extent};
+pub use architecture::{Architecture, Axis, Extent};
 pub use config::{ModelConfig, ModelName, TwoPathPreset};
 pub use error::{NetError, TensorDifference};
 pub use lacuna_ops::Precision;

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use lacuna_ops::Precision;
+use lacuna_volume::Zyx;
 
 use crate::architecture::Architecture;
 use crate::config::{ModelConfig, ModelName};
@@ -122,17 +123,18 @@ impl Network {
         self.architecture().rank()
     }
 
-    /// Input minus output along an axis, in voxels. See
+    /// Input minus output along each axis, in voxels. See
     /// [`Architecture::border`].
-    pub fn border(&self) -> usize {
+    pub fn border(&self) -> Zyx<usize> {
         self.architecture().border()
     }
 
-    /// Length of the output for a legal input length.
+    /// Lengths of the output for those of a legal input. See
+    /// [`Architecture::effective_size`].
     ///
     /// # Errors
     /// [`NetError::IllegalSize`], with the nearest legal lengths.
-    pub fn effective_size(&self, size: usize) -> Result<usize, NetError> {
+    pub fn effective_size(&self, size: Zyx<usize>) -> Result<Zyx<usize>, NetError> {
         self.architecture().effective_size(size)
     }
 
@@ -146,7 +148,8 @@ impl Network {
     /// network's, or the device is not the processor and the precision not
     /// [`Precision::F32`].
     pub fn forward_2d(&self, input: Tensor<4>, precision: Precision) -> Tensor<4> {
-        self.assert_legal(&input.dims()[2..]);
+        let [_, _, y, x] = input.dims();
+        self.assert_legal(Zyx([1, y, x]));
         match self {
             Self::Unet(net) | Self::PaddedUnet(net) => net.forward(input, precision),
             Self::TwoPathCnn(net) => net.forward(input, precision),
@@ -162,7 +165,8 @@ impl Network {
     /// # Panics
     /// As [`Self::forward_2d`], if the network is 2-D.
     pub fn forward_3d(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
-        self.assert_legal(&input.dims()[2..]);
+        let [_, _, z, y, x] = input.dims();
+        self.assert_legal(Zyx([z, y, x]));
         match self {
             Self::DeepMedic(net) => net.forward(input, precision),
             Self::HighRes3dNet(net) => net.forward(input, precision),
@@ -172,12 +176,9 @@ impl Network {
         }
     }
 
-    fn assert_legal(&self, lengths: &[usize]) {
-        let architecture = self.architecture();
-        for &length in lengths {
-            if let Err(error) = architecture.effective_size(length) {
-                panic!("{error}");
-            }
+    fn assert_legal(&self, lengths: Zyx<usize>) {
+        if let Err(error) = self.architecture().effective_size(lengths) {
+            panic!("{error}");
         }
     }
 

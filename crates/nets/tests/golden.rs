@@ -10,6 +10,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use lacuna_nets::{
     ModelConfig, ModelName, Network, Precision, TwoPathPreset, load_safetensors, to_safetensors,
 };
+use lacuna_volume::Zyx;
 use safetensors::SafeTensors;
 
 /// Largest error of logits and statistics, relative to the largest expected
@@ -44,17 +45,52 @@ fn values(bytes: &[u8]) -> BTreeMap<String, Vec<f32>> {
         .collect()
 }
 
-/// The same values as `pattern` in the script.
+/// The same values as `pattern` in the script, from the `start`-th on.
+fn pattern_values(start: usize, count: usize) -> impl Iterator<Item = f32> {
+    (start as u64..(start + count) as u64).map(|i| {
+        let bits = (i * 2_654_435_761 + 12_345) % (1 << 32);
+        let bits = ((bits ^ (bits >> 15)) * 2_246_822_519) % (1 << 32);
+        (bits >> 8) as f32 / (1 << 24) as f32 - 0.5
+    })
+}
+
 fn pattern<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    let count: usize = shape.iter().product();
-    let values: Vec<f32> = (0..count as u64)
-        .map(|i| {
-            let bits = (i * 2_654_435_761 + 12_345) % (1 << 32);
-            let bits = ((bits ^ (bits >> 15)) * 2_246_822_519) % (1 << 32);
-            (bits >> 8) as f32 / (1 << 24) as f32 - 0.5
+    let values: Vec<f32> = pattern_values(0, shape.iter().product()).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// The network with the weights of `patterned` in the script, which need no file.
+fn patterned(network: Network) -> Network {
+    let own = to_safetensors(&network).unwrap();
+    let own = SafeTensors::deserialize(&own).unwrap();
+    let mut tensors: Vec<(String, Vec<usize>)> = own
+        .iter()
+        .map(|(name, view)| (name.to_owned(), view.shape().to_vec()))
+        .collect();
+    tensors.sort();
+    let mut start = 0;
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, shape)| {
+            let count: usize = shape.iter().product();
+            let factor = match shape.len() {
+                1 => 0.2,
+                _ => (24.0 / shape[1..].iter().product::<usize>() as f64).sqrt(),
+            };
+            let values = pattern_values(start, count).map(|v| (f64::from(v) * factor) as f32);
+            start += count;
+            values.flat_map(f32::to_le_bytes).collect()
         })
         .collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
+    let views = tensors
+        .into_iter()
+        .zip(&bytes)
+        .map(|((name, shape), data)| {
+            let kind = safetensors::Dtype::F32;
+            let view = safetensors::tensor::TensorView::new(kind, shape, data).unwrap();
+            (name, view)
+        });
+    load_safetensors(network, &safetensors::serialize(views, None).unwrap()).unwrap()
 }
 
 fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
@@ -123,15 +159,14 @@ impl Golden {
         match *self.shape {
             [b, c, y, x] => {
                 let logits = network.forward_2d(pattern([b, c, y, x], device), Precision::F32);
-                let border = network.border();
-                assert_eq!(logits.dims(), [b, self.classes, y - border, x - border]);
+                let Zyx([_, oy, ox]) = network.effective_size(Zyx([1, y, x])).unwrap();
+                assert_eq!(logits.dims(), [b, self.classes, oy, ox]);
                 let weight = pattern(logits.dims(), device);
                 (flat(logits.clone()), (logits * weight).sum())
             }
             [b, c, z, y, x] => {
                 let logits = network.forward_3d(pattern([b, c, z, y, x], device), Precision::F32);
-                let lengths = [z, y, x].map(|n| network.effective_size(n).unwrap());
-                let [oz, oy, ox] = lengths;
+                let Zyx([oz, oy, ox]) = network.effective_size(Zyx([z, y, x])).unwrap();
                 assert_eq!(logits.dims(), [b, self.classes, oz, oy, ox]);
                 let weight = pattern(logits.dims(), device);
                 (flat(logits.clone()), (logits * weight).sum())
@@ -240,6 +275,16 @@ fn high_res_3d_net_agrees_with_pytorch() {
         classes: 3,
     }
     .check();
+}
+
+#[test]
+fn a_full_width_unet_agrees_with_pytorch() {
+    let device = Device::flex();
+    let made = Network::new(&config(ModelName::Unet, 1.0), 3, 2, 0, &device).unwrap();
+    let network = patterned(made);
+    let logits = network.forward_2d(pattern([2, 3, 44, 52], &device), Precision::F32);
+    let expected = values(&bytes("unet_full_width.expected.safetensors"));
+    assert_close("output", &flat(logits), &expected["output"], TOLERANCE);
 }
 
 #[test]

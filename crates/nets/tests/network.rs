@@ -6,6 +6,7 @@ use lacuna_nets::{
     Architecture, ModelConfig, ModelName, NetError, Network, Precision, TensorDifference,
     TwoPathPreset, load_safetensors, to_safetensors,
 };
+use lacuna_volume::Zyx;
 use safetensors::SafeTensors;
 
 fn narrow(name: ModelName) -> ModelConfig {
@@ -43,20 +44,22 @@ fn the_declared_border_is_that_of_a_forward_pass() {
             ModelName::PaddedUnet => 48,
             _ => 51,
         };
-        let effective = small - architecture.border();
+        let Zyx([_, _, axis]) = architecture.axes();
+        let (border, step) = (axis.border(), axis.alignment());
+        let effective = small - border;
         if network.rank() == 2 {
-            let other = small + 3 * architecture.alignment();
+            let other = small + 3 * step;
             let logits =
                 network.forward_2d(Tensor::zeros([1, 1, small, other], &device), Precision::F32);
-            let expected = [1, 2, effective, other - architecture.border()];
+            let expected = [1, 2, effective, other - border];
             assert_eq!(logits.dims(), expected, "{}", config.name);
         } else {
-            let logits = network.forward_3d(
-                Tensor::zeros([1, 1, small, small, small], &device),
-                Precision::F32,
-            );
-            let expected = [1, 2, effective, effective, effective];
-            assert_eq!(logits.dims(), expected, "{}", config.name);
+            let lengths = [small, small + step, small + 2 * step];
+            let [z, y, x] = lengths;
+            let logits =
+                network.forward_3d(Tensor::zeros([1, 1, z, y, x], &device), Precision::F32);
+            let [z, y, x] = lengths.map(|length| length - border);
+            assert_eq!(logits.dims(), [1, 2, z, y, x], "{}", config.name);
         }
     }
 }
@@ -303,7 +306,7 @@ fn the_narrowest_networks_still_run() {
         let mut config = ModelConfig::new(name);
         config.width = 1e-9;
         let network = build(&config, 0, &device);
-        let n = network.architecture().smallest_legal();
+        let Zyx([_, _, n]) = network.architecture().smallest_legal();
         let finite = |data: burn::tensor::TensorData| {
             data.try_to_vec::<f32>()
                 .unwrap()
@@ -363,7 +366,7 @@ fn the_number_of_threads_changes_no_bit() {
     for name in ModelName::ALL {
         let mut config = ModelConfig::new(name);
         config.width = 0.25;
-        let length = Architecture::of(&config).unwrap().smallest_legal();
+        let Zyx([_, _, length]) = Architecture::of(&config).unwrap().smallest_legal();
         let alone = training_pass(&config, length, 1);
         assert!(alone.len() > 5);
         let together = training_pass(&config, length, 3);

@@ -12,6 +12,7 @@
 
 use std::path::{Path, PathBuf};
 
+use lacuna_volume::PatchSize;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{read_optional, write_json};
@@ -41,10 +42,10 @@ pub struct PlannedRun {
     pub network: String,
     /// Loss with the options that set it apart, as in `sensitivity-specificity symmetric`.
     pub loss: String,
-    /// Edge of the input patch in voxels.
-    pub patch: usize,
-    /// Edge of the effective patch in voxels.
-    pub effective_patch: usize,
+    /// Voxels of the input patch.
+    pub patch: PatchSize,
+    /// Voxels of the effective patch.
+    pub effective_patch: PatchSize,
     /// Axes of the network: 2 or 3.
     pub rank: usize,
     /// Patches per iteration.

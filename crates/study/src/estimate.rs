@@ -165,7 +165,7 @@ fn cost(config: &RunConfig, shape: &DatasetShape, pace: &Pace) -> Result<Cost, S
     let split = config.split.resolve(&labelled, config.seed);
     let test = split.map_err(RunError::from)?.test;
     let voxels: u64 = test.iter().map(|id| shape.voxels[id]).sum();
-    let batch = config.train.batch * pace.effective.pow(pace.rank as u32);
+    let batch = config.train.batch * pace.effective.0.iter().product::<usize>();
     let step = Range::of(&pace.steps);
     let training = step.times(config.train.iterations as f64);
     let testing = Range::of(&pace.forward).times(voxels as f64 / batch as f64);
@@ -179,6 +179,7 @@ fn cost(config: &RunConfig, shape: &DatasetShape, pace: &Pace) -> Result<Cost, S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lacuna_volume::Zyx;
 
     #[test]
     fn hours_follow_from_steps_and_voxels() {
@@ -197,7 +198,7 @@ mod tests {
         };
         let pace = Pace {
             parameters: 1,
-            effective: 10,
+            effective: Zyx([10; 3]),
             rank: 3,
             steps: vec![3.6, 7.2, 1.8],
             forward: vec![0.9],

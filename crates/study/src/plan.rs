@@ -12,6 +12,7 @@ use lacuna_train::config::{RunConfig, apply_override};
 use lacuna_train::device::DeviceName;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::run::RunError;
+use lacuna_volume::PatchSize;
 use toml::Table;
 
 use crate::{GridRun, Planned, StudyError, StudyFile};
@@ -127,8 +128,8 @@ impl Plan {
         let mut config = RunConfig::parse(&text, &[], &origin, base).map_err(StudyError::config)?;
         config.dataset = absolute(&config.dataset)?;
         let architecture = Architecture::of(&config.model).map_err(|e| refused(e.into()))?;
-        let effective =
-            (architecture.effective_size(config.patch.size)).map_err(|e| StudyError::Run {
+        let [_, effective] =
+            (architecture.patch(config.patch.size)).map_err(|e| StudyError::Run {
                 run: format!("{origin}: `patch.size`"),
                 source: Box::new(e.into()),
             })?;
@@ -153,7 +154,7 @@ impl Plan {
             network: config.model.name.to_string(),
             loss: loss_label(&config.loss),
             patch: config.patch.size,
-            effective_patch: effective,
+            effective_patch: PatchSize::of(effective, architecture.rank()),
             rank: architecture.rank(),
             batch: config.train.batch,
             learning_rate: config.train.learning_rate,

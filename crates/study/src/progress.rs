@@ -98,7 +98,8 @@ impl StudyProgress {
     /// Seconds until all have ended, from the pace of runs alike: the same network,
     /// scaled by the voxels of a batch. `None` before any has a pace.
     pub fn seconds_left(&self) -> Option<f64> {
-        let voxels = |run: &PlannedRun| (run.batch * run.patch.pow(run.rank as u32)) as f64;
+        let voxels =
+            |run: &PlannedRun| run.batch as f64 * run.patch.mean_edge().powi(run.rank as i32);
         let mut paces: HashMap<&str, Vec<f64>> = HashMap::new();
         let mut tests: HashMap<&str, Vec<f64>> = HashMap::new();
         for line in &self.runs {

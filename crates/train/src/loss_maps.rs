@@ -5,6 +5,7 @@ use lacuna_data::cohort::Cohort;
 use lacuna_data::subject::Case;
 use lacuna_losses::maps::{lesions, signed_distances};
 use lacuna_losses::{Loss, LossConfig, PatchGrid};
+use lacuna_volume::Zyx;
 
 use crate::config::{RunConfig, VoxelWeights};
 use crate::outputs::Outputs;
@@ -87,9 +88,8 @@ pub fn patch_grid(
             spacings: [0, other].map(spacing),
         });
     }
-    let [nx, ny, nz] = effective;
     Ok(PatchGrid {
-        shape: [nz, ny, nx],
-        spacing: [z, y, x],
+        shape: Zyx::from_xyz(effective),
+        spacing: Zyx::from_xyz([x, y, z]),
     })
 }

@@ -8,6 +8,7 @@ use burn::tensor::{Device, TensorData};
 use lacuna_data::sampler::PatchMaps;
 use lacuna_losses::PatchGrid;
 use lacuna_nets::Network;
+use lacuna_volume::Zyx;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -29,8 +30,8 @@ const WARM_UP: u32 = 2;
 pub struct Pace {
     /// Trainable numbers of the network.
     pub parameters: usize,
-    /// Edge of the effective patch in voxels.
-    pub effective: usize,
+    /// Voxels of the effective patch.
+    pub effective: Zyx<usize>,
     /// Axes of the network.
     pub rank: usize,
     /// Each training step: forward, loss, backward and optimiser.
@@ -64,13 +65,23 @@ impl Pace {
             training.device(),
         )?;
         let (batch, size) = (config.train.batch, config.patch.size);
-        let (effective, rank) = (network.effective_size(size)?, network.rank());
-        let (images, labels) = random_batch(batch, modalities, size, effective, rank)?;
+        let [input, effective] = network.architecture().patch(size)?;
+        let rank = network.rank();
+        let huge = RunError::HugeBatch {
+            batch,
+            patch: size,
+            most: MOST_VALUES,
+        };
+        let (images, labels) =
+            random_batch(batch, modalities, [input, effective], rank).ok_or(huge)?;
         let step = Step {
             compute: &training,
             loss: &config.loss,
             regions: outputs.regions(),
-            grid: PatchGrid::millimetres(effective, rank),
+            grid: PatchGrid {
+                shape: effective,
+                spacing: Zyx([1.0; 3]),
+            },
             rate: config.train.learning_rate,
         };
         let mut optimiser = new_optimiser(config.train.optimiser);
@@ -108,31 +119,26 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (made, started.elapsed().as_secs_f64())
 }
 
-/// Random images of `batch` patches with edge `patch`, and labels of their
-/// effective patches, of which a fiftieth is foreground.
+/// Random images of `batch` patches of `input` voxels along the `rank` axes of a
+/// network, and labels of their `effective` patches, of which a fiftieth is
+/// foreground. `None` where there are more than [`MOST_VALUES`].
 fn random_batch(
     batch: usize,
     channels: usize,
-    patch: usize,
-    effective: usize,
+    [Zyx(input), Zyx(effective)]: [Zyx<usize>; 2],
     rank: usize,
-) -> Result<(TensorData, Vec<u8>), RunError> {
-    let values = (0..rank).try_fold(channels * batch, |n, _| n.checked_mul(patch));
-    if values.is_none_or(|n| n > MOST_VALUES) {
-        return Err(RunError::HugeBatch {
-            batch,
-            patch,
-            most: MOST_VALUES,
-        });
-    }
+) -> Option<(TensorData, Vec<u8>)> {
     let mut shape = vec![batch, channels];
-    shape.resize(2 + rank, patch);
+    shape.extend(&input[3 - rank..]);
+    (shape.iter())
+        .try_fold(1_usize, |n, length| n.checked_mul(*length))
+        .filter(|values| *values <= MOST_VALUES)?;
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let values: Vec<f32> = (0..shape.iter().product())
         .map(|_| rng.random_range(-1.7..1.7))
         .collect();
-    let labels = (0..batch * effective.pow(rank as u32))
+    let labels = (0..batch * effective.iter().product::<usize>())
         .map(|_| u8::from(rng.random_bool(0.02)))
         .collect();
-    Ok((TensorData::new(values, shape), labels))
+    Some((TensorData::new(values, shape), labels))
 }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use lacuna_data::manifest::Manifest;
 use lacuna_data::split::Split;
 use lacuna_record::{RecordError, lock};
+use lacuna_volume::PatchSize;
 use serde::{Deserialize, Serialize};
 
 /// Anything that stops training or prediction.
@@ -218,8 +219,8 @@ pub enum RunError {
     HugeBatch {
         /// Patches.
         batch: usize,
-        /// Edge of the input patch in voxels.
-        patch: usize,
+        /// Voxels of the input patch.
+        patch: PatchSize,
         /// The most input values.
         most: usize,
     },
@@ -227,7 +228,7 @@ pub enum RunError {
     #[error("--window {found}: {message}")]
     Window {
         /// The size asked for.
-        found: usize,
+        found: PatchSize,
         /// Legal sizes.
         message: String,
     },

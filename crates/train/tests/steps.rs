@@ -12,6 +12,7 @@ use lacuna_train::compute::Compute;
 use lacuna_train::config::OptimiserName;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::step::{Step, Target, new_optimiser};
+use lacuna_volume::Zyx;
 use safetensors::SafeTensors;
 
 /// Images `[B, C, H, W]` of the script, and what the network makes of an image.
@@ -64,8 +65,8 @@ fn compare(name: OptimiserName, golden: &str, rate: f64, tolerance: f32) {
         loss: &loss,
         regions: None,
         grid: PatchGrid {
-            shape: [1, height, width],
-            spacing: [1.0; 3],
+            shape: Zyx([1, height, width]),
+            spacing: Zyx([1.0; 3]),
         },
         rate,
     };

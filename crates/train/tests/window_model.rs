@@ -95,7 +95,7 @@ fn probabilities(model: &dyn WindowModel, case: &Case) -> Vec<Vec<f32>> {
     let stop = AtomicBool::new(false);
     let session = Session {
         windows: WindowOptions {
-            window: Some(52),
+            window: Some(52.into()),
             ..WindowOptions::default()
         },
         probabilities: true,

@@ -11,6 +11,7 @@ mod components;
 mod distance;
 mod geometry;
 mod orientation;
+mod patch_size;
 mod resample;
 mod volume;
 
@@ -20,5 +21,6 @@ pub use components::{Components, Connectivity, label_components};
 pub use distance::euclidean_distance_mm;
 pub use geometry::{Grid, corner_displacement_mm};
 pub use orientation::Orientation;
+pub use patch_size::PatchSize;
 pub use resample::{grid_with_spacing, resample_labels, resample_linear};
 pub use volume::{LabelMap, Volume, VolumeError};

@@ -13,6 +13,7 @@ use lacuna_report::{Fact, IterationRow, MetricTable, Picture, RunReport, render}
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
+use lacuna_volume::PatchSize;
 
 use lacuna_evaluate::Request;
 use lacuna_record::{Evaluation, Existing, Summary, check_folder, read_events};
@@ -140,7 +141,9 @@ fn report(
             size: s.overlay.size,
         })
     });
-    let effective = Architecture::of(&config.model)?.effective_size(config.patch.size)?;
+    let architecture = Architecture::of(&config.model)?;
+    let [_, effective] = architecture.patch(config.patch.size)?;
+    let effective = PatchSize::of(effective, architecture.rank());
     let facts = vec![
         Fact::new("Network", config.model.name),
         Fact::new("Width", config.model.width),

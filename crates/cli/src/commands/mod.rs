@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use lacuna_nets::{Architecture, ModelConfig, ModelName};
 use lacuna_record::Provenance;
+use lacuna_volume::{PatchSize, Zyx};
 
 /// Exit code after Ctrl-C: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
@@ -79,10 +80,12 @@ pub fn networks() -> anyhow::Result<String> {
     ]);
     for name in ModelName::ALL {
         let architecture = Architecture::of(&ModelConfig::new(name))?;
-        let sizes = architecture.legal_sizes(40..=96);
+        let written = |lengths| PatchSize::of(lengths, architecture.rank());
+        let Zyx([_, _, x]) = architecture.axes();
+        let sizes = x.legal_sizes(40..=96);
         let pairs: Vec<String> = (sizes.iter())
             .filter_map(|&size| {
-                let effective = architecture.effective_size(size).ok()?;
+                let effective = x.effective_size(size).ok()?;
                 Some(format!("{size} -> {effective}"))
             })
             .step_by((sizes.len() / 6).max(1))
@@ -90,11 +93,11 @@ pub fn networks() -> anyhow::Result<String> {
         table.add_row([
             name.to_string(),
             format!("{}-D", architecture.rank()),
-            architecture.border().to_string(),
+            written(architecture.border()).to_string(),
             format!(
                 "from {} in steps of {}",
-                architecture.smallest_legal(),
-                architecture.alignment()
+                written(architecture.smallest_legal()),
+                written(architecture.alignment())
             ),
             pairs.join(", "),
         ]);

@@ -12,6 +12,7 @@ use lacuna_train::dataset::ids_named;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::into_folder::Target;
 use lacuna_train::predict::{Session, WindowOptions};
+use lacuna_volume::PatchSize;
 
 use crate::terminal::{Progress, stop_flag};
 use crate::{DeviceArgument, PrecisionArgument};
@@ -50,9 +51,10 @@ pub struct Arguments {
     /// for each region where the run has `regions`
     #[arg(long)]
     probabilities: bool,
-    /// Edge of the input window in voxels; default: a legal size that fits the volume
-    #[arg(long, value_name = "N")]
-    window: Option<usize>,
+    /// Voxels of the input window: one number, or one for each axis of the network, x
+    /// first; default: a legal size that fits the volume
+    #[arg(long, value_name = "N[,N,N]")]
+    window: Option<PatchSize>,
     /// Overlap of neighbouring windows, 0 to 0.9
     #[arg(long, default_value_t = 0.25, value_parser = overlap)]
     overlap: f64,

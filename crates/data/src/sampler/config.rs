@@ -2,14 +2,15 @@
 
 use std::fmt;
 
+use lacuna_volume::{PatchSize, Zyx};
 use serde::{Deserialize, Serialize};
 
 /// The `[patch]` section of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PatchConfig {
-    /// Edge of the input patch in voxels; the network decides which are legal.
-    pub size: usize,
+    /// Size of the input patch in voxels; the network decides which are legal.
+    pub size: PatchSize,
     /// How places are drawn.
     pub sampler: SamplerKind,
     /// The plane that a 2-D network sees.
@@ -19,7 +20,7 @@ pub struct PatchConfig {
 impl Default for PatchConfig {
     fn default() -> Self {
         Self {
-            size: 64,
+            size: PatchSize::Edge(64),
             sampler: SamplerKind::default(),
             plane: Plane::default(),
         }
@@ -78,29 +79,74 @@ impl Plane {
             Self::Sagittal => 0,
         }
     }
+
+    /// The volume's axes that are x, y and z to a 2-D network: W, H and the one
+    /// that numbers the slices.
+    pub fn axes(self) -> [usize; 3] {
+        match self {
+            Self::Axial => [0, 1, 2],
+            Self::Coronal => [0, 2, 1],
+            Self::Sagittal => [1, 2, 0],
+        }
+    }
 }
 
-/// What a network takes and gives, along each of its axes.
+/// What a network takes and gives, along its own axes: those of a 2-D network
+/// lie in a plane, with one voxel along its z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PatchGeometry {
     /// 2 or 3.
     pub rank: usize,
-    /// Edge of the input patch in voxels.
-    pub input: usize,
-    /// Edge of the effective patch in voxels, smaller by the border, which is even.
-    pub effective: usize,
+    /// Voxels of the input patch.
+    pub input: Zyx<usize>,
+    /// Voxels of the effective patch, fewer by the border, which is even.
+    pub effective: Zyx<usize>,
 }
 
 impl PatchGeometry {
-    /// Sizes of the input and the effective patch along the volume's axes.
+    /// Sizes of the input and the effective patch along the volume's x, y and z.
     pub fn sizes(self, plane: Plane) -> ([usize; 3], [usize; 3]) {
-        let along = |edge: usize| {
-            let mut size = [edge; 3];
-            if self.rank == 2 {
-                size[plane.slice_axis()] = 1;
+        let axes = match self.rank {
+            2 => plane.axes(),
+            _ => [0, 1, 2],
+        };
+        let along = |lengths: Zyx<usize>| {
+            let mut size = [0; 3];
+            for (axis, length) in axes.into_iter().zip(lengths.to_xyz()) {
+                size[axis] = length;
             }
             size
         };
         (along(self.input), along(self.effective))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plane_lays_width_and_height_on_the_axes_it_has() {
+        let geometry = PatchGeometry {
+            rank: 2,
+            input: Zyx([1, 48, 64]),
+            effective: Zyx([1, 8, 24]),
+        };
+        let expected = [
+            (Plane::Axial, [64, 48, 1], [24, 8, 1]),
+            (Plane::Coronal, [64, 1, 48], [24, 1, 8]),
+            (Plane::Sagittal, [1, 64, 48], [1, 24, 8]),
+        ];
+        for (plane, input, effective) in expected {
+            assert_eq!(geometry.sizes(plane), (input, effective));
+            assert_eq!(plane.axes()[2], plane.slice_axis());
+        }
+        let cuboid = PatchGeometry {
+            rank: 3,
+            input: Zyx([51, 57, 63]),
+            effective: Zyx([3, 9, 15]),
+        };
+        let sizes = cuboid.sizes(Plane::default());
+        assert_eq!(sizes, ([63, 57, 51], [15, 9, 3]));
     }
 }

@@ -16,8 +16,9 @@ pub enum SamplerError {
     NoSubjects,
     /// The sizes cannot be those of a network.
     #[error(
-        "a patch needs 2 or 3 axes and an even border of at least 0, found {} axes, input {}, \
-         effective {}; choose another patch.size", geometry.rank, geometry.input, geometry.effective
+        "a patch needs 2 or 3 axes and an even border of at least 0, found {} axes, input {:?}, \
+         effective {:?} (x, y, z); choose another patch.size", geometry.rank,
+        geometry.input.to_xyz(), geometry.effective.to_xyz()
     )]
     Geometry {
         /// The sizes given.

@@ -23,6 +23,7 @@ pub mod skeleton;
 use crate::loss::{Field, FieldLoss, FieldSlopes, Form, Honours, Loss, Reads};
 use crate::options::{ClassSubset, check_smoothing};
 use crate::{Compatibility, LossError};
+use lacuna_volume::Zyx;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use skeleton::Skeleton;
@@ -147,7 +148,7 @@ impl Sums {
 }
 
 impl ClDice {
-    fn plane(&self, field: &Field, shape: [usize; 3], sample: usize, class: usize) -> Plane {
+    fn plane(&self, field: &Field, shape: Zyx<usize>, sample: usize, class: usize) -> Plane {
         let range = field.plane(sample, class);
         let weights = field.sample_weights(sample);
         let masked = |values: &[f64]| -> Vec<f64> {
@@ -264,6 +265,7 @@ impl FieldLoss for ClDice {
 #[cfg(test)]
 mod tests {
     use crate::{Input, Layout, LossConfig, PatchGrid};
+    use lacuna_volume::Zyx;
 
     /// A line of five in a 5 x 7 image is its own skeleton. Found but for one
     /// end, and nothing else: Tp 1, Ts 4/5, and so 1 - 8/9.
@@ -282,8 +284,8 @@ mod tests {
         };
         let mut input = Input::new(layout, &logits, &labels);
         input.grid = Some(PatchGrid {
-            shape: [1, 5, 7],
-            spacing: [1.0; 3],
+            shape: Zyx([1, 5, 7]),
+            spacing: Zyx([1.0; 3]),
         });
         let config: LossConfig = toml::from_str("name = 'cl-dice'").unwrap();
         let mut gradient = [0.0; 70];

@@ -112,6 +112,7 @@ impl ElementLoss for DistanceCrossEntropy {
 mod tests {
     use super::*;
     use crate::{Input, Layout, Options, PatchGrid, value_and_gradient};
+    use lacuna_volume::Zyx;
 
     /// A row of three, 2 mm apart, the first of them lesion: distances 2, 2, 4.
     #[test]
@@ -123,8 +124,8 @@ mod tests {
         };
         let mut input = Input::new(layout, &[0.0_f64; 6], &[1, 0, 0]);
         input.grid = Some(PatchGrid {
-            shape: [1, 1, 3],
-            spacing: [1.0, 1.0, 2.0],
+            shape: Zyx([1, 1, 3]),
+            spacing: Zyx([1.0, 1.0, 2.0]),
         });
         let value = |loss: &DistanceCrossEntropy| {
             let mut gradient = [0.0; 6];

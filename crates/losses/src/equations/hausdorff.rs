@@ -21,6 +21,7 @@ use crate::PatchGrid;
 use crate::loss::{Field, FieldLoss, FieldSlopes, Form, Honours, Loss, Reads};
 use crate::maps::signed_distance;
 use crate::options::{ClassSubset, check_number};
+use lacuna_volume::Zyx;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -142,7 +143,7 @@ impl FieldLoss for Hausdorff {
         let given = field.grid.expect("checked, as the loss reads the grid");
         let grid = match field.compatibility {
             Some(Compatibility::Monai) => PatchGrid {
-                spacing: [1.0; 3],
+                spacing: Zyx([1.0; 3]),
                 ..given
             },
             _ => given,
@@ -192,8 +193,8 @@ mod tests {
         };
         let mut input = Input::new(layout, &[0.0_f64; 8], &[1, 0, 0, 0]);
         input.grid = Some(PatchGrid {
-            shape: [1, 1, 4],
-            spacing: [1.0, 1.0, 2.0],
+            shape: Zyx([1, 1, 4]),
+            spacing: Zyx([1.0, 1.0, 2.0]),
         });
         let mut gradient = [0.0; 8];
         let value = |loss: &Hausdorff, gradient: &mut [f64]| {

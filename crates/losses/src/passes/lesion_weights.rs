@@ -57,8 +57,8 @@ mod tests {
         let lesion = [0, 0, 1, 0, 0, 2, 2, 2, 0, 0];
         let mut input = Input::new(layout, &logits, &labels);
         input.grid = Some(PatchGrid {
-            shape: [1, 1, 10],
-            spacing: [1.0; 3],
+            shape: lacuna_volume::Zyx([1, 1, 10]),
+            spacing: lacuna_volume::Zyx([1.0; 3]),
         });
         input.maps.lesion = Some(&lesion);
         let weights = lesion_weights(&Options::default(), &input);

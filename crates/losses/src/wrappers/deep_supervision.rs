@@ -7,6 +7,7 @@
 //! [`coarser_labels`], which keeps lesions that the nearest neighbour loses.
 
 use crate::{Evaluation, Input, Loss, LossError, Options, Real, value_and_gradient};
+use lacuna_volume::Zyx;
 
 /// One output of a network, and where its gradient goes.
 pub struct Level<'a, F> {
@@ -98,14 +99,14 @@ impl DeepSupervision {
     }
 }
 
-/// Labels of a grid whose axes are divided by `factors` (rounded up, slowest
-/// axis first). Of the labels in a block the one that is rarest in the whole
+/// Labels of a grid whose axes are divided by `factors` (rounded up). Of the labels in a block the one that is rarest in the whole
 /// wins, so a lesion of one voxel is still there on the coarsest grid; the
 /// nearest neighbour keeps it with probability one in the block's size.
 ///
 /// # Panics
 /// When the labels do not fit the shape, or a factor is 0.
-pub fn coarser_labels(labels: &[u8], shape: [usize; 3], factors: [usize; 3]) -> Vec<u8> {
+pub fn coarser_labels(labels: &[u8], shape: Zyx<usize>, factors: Zyx<usize>) -> Vec<u8> {
+    let (Zyx(shape), Zyx(factors)) = (shape, factors);
     assert_eq!(labels.len(), shape.iter().product::<usize>(), "labels");
     let mut volume = [0_u64; 256];
     for &label in labels {
@@ -139,11 +140,12 @@ mod tests {
     fn a_lesion_of_one_voxel_survives_every_level() {
         let mut labels = vec![0; 8 * 8 * 8];
         labels[3 * 64 + 5 * 8 + 6] = 1;
-        let half = coarser_labels(&labels, [8; 3], [2; 3]);
+        let half = coarser_labels(&labels, Zyx([8; 3]), Zyx([2; 3]));
         assert_eq!(half.iter().sum::<u8>(), 1);
         assert_eq!(half[16 + 2 * 4 + 3], 1);
-        assert_eq!(coarser_labels(&half, [4; 3], [4; 3]), [1]);
-        assert_eq!(coarser_labels(&[0, 1, 0], [1, 1, 3], [1, 1, 2]), [1, 0]);
+        assert_eq!(coarser_labels(&half, Zyx([4; 3]), Zyx([4; 3])), [1]);
+        let along_x = coarser_labels(&[0, 1, 0], Zyx([1, 1, 3]), Zyx([1, 1, 2]));
+        assert_eq!(along_x, [1, 0]);
     }
 
     /// Two outputs by hand: the mean of their losses weighted 2 to 1.

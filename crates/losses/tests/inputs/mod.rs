@@ -4,6 +4,7 @@
 use lacuna_losses::{
     Activation, Input, Layout, LossConfig, NamedLoss, PatchGrid, Real, Reduction, Reference,
 };
+use lacuna_volume::Zyx;
 
 /// A configuration from its TOML text.
 pub fn config(text: &str) -> LossConfig {
@@ -77,8 +78,8 @@ impl Batch {
         }
         input.weights = self.weights.as_deref();
         input.grid = Some(PatchGrid {
-            shape: self.shape,
-            spacing: [3.0, 1.0, 0.75],
+            shape: Zyx(self.shape),
+            spacing: Zyx([3.0, 1.0, 0.75]),
         });
         input.iteration = self.iteration;
         input

@@ -157,8 +157,8 @@ fn more_elements_than_an_f32_can_count() {
         let config = config(text);
         let mut input = Input::new(layout, &logits, &labels);
         input.grid = Some(PatchGrid {
-            shape,
-            spacing: [1.0; 3],
+            shape: lacuna_volume::Zyx(shape),
+            spacing: lacuna_volume::Zyx([1.0; 3]),
         });
         let evaluation = config.value_and_gradient(&input, &mut gradient).unwrap();
         let one = draw(1, 2, [1, 1, 1], 0.0, 1);

@@ -4,6 +4,7 @@
 //! the loss lie at one [`Site`], where losses can be compared.
 
 use lacuna_record::PlannedRun;
+use lacuna_volume::PatchSize;
 
 use super::names;
 use super::results::{RunResult, StudyResults, mean};
@@ -16,9 +17,9 @@ pub struct Site {
     /// Axes of the network: 2 or 3.
     pub rank: usize,
     /// Edge of the input patch in voxels.
-    pub patch: usize,
-    /// Edge of the effective patch in voxels.
-    pub effective_patch: usize,
+    pub patch: PatchSize,
+    /// Voxels of the effective patch.
+    pub effective_patch: PatchSize,
     /// Patches per iteration.
     pub batch: usize,
     /// Learning rate.
@@ -85,7 +86,7 @@ impl<'a> Cells<'a> {
         sites.sort_by(|a, b| {
             (a.rank.cmp(&b.rank))
                 .then(place(a).cmp(&place(b)))
-                .then(a.patch.cmp(&b.patch))
+                .then((a.patch.mean_edge()).total_cmp(&b.patch.mean_edge()))
                 .then(b.learning_rate.total_cmp(&a.learning_rate))
                 .then(share(b).total_cmp(&share(a)))
         });
@@ -254,8 +255,8 @@ mod tests {
             ],
             network: "unet".to_owned(),
             loss: "dice".to_owned(),
-            patch,
-            effective_patch: patch - 40,
+            patch: patch.into(),
+            effective_patch: (patch - 40).into(),
             rank: 2,
             batch: 1,
             learning_rate: 1e-4,
@@ -276,17 +277,17 @@ mod tests {
             plan("e", 64, 0, "uniform"),
         ]);
         let cells = Cells::of(&results);
-        let sites: Vec<(usize, &str)> = (cells.sites.iter())
+        let sites: Vec<(PatchSize, &str)> = (cells.sites.iter())
             .map(|s| (s.patch, s.variant.as_str()))
             .collect();
         let (foreground, uniform) = ("patch.sampler foreground", "patch.sampler uniform");
         assert_eq!(
             sites,
             [
-                (64, foreground),
-                (64, uniform),
-                (88, foreground),
-                (88, uniform)
+                (64.into(), foreground),
+                (64.into(), uniform),
+                (88.into(), foreground),
+                (88.into(), uniform)
             ]
         );
         let seeds = cells.runs(&cells.sites[2], "dice");

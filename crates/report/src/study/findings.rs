@@ -14,6 +14,7 @@ mod checks;
 mod comparisons;
 mod grid;
 
+use lacuna_volume::PatchSize;
 use serde::{Deserialize, Serialize};
 
 /// A setting trained with one loss and learning rate; runs that differ only in
@@ -25,8 +26,8 @@ pub struct Cell {
     pub network: String,
     /// Name of the loss, then the options that set it apart.
     pub loss: String,
-    /// Edge of the effective patch in voxels.
-    pub effective_patch: usize,
+    /// Voxels of the effective patch.
+    pub effective_patch: PatchSize,
     /// Place of the patch among those of the network, 0 for the smallest.
     pub patch_rank: usize,
     /// Patches per iteration.

@@ -74,7 +74,7 @@ impl SiteColumns {
 }
 
 /// What the columns of [`SiteColumns`] mean.
-const SITE_CONVENTION: &str = "Patch and effective patch: edge of the input and of the predicted \
+const SITE_CONVENTION: &str = "Patch and effective patch: edges of the input and of the predicted \
     part in voxels; batch: patches per iteration; rate: constant learning rate.";
 
 /// Where runs without a value stand, as `2 failed, 1 waiting`.

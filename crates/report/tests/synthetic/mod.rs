@@ -19,8 +19,8 @@ pub fn plan(name: &str, network: &str, loss: &str) -> PlannedRun {
         axes: Vec::new(),
         network: network.to_owned(),
         loss: loss.to_owned(),
-        patch: 64,
-        effective_patch: 24,
+        patch: 64.into(),
+        effective_patch: 24.into(),
         rank: if matches!(network, "deep-medic" | "high-res-3d-net") {
             3
         } else {
@@ -256,8 +256,8 @@ pub fn write_whole_study(
                             }];
                             runs.push(PlannedRun {
                                 axes,
-                                patch,
-                                effective_patch,
+                                patch: patch.into(),
+                                effective_patch: effective_patch.into(),
                                 batch,
                                 learning_rate,
                                 iterations: 300,
@@ -304,7 +304,7 @@ fn made_up(plan: &PlannedRun) -> Found {
     };
     let rate = (plan.learning_rate.log10() + 4.0).abs();
     let rare = plan.phantom_share.map_or(0.0, |s| -s.log10() * 0.5);
-    let size = plan.effective_patch as f64 / 48.0;
+    let size = plan.effective_patch.mean_edge() / 48.0;
     let quality = (0.95 - hard * (0.5 + size + rate + rare)).max(0.0);
     let wave = |i: usize| ((i as f64 + 3.0 * plan.seed as f64) * 1.7).sin();
     let curve = |i: usize| {

@@ -7,8 +7,8 @@
 use lacuna_data::sampler::Plane;
 use lacuna_data::subject::Case;
 use lacuna_data::window::extract_window;
-use lacuna_nets::Architecture;
-use lacuna_volume::Zyx;
+use lacuna_nets::{Architecture, Axis};
+use lacuna_volume::{PatchSize, Zyx};
 
 use super::model::Window;
 use crate::run::RunError;
@@ -24,9 +24,9 @@ const MOST_WINDOW_VOXELS: usize = 1 << 26;
 /// How windows are laid.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WindowOptions {
-    /// Edge of the input window in voxels; `None` chooses a legal size that fits the volume.
-    pub window: Option<usize>,
-    /// Overlap of neighbouring effective windows as a share of their edge, in [0, 0.9].
+    /// Size of the input window in voxels; `None` chooses a legal size that fits the volume.
+    pub window: Option<PatchSize>,
+    /// Overlap of neighbouring effective windows as a share of their edges, in [0, 0.9].
     pub overlap: f64,
 }
 
@@ -49,20 +49,46 @@ impl WindowOptions {
             return Ok(());
         };
         let refused = |message| RunError::Window { found, message };
-        let rank = architecture.rank() as u32;
-        if (found.checked_pow(rank)).is_none_or(|voxels| voxels > MOST_WINDOW_VOXELS) {
-            let most = (MOST_WINDOW_VOXELS as f64)
-                .powf(1.0 / f64::from(rank))
-                .floor();
+        let rank = architecture.rank();
+        let lengths = found.along(rank).unwrap_or(Zyx([1; 3])).0;
+        let voxels = (lengths.iter()).try_fold(1_usize, |n, length| n.checked_mul(*length));
+        if voxels.is_none_or(|voxels| voxels > MOST_WINDOW_VOXELS) {
+            let most = (MOST_WINDOW_VOXELS as f64).powf(1.0 / rank as f64).floor();
             return Err(refused(format!(
                 "a window of {found} voxels along {rank} axes cannot be held in memory; choose \
                  at most {most}"
             )));
         }
-        match architecture.effective_size(found) {
+        match architecture.patch(found) {
             Ok(_) => Ok(()),
             Err(e) => Err(refused(e.to_string())),
         }
+    }
+
+    /// Voxels of the input window and of its effective part along the network's
+    /// axes. What is chosen covers the largest of the `extents` along every axis, up
+    /// to a limit.
+    fn lengths(
+        self,
+        architecture: &Architecture,
+        extents: [usize; 3],
+    ) -> Result<[Zyx<usize>; 2], RunError> {
+        self.check(architecture)?;
+        if let Some(size) = self.window {
+            return Ok(architecture.patch(size)?);
+        }
+        let rank = architecture.rank();
+        let limit = match rank {
+            2 => LARGEST_2D,
+            _ => LARGEST_3D,
+        };
+        let extent = extents[..rank].iter().copied().max().unwrap_or(1);
+        let covering = |axis: &Axis| axis.next_legal(extent.min(limit) + axis.border());
+        let mut input = Zyx(architecture.axes().0.each_ref().map(covering));
+        if rank == 2 {
+            input.0[0] = 1;
+        }
+        Ok([input, architecture.effective_size(input)?])
     }
 }
 
@@ -76,8 +102,8 @@ pub(super) struct Layout {
     pub(super) high: [usize; 3],
     /// Effective window in (u, v, s).
     pub(super) effective: [usize; 3],
-    /// Input window in (x, y, z).
-    input: [usize; 3],
+    /// Input window along the network's axes.
+    input: Zyx<usize>,
     pub(super) overlap: f64,
 }
 
@@ -89,36 +115,20 @@ impl Layout {
         options: WindowOptions,
     ) -> Result<Self, RunError> {
         let rank = architecture.rank();
-        let axes = if rank == 3 {
-            [0, 1, 2]
-        } else {
-            match plane.slice_axis() {
-                0 => [1, 2, 0],
-                1 => [0, 2, 1],
-                _ => [0, 1, 2],
-            }
+        let axes = match rank {
+            2 => plane.axes(),
+            _ => [0, 1, 2],
         };
         let (low, high) = mask_box(case);
         let low = axes.map(|a| low[a]);
         let high = axes.map(|a| high[a]);
-        let extent = (0..rank).map(|a| high[a] - low[a]).max().unwrap_or(1);
-        let input = match options.window {
-            Some(size) => size,
-            None => default_window(architecture, extent),
-        };
-        options.check(architecture)?;
-        let edge = architecture.effective_size(input)?;
-        let mut effective = [edge; 3];
-        let mut input = [input; 3];
-        if rank == 2 {
-            effective[2] = 1;
-            input[axes[2]] = 1;
-        }
+        let extents = [0, 1, 2].map(|a| high[a].saturating_sub(low[a]));
+        let [input, effective] = options.lengths(architecture, extents)?;
         Ok(Self {
             axes,
             low,
             high,
-            effective,
+            effective: effective.to_xyz(),
             input,
             overlap: options.overlap,
         })
@@ -171,13 +181,13 @@ impl Layout {
     /// and s: both keep the order of memory.
     pub(super) fn input(&self, case: &Case, origin: [usize; 3]) -> Window {
         let effective = self.effective_xyz();
-        let corner: [isize; 3] = std::array::from_fn(|a| {
-            origin[a] as isize - ((self.input[a] - effective[a]) / 2) as isize
-        });
+        let input = self.to_xyz(self.input.to_xyz());
+        let corner: [isize; 3] =
+            std::array::from_fn(|a| origin[a] as isize - ((input[a] - effective[a]) / 2) as isize);
         Window {
-            values: extract_window(&case.channels, corner, self.input),
+            values: extract_window(&case.channels, corner, input),
             channels: case.channels.len(),
-            size: Zyx::from_xyz(self.axes.map(|a| self.input[a])),
+            size: self.input,
         }
     }
 }
@@ -203,18 +213,6 @@ fn mask_box(case: &Case) -> ([usize; 3], [usize; 3]) {
     (low, high)
 }
 
-/// The legal input size whose effective window just covers `extent`, up to a limit.
-fn default_window(architecture: &Architecture, extent: usize) -> usize {
-    let limit = match architecture.rank() {
-        2 => LARGEST_2D,
-        _ => LARGEST_3D,
-    };
-    let wanted = extent.min(limit) + architecture.border();
-    (wanted..=wanted + architecture.alignment())
-        .find(|&size| architecture.is_legal(size))
-        .unwrap_or_else(|| architecture.smallest_legal())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,7 +224,7 @@ mod tests {
             low: [3, 0, 0],
             high: [103, 10, 24],
             effective: [24, 24, 24],
-            input: [64; 3],
+            input: Zyx([64; 3]),
             overlap: 0.25,
         };
         let [u, v, s] = layout.starts();

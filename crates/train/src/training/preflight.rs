@@ -50,10 +50,11 @@ impl Preflight {
         let outputs = Outputs::new(config, &dataset.facts.classes)?;
         config.loss.check(outputs.count())?;
         let architecture = Architecture::of(&config.model)?;
+        let [input, effective] = architecture.patch(config.patch.size)?;
         let geometry = PatchGeometry {
             rank: architecture.rank(),
-            input: config.patch.size,
-            effective: architecture.effective_size(config.patch.size)?,
+            input,
+            effective,
         };
         let network = Network::new(
             &config.model,

@@ -264,9 +264,10 @@ impl<'a> Session<'a> {
 
 fn images_of(batch: &Batch, geometry: &PatchGeometry) -> TensorData {
     let patches = batch.places.len();
-    let elements = geometry.input.pow(geometry.rank as u32);
+    let lengths = &geometry.input.0[3 - geometry.rank..];
+    let elements: usize = lengths.iter().product();
     let mut shape = vec![patches, batch.images.len() / patches / elements];
-    shape.resize(2 + geometry.rank, geometry.input);
+    shape.extend(lengths);
     TensorData::new(batch.images.clone(), shape)
 }
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 use lacuna_losses::{Input, Layout, Loss, PatchGrid, Reference};
+use lacuna_volume::Zyx;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -79,8 +80,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         input.reference = Reference::Soft(shares);
     }
     input.grid = Some(PatchGrid {
-        shape: axes,
-        spacing: [1.0; 3],
+        shape: Zyx(axes),
+        spacing: Zyx([1.0; 3]),
     });
     let mut gradient = vec![0.0f32; logits.len()];
     let mut copy = vec![0.0f32; logits.len()];

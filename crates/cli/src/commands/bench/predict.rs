@@ -13,6 +13,7 @@ use lacuna_train::config::RunConfig;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::{Session, SingleNetwork, WindowOptions, predict_case};
+use lacuna_volume::PatchSize;
 use serde::Serialize;
 
 use super::{Measure, Model, median, show, timed};
@@ -25,9 +26,10 @@ pub struct Arguments {
     images: Vec<PathBuf>,
     #[command(flatten)]
     model: Model,
-    /// Edge of the input window in voxels; chosen when left out, as by lacuna predict
-    #[arg(long, value_name = "N")]
-    window: Option<usize>,
+    /// Voxels of the input window: one number, or one for each axis, x first; chosen when
+    /// left out, as by lacuna predict
+    #[arg(long, value_name = "N[,N,N]")]
+    window: Option<PatchSize>,
     /// Brain mask: only windows that touch it are computed
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,

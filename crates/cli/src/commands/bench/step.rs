@@ -11,6 +11,7 @@ use lacuna_train::config::RunConfig;
 use lacuna_train::device::{DeviceName, PrecisionName};
 use lacuna_train::pace::Pace;
 use lacuna_train::run::RunError;
+use lacuna_volume::PatchSize;
 use serde::Serialize;
 
 use super::{Measure, median, name_of_network, show};
@@ -29,9 +30,10 @@ pub struct Arguments {
     /// default: that of the run, or unet
     #[arg(long, value_name = "NAME", value_parser = name_of_network)]
     net: Option<ModelName>,
-    /// Edge of the input patch in voxels; default: that of the run, or 64
-    #[arg(long, value_name = "N")]
-    patch: Option<usize>,
+    /// Voxels of the input patch: one number, or one for each axis, x first; default: that
+    /// of the run, or 64
+    #[arg(long, value_name = "N[,N,N]")]
+    patch: Option<PatchSize>,
     /// Patches in a batch; default: that of the run, or 1
     #[arg(long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
@@ -60,7 +62,7 @@ struct Figures {
     net: String,
     precision: String,
     loss: String,
-    patch: usize,
+    patch: PatchSize,
     batch: usize,
     parameters: usize,
     /// Forward, loss, backward and optimiser.
@@ -110,8 +112,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         [
             "input".into(),
             format!(
-                "{batch} x {channels} x {patch}^{}, {}",
-                pace.rank, figures.precision
+                "{batch} x {channels} x {}, {}",
+                match patch {
+                    PatchSize::Edge(edge) => format!("{edge}^{}", pace.rank),
+                    _ => patch.to_string(),
+                },
+                figures.precision
             ),
         ],
         ["loss".into(), figures.loss.clone()],
@@ -142,7 +148,8 @@ impl Arguments {
             flags.extend(value.map(|value| format!("{key}={value}")));
         };
         set("model.name", self.net.map(|net| net.to_string()));
-        set("patch.size", self.patch.map(|size| size.to_string()));
+        let patch = self.patch.map(|size| serde_json::to_string(&size));
+        set("patch.size", patch.transpose()?);
         set("train.batch", self.batch.map(|batch| batch.to_string()));
         let precision = self.precision.map(PrecisionName::from);
         set("train.precision", precision.map(|p| p.to_string()));

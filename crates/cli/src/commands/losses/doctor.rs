@@ -12,6 +12,7 @@ use lacuna_nets::Architecture;
 use lacuna_train::config::RunConfig;
 use lacuna_train::dataset::Dataset;
 use lacuna_train::outputs::Outputs;
+use lacuna_volume::Zyx;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -41,16 +42,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let shares: Vec<f64> = counts.iter().map(|n| *n as f64 / total as f64).collect();
 
     let architecture = Architecture::of(&config.model)?;
+    let [input, effective] = architecture.patch(config.patch.size)?;
     let geometry = PatchGeometry {
         rank: architecture.rank(),
-        input: config.patch.size,
-        effective: architecture.effective_size(config.patch.size)?,
+        input,
+        effective,
     };
-    let (_, [nx, ny, nz]) = geometry.sizes(config.patch.plane);
-    let [sx, sy, sz] = first_spacing.unwrap_or([1.0; 3]);
+    let (_, effective) = geometry.sizes(config.patch.plane);
+    let spacing = first_spacing.unwrap_or([1.0; 3]);
     let grid = PatchGrid {
-        shape: [nz, ny, nx],
-        spacing: [sz, sy, sx],
+        shape: Zyx::from_xyz(effective),
+        spacing: Zyx::from_xyz(spacing),
     };
     let examined = examined_grid(grid);
     let outputs = Outputs::new(&config, &dataset.facts.classes)?;
@@ -71,7 +73,7 @@ fn render(
     grid: PatchGrid,
     examination: &Examination,
 ) -> String {
-    let [nz, ny, nx] = grid.shape;
+    let [nx, ny, nz] = grid.shape.to_xyz();
     let mut text = format!("{loss} on patches of {nx} x {ny} x {nz}\n");
     for ((class, share), volume) in classes.iter().zip(shares).zip(&examination.typical) {
         let _ = writeln!(

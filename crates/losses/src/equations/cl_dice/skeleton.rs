@@ -7,6 +7,8 @@
 //! whole 3 x 3 x 3 neighbourhood; neither looks past the border. Derivatives go
 //! to the element that was the minimum or maximum.
 
+use lacuna_volume::Zyx;
+
 /// The skeleton of an image, with what the way back needs.
 pub struct Skeleton {
     /// `S`, one value per element.
@@ -23,7 +25,7 @@ pub struct Skeleton {
 
 impl Skeleton {
     /// Of an image `[z, y, x]`, x fastest, with values from 0 to 1.
-    pub fn of(image: Vec<f64>, shape: [usize; 3], iterations: usize) -> Self {
+    pub fn of(image: Vec<f64>, shape: Zyx<usize>, iterations: usize) -> Self {
         let mut skeleton = Self {
             values: Vec::new(),
             steps: Vec::new(),
@@ -93,13 +95,13 @@ impl Skeleton {
 }
 
 /// Strides and lengths of the axes that have neighbours.
-fn axes([z, y, x]: [usize; 3]) -> Vec<(usize, usize)> {
+fn axes(Zyx([z, y, x]): Zyx<usize>) -> Vec<(usize, usize)> {
     let all = [(1, x), (x, y), (x * y, z)];
     all.into_iter().filter(|(_, length)| *length > 1).collect()
 }
 
 /// The least of each element and its neighbours along the axes, and where it is.
-fn erode(image: &[f64], shape: [usize; 3]) -> (Vec<f64>, Vec<u32>) {
+fn erode(image: &[f64], shape: Zyx<usize>) -> (Vec<f64>, Vec<u32>) {
     let mut least = image.to_vec();
     let mut from: Vec<u32> = (0..image.len() as u32).collect();
     for (stride, length) in axes(shape) {
@@ -114,7 +116,7 @@ fn erode(image: &[f64], shape: [usize; 3]) -> (Vec<f64>, Vec<u32>) {
 }
 
 /// The greatest of the whole neighbourhood, axis by axis, and where it is.
-fn dilate(image: &[f64], shape: [usize; 3]) -> (Vec<f64>, Vec<u32>) {
+fn dilate(image: &[f64], shape: Zyx<usize>) -> (Vec<f64>, Vec<u32>) {
     let mut greatest = image.to_vec();
     let mut from: Vec<u32> = (0..image.len() as u32).collect();
     for (stride, length) in axes(shape) {
@@ -149,7 +151,7 @@ mod tests {
     /// A bar three high and seven long: its skeleton is part of the middle row.
     #[test]
     fn the_skeleton_of_a_bar_is_its_middle_row() {
-        let shape = [1, 5, 9];
+        let shape = Zyx([1, 5, 9]);
         let mut image = vec![0.0; 45];
         for y in 1..4 {
             image[y * 9 + 1..y * 9 + 8].fill(1.0);

@@ -30,7 +30,7 @@ const AXES: [Axis; 2] = [
 const CAPTION: &str = "Foreground DSC of the test subjects, one value per subject, seed and fold: by \
     patch size over all learning rates, by learning rate over all patch sizes. Boxes: quartiles and \
     median; whiskers: the furthest values within 1.5 interquartile ranges; dots: values beyond. Fewer \
-    than five values are all dots. Patches: edge of the input (of the effective patch) in voxels.";
+    than five values are all dots. Patches: edges of the input (of the effective patch) in voxels.";
 
 /// Two panels for each network that was tested; `None` before any was.
 pub(crate) fn boxes(cells: &Cells) -> Option<Chart> {

@@ -79,7 +79,7 @@ fn panel(cells: &Cells, family: &Family, loss: &str, score: Score) -> IsolinePan
     let sites = cells.sites.iter().filter(|s| s.family() == *family);
     let planned = sites.filter(|s| cells.runs(s, loss).next().is_some());
     let measured = |site: &Site| Measured {
-        x: site.effective_patch as f64,
+        x: site.effective_patch.mean_edge(),
         y: site.learning_rate,
         value: mean(cells.runs(site, loss).filter_map(|r| score.of(r))).unwrap_or(f64::NAN),
     };

@@ -230,7 +230,7 @@ pub(super) fn legible_cells(grid: &Grid) -> Vec<Finding> {
 fn legible_outcome(grid: &Grid, network: &str, edge: usize, loss: Loss, paper: f64) -> Outcome {
     let settings = grid.settings.iter().filter(|s| {
         let common = s.common();
-        common.network == network && common.effective_patch == edge
+        common.network == network && common.effective_patch == edge.into()
     });
     let (images, phantoms): (Vec<&Cell>, Vec<&Cell>) = settings
         .filter_map(|s| s.at(loss, 1e-4))

@@ -19,7 +19,7 @@ fn cell(network: &str, patch: usize, loss: &str, learning_rate: f64, dsc: f64) -
     Cell {
         network: network.to_owned(),
         loss: loss.to_owned(),
-        effective_patch: edges[patch],
+        effective_patch: edges[patch].into(),
         patch_rank: patch,
         batch: [5, 3, 1][patch],
         learning_rate,

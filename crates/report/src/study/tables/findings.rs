@@ -9,11 +9,11 @@ use crate::study::table::{Column, StudyTable};
 pub fn finding_cells(cells: &Cells) -> Vec<findings::Cell> {
     let mut found = Vec::new();
     for site in &cells.sites {
-        let mut patches: Vec<usize> = (cells.sites.iter())
+        let mut patches: Vec<f64> = (cells.sites.iter())
             .filter(|s| s.network == site.network)
-            .map(|s| s.effective_patch)
+            .map(|s| s.effective_patch.mean_edge())
             .collect();
-        patches.sort_unstable();
+        patches.sort_unstable_by(f64::total_cmp);
         patches.dedup();
         for loss in &cells.losses {
             let runs: Vec<&RunResult> = cells.runs(site, loss).collect();
@@ -30,7 +30,7 @@ pub fn finding_cells(cells: &Cells) -> Vec<findings::Cell> {
                 network: site.network.clone(),
                 loss: loss.clone(),
                 effective_patch: site.effective_patch,
-                patch_rank: patches.partition_point(|p| *p < site.effective_patch),
+                patch_rank: patches.partition_point(|p| *p < site.effective_patch.mean_edge()),
                 batch: site.batch,
                 learning_rate: site.learning_rate,
                 phantom_share: site.share,
