@@ -257,7 +257,7 @@ fn a_run_ended_by_sigterm_is_told_and_is_no_success() {
 }
 
 #[test]
-fn a_sweep_killed_and_started_again_at_once_waits_for_what_still_ends() {
+fn a_run_that_another_process_holds_is_waited_for() {
     let place = place();
     place.edit("study.toml", "iterations = 6", "iterations = 150");
     let mut sweep = Guard(place.command("sweep study.toml --out out").spawn().unwrap());
@@ -265,39 +265,32 @@ fn a_sweep_killed_and_started_again_at_once_waits_for_what_still_ends() {
         std::fs::read_to_string(place.path(format!("out/runs/{}/events.jsonl", RUNS[0])))
             .is_ok_and(|text| text.lines().count() > 5)
     });
-    // Halted, its process holds the run for as long as the test wants.
-    let child = child_of(&sweep);
-    let signal = |signal: &str| {
-        let sent = std::process::Command::new("kill")
-            .args([signal, &child])
-            .status();
-        assert!(sent.unwrap().success());
-    };
-    signal("-STOP");
+    // Started again while the processes of the killed one are still ending.
     sweep.0.kill().unwrap();
     sweep.0.wait().unwrap();
-    let mut again = Guard(place.command("sweep study.toml --out out").spawn().unwrap());
-    until("other runs", || {
-        RUNS.iter()
-            .filter(|run| status(&place, run).state == State::Done)
-            .count()
-            == 3
+    let again = place.ok("sweep study.toml --out out");
+    assert!(again.stdout.contains("4 done"), "{again}");
+    assert!(RUNS.iter().all(|run| events(&place, run) == 150));
+
+    // One run is to be tested again, and this process holds it.
+    std::fs::remove_file(place.path(format!("out/runs/{}/outcome.json", RUNS[0]))).unwrap();
+    let lock = place.path(format!("out/states/{}.lock", RUNS[0]));
+    let lock = lacuna_record::lock(&lock)
+        .unwrap()
+        .expect("nobody holds it");
+    let said = std::fs::File::create(place.path("said.txt")).unwrap();
+    let mut command = place.command("sweep study.toml --out out");
+    let mut waits = Guard(command.stderr(said).spawn().unwrap());
+    until("remark", || {
+        (place.text("said.txt")).contains("another lacuna process is at work on it")
     });
-    assert_eq!(again.0.try_wait().unwrap(), None, "it does not wait");
-    signal("-CONT");
-    let ended = again.0.wait().unwrap();
-    let mut said = String::new();
-    std::io::Read::read_to_string(again.0.stderr.as_mut().unwrap(), &mut said).unwrap();
-    assert_eq!(ended.code(), Some(0), "{said}");
-    assert!(
-        said.contains("another lacuna process is at work on it"),
-        "{said}"
-    );
+    assert_eq!(waits.0.try_wait().unwrap(), None, "it does not wait");
+    drop(lock);
+    assert_eq!(waits.0.wait().unwrap().code(), Some(0));
     assert!(
         RUNS.iter()
             .all(|run| status(&place, run).state == State::Done)
     );
-    assert!(RUNS.iter().all(|run| events(&place, run) == 150));
 }
 
 #[test]
