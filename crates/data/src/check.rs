@@ -1,11 +1,12 @@
 //! The pre-flight check of a dataset: opens every file once and reports what
 //! would stop a run, spoil it, or is worth knowing, before any training.
 //!
-//! Geometry is compared as the displacement of the grid's corners in mm
-//! ([`corner_displacement_mm`](lacuna_volume::corner_displacement_mm)), lesions
+//! Geometry is compared as the displacement of the grid's corners, told in mm and
+//! limited in voxels ([`SAME_GRID_VOXELS`](lacuna_volume::SAME_GRID_VOXELS)), lesions
 //! are 26-connected components of the foreground.
 
 mod dataset;
+mod geometry;
 mod lesions;
 mod report;
 mod subject;

@@ -3,8 +3,11 @@
 //!
 //! A subject's id is what the wildcards of a pattern matched, joined by `-`;
 //! a part equal to the one before it is left out, so that `*/*_T1.nii.gz`
-//! gives `a` for `a/a_T1.nii.gz`. Files with the same id belong together.
+//! gives `a` for `a/a_T1.nii.gz`. Files of BIDS sessions are named as BIDS names
+//! them, `sub-p01_ses-01`, and grouped by patient. Files with the same id belong
+//! together.
 
+mod bids;
 mod described;
 mod error;
 mod pattern;
@@ -49,10 +52,11 @@ pub struct Search {
 pub fn by_patterns(folder: &Path, search: &Search, out: &Path) -> Result<Manifest, DiscoverError> {
     let mut subjects: BTreeMap<String, Subject> = BTreeMap::new();
     for (modality, pattern) in &search.images {
-        for (id, path) in files_by_subject(folder, modality, pattern)? {
+        for (id, file) in files_by_subject(folder, modality, pattern)? {
             let subject = subjects.entry(id.clone()).or_default();
             subject.id = id;
-            subject.images.insert(modality.clone(), path.into());
+            subject.group = file.patient;
+            subject.images.insert(modality.clone(), file.path.into());
         }
     }
     refuse_incomplete(folder, search, &subjects)?;
@@ -69,8 +73,10 @@ pub fn by_patterns(folder: &Path, search: &Search, out: &Path) -> Result<Manifes
         if let Some(pattern) = pattern {
             let files = files_by_subject(folder, role, pattern)?;
             refuse_without_images(folder, role, pattern, &files, &subjects)?;
-            for (id, path) in files {
-                subjects.entry(id).and_modify(|s| *field(s) = Some(path));
+            for (id, file) in files {
+                subjects
+                    .entry(id)
+                    .and_modify(|s| *field(s) = Some(file.path));
             }
         }
     }
@@ -93,28 +99,41 @@ pub fn by_patterns(folder: &Path, search: &Search, out: &Path) -> Result<Manifes
     )?)
 }
 
+/// A file of one subject.
+struct Found {
+    path: PathBuf,
+    /// The patient, where the name tells that the subject is one of the visits.
+    patient: Option<String>,
+}
+
 fn files_by_subject(
     folder: &Path,
     role: &str,
     pattern: &str,
-) -> Result<BTreeMap<String, PathBuf>, DiscoverError> {
+) -> Result<BTreeMap<String, Found>, DiscoverError> {
     if !pattern::has_wildcard(pattern) {
         return Err(DiscoverError::NoWildcard {
             role: role.to_owned(),
             pattern: pattern.to_owned(),
         });
     }
-    let mut files = BTreeMap::new();
-    for found in pattern::find_files(folder, pattern)? {
-        let id = subject_id(found.captures);
-        if let Some(first) = files.insert(id.clone(), found.path.clone()) {
+    let mut files: BTreeMap<String, Found> = BTreeMap::new();
+    for pattern::Match { path, captures } in pattern::find_files(folder, pattern)? {
+        let captures = distinct(captures);
+        let below = path.strip_prefix(folder).unwrap_or(&path);
+        let (id, patient) = match bids::session(below, pattern, captures.len()) {
+            Some((id, patient)) => (id, Some(patient)),
+            None => (captures.join("-"), None),
+        };
+        if let Some(first) = files.get(&id) {
             return Err(DiscoverError::Ambiguous {
                 role: role.to_owned(),
                 id,
-                first,
-                second: found.path,
+                first: first.path.clone(),
+                second: path,
             });
         }
+        files.insert(id, Found { path, patient });
     }
     if files.is_empty() {
         return Err(DiscoverError::NoMatch {
@@ -126,10 +145,11 @@ fn files_by_subject(
     Ok(files)
 }
 
-fn subject_id(mut captures: Vec<String>) -> String {
+/// What the wildcards matched, without nothing and without repetitions.
+fn distinct(mut captures: Vec<String>) -> Vec<String> {
     captures.retain(|part| !part.is_empty());
     captures.dedup();
-    captures.join("-")
+    captures
 }
 
 fn refuse_incomplete(
@@ -163,7 +183,7 @@ fn refuse_without_images(
     folder: &Path,
     role: &'static str,
     pattern: &str,
-    files: &BTreeMap<String, PathBuf>,
+    files: &BTreeMap<String, Found>,
     subjects: &BTreeMap<String, Subject>,
 ) -> Result<(), DiscoverError> {
     let ids: Vec<String> = files

@@ -8,6 +8,7 @@
 //! label_values = { 0 = "background", 1 = "tumour", 4 = "tumour" } # absent: 0, 1, ... in order
 //! [[subject]]
 //! id = "pat0003"
+//! group = "patient-3"                         # optional: subjects of one patient share it
 //! images = { FLAIR = "pat0003/FLAIR.nii.gz", T1c = "pat0003/T1c.nii.gz" }
 //! label = "pat0003/tumour.nii.gz"             # absent for subjects to predict
 //! mask = "pat0003/brain_mask.nii.gz"          # optional
@@ -28,6 +29,8 @@ use std::path::{Path, PathBuf};
 
 use lacuna_io::atomic::write_bytes;
 use lacuna_volume::{LabelMap, Volume};
+
+use crate::split::Member;
 
 pub use error::ManifestError;
 pub use image::ImageRef;
@@ -61,6 +64,8 @@ pub struct Manifest {
 pub struct Subject {
     /// Unique name, also that of the prediction's file.
     pub id: String,
+    /// What no split may tear apart: the patient, of whom the subject is one visit.
+    pub group: Option<String>,
     /// One image for each modality of the manifest.
     pub images: BTreeMap<String, ImageRef>,
     /// Label file; absent for a subject to predict.
@@ -166,6 +171,17 @@ impl Manifest {
                 suggestion: closest(id, self.subjects.iter().map(|s| s.id.as_str())),
                 count: self.subjects.len(),
             })
+    }
+
+    /// The subjects with a label, for a split to choose from.
+    pub fn labelled(&self) -> Vec<Member> {
+        let labelled = self.subjects.iter().filter(|s| s.label.is_some());
+        labelled
+            .map(|s| Member {
+                id: s.id.clone(),
+                group: s.group.clone(),
+            })
+            .collect()
     }
 
     /// Class index of a label value; `None` when `label_values` lacks it.

@@ -1,8 +1,10 @@
 //! Which subjects train, validate and test.
 //!
-//! A split is always by subject: no two parts ever share one. It is either
-//! written out as lists, or drawn with the run's seed as fractions or folds.
-//! A drawn split depends on the seed and the set of ids, not on their order.
+//! A split is always by subject: no two parts ever share one, nor subjects of the
+//! same group, as the visits of one patient. It is either written out as lists, or
+//! drawn with the run's seed as fractions or folds; a draw takes whole groups, and
+//! a subject of no group is one by itself. A drawn split depends on the seed and
+//! the set of ids, not on their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,17 +24,26 @@ pub struct SplitConfig {
     pub validation: Vec<String>,
     /// Ids for test.
     pub test: Vec<String>,
-    /// Instead of lists: share of the labelled subjects drawn for test, rounded
-    /// to the nearest count and at least one subject; 0 draws none.
+    /// Instead of lists: share of the labelled subjects (or groups) drawn for test,
+    /// rounded to the nearest count and at least one; 0 draws none.
     pub test_fraction: f64,
     /// Instead of lists: share of the labelled subjects drawn for validation,
     /// rounded likewise; it may be combined with `folds`. 0 draws none.
     pub validation_fraction: f64,
-    /// Instead of `test_fraction`: cut the labelled subjects into this many
+    /// Instead of `test_fraction`: cut the labelled subjects (or groups) into this many
     /// equal folds and test on one of them; 0 makes none.
     pub folds: usize,
     /// The fold to test on, counted from 0.
     pub fold: usize,
+}
+
+/// A subject that a split may choose.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// Its id.
+    pub id: String,
+    /// What stays together, such as the patient of whom it is one visit.
+    pub group: Option<String>,
 }
 
 /// Subjects of each part, in the order of the dataset.
@@ -78,6 +89,24 @@ pub enum SplitError {
         /// The key that names it again.
         second: &'static str,
     },
+    /// The lists put subjects of one group into different parts.
+    #[error(
+        "[split] puts `{first}` into {first_part} and `{second}` into {second_part}, both of the \
+         group `{group}`; put them into one part (an empty `train` takes all that no list \
+         names), or correct `group` in the dataset"
+    )]
+    GroupApart {
+        /// The group.
+        group: String,
+        /// One subject.
+        first: String,
+        /// Its part.
+        first_part: &'static str,
+        /// Another subject.
+        second: String,
+        /// Its part.
+        second_part: &'static str,
+    },
     /// Lists and a draw were both asked for.
     #[error(
         "[split] gives lists of subjects together with {drawn}; keep the lists, or remove them \
@@ -114,12 +143,12 @@ pub enum SplitError {
     /// A fold would be empty, or nothing would be left to train on.
     #[error(
         "[split] folds = {folds} must be at least 2 and at most the number of labelled subjects, \
-         which is {labelled}"
+         which is {labelled} (counting the visits of a group once)"
     )]
     Folds {
         /// Number of folds.
         folds: usize,
-        /// Number of subjects with a label.
+        /// Number of subjects with a label, or of groups of them.
         labelled: usize,
     },
     /// Nobody is left to train on.
@@ -138,25 +167,25 @@ pub enum SplitError {
 }
 
 impl SplitConfig {
-    /// The parts, for a dataset whose labelled subjects are `labelled_ids`
-    /// (all different).
+    /// The parts of a dataset whose labelled subjects, all different, are
+    /// `labelled` ([`Manifest::labelled`](crate::manifest::Manifest::labelled)).
     ///
     /// # Errors
     /// When a list names a subject that is unknown or already used, when lists
-    /// and a draw are mixed, when a fraction or a fold is out of range, and when
-    /// nobody is left to train on.
-    pub fn resolve(&self, labelled_ids: &[String], seed: u64) -> Result<Split, SplitError> {
+    /// tear a group apart or are mixed with a draw, when a fraction or a fold is
+    /// out of range, and when nobody is left to train on.
+    pub fn resolve(&self, labelled: &[Member], seed: u64) -> Result<Split, SplitError> {
         let has_lists =
             !(self.train.is_empty() && self.validation.is_empty() && self.test.is_empty());
         let drawn = self.drawn_by()?;
         let split = match (has_lists, drawn) {
             (true, Some(drawn)) => return Err(SplitError::ListsAndDraw { drawn }),
-            (false, Some(_)) => self.draw(labelled_ids, seed)?,
-            (_, None) => self.listed(labelled_ids)?,
+            (false, Some(_)) => self.draw(labelled, seed)?,
+            (_, None) => self.listed(labelled)?,
         };
         if split.train.is_empty() {
             return Err(SplitError::NothingToTrain {
-                labelled: labelled_ids.len(),
+                labelled: labelled.len(),
                 validation: split.validation.len(),
                 test: split.test.len(),
             });
@@ -193,8 +222,8 @@ impl SplitConfig {
             .map(|(key, _)| *key))
     }
 
-    fn listed(&self, labelled_ids: &[String]) -> Result<Split, SplitError> {
-        let known: BTreeSet<&String> = labelled_ids.iter().collect();
+    fn listed(&self, labelled: &[Member]) -> Result<Split, SplitError> {
+        let known: BTreeSet<&String> = labelled.iter().map(|m| &m.id).collect();
         let mut part_of = BTreeMap::new();
         for (list, ids) in [
             ("train", &self.train),
@@ -206,8 +235,8 @@ impl SplitConfig {
                     return Err(SplitError::Unknown {
                         list,
                         id: id.clone(),
-                        labelled: labelled_ids.len(),
-                        suggestion: closest(id, labelled_ids.iter().map(String::as_str)),
+                        labelled: labelled.len(),
+                        suggestion: closest(id, labelled.iter().map(|m| m.id.as_str())),
                     });
                 }
                 if let Some(first) = part_of.insert(id, list) {
@@ -220,9 +249,27 @@ impl SplitConfig {
             }
         }
         let rest = if self.train.is_empty() { "train" } else { "" };
+        let mut part_of_group = BTreeMap::new();
+        for Member { id, group } in labelled {
+            let part = *part_of.get(&id).unwrap_or(&rest);
+            let Some(group) = group.as_ref().filter(|_| !part.is_empty()) else {
+                continue;
+            };
+            let (first, first_part) = *part_of_group.entry(group).or_insert((id, part));
+            if first_part != part {
+                return Err(SplitError::GroupApart {
+                    group: group.clone(),
+                    first: first.clone(),
+                    first_part,
+                    second: id.clone(),
+                    second_part: part,
+                });
+            }
+        }
         let part = |name: &str| {
-            labelled_ids
+            labelled
                 .iter()
+                .map(|member| &member.id)
                 .filter(|id| *part_of.get(id).unwrap_or(&rest) == name)
                 .cloned()
                 .collect()
@@ -234,35 +281,44 @@ impl SplitConfig {
         })
     }
 
-    fn draw(&self, labelled_ids: &[String], seed: u64) -> Result<Split, SplitError> {
-        let labelled = labelled_ids.len();
-        if self.folds == 1 || self.folds > labelled {
+    fn draw(&self, labelled: &[Member], seed: u64) -> Result<Split, SplitError> {
+        // What is drawn: a group, or a subject of none. A group may have the name
+        // of a subject that is not in it.
+        let unit = |member: &Member| match &member.group {
+            Some(group) => (group.clone(), true),
+            None => (member.id.clone(), false),
+        };
+        let units: Vec<(String, bool)> = labelled.iter().map(unit).collect();
+        let mut shuffled: Vec<&(String, bool)> = units.iter().collect();
+        shuffled.sort();
+        shuffled.dedup();
+        let drawable = shuffled.len();
+        if self.folds == 1 || self.folds > drawable {
             return Err(SplitError::Folds {
                 folds: self.folds,
-                labelled,
+                labelled: drawable,
             });
         }
-        let mut shuffled: Vec<&String> = labelled_ids.iter().collect();
-        shuffled.sort();
         shuffled.shuffle(&mut keyed_rng(seed, Domain::Split, 0, 0));
 
         let tested = if self.folds > 0 {
-            let edge = |fold: usize| fold * labelled / self.folds;
+            let edge = |fold: usize| fold * drawable / self.folds;
             edge(self.fold)..edge(self.fold + 1)
         } else {
-            0..drawn_count(self.test_fraction, labelled)
+            0..drawn_count(self.test_fraction, drawable)
         };
-        let test: BTreeSet<&String> = shuffled.drain(tested).collect();
-        let validated = drawn_count(self.validation_fraction, labelled).min(shuffled.len());
-        let validation: BTreeSet<&String> = shuffled.drain(..validated).collect();
+        let test: BTreeSet<_> = shuffled.drain(tested).collect();
+        let validated = drawn_count(self.validation_fraction, drawable).min(shuffled.len());
+        let validation: BTreeSet<_> = shuffled.drain(..validated).collect();
 
-        let part = |keep: &dyn Fn(&String) -> bool| {
-            labelled_ids.iter().filter(|id| keep(id)).cloned().collect()
+        let part = |keep: &dyn Fn(&(String, bool)) -> bool| {
+            let kept = labelled.iter().zip(&units).filter(|(_, unit)| keep(unit));
+            kept.map(|(member, _)| member.id.clone()).collect()
         };
         Ok(Split {
-            train: part(&|id| !test.contains(id) && !validation.contains(id)),
-            validation: part(&|id| validation.contains(id)),
-            test: part(&|id| test.contains(id)),
+            train: part(&|unit| !test.contains(unit) && !validation.contains(unit)),
+            validation: part(&|unit| validation.contains(unit)),
+            test: part(&|unit| test.contains(unit)),
         })
     }
 }
@@ -275,158 +331,4 @@ fn drawn_count(fraction: f64, labelled: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ids(n: usize) -> Vec<String> {
-        (0..n).map(|i| format!("s{i:02}")).collect()
-    }
-
-    fn list(names: &[&str]) -> Vec<String> {
-        names.iter().map(|s| (*s).to_owned()).collect()
-    }
-
-    #[test]
-    fn without_any_key_everyone_trains() {
-        let split = SplitConfig::default().resolve(&ids(3), 0).unwrap();
-        assert_eq!(split.train, ids(3));
-        assert!(split.validation.is_empty() && split.test.is_empty());
-    }
-
-    #[test]
-    fn lists_are_kept_and_an_empty_train_list_means_the_rest() {
-        let config = SplitConfig {
-            validation: list(&["s03"]),
-            test: list(&["s02", "s00"]),
-            ..Default::default()
-        };
-        let split = config.resolve(&ids(5), 0).unwrap();
-        assert_eq!(split.train, list(&["s01", "s04"]));
-        assert_eq!(split.validation, list(&["s03"]));
-        assert_eq!(split.test, list(&["s00", "s02"]));
-        let named = SplitConfig {
-            train: list(&["s04"]),
-            ..config
-        };
-        assert_eq!(named.resolve(&ids(5), 0).unwrap().train, list(&["s04"]));
-    }
-
-    #[test]
-    fn a_tenth_of_twenty_is_two_and_the_draw_ignores_the_order_of_the_ids() {
-        let config = SplitConfig {
-            test_fraction: 0.1,
-            validation_fraction: 0.25,
-            ..Default::default()
-        };
-        let split = config.resolve(&ids(20), 3).unwrap();
-        assert_eq!(
-            (split.train.len(), split.validation.len(), split.test.len()),
-            (13, 5, 2)
-        );
-        let mut reversed = ids(20);
-        reversed.reverse();
-        let mut other = config.resolve(&reversed, 3).unwrap();
-        other.test.reverse();
-        assert_eq!(other.test, split.test);
-        assert_ne!(config.resolve(&ids(20), 4).unwrap().test, split.test);
-    }
-
-    #[test]
-    fn every_subject_is_tested_by_exactly_one_fold() {
-        let mut tested = Vec::new();
-        for fold in 0..5 {
-            let config = SplitConfig {
-                folds: 5,
-                fold,
-                validation_fraction: 0.1,
-                ..Default::default()
-            };
-            let split = config.resolve(&ids(13), 1).unwrap();
-            assert!([2, 3].contains(&split.test.len()), "{}", split.test.len());
-            assert_eq!(split.validation.len(), 1);
-            assert_eq!(split.train.len() + split.test.len() + 1, 13);
-            tested.extend(split.test);
-        }
-        tested.sort();
-        assert_eq!(tested, ids(13));
-    }
-
-    fn error(config: SplitConfig) -> String {
-        config.resolve(&ids(3), 0).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn each_mistake_is_named() {
-        let base = SplitConfig::default;
-        let unknown = error(SplitConfig {
-            test: list(&["S1"]),
-            ..base()
-        });
-        assert_eq!(
-            unknown,
-            "[split] test names `S1`, which is none of the 3 labelled subjects of the dataset; \
-             did you mean `s01`?"
-        );
-        let twice = error(SplitConfig {
-            train: list(&["s01"]),
-            test: list(&["s01"]),
-            ..base()
-        });
-        assert!(
-            twice.contains("`s01` in train and again in test"),
-            "{twice}"
-        );
-        let both = error(SplitConfig {
-            train: list(&["s01"]),
-            test_fraction: 0.5,
-            ..base()
-        });
-        assert!(both.contains("together with test_fraction"), "{both}");
-        let two_draws = error(SplitConfig {
-            folds: 2,
-            test_fraction: 0.5,
-            ..base()
-        });
-        assert!(
-            two_draws.contains("both test_fraction and folds"),
-            "{two_draws}"
-        );
-        let fold = error(SplitConfig {
-            folds: 2,
-            fold: 2,
-            ..base()
-        });
-        assert!(fold.contains("choose 0 to 1"), "{fold}");
-        let lone = error(SplitConfig { fold: 1, ..base() });
-        assert!(lone.contains("set folds as well"), "{lone}");
-        for folds in [1, 4] {
-            let many = error(SplitConfig { folds, ..base() });
-            assert!(
-                many.contains("at most the number of labelled subjects, which is 3"),
-                "{many}"
-            );
-        }
-        let share = error(SplitConfig {
-            test_fraction: f64::NAN,
-            ..base()
-        });
-        assert!(share.contains("test_fraction = NaN"), "{share}");
-        let none = error(SplitConfig {
-            test: ids(3),
-            ..base()
-        });
-        assert!(none.contains("no subject to train on"), "{none}");
-        let eaten = error(SplitConfig {
-            test_fraction: 0.6,
-            validation_fraction: 0.6,
-            ..base()
-        });
-        assert!(eaten.contains("no subject to train on"), "{eaten}");
-    }
-
-    #[test]
-    fn unknown_keys_are_refused() {
-        let error = toml::from_str::<SplitConfig>("trian = []").unwrap_err();
-        assert!(error.to_string().contains("trian"), "{error}");
-    }
-}
+mod tests;

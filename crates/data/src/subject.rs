@@ -27,8 +27,6 @@ use crate::normalise::{NormaliseConfig, NormaliseMethod, normalise};
 pub use error::CaseError;
 pub use lesions::LostLesions;
 
-/// Farther apart, two grids do not show the same voxels.
-const GRID_TOLERANCE_MM: f64 = 0.1;
 /// Most voxels that a volume is resampled to.
 const MOST_VOXELS: f64 = 2147483648.0;
 
@@ -105,7 +103,7 @@ pub struct Source {
 ///
 /// # Errors
 /// When a file cannot be read, lies on another grid than the first image
-/// (corners more than 0.1 mm apart), holds NaN, an unknown label value or an
+/// (corners more than a tenth of a voxel apart), holds NaN, an unknown label value or an
 /// empty mask; when an image has no contrast; and when the spacing is unusable.
 pub fn load_case(
     manifest: &Manifest,
@@ -300,15 +298,14 @@ impl<'a> Loader<'a> {
     /// A volume that must lie on the first image's grid, in canonical axes.
     fn canonical<T: Clone>(&self, file: &str, volume: Volume<T>) -> Result<Volume<T>, CaseError> {
         let expected = self.reference.grid();
-        let displacement_mm = corner_displacement_mm(&volume.grid(), &expected);
-        if displacement_mm > GRID_TOLERANCE_MM {
+        if !expected.shows_the_voxels_of(&volume.grid()) {
             return Err(CaseError::Grid {
                 subject: self.subject.id.clone(),
                 file: file.to_owned(),
                 found: Box::new(volume.grid()),
                 reference: self.first.clone(),
                 expected: Box::new(expected),
-                displacement_mm,
+                displacement_mm: corner_displacement_mm(&volume.grid(), &expected),
             });
         }
         // One affine for all, so that all turn the same way.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lacuna_data::check::{self, CheckReport, Problem, Severity};
 use lacuna_data::manifest::Manifest;
+use lacuna_data::subject::{Preprocess, load_case};
 use nifti_file::UNIT;
 use tempfile::TempDir;
 
@@ -151,7 +152,10 @@ fn a_file_that_cannot_be_read_does_not_end_the_check() {
     let (folder, manifest) = dataset();
     std::fs::remove_file(file(&folder, "a", "FLAIR")).unwrap();
     let report = check(&manifest);
-    assert_problem(&manifest, Severity::Error, "a", "FLAIR.nii");
+    assert_problem(&manifest, Severity::Error, "a", "cannot read the file");
+    // The file stands once, in the problem's place.
+    let file = report.problems[0].file.as_deref().unwrap();
+    assert!(file.ends_with("FLAIR.nii") && !report.problems[0].finding.contains(file));
     assert!(!report.exit_ok());
     assert_eq!(report.subjects[0].images.len(), 1);
     assert_eq!(report.subjects[0].label.as_ref().unwrap().lesions.count, 2);
@@ -411,5 +415,119 @@ fn a_volume_of_a_4d_file_is_checked() {
         report.problems[0]
             .finding
             .contains("has 2 volumes, expected at least 3")
+    );
+}
+
+#[test]
+fn a_shift_is_judged_by_the_voxel() {
+    let (folder, manifest) = dataset();
+    // 0.05 mm voxels; the label lies 1.5 of them to the right.
+    let mouse = UNIT.map(|row| row.map(|v| v * 0.05));
+    let mut moved = mouse;
+    moved[0][3] = 0.075;
+    for role in ["FLAIR", "T1", "mask"] {
+        let values = match role {
+            "mask" => sparse(&(0..12).map(|i| (i, 1.0)).collect::<Vec<_>>()),
+            _ => ramp(if role == "T1" { 0.5 } else { 0.0 }),
+        };
+        nifti_file::write(&file(&folder, "a", role), &SHAPE, mouse, &values);
+    }
+    let label = sparse(&[(0, 1.0)]);
+    nifti_file::write(&file(&folder, "a", "label"), &SHAPE, moved, &label);
+    let finding = "label lie up to 0.0750 mm from those of FLAIR (1.50 voxels)";
+    let problems = check(&manifest).problems;
+    assert!(
+        problems
+            .iter()
+            .any(|p| p.severity == Severity::Error && p.finding.contains(finding)),
+        "{problems:#?}"
+    );
+}
+
+/// Subject a's files with another affine, told in one problem.
+fn with_affine(sform: [[f32; 4]; 3], finding: &str) {
+    let (folder, manifest) = dataset();
+    for (role, values) in [
+        ("FLAIR", ramp(0.0)),
+        ("T1", ramp(0.5)),
+        ("label", sparse(&[(0, 1.0), (5, 3.0), (11, 2.0)])),
+        (
+            "mask",
+            sparse(&(0..12).map(|i| (i, 1.0)).collect::<Vec<_>>()),
+        ),
+    ] {
+        nifti_file::write(&file(&folder, "a", role), &SHAPE, sform, &values);
+    }
+    let problems = check(&manifest).problems;
+    let found: Vec<_> = problems
+        .iter()
+        .filter(|p| p.severity == Severity::Warning)
+        .collect();
+    assert_eq!(found.len(), 1, "{problems:#?}");
+    assert!(found[0].finding.contains(finding), "{}", found[0].finding);
+}
+
+#[test]
+fn sheared_axes_are_told() {
+    // A gantry tilted by atan(1 / 2).
+    let mut tilted = UNIT;
+    tilted[2][1] = 0.5;
+    with_affine(tilted, "the voxel axes are sheared by 26.6 degrees");
+}
+
+#[test]
+fn voxels_of_400_mm_are_told() {
+    let metres = UNIT.map(|row| row.map(|v| v * 400.0));
+    with_affine(metres, "voxels of 400.000x400.000x400.000 mm");
+}
+
+#[test]
+fn two_placements_that_differ_are_told() {
+    let (folder, manifest) = dataset();
+    let path = file(&folder, "a", "FLAIR");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // A qform without rotation, its origin 3 mm to the right and 4 mm to the front.
+    bytes[252..254].copy_from_slice(&1i16.to_le_bytes());
+    bytes[268..272].copy_from_slice(&3f32.to_le_bytes());
+    bytes[272..276].copy_from_slice(&4f32.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    assert_problem(
+        &manifest,
+        Severity::Note,
+        "a",
+        "sform and qform differ: the corners lie up to 5.00 mm apart",
+    );
+}
+
+#[test]
+fn a_file_that_claims_more_than_it_holds_is_refused_at_once() {
+    let (folder, manifest) = dataset();
+    let path = file(&folder, "a", "FLAIR");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.truncate(352);
+    for axis in 0..3 {
+        bytes[42 + 2 * axis..44 + 2 * axis].copy_from_slice(&i16::MAX.to_le_bytes());
+    }
+    // Axes L A S, which are to be turned.
+    bytes[280..284].copy_from_slice(&(-1f32).to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let problem = check(&manifest).problems.remove(0);
+    assert_eq!(problem.severity, Severity::Error);
+    // 32767^3 voxels of 4 bytes; the path stands once, in the problem's place.
+    assert_eq!(
+        problem.finding,
+        "the file ends early: 0 bytes of voxels found, 140724603846652 expected"
+    );
+    assert!(
+        problem.remedy.starts_with("it was cut off"),
+        "{}",
+        problem.remedy
+    );
+    let loaded = load_case(&manifest, &manifest.subjects[0], &Preprocess::default());
+    assert!(
+        loaded
+            .unwrap_err()
+            .to_string()
+            .contains("the file ends early")
     );
 }

@@ -365,3 +365,61 @@ fn descriptions_that_cannot_be_used_are_refused() {
     refused(&folder, "T2", "T2", "the case `prostate_00` has no file");
     refused(&folder, "{", "", "cannot read");
 }
+
+#[test]
+fn visits_of_bids_are_named_and_grouped_by_patient() {
+    let folder = tempfile::tempdir().unwrap();
+    for patient in ["p01", "p02"] {
+        for visit in ["01", "02"] {
+            let stem = format!("sub-{patient}/ses-{visit}/anat/sub-{patient}_ses-{visit}_FLAIR");
+            touch(folder.path().join(format!("{stem}.nii")));
+            let lesion = format!("derivatives/labels/{stem}_lesion-manual.nii");
+            label(
+                &folder.path().join(lesion),
+                [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            );
+        }
+    }
+    let second = "sub-p01/ses-02/anat/sub-p01_ses-02_acq-ax_FLAIR.nii";
+    touch(folder.path().join(second));
+    let pattern = "sub-*/ses-*/anat/sub-*_ses-*_FLAIR";
+    let search = Search {
+        images: vec![("FLAIR".to_owned(), format!("{pattern}.nii"))],
+        label: Some(format!("derivatives/labels/{pattern}_lesion-manual.nii")),
+        ..Search::default()
+    };
+    let manifest = find(&folder, &search).unwrap();
+    let found: Vec<(&str, &str)> = (manifest.subjects.iter())
+        .map(|s| (s.id.as_str(), s.group.as_deref().unwrap()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("sub-p01_ses-01", "sub-p01"),
+            ("sub-p01_ses-02", "sub-p01"),
+            ("sub-p01_ses-02_acq-ax", "sub-p01"),
+            ("sub-p02_ses-01", "sub-p02"),
+            ("sub-p02_ses-02", "sub-p02"),
+        ]
+    );
+    // The second acquisition has no label.
+    assert_eq!(manifest.labelled().len(), 4);
+    manifest.write().unwrap();
+    assert_eq!(Manifest::read(&manifest.path).unwrap(), manifest);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_not_utf_8_is_told() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = folder();
+    let latin = std::ffi::OsStr::from_bytes(b"S\xf8rensen");
+    let below = folder.path().join(latin);
+    std::fs::create_dir(&below).unwrap();
+    std::fs::write(below.join("FLAIR.nii"), "").unwrap();
+    let message = refusal(&folder, &search());
+    assert!(
+        message.contains(r#"the name "S\xF8rensen" is not UTF-8"#),
+        "{message}"
+    );
+}

@@ -76,6 +76,7 @@ impl Files {
     fn subject(&self) -> Subject {
         Subject {
             id: "pat1".to_owned(),
+            group: None,
             images: ["FLAIR", "T1"]
                 .map(|m| (m.to_owned(), self.path(m).into()))
                 .into(),

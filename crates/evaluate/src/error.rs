@@ -152,7 +152,7 @@ pub enum EvaluateError {
     /// The prediction lies elsewhere than its reference.
     #[error(
         "{prediction}: its grid {found:?} is not that of the reference {reference} {expected:?}: \
-         their corners are {apart_mm:.2} mm apart; predict on the reference's own grid"
+         their corners are {apart_mm:.3} mm apart; predict on the reference's own grid"
     )]
     Grid {
         /// The file.
@@ -169,7 +169,7 @@ pub enum EvaluateError {
     /// The picture's image lies elsewhere than the label.
     #[error(
         "subject `{subject}`: its {modality} is not on the grid of its label: their corners are \
-         {apart_mm:.2} mm apart; run `lacuna check`"
+         {apart_mm:.3} mm apart; run `lacuna check`"
     )]
     ImageGrid {
         /// The subject.

@@ -11,9 +11,6 @@ use lacuna_volume::{LabelMap, Orientation, Volume, corner_displacement_mm};
 
 use crate::{EvaluateError, Request};
 
-/// Corner displacement in mm under which two grids are the same grid.
-const SAME_GRID_MM: f64 = 0.1;
-
 /// The modality behind the pictures.
 pub(crate) fn overlay_modality<'a>(
     manifest: &'a Manifest,
@@ -46,14 +43,13 @@ pub(crate) fn score(
     let reference = reference_of(manifest, subject)?;
     let prediction = read_prediction(manifest, &path, request.label_values)?;
     let prediction = in_axes_of(&reference, prediction)?;
-    let apart_mm = corner_displacement_mm(&reference.grid(), &prediction.grid());
-    if apart_mm > SAME_GRID_MM {
+    if !reference.grid().shows_the_voxels_of(&prediction.grid()) {
         return Err(EvaluateError::Grid {
             prediction: path,
             found: prediction.shape(),
             reference: subject.label.clone().unwrap_or_default(),
             expected: reference.shape(),
-            apart_mm,
+            apart_mm: corner_displacement_mm(&reference.grid(), &prediction.grid()),
         });
     }
     let classes = evaluate_pair(&reference, &prediction, &manifest.classes, &request.options)
@@ -102,12 +98,11 @@ fn in_canonical_axes(
     prediction: &LabelMap,
 ) -> Result<Example, EvaluateError> {
     let image = subject.images[modality].read()?;
-    let apart_mm = corner_displacement_mm(&reference.grid(), &image.grid());
-    if apart_mm > SAME_GRID_MM {
+    if !reference.grid().shows_the_voxels_of(&image.grid()) {
         return Err(EvaluateError::ImageGrid {
             subject: subject.id.clone(),
             modality: modality.to_owned(),
-            apart_mm,
+            apart_mm: corner_displacement_mm(&reference.grid(), &image.grid()),
         });
     }
     let axes = Orientation::of(reference.affine());

@@ -19,10 +19,9 @@ use rayon::prelude::*;
 /// Kervadec et al. (MIDL 2019) use this level set, in voxels and with the inside
 /// shifted by one; here both sides are measured alike.
 pub fn signed_distance(mask: &Volume<bool>) -> Volume<f32> {
-    let spacing = mask.spacing();
-    let far = diagonal(mask.shape(), spacing.0) as f32;
-    let outside = euclidean_distance_mm(mask, spacing);
-    let inside = euclidean_distance_mm(&mask.map(|&m| !m), spacing);
+    let far = diagonal(mask.shape(), mask.spacing().0) as f32;
+    let outside = euclidean_distance_mm(mask);
+    let inside = euclidean_distance_mm(&mask.map(|&m| !m));
     let mut signed = mask.map(|_| 0.0_f32);
     let pairs = outside.data().iter().zip(inside.data());
     for (signed, (&outside, &inside)) in signed.data_mut().iter_mut().zip(pairs) {

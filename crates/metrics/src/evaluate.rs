@@ -155,7 +155,7 @@ pub fn evaluate_pair(
         let surfaces = SurfaceDistances::measure(&pair, options.surface);
         let lesions = Lesions::find(&pair);
         let (wmh, pairs) = (lesions.wmh(), lesions.one_to_one());
-        let mm3 = pair.spacing().voxel_volume();
+        let mm3 = pair.voxel_mm3();
         ClassScores {
             class: class.to_owned(),
             counts,

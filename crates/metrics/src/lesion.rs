@@ -105,7 +105,7 @@ impl LesionShares {
 impl Lesions {
     /// Finds the lesions of both masks and matches them.
     pub fn find(pair: &MaskPair) -> Self {
-        let mm3 = pair.spacing().voxel_volume();
+        let mm3 = pair.voxel_mm3();
         let [reference, prediction] = [pair.reference(), pair.prediction()]
             .map(|mask| label_components(mask, Connectivity::TwentySix));
         let overlaps = overlaps(&reference, &prediction);

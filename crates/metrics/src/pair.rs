@@ -1,7 +1,7 @@
 //! One structure in reference and prediction, cropped to where it is.
 
 use crate::MetricsError;
-use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
+use lacuna_volume::{Affine, Grid, LabelMap, Volume};
 
 /// The masks of one structure, cropped to the box around their union plus one
 /// voxel where the image has one. A mask voxel thus lies on a face of the box
@@ -13,11 +13,11 @@ pub struct MaskPair {
     prediction: Volume<bool>,
     start: [usize; 3],
     image_shape: [usize; 3],
-    spacing: Spacing,
+    affine: Affine,
 }
 
 impl MaskPair {
-    /// The voxels whose label `is_inside`, with the spacing of the reference.
+    /// The voxels whose label `is_inside`, with the affine of the reference.
     ///
     /// # Errors
     /// When the shapes differ.
@@ -51,7 +51,7 @@ impl MaskPair {
             prediction: crop(prediction),
             start,
             image_shape: reference.shape(),
-            spacing: reference.spacing(),
+            affine: *reference.affine(),
         })
     }
 
@@ -72,18 +72,31 @@ impl MaskPair {
 
     /// Voxel index of the image to world mm (RAS+), that of the reference.
     pub fn image_affine(&self) -> &Affine {
-        self.reference.affine()
+        &self.affine
     }
 
-    /// Voxel edges in mm.
-    pub fn spacing(&self) -> Spacing {
-        self.spacing
+    /// Volume of a voxel in mm³.
+    pub fn voxel_mm3(&self) -> f64 {
+        self.affine.voxel_mm3()
     }
 
     /// Length of the whole image's diagonal in mm, from outer corner to outer
     /// corner: no two voxels are farther apart.
     pub fn image_diagonal_mm(&self) -> f64 {
-        let edges = self.image_shape.iter().zip(self.spacing.0);
+        if self.affine.is_sheared() {
+            let image = Grid {
+                shape: self.image_shape,
+                affine: self.affine,
+            };
+            let corners = image.corners();
+            // Corner `c` is opposite to corner `7 - c`.
+            let diagonals = (0..4).map(|c| {
+                let (a, b) = (corners[c], corners[7 - c]);
+                (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f64>().sqrt()
+            });
+            return diagonals.fold(0.0, f64::max);
+        }
+        let edges = self.image_shape.iter().zip(self.affine.spacing().0);
         edges
             .map(|(&n, step)| (n as f64 * step).powi(2))
             .sum::<f64>()
@@ -129,7 +142,7 @@ fn box_around(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lacuna_volume::Affine;
+    use lacuna_volume::Spacing;
 
     fn labels(shape: [usize; 3], at: &[([usize; 3], u8)]) -> LabelMap {
         let affine = Affine::from_spacing(Spacing([1.0, 2.0, 3.0]));

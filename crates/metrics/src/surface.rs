@@ -60,7 +60,7 @@ impl SurfaceDistances {
         let reference = surface(pair.reference(), convention);
         let prediction = surface(pair.prediction(), convention);
         let directed = |from: &Volume<bool>, to: &Volume<bool>| {
-            let distance = euclidean_distance_mm(to, pair.spacing());
+            let distance = euclidean_distance_mm(to);
             let on_surface = from.data().iter().zip(distance.data());
             let mut found: Vec<f64> = on_surface.filter(|(f, _)| **f).map(|(_, d)| *d).collect();
             found.sort_unstable_by(f64::total_cmp);
@@ -221,6 +221,31 @@ mod tests {
         assert_eq!((d.nsd(8.9), d.nsd(9.0)), (0.0, 1.0));
         // Spacing from a single-precision header.
         assert_eq!(d.nsd(9.0 - 1e-6), 1.0);
+    }
+
+    #[test]
+    fn distances_of_sheared_voxels_go_through_the_affine() {
+        // A gantry tilt of 20 degrees. 20 voxels along y and 2 along z are
+        // (0, 9 cos 20, 9 sin 20 + 10) mm: 15.574 mm, and not hypot(9, 10).
+        let (sin, cos) = 20f64.to_radians().sin_cos();
+        let tilted = Affine([
+            [-0.45, 0.0, 0.0, 9.0],
+            [0.0, 0.45 * cos, 0.0, -10.0],
+            [0.0, 0.45 * sin, 5.0, -25.0],
+        ]);
+        let one = |voxel| {
+            let mut image = Volume::filled([30, 40, 10], tilted, 0u8).unwrap();
+            let at = image.index(voxel);
+            image.data_mut()[at] = 1;
+            image
+        };
+        let (r, p) = (one([20, 10, 3]), one([20, 30, 5]));
+        let d = distances(&r, &p, VoxelSurface3d);
+        assert!((d.hd95_mm() - 15.574_5).abs() < 1e-3, "{}", d.hd95_mm());
+        assert_eq!((d.nsd(15.57), d.nsd(15.58)), (0.0, 1.0));
+        let pair = MaskPair::of_labels(&r, &p, |l| l > 0).unwrap();
+        // 100 voxels are 95.14 mm3.
+        assert!((100.0 * pair.voxel_mm3() - 95.144).abs() < 1e-3);
     }
 
     #[test]

@@ -161,8 +161,7 @@ fn kind(config: &RunConfig, shape: &DatasetShape) -> String {
 }
 
 fn cost(config: &RunConfig, shape: &DatasetShape, pace: &Pace) -> Result<Cost, StudyError> {
-    let labelled: Vec<String> = shape.voxels.keys().cloned().collect();
-    let split = config.split.resolve(&labelled, config.seed);
+    let split = config.split.resolve(&shape.labelled, config.seed);
     let test = split.map_err(RunError::from)?.test;
     let voxels: u64 = test.iter().map(|id| shape.voxels[id]).sum();
     let batch = config.train.batch * pace.effective.0.iter().product::<usize>();
@@ -195,6 +194,12 @@ mod tests {
             modalities: 1,
             classes: vec!["background".into(), "lesion".into()],
             voxels: [("a".to_owned(), 1), ("b".to_owned(), 8000)].into(),
+            labelled: ["a", "b"]
+                .map(|id| lacuna_data::split::Member {
+                    id: id.to_owned(),
+                    group: None,
+                })
+                .into(),
         };
         let pace = Pace {
             parameters: 1,

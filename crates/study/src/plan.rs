@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
+use lacuna_data::split::Member;
 use lacuna_losses::{Loss, LossConfig, NamedLoss};
 use lacuna_nets::Architecture;
 use lacuna_record::{PlannedRun, RecordError, Study, StudyFolder};
@@ -26,6 +27,8 @@ pub struct DatasetShape {
     pub classes: Vec<String>,
     /// Voxels of each labelled subject.
     pub voxels: BTreeMap<String, u64>,
+    /// The labelled subjects.
+    pub labelled: Vec<Member>,
 }
 
 /// A study whose runs are checked.
@@ -144,10 +147,9 @@ impl Plan {
                 }
             },
         };
-        let labelled: Vec<String> = shape.voxels.keys().cloned().collect();
         let outputs = Outputs::new(&config, &shape.classes).map_err(|e| refused(e.into()))?;
         (config.loss.check(outputs.count())).map_err(|e| refused(e.into()))?;
-        (config.split.resolve(&labelled, config.seed)).map_err(|e| refused(e.into()))?;
+        (config.split.resolve(&shape.labelled, config.seed)).map_err(|e| refused(e.into()))?;
         let run = PlannedRun {
             name: grid.name,
             axes: grid.axes,
@@ -246,6 +248,9 @@ fn phantom_shape(config: &PhantomConfig) -> DatasetShape {
         voxels: lacuna_data::phantom::subject_ids(config)
             .map(|id| (id, voxels))
             .collect(),
+        labelled: lacuna_data::phantom::subject_ids(config)
+            .map(|id| Member { id, group: None })
+            .collect(),
     }
 }
 
@@ -261,6 +266,7 @@ fn dataset_shape(path: &Path) -> Result<DatasetShape, Box<RunError>> {
     }
     Ok(DatasetShape {
         modalities: manifest.modalities.len(),
+        labelled: manifest.labelled(),
         classes: manifest.classes,
         voxels,
     })

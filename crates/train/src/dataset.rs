@@ -27,17 +27,11 @@ impl Dataset {
     /// When either is refused.
     pub fn open(config: &RunConfig) -> Result<Self, RunError> {
         let manifest = Manifest::read(&config.dataset)?;
-        let labelled: Vec<String> = manifest
-            .subjects
-            .iter()
-            .filter(|s| s.label.is_some())
-            .map(|s| s.id.clone())
-            .collect();
         let facts = DatasetFacts {
             name: manifest.name.clone(),
             modalities: manifest.modalities.clone(),
             classes: manifest.classes.clone(),
-            split: config.split.resolve(&labelled, config.seed)?,
+            split: config.split.resolve(&manifest.labelled(), config.seed)?,
             spacing_mm: None,
         };
         Ok(Self { manifest, facts })

@@ -5,16 +5,14 @@
 
 use std::fmt;
 
+/// Axes whose cosine is larger than this share are not perpendicular. Headers
+/// round angles by less, and distances of axes below it are wrong by half of it
+/// at most.
+const SHEAR_COSINE: f64 = 1e-3;
+
 /// Voxel edge lengths in millimetres, one per voxel axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spacing(pub [f64; 3]);
-
-impl Spacing {
-    /// Volume of one voxel in cubic millimetres.
-    pub fn voxel_volume(&self) -> f64 {
-        self.0.iter().product()
-    }
-}
 
 impl fmt::Display for Spacing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,6 +50,37 @@ impl Affine {
     /// Length (mm) of each voxel axis: the column norms.
     pub fn spacing(&self) -> Spacing {
         Spacing([0, 1, 2].map(|c| self.0.iter().map(|row| row[c] * row[c]).sum::<f64>().sqrt()))
+    }
+
+    /// The largest angle (degrees) by which two voxel axes miss being
+    /// perpendicular, as by the tilted gantry of a CT.
+    pub fn shear_degrees(&self) -> f64 {
+        self.largest_cosine().min(1.0).asin().to_degrees()
+    }
+
+    /// Whether the voxel axes are not perpendicular, so that volumes and
+    /// distances do not follow from the spacing.
+    pub fn is_sheared(&self) -> bool {
+        self.largest_cosine() > SHEAR_COSINE
+    }
+
+    fn largest_cosine(&self) -> f64 {
+        let edges = self.spacing().0;
+        [(0, 1), (0, 2), (1, 2)]
+            .map(|(a, b)| {
+                let dot: f64 = self.0.iter().map(|row| row[a] * row[b]).sum();
+                (dot / (edges[a] * edges[b])).abs()
+            })
+            .into_iter()
+            .fold(0.0, f64::max)
+    }
+
+    /// Volume (mm³) of one voxel.
+    pub fn voxel_mm3(&self) -> f64 {
+        if self.is_sheared() {
+            return self.determinant().abs();
+        }
+        self.spacing().0.iter().product()
     }
 
     /// Determinant of the 3x3 part; negative when the voxel axes are left-handed.
@@ -132,6 +161,29 @@ mod tests {
         ]);
         assert_eq!(a.spacing(), Spacing([5.0, 3.0, 2.0]));
         assert_eq!(a.apply([1.0, 1.0, 1.0]), [-2.0, 6.0, 8.0]);
+    }
+
+    #[test]
+    fn a_sheared_voxel_is_smaller_than_its_edges_say() {
+        // Slices tilted by 20 degrees: the parallelepiped has the base .45 x 5 mm
+        // and the height .45 cos 20 mm.
+        let (sin, cos) = 20f64.to_radians().sin_cos();
+        let tilted = Affine([
+            [-0.45, 0.0, 0.0, 9.0],
+            [0.0, 0.45 * cos, 0.0, -10.0],
+            [0.0, 0.45 * sin, 5.0, -25.0],
+        ]);
+        assert!(tilted.is_sheared());
+        assert!((tilted.shear_degrees() - 20.0).abs() < 1e-9);
+        assert!((tilted.voxel_mm3() - 0.45 * 0.45 * 5.0 * cos).abs() < 1e-12);
+        // A turn is no shear.
+        let turned = Affine([
+            [0.0, -2.0 * sin, 3.0 * cos, 0.0],
+            [1.0, 0.0, 0.0, 0.0],
+            [0.0, 2.0 * cos, 3.0 * sin, 0.0],
+        ]);
+        assert!(!turned.is_sheared());
+        assert!((turned.voxel_mm3() - 6.0).abs() < 1e-12);
     }
 
     #[test]

@@ -2,17 +2,23 @@
 //!
 //! Squared distances are separable: along z they follow from two sweeps over
 //! the mask, along y and then x from the lower envelope of one parabola per
-//! voxel (Felzenszwalb and Huttenlocher, Theory of Computing 8, 2012).
+//! voxel (Felzenszwalb and Huttenlocher, Theory of Computing 8, 2012). Axes
+//! that are not perpendicular have no such sum: there the nearest voxel is
+//! searched for among the positions in mm.
 
-use crate::{Spacing, Volume};
+use crate::Volume;
+use crate::nearest::Points;
 use rayon::prelude::*;
 
 /// Distance in mm from each voxel centre to the nearest voxel centre where the
 /// mask is true: 0 inside the mask, infinite everywhere if the mask is empty.
-/// The voxel axes are taken as orthogonal with edges `spacing`.
-pub fn euclidean_distance_mm(mask: &Volume<bool>, spacing: Spacing) -> Volume<f64> {
+/// Millimetres are those of the mask's affine, which may be sheared.
+pub fn euclidean_distance_mm(mask: &Volume<bool>) -> Volume<f64> {
+    if mask.affine().is_sheared() {
+        return sheared_distance_mm(mask);
+    }
     let [nx, ny, _] = mask.shape();
-    let [dx, dy, dz] = spacing.0;
+    let [dx, dy, dz] = mask.spacing().0;
     let mut distance = mask.map(|&inside| if inside { 0.0 } else { f64::INFINITY });
     if mask.is_empty() {
         return distance;
@@ -39,6 +45,26 @@ pub fn euclidean_distance_mm(mask: &Volume<bool>, spacing: Spacing) -> Volume<f6
             envelope.lower(row, dx);
             row.iter_mut().for_each(|v| *v = v.sqrt());
         });
+    distance
+}
+
+/// The same for any affine.
+fn sheared_distance_mm(mask: &Volume<bool>) -> Volume<f64> {
+    let [nx, ny, _] = mask.shape();
+    let place = |index: usize| {
+        let voxel = [index % nx, index / nx % ny, index / (nx * ny)];
+        mask.affine().apply(voxel.map(|v| v as f64))
+    };
+    let inside = mask
+        .data()
+        .iter()
+        .enumerate()
+        .filter(|(_, inside)| **inside);
+    let points = Points::new(inside.map(|(index, _)| place(index)).collect());
+    let mut distance = mask.map(|_| 0.0);
+    (distance.data_mut().par_iter_mut().enumerate())
+        .filter(|(index, _)| !mask.data()[*index])
+        .for_each(|(index, mm)| *mm = points.distance(place(index)));
     distance
 }
 
@@ -107,19 +133,17 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Affine;
+    use crate::{Affine, Spacing};
     use proptest::prelude::*;
 
-    fn brute_force(mask: &Volume<bool>, spacing: Spacing) -> Vec<f64> {
+    fn brute_force(mask: &Volume<bool>) -> Vec<f64> {
         let [nx, ny, nz] = mask.shape();
         let voxels: Vec<[usize; 3]> = (0..nz)
             .flat_map(|z| (0..ny).flat_map(move |y| (0..nx).map(move |x| [x, y, z])))
             .collect();
         let to = |a: &[usize; 3], b: &[usize; 3]| -> f64 {
-            (0..3)
-                .map(|i| (a[i].abs_diff(b[i]) as f64 * spacing.0[i]).powi(2))
-                .sum::<f64>()
-                .sqrt()
+            let [a, b] = [a, b].map(|v| mask.affine().apply(v.map(|i| i as f64)));
+            (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f64>().sqrt()
         };
         voxels
             .iter()
@@ -135,9 +159,10 @@ mod tests {
 
     #[test]
     fn one_voxel_with_unequal_edges() {
-        let mut mask = Volume::filled([3, 2, 2], Affine::identity(), false).unwrap();
+        let affine = Affine::from_spacing(Spacing([3.0, 4.0, 12.0]));
+        let mut mask = Volume::filled([3, 2, 2], affine, false).unwrap();
         mask.data_mut()[0] = true;
-        let d = euclidean_distance_mm(&mask, Spacing([3.0, 4.0, 12.0]));
+        let d = euclidean_distance_mm(&mask);
         assert_eq!(d.data()[d.index([0, 0, 0])], 0.0);
         assert_eq!(d.data()[d.index([2, 0, 0])], 6.0);
         assert_eq!(d.data()[d.index([1, 1, 0])], 5.0);
@@ -147,10 +172,10 @@ mod tests {
     #[test]
     fn nothing_is_infinitely_far() {
         let mask = Volume::filled([2, 3, 2], Affine::identity(), false).unwrap();
-        let d = euclidean_distance_mm(&mask, Spacing([1.0; 3]));
+        let d = euclidean_distance_mm(&mask);
         assert!(d.data().iter().all(|&v| v == f64::INFINITY));
         let none = Volume::filled([0, 3, 2], Affine::identity(), false).unwrap();
-        assert!(euclidean_distance_mm(&none, Spacing([1.0; 3])).is_empty());
+        assert!(euclidean_distance_mm(&none).is_empty());
     }
 
     proptest! {
@@ -160,11 +185,14 @@ mod tests {
             spacing in prop::array::uniform3(0.2f64..6.0),
             bits in prop::collection::vec(0u8..100, 343),
             share in 1u8..60,
+            shear in prop_oneof![Just(0.0), 0.1f64..3.0],
         ) {
             let data = bits[..shape.iter().product()].iter().map(|&b| b < share).collect();
-            let mask = Volume::new(shape, Affine::identity(), data).unwrap();
-            let found = euclidean_distance_mm(&mask, Spacing(spacing));
-            for (a, b) in found.data().iter().zip(brute_force(&mask, Spacing(spacing))) {
+            let mut affine = Affine::from_spacing(Spacing(spacing));
+            affine.0[1][2] = shear;
+            let mask = Volume::new(shape, affine, data).unwrap();
+            let found = euclidean_distance_mm(&mask);
+            for (a, b) in found.data().iter().zip(brute_force(&mask)) {
                 prop_assert!(*a == b || (a - b).abs() <= 1e-12 * b, "{a} {b}");
             }
         }

@@ -2,6 +2,11 @@
 
 use crate::{Affine, Spacing, Volume};
 
+/// The largest share of a voxel by which the same voxel of two files may lie
+/// apart: farther, they do not show the same place. It is a share and no length,
+/// as mice have voxels of 0.05 mm and humans of 5 mm.
+pub const SAME_GRID_VOXELS: f64 = 0.1;
+
 /// The voxels of a volume without their values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grid {
@@ -15,6 +20,12 @@ impl Grid {
     /// Voxel edge lengths in mm.
     pub fn spacing(&self) -> Spacing {
         self.affine.spacing()
+    }
+
+    /// Whether the same voxel of both grids shows the same place, to within
+    /// [`SAME_GRID_VOXELS`].
+    pub fn shows_the_voxels_of(&self, other: &Self) -> bool {
+        corner_displacement_voxels(self, other) <= SAME_GRID_VOXELS
     }
 
     /// World positions (mm) of the eight corners of the field of view, which
@@ -64,6 +75,20 @@ pub fn corner_displacement_mm(a: &Grid, b: &Grid) -> f64 {
         .fold(0.0, f64::max)
 }
 
+/// [`corner_displacement_mm`] in voxels of `a`: how far, by index, the corners of
+/// `b` lie from those of the same name. Infinite when the shapes differ or the
+/// affine of `a` has no inverse.
+pub fn corner_displacement_voxels(a: &Grid, b: &Grid) -> f64 {
+    let Some(to_index) = a.affine.inverse() else {
+        return f64::INFINITY;
+    };
+    let by_index = |grid: &Grid| Grid {
+        shape: grid.shape,
+        affine: to_index.after(&grid.affine),
+    };
+    corner_displacement_mm(&by_index(a), &by_index(b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +131,23 @@ mod tests {
         mirrored[2][2] = -1.0;
         let (a, b) = (grid([4, 4, 1], RAS), grid([4, 4, 1], mirrored));
         assert_eq!(corner_displacement_mm(&a, &b), 1.0);
+    }
+
+    #[test]
+    fn a_limit_is_a_share_of_the_voxel() {
+        // .075 mm are one and a half voxels of a mouse, and a 40th of a thick slice.
+        let shifted = |edge: f64| {
+            let mut rows = RAS.map(|row| row.map(|v| v * edge));
+            let grid_here = grid([4, 4, 4], rows);
+            rows[2][3] = 0.075;
+            (grid_here, grid([4, 4, 4], rows))
+        };
+        let (mouse, moved) = shifted(0.05);
+        assert!((corner_displacement_voxels(&mouse, &moved) - 1.5).abs() < 1e-9);
+        assert!(!mouse.shows_the_voxels_of(&moved));
+        let (thick, moved) = shifted(3.0);
+        assert!((corner_displacement_voxels(&thick, &moved) - 0.025).abs() < 1e-9);
+        assert!(thick.shows_the_voxels_of(&moved));
     }
 
     #[test]

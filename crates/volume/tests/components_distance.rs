@@ -55,7 +55,10 @@ fn distances_are_those_of_scipy() {
     for row in golden("distance.json") {
         let spacing = numbers(&row["spacing"]);
         let spacing = Spacing([spacing[0], spacing[1], spacing[2]]);
-        let found = euclidean_distance_mm(&mask(&row), spacing);
+        let mask = mask(&row);
+        let affine = Affine::from_spacing(spacing);
+        let mask = Volume::new(mask.shape(), affine, mask.into_data()).unwrap();
+        let found = euclidean_distance_mm(&mask);
         let expected = numbers(&row["mm"]);
         assert_eq!(found.len(), expected.len());
         for (a, b) in found.data().iter().zip(&expected) {

@@ -55,7 +55,7 @@ pub(super) struct LesionSize {
 
 /// The size of every lesion.
 pub(super) fn sizes(foreground: &Volume<bool>) -> Vec<LesionSize> {
-    let voxel_mm3 = foreground.spacing().voxel_volume();
+    let voxel_mm3 = foreground.affine().voxel_mm3();
     let lesions = label_components(foreground, Connectivity::TwentySix);
     let size = |&voxels: &usize| LesionSize {
         voxels,

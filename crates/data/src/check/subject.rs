@@ -4,18 +4,14 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
 
-use lacuna_volume::{Grid, Orientation, Volume, corner_displacement_mm};
+use lacuna_volume::{Grid, Volume};
 
 use super::lesions::{self, LesionReport, LesionSize};
 use super::report::{
-    ClassShare, GridReport, ImageReport, LabelReport, MaskReport, Problem, Severity, SubjectReport,
+    ClassShare, ImageReport, LabelReport, MaskReport, Problem, Severity, SubjectReport,
 };
 use crate::manifest::{ImageRef, Manifest, Subject};
 
-/// Grids this far apart do not show the same place.
-const APART_MM: f64 = 0.1;
-/// Affines stored as 32-bit quaternions and as rows differ by less.
-const ROUNDING_MM: f64 = 1e-3;
 /// A smaller share of the foreground outside the mask is a matter of its edge.
 const BESIDE_MASK: f64 = 0.01;
 
@@ -64,11 +60,11 @@ pub(super) fn check_subject(manifest: &Manifest, subject: &Subject) -> Checked {
     }
 }
 
-struct SubjectCheck<'a> {
+pub(super) struct SubjectCheck<'a> {
     manifest: &'a Manifest,
     subject: &'a Subject,
     /// Grid and modality of the first image that can be read.
-    reference: Option<(Grid, String)>,
+    pub(super) reference: Option<(Grid, String)>,
     problems: Vec<Problem>,
     contents: Vec<(u64, String)>,
 }
@@ -79,7 +75,9 @@ impl SubjectCheck<'_> {
         let volume = self.readable(&file, image.read())?;
         if self.reference.is_none() {
             self.reference = Some((volume.grid(), modality.to_owned()));
+            self.judge_geometry(&file, &volume.grid());
         }
+        self.judge_placements(&file, &image.path);
         let report = self.intensities(modality, file, &volume);
         if report.is_constant() {
             let finding = format!("{modality} has the same value {} everywhere", report.min);
@@ -164,6 +162,7 @@ impl SubjectCheck<'_> {
         let file = path.display().to_string();
         let values = self.readable(&file, lacuna_io::read_labels(path))?;
         let grid = self.grid("label", &file, &values.grid());
+        self.judge_placements(&file, path);
         let mask = mask.filter(|m| m.shape() == values.shape());
         let inside = mask.map(|m| m.data());
         let counts = ValueCounts::of(values.data(), inside);
@@ -257,54 +256,21 @@ impl SubjectCheck<'_> {
         match read {
             Ok(volume) => Some(volume),
             Err(error) => {
-                let remedy = "replace the file, or remove the subject from the dataset";
-                self.add(Severity::Error, file, error.to_string(), remedy);
+                // The file stands before the finding already, and the error says
+                // what to do.
+                let text = error.to_string();
+                let text = text.strip_prefix(&format!("{file}: ")).unwrap_or(&text);
+                let (finding, remedy) = text.rsplit_once("; ").unwrap_or((
+                    text,
+                    "replace the file, or remove the subject from the dataset",
+                ));
+                self.add(Severity::Error, file, finding.to_owned(), remedy);
                 None
             }
         }
     }
 
-    fn grid(&mut self, role: &str, file: &str, grid: &Grid) -> GridReport {
-        let mut displacement = None;
-        if let Some((reference, modality)) = self.reference.clone() {
-            let apart = corner_displacement_mm(&reference, grid);
-            if grid.shape != reference.shape {
-                let finding = format!(
-                    "{role} has the shape {:?}, expected {:?} as {modality}",
-                    grid.shape, reference.shape
-                );
-                let remedy = "resample it onto the grid of the first modality";
-                self.add(Severity::Error, file, finding, remedy);
-            } else {
-                displacement = Some(apart);
-                self.judge_displacement(role, file, &modality, apart);
-            }
-        }
-        GridReport {
-            shape: grid.shape,
-            spacing_mm: grid.spacing().0,
-            orientation: Orientation::of(&grid.affine).codes(),
-            corner_displacement_mm: displacement,
-        }
-    }
-
-    fn judge_displacement(&mut self, role: &str, file: &str, modality: &str, apart: f64) {
-        let finding = |expected: &str| {
-            format!(
-                "the corners of {role} lie up to {apart:.4} mm from those of {modality}{expected}"
-            )
-        };
-        if apart > APART_MM {
-            let finding = finding(&format!(", expected at most {APART_MM} mm"));
-            let remedy = "register and resample it, or correct the header's sform and qform";
-            self.add(Severity::Error, file, finding, remedy);
-        } else if apart > ROUNDING_MM {
-            let remedy = "nothing: the grid of the first modality is used";
-            self.add(Severity::Note, file, finding(""), remedy);
-        }
-    }
-
-    fn add(&mut self, severity: Severity, file: &str, finding: String, remedy: &str) {
+    pub(super) fn add(&mut self, severity: Severity, file: &str, finding: String, remedy: &str) {
         self.problems.push(Problem {
             severity,
             subject: Some(self.subject.id.clone()),

@@ -19,6 +19,14 @@ pub enum DiscoverError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A name that a manifest cannot hold, as old tools wrote it.
+    #[error("{}: the name {name:?} is not UTF-8, expected UTF-8, the form of a manifest; rename it, for example with convmv", folder.display())]
+    NotUtf8 {
+        /// Folder that holds it.
+        folder: PathBuf,
+        /// The name.
+        name: std::ffi::OsString,
+    },
     /// A pattern that cannot tell subjects apart.
     #[error(
         "the pattern {pattern:?} for {role} has no wildcard, expected one where the subject's name stands; write for example '*/FLAIR.nii.gz'"

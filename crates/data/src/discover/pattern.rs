@@ -5,6 +5,7 @@
 //! match the dot that a hidden file's name starts with. Of several ways to
 //! match a name, the one with the shortest first matches is taken.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::DiscoverError;
@@ -46,10 +47,12 @@ fn walk(
     };
     if *part == "**" {
         walk(folder, rest, captures, found)?;
-        for name in names(folder)? {
+        for name in listed(folder)? {
             let below = folder.join(&name);
+            let hidden = name.to_string_lossy().starts_with('.');
             // A linked folder may lead back up, so `**` does not enter it.
-            if below.is_dir() && !below.is_symlink() && !name.starts_with('.') {
+            if below.is_dir() && !below.is_symlink() && !hidden {
+                let name = in_utf8(folder, &name)?.to_owned();
                 walk(&below, parts, &with(captures, [name]), found)?;
             }
         }
@@ -58,8 +61,10 @@ fn walk(
     if !has_wildcard(part) {
         return step(folder.join(part), rest, captures.to_vec(), found);
     }
-    for name in names(folder)? {
-        if let Some(parts) = match_name(part, &name) {
+    for name in listed(folder)? {
+        if let Some(parts) = match_name(part, &name.to_string_lossy()) {
+            // A manifest could not name it; left out, a subject would be lost.
+            in_utf8(folder, &name)?;
             step(folder.join(&name), rest, with(captures, parts), found)?;
         }
     }
@@ -88,16 +93,31 @@ fn with(captures: &[String], more: impl IntoIterator<Item = String>) -> Vec<Stri
     captures.iter().cloned().chain(more).collect()
 }
 
-/// Sorted names in a folder.
+/// Sorted names in a folder, all of them in UTF-8.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, DiscoverError> {
+    let names = listed(folder)?;
+    let texts = names
+        .iter()
+        .map(|name| Ok(in_utf8(folder, name)?.to_owned()));
+    texts.collect()
+}
+
+fn in_utf8<'a>(folder: &Path, name: &'a OsStr) -> Result<&'a str, DiscoverError> {
+    name.to_str().ok_or_else(|| DiscoverError::NotUtf8 {
+        folder: folder.to_owned(),
+        name: name.to_owned(),
+    })
+}
+
+/// Sorted names in a folder.
+fn listed(folder: &Path) -> Result<Vec<OsString>, DiscoverError> {
     let unreadable = |source| DiscoverError::Folder {
         path: folder.to_owned(),
         source,
     };
     let mut names = Vec::new();
     for entry in folder.read_dir().map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        names.push(name.to_string_lossy().into_owned());
+        names.push(entry.map_err(unreadable)?.file_name());
     }
     names.sort();
     Ok(names)

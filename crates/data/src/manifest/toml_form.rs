@@ -9,7 +9,15 @@ use serde::Deserialize;
 use super::{ImageRef, MAX_LABEL_VALUE, Manifest, ManifestError, Subject};
 
 const TOP_KEYS: [&str; 5] = ["name", "modalities", "classes", "label_values", "subject"];
-const SUBJECT_KEYS: [&str; 6] = ["id", "images", "label", "mask", "weight", "white_matter"];
+const SUBJECT_KEYS: [&str; 7] = [
+    "id",
+    "group",
+    "images",
+    "label",
+    "mask",
+    "weight",
+    "white_matter",
+];
 
 #[derive(Deserialize)]
 struct RawManifest {
@@ -24,6 +32,7 @@ struct RawManifest {
 #[derive(Deserialize)]
 struct RawSubject {
     id: String,
+    group: Option<String>,
     images: BTreeMap<String, String>,
     label: Option<PathBuf>,
     mask: Option<PathBuf>,
@@ -124,6 +133,7 @@ fn resolve(folder: &Path, raw: RawSubject) -> Subject {
     };
     Subject {
         id: raw.id,
+        group: raw.group,
         images: raw
             .images
             .iter()
@@ -151,6 +161,9 @@ pub(super) fn write(manifest: &Manifest) -> Result<String, ManifestError> {
     let _ = writeln!(out, "label_values = {{ {} }}", values.join(", "));
     for subject in &manifest.subjects {
         let _ = writeln!(out, "\n[[subject]]\nid = {}", quoted(&subject.id));
+        if let Some(group) = &subject.group {
+            let _ = writeln!(out, "group = {}", quoted(group));
+        }
         let mut images = Vec::with_capacity(subject.images.len());
         for modality in &manifest.modalities {
             if let Some(image) = subject.images.get(modality) {

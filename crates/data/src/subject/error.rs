@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 
 use lacuna_io::ImageError;
-use lacuna_volume::{Grid, VolumeError};
+use lacuna_volume::{Grid, SAME_GRID_VOXELS, VolumeError};
 
 use crate::manifest::ManifestError;
 use crate::normalise::NormaliseError;
-
-use super::GRID_TOLERANCE_MM;
 
 /// Why a subject cannot be made ready, or its result not be brought back.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +54,8 @@ pub enum CaseError {
         expected.shape,
         if found.shape == expected.shape {
             format!(
-                ", but their corners lie {displacement_mm:.2} mm apart, at most \
-                 {GRID_TOLERANCE_MM} mm is expected"
+                ", but their corners lie {displacement_mm:.3} mm apart, at most \
+                 {SAME_GRID_VOXELS} voxels are expected"
             )
         } else {
             String::new()
