@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lacuna_io::ImageError;
-use lacuna_volume::{Grid, SAME_GRID_VOXELS, VolumeError};
+use lacuna_volume::{Grid, SAME_GRID_VOXELS, VolumeError, corner_displacement_voxels};
 
 use crate::manifest::ManifestError;
 use crate::normalise::NormaliseError;
@@ -54,8 +54,9 @@ pub enum CaseError {
         expected.shape,
         if found.shape == expected.shape {
             format!(
-                ", but their corners lie {displacement_mm:.3} mm apart, at most \
-                 {SAME_GRID_VOXELS} voxels are expected"
+                ", but their corners lie {displacement_mm:.2} mm apart: {:.2} voxels, at most \
+                 {SAME_GRID_VOXELS} expected",
+                corner_displacement_voxels(expected, found)
             )
         } else {
             String::new()
