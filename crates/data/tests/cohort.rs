@@ -78,6 +78,7 @@ impl Files {
         let first = image("T1", volume(|i| ((i * 7 + s) % 90) as f32));
         let second = image("T2", volume(|i| 1.0 + (i as f32 * 0.37 + s as f32).sin()));
         Subject {
+            group: None,
             id: format!("sub.{s}"),
             images: [("T1", first), ("T2", second)]
                 .map(|(name, path)| (name.to_owned(), path.into()))
