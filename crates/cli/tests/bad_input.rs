@@ -211,7 +211,7 @@ fn files_on_different_grids() {
             "lesion.nii.gz",
             "T1.nii.gz",
             "5.00 mm apart",
-            "0.1 mm is expected",
+            "2.50 voxels, at most 0.1 expected",
             "resample",
         ],
     );
@@ -540,20 +540,15 @@ fn an_illegal_patch_size() {
 }
 
 #[test]
-fn an_effective_patch_larger_than_the_volume() {
+fn an_effective_patch_larger_than_the_volume_is_filled_and_told() {
     let place = Place::new();
     // 88 voxels leave 48, the volume is 40 x 44.
-    no_training(
-        &place,
-        "--set patch.size=88",
-        &[
-            "sub-01",
-            "[48, 48, 1]",
-            "patch.size 88",
-            "[40, 44, 10]",
-            "at most 80",
-        ],
-    );
+    let told = place.ok("train run.toml --out run --set patch.size=88");
+    let note = "1 of 1 subjects are smaller than the effective patch of 48 x 48 x 1 voxels";
+    assert!(told.stderr.contains(note), "{told}");
+    place.ok("predict run --dataset cohort/dataset.toml --split test --out p");
+    let labels = lacuna_io::read_labels(place.path("p/sub-02.nii.gz")).unwrap();
+    assert_eq!(labels.shape(), [40, 44, 10]);
 }
 
 #[test]
@@ -932,7 +927,7 @@ fn predictions_that_cannot_be_scored() {
     evaluate(&[
         "pred/sub-02.nii.gz",
         "lesion.nii.gz",
-        "2.00 mm apart",
+        "2.000 mm apart",
         "predict on",
     ]);
     write(&Volume::new([44, 40, 10], *labels.affine(), labels.data().to_vec()).unwrap());
