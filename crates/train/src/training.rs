@@ -1,6 +1,6 @@
 //! The training loop.
 //!
-//! [`Preflight`] refuses what can be refused, [`Session`] holds what a training
+//! `Preflight` refuses what can be refused, `Session` holds what a training
 //! works with, and [`train`] is the loop.
 
 mod divergence;

@@ -68,6 +68,6 @@ pub trait FieldLoss: Send + Sync {
     }
 
     /// The loss, and its derivatives added to `slopes`. Both are finite.
-    /// Unlike an [`ElementLoss`], it applies the weights itself.
+    /// Unlike an [`ElementLoss`](crate::ElementLoss), it applies the weights itself.
     fn evaluate(&self, field: &Field, slopes: &mut FieldSlopes) -> f64;
 }

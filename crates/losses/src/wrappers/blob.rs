@@ -20,7 +20,7 @@ use crate::loss::{Form, Honours, Loss, Reads};
 use crate::options::check_number;
 use serde::{Deserialize, Serialize};
 
-/// The blob loss; see [the module](self).
+/// The blob loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Blob<L> {

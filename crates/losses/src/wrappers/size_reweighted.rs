@@ -17,7 +17,7 @@ use crate::equations::CrossEntropy;
 use crate::loss::{Form, Honours, Loss, Reads};
 use serde::{Deserialize, Serialize};
 
-/// A loss with voxel weights from the sizes of the lesions; see [the module](self).
+/// A loss with voxel weights from the sizes of the lesions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SizeReweighted<L> {

@@ -23,7 +23,7 @@ pub struct Term<L> {
     pub loss: L,
 }
 
-/// A weighted sum of losses; see [the module](self).
+/// A weighted sum of losses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sum<L> {
