@@ -129,6 +129,16 @@ fn an_evaluation_replaces_its_own_former_self_alone() {
     let into_run = EVALUATE.replace("--out eval", "--out run --force");
     place.refused(&into_run, &["run/summary.json", "no evaluation"]);
     assert_eq!(place.text("run/summary.json"), summary);
+    // Neither scores nor predictions are mixed with a run, finished or not.
+    std::fs::remove_file(place.path("run/summary.json")).unwrap();
+    let names = place.names("run");
+    place.refused(&into_run, &["run", "run.toml", "--out"]);
+    let predict_into_run = format!(
+        "{} --force",
+        predict("sub-02").replace("--out pred", "--out run")
+    );
+    place.refused(&predict_into_run, &["run", "run.toml", "--out"]);
+    assert_eq!(place.names("run"), names);
     place.ok(EVALUATE);
     place.ok(EVALUATE);
     // Other predictions, here the reference itself.

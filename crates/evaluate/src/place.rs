@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lacuna_record::{Evaluation, Inputs, check_folder};
+use lacuna_record::{Evaluation, Inputs, check_folder, check_no_run};
 
 use crate::choose::Chosen;
 use crate::{EvaluateError, Request};
@@ -40,6 +40,7 @@ pub(crate) fn check(request: &Request, chosen: &Chosen) -> Result<(), EvaluateEr
             false => Err(refused(&tables[0])),
         };
     }
+    check_no_run(out)?;
     match outputs.iter().find(|output| output.exists()) {
         Some(found) if !request.force => Err(refused(found)),
         _ => Ok(()),

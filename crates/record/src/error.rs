@@ -42,6 +42,14 @@ pub enum RecordError {
         /// The file that is read.
         input: PathBuf,
     },
+    /// Results would mix with the files of a training.
+    #[error(
+        "{folder} holds a run (run.toml), which nothing else is written into; choose another --out"
+    )]
+    OutputIsRun {
+        /// The run folder.
+        folder: PathBuf,
+    },
     /// A folder to write is something else.
     #[error("cannot write into {folder}: {found} is no folder; choose another --out")]
     NotAFolder {

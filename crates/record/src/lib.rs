@@ -23,7 +23,7 @@ pub use evaluation::{Evaluation, Overlay, ScoredFile, SubjectScores};
 pub use events::{Ending, Event, LastIterations, read_events};
 pub use files::{lock, read_json, read_lines, unix_time, write_json};
 pub use hash::{sha256, sha256_of};
-pub use outputs::{Inputs, check_file, check_folder};
+pub use outputs::{Inputs, check_file, check_folder, check_no_run};
 pub use predictions::{
     Existing, PredictedFile, Predictions, PredictionsFolder, prediction_path, probabilities_path,
 };

@@ -89,6 +89,19 @@ pub fn check_folder(path: &Path) -> Result<(), RecordError> {
     }
 }
 
+/// Refuses the folder of a run, whose files would mix with what is written.
+///
+/// # Errors
+/// [`RecordError::OutputIsRun`]
+pub fn check_no_run(folder: &Path) -> Result<(), RecordError> {
+    match folder.join("run.toml").exists() {
+        false => Ok(()),
+        true => Err(RecordError::OutputIsRun {
+            folder: folder.to_owned(),
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -110,6 +110,7 @@ impl PredictionsFolder {
         inputs: &Inputs,
     ) -> Result<(Self, Vec<String>), RecordError> {
         crate::check_folder(path)?;
+        crate::check_no_run(path)?;
         for id in &now.subjects {
             for file in files_of(path, id) {
                 inputs.spare(&file)?;
@@ -129,8 +130,8 @@ impl PredictionsFolder {
             remove(path, &other, inputs)?;
         }
         now.files = Some(BTreeMap::new());
+        let asked = now.subjects.clone();
         if let Some(same) = same {
-            let asked = std::mem::take(&mut now.subjects);
             now = Predictions {
                 run: now.run,
                 ..same
@@ -140,13 +141,7 @@ impl PredictionsFolder {
                     now.subjects.push(id.clone());
                 }
             }
-            return Self {
-                path: path.to_owned(),
-                list: now,
-            }
-            .begin(asked, provenance, existing);
         }
-        let asked = now.subjects.clone();
         Self {
             path: path.to_owned(),
             list: now,

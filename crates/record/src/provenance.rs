@@ -1,12 +1,10 @@
-//! What made a run, a checkpoint, a folder of predictions, an evaluation or a study.
+//! What made a folder of predictions or an evaluation.
 
-use std::path::Path;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{read_optional, write_json};
-use crate::{RecordError, unix_time};
+use crate::unix_time;
 
 /// The commit that the program was built from; a library does not know it.
 static COMMIT: OnceLock<&'static str> = OnceLock::new();
@@ -40,13 +38,6 @@ pub struct Provenance {
     /// SHA-256 of the weights' file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
-    /// SHA-256 of the list of all files of the dataset with their SHA-256.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dataset: Option<String>,
-    /// Voxel edges in mm along x, y, z of the canonical axes: the median over the
-    /// subjects trained on, on the grid that was trained on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spacing_mm: Option<[f64; 3]>,
 }
 
 impl Provenance {
@@ -62,21 +53,5 @@ impl Provenance {
             threads,
             ..Self::default()
         }
-    }
-
-    /// The provenance in `folder`; `None` in folders of version 0.1.0 and before.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn read(folder: &Path) -> Result<Option<Self>, RecordError> {
-        read_optional(&folder.join("provenance.json"))
-    }
-
-    /// Writes it into `folder`.
-    ///
-    /// # Errors
-    /// When the folder cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), RecordError> {
-        write_json(&folder.join("provenance.json"), self)
     }
 }

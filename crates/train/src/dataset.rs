@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use lacuna_data::cohort::{Cohort, Finish, Store};
 use lacuna_data::manifest::Manifest;
+use lacuna_data::sampler::PatchGeometry;
 use lacuna_data::subject::{Case, Preprocess, load_case};
+use lacuna_nets::{Architecture, NetError};
 use lacuna_volume::{Orientation, Volume};
 
 use crate::config::RunConfig;
@@ -147,6 +149,20 @@ pub fn ids_named(manifest: &Manifest, arguments: &[String]) -> Vec<String> {
         false => argument.split(',').map(str::to_owned).collect(),
     });
     ids.collect()
+}
+
+/// The patches that `config` trains its network on.
+///
+/// # Errors
+/// When the network cannot take patches of that size.
+pub fn patch_geometry(config: &RunConfig) -> Result<PatchGeometry, NetError> {
+    let architecture = Architecture::of(&config.model)?;
+    let [input, effective] = architecture.patch(config.patch.size)?;
+    Ok(PatchGeometry {
+        rank: architecture.rank(),
+        input,
+        effective,
+    })
 }
 
 /// How `config` prepares a subject.

@@ -74,7 +74,7 @@ pub enum RunError {
     /// Several subjects cannot be prepared.
     #[error("{count} subjects cannot be used:\n{text}")]
     Subjects {
-        /// How many.
+        /// Subjects that are refused.
         count: usize,
         /// What is wrong with each, one per line.
         text: String,

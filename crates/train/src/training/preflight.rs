@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use lacuna_data::cohort::Cohort;
 use lacuna_data::sampler::{PatchGeometry, Sampler};
 use lacuna_losses::PatchGrid;
-use lacuna_nets::{Architecture, Network};
+use lacuna_nets::Network;
 use lacuna_record::read_json;
 
 use super::Progress;
@@ -49,13 +49,7 @@ impl Preflight {
         let mut dataset = Dataset::open(config)?;
         let outputs = Outputs::new(config, &dataset.facts.classes)?;
         config.loss.check(outputs.count())?;
-        let architecture = Architecture::of(&config.model)?;
-        let [input, effective] = architecture.patch(config.patch.size)?;
-        let geometry = PatchGeometry {
-            rank: architecture.rank(),
-            input,
-            effective,
-        };
+        let geometry = dataset::patch_geometry(config)?;
         let network = Network::new(
             &config.model,
             dataset.facts.modalities.len(),

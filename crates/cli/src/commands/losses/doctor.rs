@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use comfy_table::Table;
-use lacuna_data::sampler::PatchGeometry;
 use lacuna_losses::doctor::{Examination, examine, examined_grid};
 use lacuna_losses::{Loss, PatchGrid};
-use lacuna_nets::Architecture;
 use lacuna_train::config::RunConfig;
-use lacuna_train::dataset::Dataset;
+use lacuna_train::dataset::{Dataset, patch_geometry};
 use lacuna_train::outputs::Outputs;
 use lacuna_volume::Zyx;
 
@@ -41,14 +39,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let total: u64 = counts.iter().sum();
     let shares: Vec<f64> = counts.iter().map(|n| *n as f64 / total as f64).collect();
 
-    let architecture = Architecture::of(&config.model)?;
-    let [input, effective] = architecture.patch(config.patch.size)?;
-    let geometry = PatchGeometry {
-        rank: architecture.rank(),
-        input,
-        effective,
-    };
-    let (_, effective) = geometry.sizes(config.patch.plane);
+    let (_, effective) = patch_geometry(&config)?.sizes(config.patch.plane);
     let spacing = first_spacing.unwrap_or([1.0; 3]);
     let grid = PatchGrid {
         shape: Zyx::from_xyz(effective),
