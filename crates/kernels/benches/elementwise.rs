@@ -71,7 +71,7 @@ fn normalise(c: &mut Criterion) {
         };
         group.throughput(arrays(2));
         group.bench_function(format!("activate/{channels}"), |b| {
-            b.iter(|| activate(&x, rectifier));
+            b.iter(|| activate(&x, rectifier, channels));
         });
     }
     group.finish();

@@ -78,7 +78,11 @@ impl Convolution {
             assert_eq!(values.len(), self.input_len(), "values of the input");
             if let Some(r) = rectified {
                 for row in [r.scale, r.shift, r.slope] {
-                    assert_eq!(row.len(), self.channels_in, "channels of the rectifier");
+                    assert!(
+                        [1, self.batch].contains(&(row.len() / self.channels_in))
+                            && row.len().is_multiple_of(self.channels_in),
+                        "channels of the rectifier"
+                    );
                 }
             }
         }

@@ -10,6 +10,7 @@ mod few_voxels;
 mod geometry;
 mod instructions;
 mod masked;
+mod mean_pool;
 mod moments;
 #[cfg(test)]
 mod noise;
@@ -34,11 +35,12 @@ pub use add_widened::{add_widened, widened_gradient};
 pub use convolve::has_tiles;
 pub use geometry::Convolution;
 pub use instructions::Instructions;
-pub use moments::{Moments, column_sums, moments};
+pub use mean_pool::MeanPool;
+pub use moments::{Moments, column_sums, moments, moments_of_images};
 pub use norm::{Normalisation, NormalisationGradients, Statistics};
 pub use pool::MaxPool;
 pub use precision::Precision;
-pub use rearrange::{Crop, PixelShuffle, join_channels, split_channels};
+pub use rearrange::{VoxelShuffle, join_channels, split_channels};
 pub use rectify::{activate, mask_rectified};
 pub use sigmoid::{
     Inside, RegionReference, RegionSlopes, RegionSums, region_gradient, region_own, region_sums,

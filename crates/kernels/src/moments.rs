@@ -28,6 +28,25 @@ pub fn moments(values: &[f32], channels: usize) -> Moments {
     moments_with(Instructions::detected(), values, channels)
 }
 
+/// The [`moments`] of each of `images` of equal size behind each other: rows of
+/// `channels` for each image, behind each other.
+///
+/// # Panics
+/// If an image has no voxel or an incomplete one.
+pub fn moments_of_images(values: &[f32], channels: usize, images: usize) -> Moments {
+    assert!(
+        images > 0 && values.len().is_multiple_of(images),
+        "{} values of {images} images",
+        values.len()
+    );
+    let of_each = (values.chunks(values.len() / images)).map(|image| moments(image, channels));
+    let (mean, variance): (Vec<_>, Vec<_>) = of_each.map(|m| (m.mean, m.variance)).unzip();
+    Moments {
+        mean: mean.concat(),
+        variance: variance.concat(),
+    }
+}
+
 fn moments_with(instructions: Instructions, values: &[f32], channels: usize) -> Moments {
     let columns = Columns::new(channels);
     assert!(columns.voxels(values) > 0, "moments of no voxel");

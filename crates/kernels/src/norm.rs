@@ -1,5 +1,5 @@
-//! Batch normalisation followed by a rectifier: what is stored, and the
-//! gradients through both.
+//! Normalisation of batches or images followed by a rectifier: what is stored,
+//! and the gradients through both.
 
 use rayon::prelude::*;
 
@@ -16,14 +16,15 @@ pub enum Statistics {
     Fixed,
 }
 
-/// A batch norm and the rectifier after it. With
+/// A batch or instance norm and the rectifier after it. With
 /// `u = gamma (x - mean) / sqrt(variance + epsilon) + beta` for each channel, the
 /// result is `u` where it is positive and `slope u` elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Normalisation<'a> {
-    /// Mean of each channel.
+    /// Mean of each channel, over all images; or of each channel of each image,
+    /// image after image (Ulyanov, Vedaldi and Lempitsky 2016).
     pub mean: &'a [f32],
-    /// Variance of each channel.
+    /// Variance of each channel, as the mean.
     pub variance: &'a [f32],
     /// Added to the variance.
     pub epsilon: f32,
@@ -54,12 +55,23 @@ impl Normalisation<'_> {
     /// The scale and the shift of each channel that the normalisation amounts
     /// to, as [`Rectifier`](crate::Rectifier) has them.
     pub fn scale_and_shift(&self) -> (Vec<f32>, Vec<f32>) {
-        let channel = |c: usize| {
-            let scale = f64::from(self.gamma[c]) * self.inverse_deviation(c);
-            let shift = f64::from(self.beta[c]) - f64::from(self.mean[c]) * scale;
+        let channel = |i: usize| {
+            let c = i % self.gamma.len();
+            let scale = f64::from(self.gamma[c]) * self.inverse_deviation(i);
+            let shift = f64::from(self.beta[c]) - f64::from(self.mean[i]) * scale;
             (scale as f32, shift as f32)
         };
         (0..self.mean.len()).map(channel).unzip()
+    }
+
+    /// What image `n` alone is normalised with, its statistics its own.
+    fn of_image(&self, n: usize) -> Self {
+        let channels = self.gamma.len();
+        Self {
+            mean: &self.mean[n * channels..][..channels],
+            variance: &self.variance[n * channels..][..channels],
+            ..*self
+        }
     }
 
     /// The gradients, given the one by the result, `upstream`, whose memory
@@ -70,7 +82,8 @@ impl Normalisation<'_> {
     /// With `du = upstream (1 or slope)`, `n = (x - mean) / sqrt(variance + epsilon)`
     /// and means over voxels, the gradient by `x` is
     /// `gamma / sqrt(variance + epsilon) (du - mean(du) - n mean(du n))` (Ioffe
-    /// and Szegedy 2015), and without the two means for fixed statistics. The
+    /// and Szegedy 2015), and without the two means for fixed statistics. Where
+    /// each image has its own statistics, the means are those over its voxels. The
     /// result does not depend on the number of threads.
     ///
     /// # Panics
@@ -88,12 +101,48 @@ impl Normalisation<'_> {
         &self,
         instructions: Instructions,
         x: &[f32],
-        upstream: Vec<f32>,
+        mut upstream: Vec<f32>,
         added: Option<&[f32]>,
     ) -> NormalisationGradients {
+        assert_eq!(x.len(), upstream.len(), "values and their gradient");
+        assert!(added.is_none_or(|a| a.len() == x.len()), "added gradient");
+        let channels = self.gamma.len();
+        let images = self.mean.len() / channels;
+        let image = x.len() / images;
+        let mut totals = vec![0.0f64; 3 * channels];
+        for n in 0..images {
+            let range = n * image..(n + 1) * image;
+            let sums = self.of_image(n).image_backward(
+                instructions,
+                &x[range.clone()],
+                &mut upstream[range.clone()],
+                added.map(|added| &added[range]),
+            );
+            totals.iter_mut().zip(sums).for_each(|(t, s)| *t += s);
+        }
+        let row = |i: usize| {
+            let sums = totals[i * channels..][..channels].iter();
+            sums.map(|&sum| sum as f32).collect()
+        };
+        NormalisationGradients {
+            input: upstream,
+            beta: row(0),
+            gamma: row(1),
+            slope: row(2),
+        }
+    }
+
+    /// The gradient by `x` over `upstream`; those by beta, gamma and slope, one
+    /// behind the other.
+    fn image_backward(
+        &self,
+        instructions: Instructions,
+        x: &[f32],
+        upstream: &mut [f32],
+        added: Option<&[f32]>,
+    ) -> Vec<f64> {
         let columns = Columns::new(self.mean.len());
         let voxels = columns.voxels(x);
-        assert_eq!(x.len(), upstream.len(), "values and their gradient");
         let rows = self.rows(columns);
 
         let tasks: Vec<_> = x
@@ -101,22 +150,16 @@ impl Normalisation<'_> {
             .zip(upstream.par_chunks(columns.task))
             .map(|(x, g)| parameter_sums(instructions, columns, &rows, x, g))
             .collect();
-        let [beta, gamma, slope] = parameter_totals(&tasks, columns.channels);
+        let totals = total(&tasks, 3 * columns.channels);
+        let [beta, gamma] = [0, 1].map(|i| &totals[i * columns.channels..][..columns.channels]);
 
         let mean = |sums: &[f64]| match self.statistics {
             Statistics::Batch => sums.iter().map(|s| (s / voxels as f64) as f32).collect(),
             Statistics::Fixed => vec![0.0; sums.len()],
         };
-        let means = [columns.spread(&mean(&beta)), columns.spread(&mean(&gamma))];
-        let input = input_gradient(instructions, columns, &rows, &means, x, upstream, added);
-        let [gamma, beta, slope] =
-            [gamma, beta, slope].map(|sums| sums.iter().map(|&s| s as f32).collect());
-        NormalisationGradients {
-            input,
-            gamma,
-            beta,
-            slope,
-        }
+        let means = [columns.spread(&mean(beta)), columns.spread(&mean(gamma))];
+        input_gradient(instructions, columns, &rows, &means, x, upstream, added);
+        totals
     }
 
     fn inverse_deviation(&self, channel: usize) -> f64 {
@@ -232,11 +275,6 @@ fn parameter_sums(
     totals
 }
 
-fn parameter_totals(tasks: &[Vec<f64>], channels: usize) -> [Vec<f64>; 3] {
-    let totals = total(tasks, 3 * channels);
-    std::array::from_fn(|i| totals[i * channels..][..channels].to_vec())
-}
-
 #[derive(Clone, Copy)]
 struct ParameterSums {
     rows: RowPointers,
@@ -275,10 +313,9 @@ fn input_gradient(
     rows: &Rows,
     means: &[Vec<f32>; 2],
     x: &[f32],
-    mut upstream: Vec<f32>,
+    upstream: &mut [f32],
     added: Option<&[f32]>,
-) -> Vec<f32> {
-    assert!(added.is_none_or(|a| a.len() == x.len()), "added gradient");
+) {
     let scale: Vec<_> = rows
         .gamma
         .iter()
@@ -317,7 +354,6 @@ fn input_gradient(
                 )
             };
         });
-    upstream
 }
 
 #[derive(Clone, Copy)]

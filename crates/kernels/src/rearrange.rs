@@ -1,5 +1,5 @@
-//! Copies of channels-last values to other places: joined channels, cropped
-//! boxes and shuffled pixels.
+//! Copies of channels-last values to other places: joined channels and shuffled
+//! voxels.
 
 use rayon::prelude::*;
 
@@ -56,120 +56,36 @@ pub fn split_channels(joined: &[f32], channels: [usize; 2]) -> [Vec<f32>; 2] {
     [a, b]
 }
 
-/// The central box of a larger one: as many voxels are left out before it as
-/// behind it, the odd one behind.
+/// How the voxels of a transposed convolution whose stride is its kernel come to
+/// their places, from a matrix product that computes them voxel by input voxel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Crop {
+pub struct VoxelShuffle {
     /// Images.
     pub batch: usize,
-    /// Voxels of the whole along z, y and x.
-    pub whole: [usize; 3],
-    /// Voxels of the centre along z, y and x.
-    pub centre: [usize; 3],
-    /// Channels.
-    pub channels: usize,
-}
-
-impl Crop {
-    /// The central values, `[batch, z, y, x, channel]`, of the whole's.
-    ///
-    /// # Panics
-    /// If the centre exceeds the whole or the length of `whole` does not fit.
-    pub fn forward(&self, whole: &[f32]) -> Vec<f32> {
-        let before = self.before();
-        let values = self.batch * volume(self.whole) * self.channels;
-        assert_eq!(whole.len(), values, "values of the whole");
-        let row = self.centre[2] * self.channels;
-        let mut centre = vec![0.0f32; self.batch * volume(self.centre) * self.channels];
-        centre
-            .par_chunks_mut((self.centre[1] * row).max(1))
-            .enumerate()
-            .for_each(|(plane, centre)| {
-                let (n, z) = (plane / self.centre[0], plane % self.centre[0]);
-                for (y, centre) in centre.chunks_exact_mut(row).enumerate() {
-                    let line = self.line(n, z + before[0], y + before[1]);
-                    let from = (line + before[2]) * self.channels;
-                    centre.copy_from_slice(&whole[from..][..row]);
-                }
-            });
-        centre
-    }
-
-    /// The gradient of [`Self::forward`]: `centre` with zeros around it.
-    ///
-    /// # Panics
-    /// If the centre exceeds the whole or the length of `centre` does not fit.
-    pub fn backward(&self, centre: &[f32]) -> Vec<f32> {
-        let before = self.before();
-        let values = self.batch * volume(self.centre) * self.channels;
-        assert_eq!(centre.len(), values, "values of the centre");
-        let row = self.whole[2] * self.channels;
-        let length = self.centre[2] * self.channels;
-        let mut whole = vec![0.0f32; self.batch * volume(self.whole) * self.channels];
-        whole
-            .par_chunks_mut((self.whole[1] * row).max(1))
-            .enumerate()
-            .for_each(|(plane, whole)| {
-                let (n, z) = (plane / self.whole[0], plane % self.whole[0]);
-                let Some(z) = z.checked_sub(before[0]).filter(|&z| z < self.centre[0]) else {
-                    return;
-                };
-                let lines = whole.chunks_exact_mut(row).skip(before[1]);
-                for (y, line) in lines.take(self.centre[1]).enumerate() {
-                    let from = ((n * self.centre[0] + z) * self.centre[1] + y) * length;
-                    line[before[2] * self.channels..][..length]
-                        .copy_from_slice(&centre[from..][..length]);
-                }
-            });
-        whole
-    }
-
-    /// Voxels before the centre.
-    fn before(&self) -> [usize; 3] {
-        std::array::from_fn(|i| {
-            let more = self.whole[i].checked_sub(self.centre[i]);
-            more.unwrap_or_else(|| panic!("the centre exceeds the whole: {self:?}")) / 2
-        })
-    }
-
-    /// The first voxel of a line of the whole.
-    fn line(&self, n: usize, z: usize, y: usize) -> usize {
-        ((n * self.whole[0] + z) * self.whole[1] + y) * self.whole[2]
-    }
-}
-
-/// How the pixels of a 2 by 2 transposed convolution of stride 2 come to their
-/// places, from a matrix product that computes them pixel by input pixel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PixelShuffle {
-    /// Images, or planes of them.
-    pub batch: usize,
-    /// Pixels of the input along y and x.
-    pub input: [usize; 2],
+    /// Voxels of the input along z, y and x.
+    pub input: [usize; 3],
+    /// Voxels that each becomes along z, y and x.
+    pub factor: [usize; 3],
     /// Channels of the output.
     pub channels: usize,
 }
 
-impl PixelShuffle {
-    /// `[batch, 2 y, 2 x, channel]` from `[batch, y, x, (dy, dx, channel)]`.
+impl VoxelShuffle {
+    /// `[batch, fz z, fy y, fx x, channel]` from
+    /// `[batch, z, y, x, (dz, dy, dx, channel)]`.
     ///
     /// # Panics
     /// If the length does not fit.
     pub fn forward(&self, together: &[f32]) -> Vec<f32> {
-        let (line, pair) = self.lengths(together);
+        let slab = self.slab(together);
         let mut apart = vec![0.0f32; together.len()];
         apart
-            .par_chunks_mut(line)
-            .zip(together.par_chunks(line))
+            .par_chunks_mut(slab.len())
+            .zip(together.par_chunks(slab.len()))
             .for_each(|(apart, together)| {
-                let (upper, lower) = apart.split_at_mut(line / 2);
-                let pixels = upper
-                    .chunks_exact_mut(pair)
-                    .zip(lower.chunks_exact_mut(pair));
-                for ((upper, lower), pixel) in pixels.zip(together.chunks_exact(2 * pair)) {
-                    upper.copy_from_slice(&pixel[..pair]);
-                    lower.copy_from_slice(&pixel[pair..]);
-                }
+                slab.each_run(|near, far, length| {
+                    apart[far..][..length].copy_from_slice(&together[near..][..length]);
+                });
             });
         apart
     }
@@ -179,30 +95,67 @@ impl PixelShuffle {
     /// # Panics
     /// If the length does not fit.
     pub fn inverse(&self, apart: &[f32]) -> Vec<f32> {
-        let (line, pair) = self.lengths(apart);
+        let slab = self.slab(apart);
         let mut together = vec![0.0f32; apart.len()];
         together
-            .par_chunks_mut(line)
-            .zip(apart.par_chunks(line))
+            .par_chunks_mut(slab.len())
+            .zip(apart.par_chunks(slab.len()))
             .for_each(|(together, apart)| {
-                let (upper, lower) = apart.split_at(line / 2);
-                let pixels = upper.chunks_exact(pair).zip(lower.chunks_exact(pair));
-                for (pixel, (upper, lower)) in together.chunks_exact_mut(2 * pair).zip(pixels) {
-                    pixel[..pair].copy_from_slice(upper);
-                    pixel[pair..].copy_from_slice(lower);
-                }
+                slab.each_run(|near, far, length| {
+                    together[near..][..length].copy_from_slice(&apart[far..][..length]);
+                });
             });
         together
     }
 
-    /// Values of a line of the input, which are two lines of the output, and of
-    /// two neighbouring pixels of the output.
-    fn lengths(&self, values: &[f32]) -> (usize, usize) {
-        let pair = 2 * self.channels;
-        let line = self.input[1] * 2 * pair;
-        assert!(line > 0, "pixels of nothing: {self:?}");
-        assert_eq!(values.len(), self.batch * self.input[0] * line, "values");
-        (line, pair)
+    /// The smallest part of the input that becomes consecutive values: a line
+    /// where planes stay planes, otherwise a plane.
+    fn slab(&self, values: &[f32]) -> Slab {
+        let [_, y, x] = self.input;
+        let slab = Slab {
+            lines: if self.factor[0] == 1 { 1 } else { y },
+            voxels: x,
+            factor: self.factor,
+            channels: self.channels,
+        };
+        let expected = self.batch * volume(self.input) * volume(self.factor) * self.channels;
+        assert!(expected > 0, "voxels of nothing: {self:?}");
+        assert_eq!(values.len(), expected, "values");
+        slab
+    }
+}
+
+/// A part of a [`VoxelShuffle`].
+#[derive(Clone, Copy)]
+struct Slab {
+    lines: usize,
+    voxels: usize,
+    factor: [usize; 3],
+    channels: usize,
+}
+
+impl Slab {
+    fn len(&self) -> usize {
+        self.lines * self.voxels * volume(self.factor) * self.channels
+    }
+
+    /// Calls with where consecutive values lie together, where apart, and how many.
+    #[inline(always)]
+    fn each_run(&self, mut copy: impl FnMut(usize, usize, usize)) {
+        let [fz, fy, fx] = self.factor;
+        let run = fx * self.channels;
+        let mut near = 0;
+        for y in 0..self.lines {
+            for x in 0..self.voxels {
+                for dz in 0..fz {
+                    for dy in 0..fy {
+                        let line = (dz * self.lines + y) * fy + dy;
+                        copy(near, (line * self.voxels + x) * run, run);
+                        near += run;
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -233,58 +186,26 @@ mod tests {
     }
 
     #[test]
-    fn the_crop_is_central_and_its_gradient_has_zeros_around() {
-        for (whole, centre) in [
-            ([5, 6, 7], [2, 6, 4]),
-            ([1, 9, 4], [1, 4, 1]),
-            ([2; 3], [2; 3]),
-        ] {
-            let crop = Crop {
+    fn voxels_are_shuffled_to_their_places() {
+        for factor in [[1, 2, 2], [2, 2, 2], [1, 1, 3], [2, 1, 1], [3, 2, 1]] {
+            let shuffle = VoxelShuffle {
                 batch: 2,
-                whole,
-                centre,
+                input: [2, 3, 5],
+                factor,
                 channels: 3,
             };
-            let values = noise(2 * volume(whole) * 3, 1);
-            let found = crop.forward(&values);
-            let mut expected = Vec::new();
-            let mut around = vec![0.0; values.len()];
-            for i in 0..values.len() {
-                let voxel = i / 3;
-                let place = [
-                    voxel / (whole[2] * whole[1]) % whole[0],
-                    voxel / whole[2] % whole[1],
-                    voxel % whole[2],
-                ];
-                let inside = (0..3).all(|a| {
-                    let before = (whole[a] - centre[a]) / 2;
-                    (before..before + centre[a]).contains(&place[a])
-                });
-                if inside {
-                    expected.push(values[i]);
-                    around[i] = values[i];
-                }
+            let [fz, fy, fx] = factor;
+            let together = noise(2 * 2 * 3 * 5 * volume(factor) * 3, 1);
+            let apart = shuffle.forward(&together);
+            for (i, value) in apart.iter().enumerate() {
+                let (c, x, y) = (i % 3, i / 3 % (5 * fx), i / (15 * fx) % (3 * fy));
+                let (z, n) = (i / (45 * fx * fy) % (2 * fz), i / (90 * fx * fy * fz));
+                let voxel = ((n * 2 + z / fz) * 3 + y / fy) * 5 + x / fx;
+                let part = (z % fz * fy + y % fy) * fx + x % fx;
+                let from = (voxel * volume(factor) + part) * 3 + c;
+                assert_eq!(*value, together[from], "{factor:?} {n} {z} {y} {x} {c}");
             }
-            assert_eq!(found, expected, "{crop:?}");
-            assert_eq!(crop.backward(&found), around, "{crop:?}");
+            assert_eq!(shuffle.inverse(&apart), together);
         }
-    }
-
-    #[test]
-    fn pixels_are_shuffled_to_their_places() {
-        let shuffle = PixelShuffle {
-            batch: 2,
-            input: [3, 5],
-            channels: 3,
-        };
-        let together = noise(2 * 3 * 5 * 4 * 3, 1);
-        let apart = shuffle.forward(&together);
-        for (i, value) in apart.iter().enumerate() {
-            let (c, x, y, n) = (i % 3, i / 3 % 10, i / 30 % 6, i / 180);
-            let pixel = (n * 3 + y / 2) * 5 + x / 2;
-            let from = ((pixel * 2 + y % 2) * 2 + x % 2) * 3 + c;
-            assert_eq!(*value, together[from], "n {n}, y {y}, x {x}, c {c}");
-        }
-        assert_eq!(shuffle.inverse(&apart), together);
     }
 }

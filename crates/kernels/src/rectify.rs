@@ -7,21 +7,48 @@ use crate::instructions::Instructions;
 use crate::source::Rectifier;
 use crate::vector::Vector;
 
-/// `values`, `[voxel, channel]`, seen through `rectifier`.
+/// `values`, `[image, voxel, channel]`, seen through `rectifier`.
 ///
 /// # Panics
-/// If the rows of the rectifier differ in length or the last voxel is incomplete.
-pub fn activate(values: &[f32], rectifier: Rectifier<'_>) -> Vec<f32> {
-    activate_with(Instructions::detected(), values, rectifier)
+/// If the rows of the rectifier do not fit together or the last voxel is incomplete.
+pub fn activate(values: &[f32], rectifier: Rectifier<'_>, channels: usize) -> Vec<f32> {
+    activate_with(Instructions::detected(), values, rectifier, channels)
 }
 
-fn activate_with(instructions: Instructions, values: &[f32], rectifier: Rectifier<'_>) -> Vec<f32> {
+fn activate_with(
+    instructions: Instructions,
+    values: &[f32],
+    rectifier: Rectifier<'_>,
+    channels: usize,
+) -> Vec<f32> {
+    let images = rectifier.images(channels);
+    let mut output = vec![0.0f32; values.len()];
+    let image = values.len() / images;
+    if image > 0 {
+        let each = output.chunks_mut(image).zip(values.chunks(image));
+        for (n, (output, values)) in each.enumerate() {
+            activate_image(
+                instructions,
+                values,
+                rectifier.of_image(n, channels),
+                output,
+            );
+        }
+    }
+    output
+}
+
+fn activate_image(
+    instructions: Instructions,
+    values: &[f32],
+    rectifier: Rectifier<'_>,
+    output: &mut [f32],
+) {
     let columns = Columns::new(rectifier.scale.len());
     columns.voxels(values);
     let scale = columns.spread(rectifier.scale);
     let shift = columns.spread(rectifier.shift);
     let slope = columns.spread(rectifier.slope);
-    let mut output = vec![0.0f32; values.len()];
     output
         .par_chunks_mut(columns.task)
         .zip(values.par_chunks(columns.task))
@@ -36,7 +63,6 @@ fn activate_with(instructions: Instructions, values: &[f32], rectifier: Rectifie
             // SAFETY: both chunks have one length; the rows span a period.
             unsafe { walk_with!(instructions, Activate, values.len(), columns.period, work) };
         });
-    output
 }
 
 #[derive(Clone, Copy)]
@@ -127,7 +153,7 @@ mod tests {
                     shift: &shift,
                     slope: &slope,
                 };
-                let output = activate_with(instructions, &values, rectifier);
+                let output = activate_with(instructions, &values, rectifier, channels);
                 for (i, (&v, &out)) in values.iter().zip(&output).enumerate() {
                     let c = i % channels;
                     let [v, scale, shift, slope] = [v, scale[c], shift[c], slope[c]].map(f64::from);
@@ -150,7 +176,7 @@ mod tests {
             slope: &[0.0],
         };
         for instructions in Instructions::available() {
-            let output = activate_with(instructions, &[f32::NAN; 40], rectifier);
+            let output = activate_with(instructions, &[f32::NAN; 40], rectifier, 1);
             assert!(output.iter().all(|v| v.is_nan()));
         }
     }

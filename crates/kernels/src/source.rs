@@ -18,7 +18,8 @@ pub struct Source<'a> {
 
 /// A scale and a shift for each channel, and what negative results are
 /// multiplied by: with `u = scale[c] * value + shift[c]`, `u` where it is
-/// positive and `slope[c] * u` elsewhere.
+/// positive and `slope[c] * u` elsewhere. Each row is that of all images, or has
+/// the channels of each image behind each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Rectifier<'a> {
     /// Factor of each channel.
@@ -27,6 +28,30 @@ pub struct Rectifier<'a> {
     pub shift: &'a [f32],
     /// Factor of negative results; 0 is the ReLU.
     pub slope: &'a [f32],
+}
+
+impl<'a> Rectifier<'a> {
+    /// What image `n` is read through, in rows of `channels`.
+    pub(crate) fn of_image(&self, n: usize, channels: usize) -> Self {
+        let row = |values: &'a [f32]| match values.len() == channels {
+            true => values,
+            false => &values[n * channels..][..channels],
+        };
+        Self {
+            scale: row(self.scale),
+            shift: row(self.shift),
+            slope: row(self.slope),
+        }
+    }
+
+    /// How many images of `channels` its rows tell apart.
+    pub(crate) fn images(&self, channels: usize) -> usize {
+        let rows = [self.scale, self.shift, self.slope];
+        rows.map(|row| row.len() / channels)
+            .into_iter()
+            .max()
+            .unwrap_or(1)
+    }
 }
 
 impl<'a> Source<'a> {
@@ -111,12 +136,13 @@ pub(crate) fn boxed<'a>(
         .for_each(|(plane, result)| {
             let (n, z) = (plane / p.boxed[0], plane % p.boxed[0]);
             let Some(z) = p.voxel(0, z) else { return };
+            let rectified = source.rectified.map(|r| r.of_image(n, p.channels));
             for (y, result) in result.chunks_exact_mut(row).enumerate() {
                 let Some(y) = p.voxel(1, y) else { continue };
                 let start = (n * p.size[0] + z) * p.size[1] + y;
                 let length = p.size[2] * p.channels;
                 let values = &source.values[start * length..][..length];
-                fill_row(values, source.rectified, p, round, result);
+                fill_row(values, rectified, p, round, result);
             }
         });
     result.into()

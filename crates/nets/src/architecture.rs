@@ -1,10 +1,8 @@
-//! What a network's layers do to the length of an axis.
+//! The spatial arithmetic of a network.
 //!
-//! Each network declares its layers as a list of [`Extent`]s, made from the
-//! same constants its weights are made from. Walking a length through the list
-//! gives the output length, or the layer that cannot take it; the border
-//! (input minus output) and the legal input lengths follow from such walks and
-//! are nowhere written down as numbers.
+//! Walking a length through a network's [`Plan`] gives the output length, or the
+//! layer that cannot take it; the border (input minus output) and the legal input
+//! lengths follow from such walks and are nowhere written down as numbers.
 
 use std::ops::RangeInclusive;
 
@@ -12,139 +10,8 @@ use lacuna_volume::{PatchSize, Zyx};
 
 use crate::config::{ModelConfig, ModelName};
 use crate::error::NetError;
-use crate::{deep_medic, high_res_3d_net, two_path_cnn, unet};
-
-/// The effect of one layer on the length `n` of an axis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Extent {
-    /// An unpadded convolution, or a pooling of stride 1:
-    /// `n - dilation (kernel - 1)`.
-    Valid {
-        /// Kernel width in taps.
-        kernel: usize,
-        /// Distance of two taps in voxels.
-        dilation: usize,
-    },
-    /// A convolution padded with zeros to keep `n`.
-    Padded {
-        /// Kernel width in taps (odd).
-        kernel: usize,
-        /// Distance of two taps in voxels.
-        dilation: usize,
-    },
-    /// One value for each block of this many voxels, which must divide `n`.
-    Shrink(usize),
-    /// This many voxels for each one: `n` times the factor.
-    Grow(usize),
-    /// Voxels dropped at the start and at the end of the axis.
-    Crop {
-        /// Dropped at the start.
-        before: usize,
-        /// Dropped at the end.
-        after: usize,
-    },
-    /// The network's authors allow odd lengths only.
-    Odd,
-    /// Parallel branches whose outputs are concatenated: equal lengths needed.
-    Join(Vec<Vec<Extent>>),
-    /// A detour whose output is concatenated with its own input, cropped
-    /// centrally to the length of the detour's output.
-    Skip(Vec<Extent>),
-}
-
-/// A length on its way through the layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Walk {
-    /// Length in voxels.
-    length: usize,
-    /// How many voxels at either end depend on padded zeros.
-    padded: usize,
-}
-
-impl Walk {
-    fn cropped(self, before: usize, after: usize) -> Result<Self, String> {
-        match self.length.checked_sub(before + after) {
-            Some(length) if length > 0 => Ok(Self {
-                length,
-                padded: self.padded.saturating_sub(before.min(after)),
-            }),
-            _ => Err(format!(
-                "a layer drops {} voxels where {} are left",
-                before + after,
-                self.length
-            )),
-        }
-    }
-
-    fn through(self, layers: &[Extent]) -> Result<Self, String> {
-        layers.iter().try_fold(self, Self::layer)
-    }
-
-    fn layer(self, layer: &Extent) -> Result<Self, String> {
-        match layer {
-            Extent::Valid { kernel, dilation } => {
-                let cropped = self.cropped(dilation * (kernel - 1), 0)?;
-                // What the length loses, the kernel sees: the first output
-                // voxel still reads the first input voxel.
-                Ok(Self {
-                    padded: self.padded,
-                    ..cropped
-                })
-            }
-            Extent::Padded { kernel, dilation } => Ok(Self {
-                length: self.length,
-                padded: self.padded + dilation * (kernel - 1) / 2,
-            }),
-            Extent::Shrink(block) if self.length.is_multiple_of(*block) => Ok(Self {
-                length: self.length / block,
-                padded: self.padded.div_ceil(*block),
-            }),
-            Extent::Shrink(block) => Err(format!(
-                "a layer that needs a multiple of {block} would receive {}",
-                self.length
-            )),
-            Extent::Grow(factor) => Ok(Self {
-                length: self.length * factor,
-                padded: self.padded * factor,
-            }),
-            Extent::Crop { before, after } => self.cropped(*before, *after),
-            Extent::Odd if self.length % 2 == 1 => Ok(self),
-            Extent::Odd => Err(format!("{} is even and must be odd", self.length)),
-            Extent::Join(branches) => self.join(branches),
-            Extent::Skip(detour) => {
-                let inner = self.through(detour)?;
-                let excess = self.length.saturating_sub(inner.length);
-                if excess % 2 == 1 {
-                    return Err(format!(
-                        "{} voxels cannot be cropped centrally to {}",
-                        self.length, inner.length
-                    ));
-                }
-                let skipped = self.cropped(excess / 2, excess / 2)?;
-                Ok(Self {
-                    length: inner.length,
-                    padded: inner.padded.max(skipped.padded),
-                })
-            }
-        }
-    }
-
-    fn join(self, branches: &[Vec<Extent>]) -> Result<Self, String> {
-        let ends: Vec<Self> = branches
-            .iter()
-            .map(|branch| self.through(branch))
-            .collect::<Result<_, _>>()?;
-        let length = ends.first().map_or(self.length, |end| end.length);
-        if let Some(other) = ends.iter().find(|end| end.length != length) {
-            return Err(format!(
-                "two branches end with {length} and {} voxels",
-                other.length
-            ));
-        }
-        let padded = ends.iter().map(|end| end.padded).max().unwrap_or(0);
-        Ok(Self { length, padded })
-    }
-}
+use crate::extent::{Extent, Walk, along};
+use crate::plan::Plan;
 
 /// What a network does to the length of one axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -252,31 +119,23 @@ impl Architecture {
     /// # Errors
     /// Those of [`ModelConfig::validate`].
     pub fn of(config: &ModelConfig) -> Result<Self, NetError> {
-        config.validate()?;
-        Ok(match config.name {
-            ModelName::Unet => Self::new(config.name, 2, unet::extents(&unet::UNPADDED)),
-            ModelName::PaddedUnet => Self::new(config.name, 2, unet::extents(&unet::PADDED)),
-            ModelName::TwoPathCnn => {
-                let preset = config.preset.unwrap_or_default();
-                Self::new(config.name, 2, two_path_cnn::extents(preset))
-            }
-            ModelName::DeepMedic => Self::new(config.name, 3, deep_medic::extents()),
-            ModelName::HighRes3dNet => Self::new(config.name, 3, high_res_3d_net::extents()),
-        })
+        // Channels and classes change no length.
+        Ok(Self::of_plan(&config.plan(1, 1)?))
     }
 
-    /// The same layers along each of the network's axes; along the z of a 2-D
-    /// network, none.
-    pub(crate) fn new(network: ModelName, rank: usize, layers: Vec<Extent>) -> Self {
-        let through = |layers| Axis { network, layers };
-        let z = match rank {
-            2 => Vec::new(),
-            _ => layers.clone(),
+    /// The architecture of a plan.
+    pub fn of_plan(plan: &Plan) -> Self {
+        let through = |axis| Axis {
+            network: plan.network,
+            layers: match (plan.rank, axis) {
+                (2, 0) => Vec::new(),
+                _ => along(&plan.layers, axis),
+            },
         };
         Self {
-            name: network,
-            rank,
-            axes: Zyx([through(z), through(layers.clone()), through(layers)]),
+            name: plan.network,
+            rank: plan.rank,
+            axes: Zyx([0, 1, 2].map(through)),
         }
     }
 
@@ -415,6 +274,9 @@ mod tests {
             (48, 51, 6),
             // 18 voxels at each face.
             (36, 37, 1),
+            // Four strides of 2 and no border.
+            (0, 16, 16),
+            (0, 16, 16),
             (32, 33, 1),
         ];
         for (architecture, (border, smallest, step)) in all().iter().zip(expected) {
@@ -486,6 +348,12 @@ mod tests {
                 // by each pooling: 4 at the bottom; then doubled by each level
                 // on the way up, which adds two.
                 ModelName::PaddedUnet => (((4 * 2 + 2) * 2 + 2) * 2 + 2) * 2 + 2,
+                // The first convolution of a stage comes before its length is
+                // halved: 2, then (2 + 1) / 2 + 1 = 3 at each stage below.
+                ModelName::PlainConvUnet => (((3 * 2 + 2) * 2 + 2) * 2 + 2) * 2 + 2,
+                // A stem of one; two residual blocks of two each: 5, then
+                // (5 + 1) / 2 + 3 = 6 at each stage below.
+                ModelName::ResidualEncoderUnet => (((6 * 2 + 2) * 2 + 2) * 2 + 2) * 2 + 2,
                 _ => 0,
             };
             assert_eq!(along_x(&architecture).padding_reach(), reach);
@@ -521,20 +389,6 @@ mod tests {
                 network: ModelName::Unet,
                 found: 2
             })
-        );
-    }
-
-    #[test]
-    fn branches_of_unequal_length_are_refused() {
-        let valid = |kernel| Extent::Valid {
-            kernel,
-            dilation: 1,
-        };
-        let layers = vec![Extent::Join(vec![vec![valid(3)], vec![valid(5)]])];
-        let architecture = Architecture::new(ModelName::TwoPathCnn, 2, layers);
-        assert_eq!(
-            along_x(&architecture).walk(9),
-            Err("two branches end with 7 and 5 voxels".to_owned())
         );
     }
 }

@@ -1,16 +1,21 @@
 //! What a run file says about the network.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::encoder_decoder::{self, Stages};
 use crate::error::NetError;
+use crate::plan::Plan;
+use crate::{deep_medic, high_res_3d_net, two_path_cnn, unet};
 
 /// The largest accepted [`ModelConfig::width`]: sixteen times the published
 /// channel counts.
 pub const WIDTH_MAX: f64 = 16.0;
 
-/// The networks of Sudre et al. 2017, Table 1, and a UNet without border.
+/// The networks of Sudre et al. 2017, Table 1, a UNet without border, and two whose
+/// stages are chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelName {
@@ -26,18 +31,29 @@ pub enum ModelName {
     /// 3-D HighRes3DNet of Li et al.
     #[serde(rename = "high-res-3d-net")]
     HighRes3dNet,
+    /// UNet of nnU-Net, 2-D or 3-D, of any stages.
+    PlainConvUnet,
+    /// The same with residual blocks on the way down.
+    ResidualEncoderUnet,
 }
 
 impl ModelName {
     /// All networks: those of the paper's Table 1 in its order, each followed by
-    /// what is derived from it.
-    pub const ALL: [Self; 5] = [
+    /// what is derived from it, then those whose stages are chosen.
+    pub const ALL: [Self; 7] = [
         Self::Unet,
         Self::PaddedUnet,
         Self::TwoPathCnn,
         Self::DeepMedic,
         Self::HighRes3dNet,
+        Self::PlainConvUnet,
+        Self::ResidualEncoderUnet,
     ];
+
+    /// Whether the network has [`Stages`].
+    pub fn has_stages(self) -> bool {
+        matches!(self, Self::PlainConvUnet | Self::ResidualEncoderUnet)
+    }
 }
 
 impl fmt::Display for ModelName {
@@ -49,6 +65,8 @@ impl fmt::Display for ModelName {
             Self::TwoPathCnn => "two-path-cnn",
             Self::DeepMedic => "deep-medic",
             Self::HighRes3dNet => "high-res-3d-net",
+            Self::PlainConvUnet => "plain-conv-unet",
+            Self::ResidualEncoderUnet => "residual-encoder-unet",
         })
     }
 }
@@ -85,6 +103,10 @@ pub struct ModelConfig {
     /// other networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<TwoPathPreset>,
+    /// Stages of the networks that have them (the regular ones of
+    /// [`Stages::default`] when left out); an error for the other networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Stages>,
     /// Factor on every hidden channel count (rounded, at least one channel is
     /// kept); 1 is the published network.
     pub width: f64,
@@ -102,14 +124,16 @@ impl ModelConfig {
         Self {
             name,
             preset: None,
+            stages: None,
             width: 1.0,
         }
     }
 
-    /// Checks the preset and the width.
+    /// Checks the preset, the stages and the width.
     ///
     /// # Errors
-    /// [`NetError::PresetNotForNetwork`], [`NetError::Width`].
+    /// [`NetError::PresetNotForNetwork`], [`NetError::StagesNotForNetwork`],
+    /// [`NetError::Stages`], [`NetError::Width`].
     pub fn validate(&self) -> Result<(), NetError> {
         if let Some(preset) = self.preset
             && self.name != ModelName::TwoPathCnn
@@ -119,6 +143,12 @@ impl ModelConfig {
                 preset,
             });
         }
+        if let Some(stages) = &self.stages {
+            if !self.name.has_stages() {
+                return Err(NetError::StagesNotForNetwork { network: self.name });
+            }
+            stages.validate(self.name)?;
+        }
         if !(self.width > 0.0 && self.width <= WIDTH_MAX) {
             return Err(NetError::Width {
                 network: self.name,
@@ -127,6 +157,31 @@ impl ModelConfig {
             });
         }
         Ok(())
+    }
+
+    /// The layers of this network for so many input channels and classes.
+    ///
+    /// # Errors
+    /// Those of [`Self::validate`].
+    pub fn plan(&self, inputs: usize, classes: usize) -> Result<Plan, NetError> {
+        self.validate()?;
+        Ok(match self.name {
+            ModelName::Unet => unet::plan(&unet::UNPADDED, self, inputs, classes),
+            ModelName::PaddedUnet => unet::plan(&unet::PADDED, self, inputs, classes),
+            ModelName::TwoPathCnn => two_path_cnn::plan(self, inputs, classes),
+            ModelName::DeepMedic => deep_medic::plan(self, inputs, classes),
+            ModelName::HighRes3dNet => high_res_3d_net::plan(self, inputs, classes),
+            ModelName::PlainConvUnet => encoder_decoder::plain(self, inputs, classes),
+            ModelName::ResidualEncoderUnet => encoder_decoder::residual(self, inputs, classes),
+        })
+    }
+
+    /// The stages that were given, or the regular ones.
+    pub(crate) fn stages(&self) -> Cow<'_, Stages> {
+        match &self.stages {
+            Some(stages) => Cow::Borrowed(stages),
+            None => Cow::Owned(Stages::default()),
+        }
     }
 
     /// `published` hidden channels times the width factor, rounded half away

@@ -67,6 +67,25 @@ pub enum NetError {
         preset: TwoPathPreset,
     },
 
+    /// Stages were given to a network that has none of its own.
+    #[error(
+        "{network} has fixed stages, but `stages` was given; leave it out, or choose \
+         name = \"plain-conv-unet\" or \"residual-encoder-unet\""
+    )]
+    StagesNotForNetwork {
+        /// The network.
+        network: ModelName,
+    },
+
+    /// Stages that do not fit together.
+    #[error("the stages of {network} cannot be built: {reason}")]
+    Stages {
+        /// The network.
+        network: ModelName,
+        /// What was found and what is expected.
+        reason: String,
+    },
+
     /// A width factor outside the accepted range.
     #[error(
         "the width factor of {network} is {width}; a number above 0 and at most {most} is \

@@ -15,28 +15,19 @@
 //! the border of 36 of Sudre et al. 2017, Table 1 (51 to 15). The receptive
 //! field of 87 reaches 43 voxels to either side, so the crop does not remove
 //! all influence of the padded zeros.
-//!
-//! Axis order: input and logits `[batch, channel, z, y, x]`, within
-//! `[batch, z, y, x, channel]`.
 
-use burn::module::Module;
-use burn::nn::BatchNorm;
-use burn::nn::conv::Conv3d;
-use burn::tensor::{Device, Tensor};
-use lacuna_ops::{Precision, convolve};
+use lacuna_volume::Zyx;
 
-use crate::architecture::Extent;
 use crate::config::ModelConfig;
-use crate::init;
-use crate::layers::{
-    Faces, batch_norm, channels_first, channels_last, conv3d, crop, filter_3d, normalise_rectify,
-    normalise_rectify_convolve, residual,
-};
+use crate::parameters::RECTIFIER_GAIN;
+use crate::plan::{Conv, Faces, GAMMA_BETA, Layer, Norm, NormOf, Plan, Rectify, cube};
 
 /// Voxels dropped from the output at each face. A choice, not a consequence of
 /// the layers: it is what the effective patches of Table 1 need.
 pub const CROP: usize = 18;
 
+/// Spatial axes.
+const RANK: usize = 3;
 /// Channels of the first convolution.
 const STEM: usize = 16;
 /// Channels and dilation of each group of residual blocks.
@@ -50,125 +41,62 @@ const KERNEL: usize = 3;
 /// Channels of the 1x1x1 convolution before the classifier.
 const TAIL: usize = 80;
 
-/// The network's layers as seen by the length of an axis.
-pub(crate) fn extents() -> Vec<Extent> {
-    let padded = |dilation| Extent::Padded {
-        kernel: KERNEL,
-        dilation,
-    };
-    let mut layers = vec![padded(1)];
-    for (_, dilation) in GROUPS {
-        layers.extend((0..BLOCKS * CONVS).map(|_| padded(dilation)));
+pub(crate) fn plan(config: &ModelConfig, inputs: usize, classes: usize) -> Plan {
+    let stem = config.channels(STEM);
+    let tail = config.channels(TAIL);
+    let mut layers = vec![conv("stem", [inputs, stem], KERNEL, 1)];
+    layers.extend(norm("stem_norm", stem));
+    let mut from = stem;
+    let groups = GROUPS.into_iter().flat_map(|group| [group; BLOCKS]);
+    for (i, (width, dilation)) in groups.enumerate() {
+        let to = config.channels(width);
+        layers.push(residual(&format!("blocks.{i}"), [from, to], dilation));
+        from = to;
     }
-    layers.push(Extent::Crop {
-        before: CROP,
-        after: CROP,
+    layers.push(conv("tail", [from, tail], 1, 1));
+    layers.extend(norm("tail_norm", tail));
+    layers.push(Conv::new("classifier", [tail, classes], cube(RANK, 1)).into());
+    layers.push(Layer::Crop {
+        before: Zyx([CROP; 3]),
+        after: Zyx([CROP; 3]),
     });
-    layers
+    Plan {
+        network: config.name,
+        rank: RANK,
+        layers,
+        gain: RECTIFIER_GAIN,
+    }
 }
 
 /// Batch norm, ReLU and convolution, twice, added to the input.
-#[derive(Module, Debug)]
-pub struct Residual {
-    norms: Vec<BatchNorm>,
-    convs: Vec<Conv3d>,
-}
-
-impl Residual {
-    fn new(channels: [usize; 2], dilation: usize, device: &Device) -> Self {
-        let [mut from, to] = channels;
-        let mut norms = Vec::with_capacity(CONVS);
-        let mut convs = Vec::with_capacity(CONVS);
-        for _ in 0..CONVS {
-            norms.push(batch_norm(from, device));
-            convs.push(conv3d(
-                [from, to],
-                KERNEL,
-                dilation,
-                Faces::Padded,
-                false,
-                device,
-            ));
-            from = to;
-        }
-        Self { norms, convs }
-    }
-
-    /// `[batch, z, y, x, channel]` to the same lengths and the block's channels.
-    fn forward(&self, x: Tensor<5>, precision: Precision) -> Tensor<5> {
-        let ([norm, norms @ ..], [conv, convs @ ..]) = (&self.norms[..], &self.convs[..]) else {
-            unreachable!("a block has convolutions");
-        };
-        residual(x, norm, &filter_3d(conv, precision), |x| {
-            norms.iter().zip(convs).fold(x, |x, (norm, conv)| {
-                normalise_rectify_convolve(x, norm, None, &filter_3d(conv, precision))
-            })
-        })
+fn residual(name: &str, [from, to]: [usize; 2], dilation: usize) -> Layer {
+    let change = (0..CONVS).flat_map(|i| {
+        let from = if i == 0 { from } else { to };
+        let mut layers = norm(&format!("{name}.norms.{i}"), from);
+        let place = format!("{name}.convs.{i}");
+        layers.push(conv(&place, [from, to], KERNEL, dilation));
+        layers
+    });
+    Layer::Residual {
+        change: change.collect(),
+        shortcut: Vec::new(),
     }
 }
 
-/// The high-resolution network.
-#[derive(Module, Debug)]
-pub struct HighRes3dNet {
-    stem: Conv3d,
-    stem_norm: BatchNorm,
-    blocks: Vec<Residual>,
-    tail: Conv3d,
-    tail_norm: BatchNorm,
-    classifier: Conv3d,
+fn conv(name: &str, channels: [usize; 2], kernel: usize, dilation: usize) -> Layer {
+    Conv::new(name, channels, cube(RANK, kernel))
+        .with_dilation(dilation)
+        .with_faces(Faces::Padded)
+        .without_bias()
+        .into()
 }
 
-impl HighRes3dNet {
-    pub(crate) fn new(
-        config: &ModelConfig,
-        input_channels: usize,
-        classes: usize,
-        seed: u64,
-        device: &Device,
-    ) -> Self {
-        let stem = config.channels(STEM);
-        let tail = config.channels(TAIL);
-        let mut from = stem;
-        let mut blocks = Vec::with_capacity(GROUPS.len() * BLOCKS);
-        for (width, dilation) in GROUPS {
-            let to = config.channels(width);
-            for _ in 0..BLOCKS {
-                blocks.push(Residual::new([from, to], dilation, device));
-                from = to;
-            }
-        }
-        let pointwise = |channels, bias| conv3d(channels, 1, 1, Faces::Padded, bias, device);
-        let network = Self {
-            stem: conv3d(
-                [input_channels, stem],
-                KERNEL,
-                1,
-                Faces::Padded,
-                false,
-                device,
-            ),
-            stem_norm: batch_norm(stem, device),
-            blocks,
-            tail: pointwise([from, tail], false),
-            tail_norm: batch_norm(tail, device),
-            classifier: pointwise([tail, classes], true),
-        };
-        init::fill(network, seed, init::RECTIFIER_GAIN)
-    }
-
-    /// Logits `[batch, class, z - border, y - border, x - border]` of
-    /// `[batch, channel, z, y, x]`.
-    pub(crate) fn forward(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
-        let filter = |conv| filter_3d(conv, precision);
-        let x = convolve(channels_last(input), &filter(&self.stem));
-        let x = normalise_rectify(x, &self.stem_norm, None);
-        let x = self
-            .blocks
-            .iter()
-            .fold(x, |x, block| block.forward(x, precision));
-        let x = convolve(x, &filter(&self.tail));
-        let norm = &self.tail_norm;
-        let logits = normalise_rectify_convolve(x, norm, None, &filter(&self.classifier));
-        channels_first(crop(logits, CROP, CROP))
-    }
+fn norm(name: &str, channels: usize) -> Vec<Layer> {
+    let norm = Norm {
+        name: name.to_owned(),
+        channels,
+        of: NormOf::Batch,
+        terms: GAMMA_BETA,
+    };
+    vec![Layer::Norm(norm), Layer::Rectify(Rectify::Zero)]
 }

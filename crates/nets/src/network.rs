@@ -1,45 +1,72 @@
 //! A network with its weights.
 
-use burn::module::Module;
+use std::sync::Arc;
+
+use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 use lacuna_ops::Precision;
 use lacuna_volume::Zyx;
 
 use crate::architecture::Architecture;
-use crate::config::{ModelConfig, ModelName};
-use crate::deep_medic::{self, DeepMedic};
+use crate::config::ModelConfig;
 use crate::error::NetError;
-use crate::high_res_3d_net::{self, HighRes3dNet};
-use crate::two_path_cnn::{self, TwoPathCnn};
-use crate::unet::{self, Unet};
-use crate::weights::shapes;
+use crate::forward::Pass;
+use crate::parameters::{Kind, Parameters, declared};
+use crate::plan::Plan;
 
 /// The most input channels a network is built for.
 pub const INPUT_CHANNELS_MAX: usize = 256;
 /// The most classes: labels are bytes.
 pub const CLASSES_MAX: usize = 256;
 
-/// One of the networks with its weights.
+/// A network: its plan and its weights.
 ///
 /// A network made on an autodiff device trains: batch norm uses and records the
 /// statistics of each batch. [`Module::valid`] gives the same network on the
 /// plain device, where batch norm uses the recorded statistics and a forward
 /// pass changes nothing. Train from one thread: Burn averages running
 /// statistics over the threads that made forward passes.
-#[derive(Module, Debug)]
-// The largest variant has some 1.4 kB of handles; a program holds few networks.
-#[allow(clippy::large_enum_variant)]
-pub enum Network {
-    /// 2-D UNet.
-    Unet(Unet),
-    /// 2-D UNet of five levels whose output is as large as its input.
-    PaddedUnet(Unet),
-    /// 2-D two-path network.
-    TwoPathCnn(TwoPathCnn),
-    /// 3-D DeepMedic.
-    DeepMedic(DeepMedic),
-    /// 3-D HighRes3DNet.
-    HighRes3dNet(HighRes3dNet),
+#[derive(Debug, Clone)]
+pub struct Network {
+    plan: Arc<Plan>,
+    parameters: Parameters,
+}
+
+impl Module for Network {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.parameters.collect_devices(devices)
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.with(|parameters| parameters.fork(device))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        self.with(|parameters| parameters.moved_to(device))
+    }
+
+    fn train(self) -> Self {
+        self.with(Parameters::train)
+    }
+
+    fn valid(&self) -> Self {
+        Self {
+            plan: self.plan.clone(),
+            parameters: self.parameters.valid(),
+        }
+    }
+
+    fn materialize(self) -> Self {
+        self.with(Parameters::materialize)
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        self.parameters.visit(visitor);
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        self.with(|parameters| parameters.map(mapper))
+    }
 }
 
 impl Network {
@@ -71,51 +98,33 @@ impl Network {
         };
         within("input channels", input_channels, 1, INPUT_CHANNELS_MAX)?;
         within("classes", classes, 1, CLASSES_MAX)?;
-        let unet = |plan| Unet::new(plan, config, input_channels, classes, seed, device);
-        Ok(match config.name {
-            ModelName::Unet => Self::Unet(unet(&unet::UNPADDED)),
-            ModelName::PaddedUnet => Self::PaddedUnet(unet(&unet::PADDED)),
-            ModelName::TwoPathCnn => Self::TwoPathCnn(TwoPathCnn::new(
-                config,
-                input_channels,
-                classes,
-                seed,
-                device,
-            )),
-            ModelName::DeepMedic => Self::DeepMedic(DeepMedic::new(
-                config,
-                input_channels,
-                classes,
-                seed,
-                device,
-            )),
-            ModelName::HighRes3dNet => Self::HighRes3dNet(HighRes3dNet::new(
-                config,
-                input_channels,
-                classes,
-                seed,
-                device,
-            )),
-        })
+        let plan = config.plan(input_channels, classes)?;
+        Ok(Self::of_plan(plan, seed, device))
+    }
+
+    /// The network of a plan, with initial weights that depend on `seed` alone.
+    pub fn of_plan(plan: Plan, seed: u64, device: &Device) -> Self {
+        Self {
+            parameters: Parameters::new(&plan, seed, device),
+            plan: Arc::new(plan),
+        }
+    }
+
+    fn with(self, change: impl FnOnce(Parameters) -> Parameters) -> Self {
+        Self {
+            plan: self.plan,
+            parameters: change(self.parameters),
+        }
+    }
+
+    /// The layers.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// The spatial arithmetic of this network: border, legal lengths.
     pub fn architecture(&self) -> Architecture {
-        match self {
-            Self::Unet(_) => Architecture::new(ModelName::Unet, 2, unet::extents(&unet::UNPADDED)),
-            Self::PaddedUnet(_) => {
-                Architecture::new(ModelName::PaddedUnet, 2, unet::extents(&unet::PADDED))
-            }
-            Self::TwoPathCnn(net) => Architecture::new(
-                ModelName::TwoPathCnn,
-                2,
-                two_path_cnn::extents(net.preset()),
-            ),
-            Self::DeepMedic(_) => Architecture::new(ModelName::DeepMedic, 3, deep_medic::extents()),
-            Self::HighRes3dNet(_) => {
-                Architecture::new(ModelName::HighRes3dNet, 3, high_res_3d_net::extents())
-            }
-        }
+        Architecture::of_plan(&self.plan)
     }
 
     /// Number of spatial axes: 2 or 3. See [`Architecture::rank`].
@@ -148,15 +157,10 @@ impl Network {
     /// network's, or the device is not the processor and the precision not
     /// [`Precision::F32`].
     pub fn forward_2d(&self, input: Tensor<4>, precision: Precision) -> Tensor<4> {
-        let [_, _, y, x] = input.dims();
-        self.assert_legal(Zyx([1, y, x]));
-        match self {
-            Self::Unet(net) | Self::PaddedUnet(net) => net.forward(input, precision),
-            Self::TwoPathCnn(net) => net.forward(input, precision),
-            Self::DeepMedic(_) | Self::HighRes3dNet(_) => {
-                panic!("a 3-D network was given a 2-D patch")
-            }
-        }
+        planes_first(
+            self.pass(planes_last(input, self.plan.rank), precision, None)
+                .0,
+        )
     }
 
     /// Logits of a 3-D network: `[batch, channel, z, y, x]` to
@@ -165,15 +169,59 @@ impl Network {
     /// # Panics
     /// As [`Self::forward_2d`], if the network is 2-D.
     pub fn forward_3d(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
-        let [_, _, z, y, x] = input.dims();
+        channels_first(
+            self.pass(volumes_last(input, self.plan.rank), precision, None)
+                .0,
+        )
+    }
+
+    /// All outputs of a 2-D network: [`Self::forward_2d`]'s first, then those of the
+    /// stages below, each coarser than the one before.
+    ///
+    /// # Panics
+    /// As [`Self::forward_2d`].
+    pub fn outputs_2d(&self, input: Tensor<4>, precision: Precision) -> Vec<Tensor<4>> {
+        let input = planes_last(input, self.plan.rank);
+        let (logits, outputs) = self.pass(input, precision, Some(Vec::new()));
+        let coarser = outputs.into_iter().rev();
+        std::iter::once(logits)
+            .chain(coarser)
+            .map(planes_first)
+            .collect()
+    }
+
+    /// All outputs of a 3-D network: [`Self::forward_3d`]'s first, then those of the
+    /// stages below, each coarser than the one before.
+    ///
+    /// # Panics
+    /// As [`Self::forward_3d`].
+    pub fn outputs_3d(&self, input: Tensor<5>, precision: Precision) -> Vec<Tensor<5>> {
+        let input = volumes_last(input, self.plan.rank);
+        let (logits, outputs) = self.pass(input, precision, Some(Vec::new()));
+        let coarser = outputs.into_iter().rev();
+        std::iter::once(logits)
+            .chain(coarser)
+            .map(channels_first)
+            .collect()
+    }
+
+    /// Logits and, where they are wanted, further outputs in the order of the layers.
+    fn pass(
+        &self,
+        input: Tensor<5>,
+        precision: Precision,
+        outputs: Option<Vec<Tensor<5>>>,
+    ) -> (Tensor<5>, Vec<Tensor<5>>) {
+        let [_, z, y, x, _] = input.dims();
         self.assert_legal(Zyx([z, y, x]));
-        match self {
-            Self::DeepMedic(net) => net.forward(input, precision),
-            Self::HighRes3dNet(net) => net.forward(input, precision),
-            Self::Unet(_) | Self::PaddedUnet(_) | Self::TwoPathCnn(_) => {
-                panic!("a 2-D network was given a 3-D patch")
-            }
-        }
+        let mut pass = Pass {
+            parameters: &self.parameters,
+            precision,
+            training: input.device().is_autodiff() && self.parameters.is_training(),
+            outputs,
+        };
+        let logits = pass.through(&self.plan.layers, input);
+        (logits, pass.outputs.unwrap_or_default())
     }
 
     fn assert_legal(&self, lengths: Zyx<usize>) {
@@ -182,13 +230,47 @@ impl Network {
         }
     }
 
-    /// Number of trained values: kernels, biases, slopes, batch norm's scales
-    /// and shifts, not its running statistics.
+    /// Number of trained values: kernels, biases, slopes, norms' scales and shifts,
+    /// not their running statistics.
     pub fn parameter_count(&self) -> usize {
-        shapes(self)
+        let count = |kind: &Kind| match kind {
+            Kind::Kernel { shape, .. } => shape.iter().product(),
+            Kind::Row { channels, .. } => *channels,
+            Kind::Running { .. } => 0,
+        };
+        declared(&self.plan)
             .iter()
-            .filter(|(name, _)| !name.contains("running_"))
-            .map(|(_, shape)| shape.iter().product::<usize>())
+            .map(|tensor| count(&tensor.kind))
             .sum()
     }
+}
+
+/// `[batch, channel, z, y, x]` to `[batch, z, y, x, channel]`.
+fn channels_last(x: Tensor<5>) -> Tensor<5> {
+    x.permute([0, 2, 3, 4, 1])
+}
+
+/// `[batch, z, y, x, channel]` to `[batch, channel, z, y, x]`.
+fn channels_first(x: Tensor<5>) -> Tensor<5> {
+    x.permute([0, 4, 1, 2, 3])
+}
+
+/// What a 3-D network is given, channels last.
+fn volumes_last(x: Tensor<5>, rank: usize) -> Tensor<5> {
+    assert_eq!(rank, 3, "a 2-D network was given a 3-D patch");
+    channels_last(x)
+}
+
+/// `[batch, channel, y, x]`, which a 2-D network is given, to
+/// `[batch, 1, y, x, channel]`.
+fn planes_last(x: Tensor<4>, rank: usize) -> Tensor<5> {
+    assert_eq!(rank, 2, "a 3-D network was given a 2-D patch");
+    let [batch, channels, y, x_length] = x.dims();
+    channels_last(x.reshape([batch, channels, 1, y, x_length]))
+}
+
+/// `[batch, 1, y, x, channel]` to `[batch, channel, y, x]`.
+fn planes_first(x: Tensor<5>) -> Tensor<4> {
+    let [batch, _, y, x_length, channels] = x.dims();
+    channels_first(x).reshape([batch, channels, y, x_length])
 }

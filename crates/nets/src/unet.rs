@@ -20,189 +20,84 @@
 //! There is no batch norm: the published UNet has none. NiftyNet's later
 //! `unet_2d` adds it and has five levels; it postdates the paper and its border
 //! of 184 exceeds the paper's patches.
-//!
-//! Axis order: input and logits `[batch, channel, y, x]`, within
-//! `[batch, 1, y, x, channel]`.
 
-use burn::module::Module;
-use burn::nn::Initializer;
-use burn::nn::conv::{Conv2d, ConvTranspose2d, ConvTranspose2dConfig};
-use burn::tensor::{Device, Tensor};
-use lacuna_ops::{Precision, convolve, convolve_rectify, join_channels, max_pool};
-
-use crate::architecture::Extent;
 use crate::config::ModelConfig;
-use crate::init;
-use crate::layers::{Faces, conv2d, crop_like, filter_2d, grow, planes_first, planes_last};
+use crate::parameters::RECTIFIER_GAIN;
+use crate::plan::{Conv, Faces, First, Layer, Plan, Rectify, Transposed, cube};
 
+/// Spatial axes.
+const RANK: usize = 2;
 /// Kernel widths of the convolutions of a block.
 const BLOCK: [usize; 2] = [3, 3];
 /// Window and stride of the poolings and of the transposed convolutions.
 const POOL: usize = 2;
-/// Kernel width of the classifier.
-const CLASSIFIER: usize = 1;
 
 /// What the two UNets differ in.
-pub(crate) struct Plan {
+pub(crate) struct Levels {
     /// Channels of each level, from full resolution down.
     widths: &'static [usize],
-    /// Borders of the convolutions of a block.
+    /// Faces of the convolutions of a block.
     faces: Faces,
 }
 
 /// The UNet of the paper's Table 1.
-pub(crate) const UNPADDED: Plan = Plan {
+pub(crate) const UNPADDED: Levels = Levels {
     widths: &[64, 128, 256],
     faces: Faces::Valid,
 };
 
 /// Ronneberger's levels with an output as large as the input.
-pub(crate) const PADDED: Plan = Plan {
+pub(crate) const PADDED: Levels = Levels {
     widths: &[64, 128, 256, 512, 1024],
     faces: Faces::Padded,
 };
 
-/// The network's layers as seen by the length of an axis.
-pub(crate) fn extents(plan: &Plan) -> Vec<Extent> {
-    let mut layers = level(plan, 0);
-    layers.push(Extent::Valid {
-        kernel: CLASSIFIER,
-        dilation: 1,
-    });
-    layers
+pub(crate) fn plan(levels: &Levels, config: &ModelConfig, inputs: usize, classes: usize) -> Plan {
+    let widths: Vec<usize> = levels.widths.iter().map(|&w| config.channels(w)).collect();
+    let mut layers = level(&widths, levels.faces, 0, inputs);
+    let classifier = Conv::new("classifier", [widths[0], classes], cube(RANK, 1));
+    layers.push(classifier.into());
+    Plan {
+        network: config.name,
+        rank: RANK,
+        layers,
+        gain: RECTIFIER_GAIN,
+    }
 }
 
-fn level(plan: &Plan, depth: usize) -> Vec<Extent> {
-    let block = BLOCK.map(|kernel| match plan.faces {
-        Faces::Valid => Extent::Valid {
-            kernel,
-            dilation: 1,
-        },
-        Faces::Padded => Extent::Padded {
-            kernel,
-            dilation: 1,
-        },
-    });
-    let mut layers = block.to_vec();
-    if depth + 1 < plan.widths.len() {
-        let mut detour = vec![Extent::Shrink(POOL)];
-        detour.extend(level(plan, depth + 1));
-        detour.push(Extent::Grow(POOL));
-        layers.push(Extent::Skip(detour));
-        layers.extend(block);
+/// The level at `depth` and all below it.
+fn level(widths: &[usize], faces: Faces, depth: usize, from: usize) -> Vec<Layer> {
+    let width = widths[depth];
+    let mut layers = block(&format!("down.{depth}"), [from, width], faces);
+    if let Some(&below) = widths.get(depth + 1) {
+        let pool = cube(RANK, POOL);
+        let mut detour = vec![Layer::MaxPool {
+            window: pool,
+            stride: pool,
+        }];
+        detour.extend(level(widths, faces, depth + 1, width));
+        let up = format!("up.{}", widths.len() - 2 - depth);
+        detour.push(Layer::Transposed(Transposed {
+            name: format!("{up}.grow"),
+            channels: [below, width],
+            factor: pool,
+            bias: true,
+        }));
+        layers.push(Layer::Skip {
+            detour,
+            first: First::Input,
+        });
+        layers.extend(block(&format!("{up}.block"), [2 * width, width], faces));
     }
     layers
 }
 
 /// The convolutions of one level, each followed by a ReLU.
-#[derive(Module, Debug)]
-pub struct Block {
-    convs: Vec<Conv2d>,
-}
-
-impl Block {
-    fn new(channels: [usize; 2], faces: Faces, device: &Device) -> Self {
-        let mut from = channels[0];
-        let convs = BLOCK
-            .iter()
-            .map(|&kernel| {
-                let channels = [std::mem::replace(&mut from, channels[1]), channels[1]];
-                conv2d(channels, kernel, faces, device)
-            })
-            .collect();
-        Self { convs }
-    }
-
-    fn forward(&self, x: Tensor<5>, precision: Precision) -> Tensor<5> {
-        self.convs.iter().fold(x, |x, conv| {
-            convolve_rectify(x, &filter_2d(conv, precision))
-        })
-    }
-}
-
-/// One level on the way up.
-#[derive(Module, Debug)]
-pub struct Up {
-    grow: ConvTranspose2d,
-    block: Block,
-}
-
-impl Up {
-    fn new(channels: [usize; 2], faces: Faces, device: &Device) -> Self {
-        let grow = ConvTranspose2dConfig::new(channels, [POOL; 2])
-            .with_stride([POOL; 2])
-            .with_initializer(Initializer::Zeros)
-            .init(device);
-        Self {
-            grow,
-            block: Block::new([2 * channels[1], channels[1]], faces, device),
-        }
-    }
-
-    fn forward(&self, x: Tensor<5>, skip: Tensor<5>, precision: Precision) -> Tensor<5> {
-        let grown = grow(x, &self.grow, precision);
-        let skip = crop_like(skip, &grown);
-        self.block.forward(join_channels(skip, grown), precision)
-    }
-}
-
-/// A UNet.
-#[derive(Module, Debug)]
-pub struct Unet {
-    down: Vec<Block>,
-    up: Vec<Up>,
-    classifier: Conv2d,
-}
-
-impl Unet {
-    pub(crate) fn new(
-        plan: &Plan,
-        config: &ModelConfig,
-        input_channels: usize,
-        classes: usize,
-        seed: u64,
-        device: &Device,
-    ) -> Self {
-        let widths: Vec<usize> = plan.widths.iter().map(|&w| config.channels(w)).collect();
-        let mut from = input_channels;
-        let down = widths
-            .iter()
-            .map(|&width| {
-                let channels = [std::mem::replace(&mut from, width), width];
-                Block::new(channels, plan.faces, device)
-            })
-            .collect();
-        let up = widths
-            .windows(2)
-            .rev()
-            .map(|pair| Up::new([pair[1], pair[0]], plan.faces, device))
-            .collect();
-        let network = Self {
-            down,
-            up,
-            classifier: conv2d([widths[0], classes], CLASSIFIER, Faces::Valid, device),
-        };
-        init::fill(network, seed, init::RECTIFIER_GAIN)
-    }
-
-    /// Logits `[batch, class, y - border, x - border]` of
-    /// `[batch, channel, y, x]`.
-    pub(crate) fn forward(&self, input: Tensor<4>, precision: Precision) -> Tensor<4> {
-        let input = planes_last(input);
-        let mut levels: Vec<Tensor<5>> = Vec::with_capacity(self.down.len());
-        for block in &self.down {
-            let x = match levels.last() {
-                None => input.clone(),
-                Some(above) => max_pool(above.clone(), POOL, POOL),
-            };
-            levels.push(block.forward(x, precision));
-        }
-        let bottom = levels.pop().unwrap_or(input);
-        let top = self
-            .up
-            .iter()
-            .zip(levels.into_iter().rev())
-            .fold(bottom, |x, (up, skip)| up.forward(x, skip, precision));
-        planes_first(convolve(top, &filter_2d(&self.classifier, precision)))
-    }
+fn block(name: &str, [from, to]: [usize; 2], faces: Faces) -> Vec<Layer> {
+    let convs = BLOCK.iter().enumerate().flat_map(|(i, &kernel)| {
+        let channels = [if i == 0 { from } else { to }, to];
+        let conv = Conv::new(format!("{name}.convs.{i}"), channels, cube(RANK, kernel));
+        [conv.with_faces(faces).into(), Layer::Rectify(Rectify::Zero)]
+    });
+    convs.collect()
 }

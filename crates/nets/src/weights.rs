@@ -3,7 +3,7 @@
 //!
 //! Tensors are named by their place in the network (`down.0.convs.1.weight`),
 //! in PyTorch's axis order: kernels `[out, in, (z,) y, x]`, transposed ones
-//! `[in, out, y, x]`. The metadata entry `network` names the network.
+//! `[in, out, (z,) y, x]`. The metadata entry `network` names the network.
 
 use std::collections::BTreeMap;
 
@@ -50,27 +50,39 @@ pub fn load_safetensors(network: Network, bytes: &[u8]) -> Result<Network, NetEr
         reason,
     };
     let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec()));
-    let found = store
+    let mut found = store
         .get_all_tensors()
-        .map_err(|error| unreadable(error.to_string()))?;
+        .map_err(|error| unreadable(error.to_string()))?
+        .clone();
+    if network.architecture().name().has_stages() {
+        found.retain(|name, _| !is_repeated(name));
+    }
 
     let training = network.devices().iter().any(|device| device.is_autodiff());
     // `valid` detaches the running statistics from those that clones of this
     // network share, and from forward passes not yet accounted for.
     let mut network = network.valid();
-    let differences = differences(&network, found);
+    let differences = differences(&network, &found);
     if !differences.is_empty() {
         return Err(NetError::WeightsMismatch {
             total: differences.len(),
             differences: differences.into_iter().take(LISTED).collect(),
         });
     }
-    let tensors = found.values().cloned().collect();
+    let tensors = found.into_values().collect();
     let applied = network.apply(tensors, None, None, true);
     if let Some(error) = applied.errors.first() {
         return Err(unreadable(error.to_string()));
     }
     Ok(if training { network.train() } else { network })
+}
+
+/// Whether the package `dynamic-network-architectures` saves a tensor of that name
+/// only beside another of the same values, or counts batches in it.
+fn is_repeated(name: &str) -> bool {
+    name.starts_with("decoder.encoder.")
+        || name.contains(".all_modules.")
+        || name.ends_with(".num_batches_tracked")
 }
 
 /// Name and shape of every tensor of a network, by name.

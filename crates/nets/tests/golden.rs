@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use lacuna_nets::{
-    ModelConfig, ModelName, Network, Precision, TwoPathPreset, load_safetensors, to_safetensors,
+    ModelConfig, ModelName, Network, NormOf, Precision, Stages, TwoPathPreset, load_safetensors,
+    to_safetensors,
 };
 use lacuna_volume::Zyx;
 use safetensors::SafeTensors;
@@ -275,6 +276,113 @@ fn high_res_3d_net_agrees_with_pytorch() {
         classes: 3,
     }
     .check();
+}
+
+/// A network with stages, against the package `dynamic-network-architectures`
+/// (`tests/golden/dynamic_networks.py`): all outputs and their gradients.
+fn check_stages(file: &str, name: ModelName, stages: Stages, shape: &[usize]) {
+    let mut config = ModelConfig::new(name);
+    config.stages = Some(stages);
+    let golden = |suffix: &str| bytes(&format!("{file}{suffix}.safetensors"));
+    let network = |device: &Device| {
+        let made = Network::new(&config, shape[1], 3, 0, device).unwrap();
+        load_safetensors(made, &golden("")).unwrap()
+    };
+    let expected = values(&golden(".expected"));
+    let outputs = |network: &Network, device: &Device| -> (Vec<Vec<f32>>, Tensor<1>) {
+        let mut found = Vec::new();
+        let mut sum = Tensor::zeros([1], device);
+        match *shape {
+            [b, c, y, x] => {
+                for y in network.outputs_2d(pattern([b, c, y, x], device), Precision::F32) {
+                    found.push(flat(y.clone()));
+                    sum = sum + (y.clone() * pattern(y.dims(), device)).sum();
+                }
+            }
+            [b, c, z, y, x] => {
+                for y in network.outputs_3d(pattern([b, c, z, y, x], device), Precision::F32) {
+                    found.push(flat(y.clone()));
+                    sum = sum + (y.clone() * pattern(y.dims(), device)).sum();
+                }
+            }
+            _ => unreachable!("goldens have two or three spatial axes"),
+        }
+        (found, sum)
+    };
+    let plain = Device::flex();
+    let (found, _) = outputs(&network(&plain), &plain);
+    assert_close("output", &found[0], &expected["output"], TOLERANCE);
+
+    let autodiff = plain.autodiff();
+    let network = network(&autodiff);
+    let (found, sum) = outputs(&network, &autodiff);
+    let wanted = expected.keys().filter(|k| k.starts_with("train.output"));
+    assert_eq!(found.len(), wanted.count());
+    for (i, found) in found.iter().enumerate() {
+        let name = format!("train.output.{i}");
+        assert_close(&name, found, &expected[&name], TOLERANCE);
+    }
+    let gradients = sum.backward();
+    let mut visitor = NamedGradients {
+        gradients: &gradients,
+        path: Vec::new(),
+        found: BTreeMap::new(),
+    };
+    network.visit(&mut visitor);
+    for (name, value) in &expected {
+        if let Some(parameter) = name.strip_prefix("grad.") {
+            assert_close(name, &visitor.found[parameter], value, GRADIENT_TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn plain_conv_unets_agree_with_dynamic_network_architectures() {
+    let anisotropic = Stages {
+        axes: 3,
+        features: vec![4, 6, 8],
+        kernels: vec![vec![3, 3, 1], vec![3, 3, 3], vec![3, 3, 3]],
+        strides: vec![vec![1, 1, 1], vec![2, 2, 1], vec![2, 2, 2]],
+        down: vec![2, 1, 2],
+        up: vec![1, 2],
+        norm: NormOf::Instance,
+    };
+    let name = ModelName::PlainConvUnet;
+    check_stages("plain_conv_unet_3d", name, anisotropic, &[2, 2, 4, 16, 12]);
+    let plane = Stages {
+        features: vec![4, 6, 8],
+        up: vec![1, 1],
+        norm: NormOf::Batch,
+        ..Stages::regular(2, 3, 4)
+    };
+    check_stages("plain_conv_unet_2d", name, plane, &[2, 2, 16, 20]);
+}
+
+#[test]
+fn residual_encoder_unets_agree_with_dynamic_network_architectures() {
+    let anisotropic = Stages {
+        axes: 3,
+        features: vec![4, 6, 6],
+        kernels: vec![vec![1, 3, 3], vec![3, 3, 3], vec![3, 3, 3]],
+        strides: vec![vec![1, 1, 1], vec![1, 2, 2], vec![2, 2, 2]],
+        down: vec![1, 2, 2],
+        up: vec![1, 1],
+        norm: NormOf::Instance,
+    };
+    let name = ModelName::ResidualEncoderUnet;
+    check_stages(
+        "residual_encoder_unet_3d",
+        name,
+        anisotropic,
+        &[2, 2, 8, 12, 6],
+    );
+    let plane = Stages {
+        features: vec![4, 6, 8],
+        down: vec![2, 1, 1],
+        up: vec![1, 1],
+        ..Stages::regular(2, 3, 4)
+    };
+    check_stages("residual_encoder_unet_2d", name, plane, &[2, 2, 12, 16]);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn the_declared_border_is_that_of_a_forward_pass() {
         assert_eq!(network.architecture(), architecture);
         let small = match config.name {
             ModelName::Unet => 56,
-            ModelName::PaddedUnet => 48,
+            ModelName::PaddedUnet | ModelName::PlainConvUnet | ModelName::ResidualEncoderUnet => 48,
             _ => 51,
         };
         let Zyx([_, _, axis]) = architecture.axes();

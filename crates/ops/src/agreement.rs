@@ -6,8 +6,8 @@ use lacuna_kernels::Precision;
 
 use crate::{
     Filter, Normalisation, Statistics, add_widened, composed, convolve, convolve_rectify,
-    join_channels, max_pool, normalise_rectify, normalise_rectify_convolve, residual,
-    shuffle_pixels,
+    join_channels, max_pool, mean_pool, normalise_rectify, normalise_rectify_convolve, rectify,
+    residual, shuffle_voxels,
 };
 
 /// Inputs of an operation: images and weights, then values per channel.
@@ -207,12 +207,21 @@ fn norm_rows(channels: usize) -> [Vec<f32>; 3] {
     [gamma, noise(channels, 12), slope]
 }
 
-/// The normalisation by rows `first` and on, of the batch or with fixed values.
-fn norm(inputs: &Inputs, first: usize, prelu: bool, of_batch: bool) -> Normalisation {
+/// What statistics are of.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Nothing,
+    Batch,
+    Images,
+}
+
+/// The normalisation by rows `first` and on.
+fn norm(inputs: &Inputs, first: usize, prelu: bool, of: Of) -> Normalisation {
     let [gamma, beta] = [0, 1].map(|i| inputs.rows[first + i].clone());
-    let statistics = match of_batch {
-        true => Statistics::of(&inputs.images[0]),
-        false => {
+    let statistics = match of {
+        Of::Batch => Statistics::of(&inputs.images[0]),
+        Of::Images => Statistics::of_images(&inputs.images[0]),
+        Of::Nothing => {
             let mean = gamma.clone().detach().mul_scalar(0.1);
             Statistics::given(mean, gamma.clone().detach().mul_scalar(0.4))
         }
@@ -228,41 +237,49 @@ fn norm(inputs: &Inputs, first: usize, prelu: bool, of_batch: bool) -> Normalisa
 
 #[test]
 fn normalisation_agrees_with_burn() {
-    for (prelu, of_batch) in [(false, false), (false, true), (true, false), (true, true)] {
+    for (prelu, of) in [
+        (false, Of::Nothing),
+        (false, Of::Batch),
+        (false, Of::Images),
+        (true, Of::Nothing),
+        (true, Of::Batch),
+        (true, Of::Images),
+    ] {
         let images = [image([2, 3, 4, 5, 6], 21)];
         let mut rows = norm_rows(6).to_vec();
         rows.truncate(2 + usize::from(prelu));
-        let kernels =
-            |i: &Inputs| normalise_rectify(i.images[0].clone(), &norm(i, 0, prelu, of_batch));
-        let own = |i: &Inputs| {
-            composed::normalise_rectify(i.images[0].clone(), &norm(i, 0, prelu, of_batch))
-        };
-        let what = format!("prelu {prelu}, batch {of_batch}");
+        let kernels = |i: &Inputs| normalise_rectify(i.images[0].clone(), &norm(i, 0, prelu, of));
+        let own =
+            |i: &Inputs| composed::normalise_rectify(i.images[0].clone(), &norm(i, 0, prelu, of));
+        let what = format!("prelu {prelu}, of {of:?}");
         assert_agree(&what, &kernels, &own, &images, &rows);
     }
 }
 
 #[test]
 fn normalised_convolutions_agree_with_burn() {
-    for (case, prelu, of_batch) in [
-        (&CASES[0], false, true),
-        (&CASES[1], true, true),
-        (&CASES[2], false, false),
-        (&CASES[4], true, true),
+    for (case, prelu, of) in [
+        (&CASES[0], false, Of::Batch),
+        (&CASES[1], true, Of::Batch),
+        (&CASES[2], false, Of::Nothing),
+        (&CASES[4], true, Of::Batch),
+        (&CASES[0], true, Of::Images),
+        (&CASES[2], true, Of::Images),
+        (&CASES[5], true, Of::Images),
     ] {
         let (images, mut rows) = inputs(case);
         rows.extend(norm_rows(case.1[0]));
         rows.truncate(3 + usize::from(prelu));
         let kernels = |i: &Inputs| {
-            let norm = norm(i, 1, prelu, of_batch);
+            let norm = norm(i, 1, prelu, of);
             normalise_rectify_convolve(i.images[0].clone(), &norm, &filter(i, case))
         };
         let own = |i: &Inputs| {
-            let norm = norm(i, 1, prelu, of_batch);
+            let norm = norm(i, 1, prelu, of);
             let read = composed::normalise_rectify(i.images[0].clone(), &norm);
             composed::convolve(read, &filter(i, case), false)
         };
-        let what = format!("{case:?}, prelu {prelu}, batch {of_batch}");
+        let what = format!("{case:?}, prelu {prelu}, of {of:?}");
         assert_agree(&what, &kernels, &own, &images, &rows);
     }
 }
@@ -285,7 +302,7 @@ fn statistics_are_those_of_the_values() {
             assert!((f64::from(found[c]) - expected).abs() < 1e-6);
         }
     }
-    let (mean, variance) = composed::moments(x);
+    let (mean, variance) = composed::moments(x, 1);
     for (own, kernels) in [(mean, found.mean), (variance, found.variance)] {
         let [own, kernels] = [own, kernels].map(|t| t.into_data().try_to_vec::<f32>().unwrap());
         assert_close("statistics", &kernels, &own, 1e-6);
@@ -312,13 +329,73 @@ fn residual_sums_agree_with_burn_and_lay_the_channels_in_the_middle() {
 
 #[test]
 fn poolings_agree_with_burn() {
-    for (y, x, window, stride) in [(6, 8, 2, 2), (7, 5, 2, 2), (7, 6, 4, 1), (3, 3, 3, 1)] {
+    for (y, x, window, stride) in [
+        (6, 8, [2, 2], [2, 2]),
+        (7, 5, [2, 2], [2, 2]),
+        (7, 6, [4, 4], [1, 1]),
+        (3, 3, [3, 3], [1, 1]),
+        (6, 5, [3, 2], [2, 1]),
+    ] {
         let images = [image([2, 1, y, x, 3], 51)];
-        let kernels = |i: &Inputs| max_pool(i.images[0].clone(), window, stride);
+        let kernels = |i: &Inputs| {
+            let ([wy, wx], [sy, sx]) = (window, stride);
+            max_pool(i.images[0].clone(), [1, wy, wx], [1, sy, sx])
+        };
         let own = |i: &Inputs| composed::max_pool(i.images[0].clone(), window, stride);
-        let what = format!("{y} x {x}, {window}, {stride}");
+        let what = format!("{y} x {x}, {window:?}, {stride:?}");
         assert_agree(&what, &kernels, &own, &images, &[]);
     }
+    let images = [image([2, 4, 6, 4, 5], 52)];
+    for block in [[2, 2, 2], [1, 3, 2], [4, 1, 1]] {
+        let kernels = |i: &Inputs| mean_pool(i.images[0].clone(), block);
+        let own = |i: &Inputs| composed::mean_pool(i.images[0].clone(), block);
+        assert_agree(&format!("mean of {block:?}"), &kernels, &own, &images, &[]);
+    }
+}
+
+/// The largest of a box, found by looking at each of its voxels.
+#[test]
+fn boxes_are_pooled_to_their_largest_value() {
+    let (values, shape) = image([2, 5, 6, 7, 3], 53);
+    let (window, stride) = ([2, 3, 2], [2, 1, 3]);
+    let x = Tensor::from_data(TensorData::new(values.clone(), shape), &Device::flex());
+    let pooled = max_pool(x, window, stride);
+    let [n, z, y, x, c] = pooled.dims();
+    assert_eq!([n, z, y, x, c], [2, 2, 4, 2, 3]);
+    let found: Vec<f32> = pooled.into_data().try_to_vec().unwrap();
+    for (i, found) in found.iter().enumerate() {
+        let at = [
+            i / (c * x * y * z),
+            i / (c * x * y) % z,
+            i / (c * x) % y,
+            i / c % x,
+            i % c,
+        ];
+        let mut largest = f32::MIN;
+        for tap in 0..12 {
+            let voxel = [
+                at[1] * stride[0] + tap / 6,
+                at[2] * stride[1] + tap / 2 % 3,
+                at[3] * stride[2] + tap % 2,
+            ];
+            let from = ((at[0] * 5 + voxel[0]) * 6 + voxel[1]) * 7 + voxel[2];
+            largest = largest.max(values[from * 3 + at[4]]);
+        }
+        assert_eq!(*found, largest, "{at:?}");
+    }
+}
+
+#[test]
+fn a_leaky_rectifier_has_its_slope_below_nothing() {
+    let device = Device::flex().autodiff();
+    let x = Tensor::<1>::from_floats([-2.0, 3.0], &device).reshape([1, 1, 1, 1, 2]);
+    let x = x.detach().require_grad();
+    let y = rectify(x.clone(), Some(Tensor::full([2], 0.25, &device)));
+    let expected = TensorData::from([[[[[-0.5f32, 3.0]]]]]);
+    y.to_data().assert_eq(&expected, true);
+    let gradient = x.grad(&y.sum().backward()).unwrap();
+    let expected = TensorData::from([[[[[0.25f32, 1.0]]]]]);
+    gradient.into_data().assert_eq(&expected, true);
 }
 
 #[test]
@@ -328,11 +405,20 @@ fn rearrangements_agree_with_burn() {
     let own = |i: &Inputs| composed::join_channels(i.images[0].clone(), i.images[1].clone());
     assert_agree("joined", &kernels, &own, &images, &[]);
 
-    let kernels = |i: &Inputs| shuffle_pixels(i.images[0].clone());
-    let own = |i: &Inputs| composed::shuffle_pixels(i.images[0].clone());
-    assert_agree("shuffled", &kernels, &own, &images[1..], &[]);
+    for (channels, factor) in [(8, [1, 2, 2]), (16, [2, 2, 2]), (6, [3, 1, 2])] {
+        let images = [image([2, 2, 3, 4, channels], 63)];
+        let kernels = |i: &Inputs| shuffle_voxels(i.images[0].clone(), factor);
+        let own = |i: &Inputs| composed::shuffle_voxels(i.images[0].clone(), factor);
+        assert_agree(
+            &format!("shuffled by {factor:?}"),
+            &kernels,
+            &own,
+            &images,
+            &[],
+        );
+    }
     let x = Tensor::<1>::from_floats([1.0, 2.0, 3.0, 4.0], &Device::flex());
-    let square = shuffle_pixels(x.reshape([1, 1, 1, 1, 4]));
+    let square = shuffle_voxels(x.reshape([1, 1, 1, 1, 4]), [1, 2, 2]);
     let expected = TensorData::from([[[[[1.0f32], [2.0]], [[3.0], [4.0]]]]]);
     square.into_data().assert_eq(&expected, true);
 }
@@ -348,7 +434,7 @@ fn gradients_are_those_of_finite_differences() {
     rows.extend(norm_rows(2));
     rows[3] = vec![0.9, 1.05];
     let normalised = |i: &Inputs| {
-        let norm = norm(i, 1, true, true);
+        let norm = norm(i, 1, true, Of::Images);
         normalise_rectify_convolve(i.images[0].clone(), &norm, &filter(i, &case))
     };
     assert_differences(&normalised, &images, &rows);
@@ -364,7 +450,7 @@ fn a_residual_block_agrees_with_burn_also_behind_another() {
     let block = |i: &Inputs, x: Tensor<5>, own: bool| {
         let norm = Normalisation {
             statistics: Statistics::of(&x),
-            ..norm(i, 1, false, true)
+            ..norm(i, 1, false, Of::Batch)
         };
         let filter = filter(i, &case);
         match own {

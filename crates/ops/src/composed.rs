@@ -33,20 +33,31 @@ pub(crate) fn convolve(x: Tensor<5>, filter: &Filter, rectify: bool) -> Tensor<5
     channels_last(if rectify { activation::relu(y) } else { y })
 }
 
-pub(crate) fn moments(x: Tensor<5>) -> (Tensor<1>, Tensor<1>) {
+pub(crate) fn moments(x: Tensor<5>, images: usize) -> (Tensor<1>, Tensor<1>) {
+    let (mean, variance) = group_moments(x.detach(), images);
+    let rows = [mean.shape().num_elements()];
+    (mean.reshape(rows), variance.reshape(rows))
+}
+
+/// Mean and variance `[group, 1, channel]` of `x`, the images in so many groups.
+fn group_moments(x: Tensor<5>, groups: usize) -> (Tensor<3>, Tensor<3>) {
     let channels = x.dims()[4];
-    let voxels = x.shape().num_elements() / channels;
-    let rows = x.detach().reshape([voxels, channels]);
-    let mean = rows.clone().mean_dim(0);
-    let variance = (rows - mean.clone()).square().mean_dim(0);
-    (mean.reshape([channels]), variance.reshape([channels]))
+    let voxels = x.shape().num_elements() / (channels * groups);
+    let rows = x.reshape([groups, voxels, channels]);
+    let mean = rows.clone().mean_dim(1);
+    let variance = (rows - mean.clone()).square().mean_dim(1);
+    (mean, variance)
 }
 
 pub(crate) fn normalise_rectify(x: Tensor<5>, norm: &Normalisation) -> Tensor<5> {
-    let x = channels_first(x);
     let (gamma, beta) = (norm.gamma.clone(), norm.beta.clone());
     let settings = norm.settings();
-    let normalised = match settings.of_batch {
+    let groups = norm.statistics.mean.dims()[0] / gamma.dims()[0];
+    let x = match groups {
+        1 => channels_first(x),
+        _ => return normalise_images(x, norm, groups),
+    };
+    let normalised = match settings.of_values {
         true => module::batch_norm_train(x, gamma, beta, settings.epsilon).output,
         false => {
             let statistics = &norm.statistics;
@@ -54,6 +65,22 @@ pub(crate) fn normalise_rectify(x: Tensor<5>, norm: &Normalisation) -> Tensor<5>
             module::batch_norm(x, gamma, beta, mean, variance, settings.epsilon)
         }
     };
+    channels_last(match &norm.slope {
+        None => activation::relu(normalised),
+        Some(slope) => activation::prelu(normalised, slope.clone()),
+    })
+}
+
+fn normalise_images(x: Tensor<5>, norm: &Normalisation, images: usize) -> Tensor<5> {
+    let shape = x.dims();
+    let channels = shape[4];
+    let voxels = x.shape().num_elements() / (channels * images);
+    let (mean, variance) = group_moments(x.clone(), images);
+    let deviation = variance.add_scalar(norm.epsilon).sqrt();
+    let row = |row: &Tensor<1>| row.clone().reshape([1, 1, channels]);
+    let rows = x.reshape([images, voxels, channels]);
+    let normalised = (rows - mean) / deviation * row(&norm.gamma) + row(&norm.beta);
+    let normalised = channels_first(normalised.reshape(shape));
     channels_last(match &norm.slope {
         None => activation::relu(normalised),
         Some(slope) => activation::prelu(normalised, slope.clone()),
@@ -75,7 +102,7 @@ pub(crate) fn add_widened(x: Tensor<5>, change: Tensor<5>) -> Tensor<5> {
     Tensor::cat(parts, 4) + change
 }
 
-pub(crate) fn max_pool(x: Tensor<5>, window: usize, stride: usize) -> Tensor<5> {
+pub(crate) fn max_pool(x: Tensor<5>, window: [usize; 2], stride: [usize; 2]) -> Tensor<5> {
     let [batch, z, y, x_length, channels] = x.dims();
     let planes = channels_first(x.reshape([batch * z, 1, y, x_length, channels])).reshape([
         batch * z,
@@ -83,7 +110,7 @@ pub(crate) fn max_pool(x: Tensor<5>, window: usize, stride: usize) -> Tensor<5> 
         y,
         x_length,
     ]);
-    let options = MaxPoolOptions::new([window; 2]).with_stride([stride; 2]);
+    let options = MaxPoolOptions::new(window).with_stride(stride);
     let largest = module::max_pool2d(planes, options);
     let [_, _, y, x_length] = largest.dims();
     channels_last(
@@ -97,9 +124,20 @@ pub(crate) fn join_channels(a: Tensor<5>, b: Tensor<5>) -> Tensor<5> {
     Tensor::cat(vec![a, b], 4)
 }
 
-pub(crate) fn shuffle_pixels(x: Tensor<5>) -> Tensor<5> {
+pub(crate) fn mean_pool(x: Tensor<5>, block: [usize; 3]) -> Tensor<5> {
     let [batch, z, y, x_length, channels] = x.dims();
-    x.reshape([batch * z * y, x_length, 2, channels / 2])
-        .swap_dims(1, 2)
-        .reshape([batch, z, 2 * y, 2 * x_length, channels / 4])
+    let [bz, by, bx] = block;
+    let [z, y, x_length] = [z / bz, y / by, x_length / bx];
+    let split = x.reshape([batch, z, bz, y, by, x_length, bx, channels]);
+    let means = split.mean_dim(2).mean_dim(4).mean_dim(6);
+    means.reshape([batch, z, y, x_length, channels])
+}
+
+pub(crate) fn shuffle_voxels(x: Tensor<5>, factor: [usize; 3]) -> Tensor<5> {
+    let [batch, z, y, x_length, channels] = x.dims();
+    let [fz, fy, fx] = factor;
+    let channels = channels / (fz * fy * fx);
+    let split = x.reshape([batch * z, y, x_length, fz, fy, fx * channels]);
+    let apart = split.permute([0, 3, 1, 4, 2, 5]);
+    apart.reshape([batch, z * fz, y * fy, x_length * fx, channels])
 }

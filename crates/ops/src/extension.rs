@@ -30,12 +30,13 @@ pub(crate) struct NormSettings {
     pub epsilon: f64,
     /// Mean and variance are those of the values, which the gradient follows;
     /// otherwise they are constants.
-    pub of_batch: bool,
+    pub of_values: bool,
 }
 
 /// The operations with a kernel on the processor. Values are
 /// `[batch, z, y, x, channel]`, weights `[out, in, z, y, x]`, all others
-/// `[channel]`.
+/// `[channel]`; means and variances `[images * channel]`, where one image stands
+/// for all.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Operations: Backend {
     /// A convolution with bias.
@@ -46,8 +47,9 @@ pub(crate) trait Operations: Backend {
         settings: Settings,
     ) -> FloatTensor<Self>;
 
-    /// Mean and biased variance of each channel, without gradient.
-    fn moments(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// Mean and biased variance of each channel, without gradient: over all images
+    /// together, or over each of so many.
+    fn moments(x: FloatTensor<Self>, images: usize) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// Normalisation and rectifier.
     #[allow(clippy::too_many_arguments, reason = "each is a different tensor")]
@@ -79,14 +81,17 @@ pub(crate) trait Operations: Backend {
     /// `change` plus `x`, whose channels lie in the middle of those of `change`.
     fn add_widened(x: FloatTensor<Self>, change: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// The largest values of squares of voxels.
-    fn max_pool(x: FloatTensor<Self>, window: usize, stride: usize) -> FloatTensor<Self>;
+    /// The largest values of windows of voxels in planes.
+    fn max_pool(x: FloatTensor<Self>, window: [usize; 2], stride: [usize; 2]) -> FloatTensor<Self>;
+
+    /// The means of blocks of voxels.
+    fn mean_pool(x: FloatTensor<Self>, block: [usize; 3]) -> FloatTensor<Self>;
 
     /// The channels of `b` behind those of `a`.
     fn join_channels(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// Four channels to a square of voxels.
-    fn shuffle_pixels(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Channels to blocks of voxels.
+    fn shuffle_voxels(x: FloatTensor<Self>, factor: [usize; 3]) -> FloatTensor<Self>;
 }
 
 /// Whether the tensor lies where the kernels run.

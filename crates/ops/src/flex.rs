@@ -3,8 +3,8 @@
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
-use lacuna_kernels::{self as kernels, Convolution, MaxPool, Moments, Normalisation};
-use lacuna_kernels::{PixelShuffle, Rectifier, Source, Statistics};
+use lacuna_kernels::{self as kernels, Convolution, MaxPool, MeanPool, Moments, Normalisation};
+use lacuna_kernels::{Rectifier, Source, Statistics, VoxelShuffle};
 
 use crate::extension::{NormSettings, Operations, Settings};
 
@@ -86,7 +86,7 @@ pub(crate) fn normalisation<'a>(
         gamma,
         beta,
         slope,
-        statistics: match norm.of_batch {
+        statistics: match norm.of_values {
             true => Statistics::Batch,
             false => Statistics::Fixed,
         },
@@ -104,11 +104,12 @@ impl Operations for Flex {
         run(&x, None, &weight, &bias, &settings)
     }
 
-    fn moments(x: FlexTensor) -> (FlexTensor, FlexTensor) {
+    fn moments(x: FlexTensor, images: usize) -> (FlexTensor, FlexTensor) {
         let x = x.to_contiguous();
         let [.., channels] = x.shape().dims::<5>();
-        let Moments { mean, variance } = kernels::moments(values(&x), channels);
-        (tensor(mean, [channels]), tensor(variance, [channels]))
+        let Moments { mean, variance } = kernels::moments_of_images(values(&x), channels, images);
+        let rows = [images * channels];
+        (tensor(mean, rows), tensor(variance, rows))
     }
 
     fn normalise_rectify(
@@ -128,7 +129,11 @@ impl Operations for Flex {
             shift: &shift,
             slope: norm.slope,
         };
-        tensor(kernels::activate(values(&x), rectifier), x.shape())
+        let channels = norm.gamma.len();
+        tensor(
+            kernels::activate(values(&x), rectifier, channels),
+            x.shape(),
+        )
     }
 
     fn normalise_rectify_convolve(
@@ -167,12 +172,20 @@ impl Operations for Flex {
         tensor(sum, shape)
     }
 
-    fn max_pool(x: FlexTensor, window: usize, stride: usize) -> FlexTensor {
+    fn max_pool(x: FlexTensor, window: [usize; 2], stride: [usize; 2]) -> FlexTensor {
         let x = x.to_contiguous();
         let [batch, z, .., channels] = x.shape().dims::<5>();
         let pool = pool(&x, window, stride);
         let [oy, ox] = pool.output();
         tensor(pool.forward(values(&x)), [batch, z, oy, ox, channels])
+    }
+
+    fn mean_pool(x: FlexTensor, block: [usize; 3]) -> FlexTensor {
+        let x = x.to_contiguous();
+        let pool = mean_pool(x.shape().dims(), block);
+        let [z, y, x_length] = pool.output;
+        let shape = [pool.batch, z, y, x_length, pool.channels];
+        tensor(pool.forward(values(&x)), shape)
     }
 
     fn join_channels(a: FlexTensor, b: FlexTensor) -> FlexTensor {
@@ -183,31 +196,52 @@ impl Operations for Flex {
         tensor(joined, [n, z, y, x, from_a + from_b])
     }
 
-    fn shuffle_pixels(x: FlexTensor) -> FlexTensor {
+    fn shuffle_voxels(x: FlexTensor, factor: [usize; 3]) -> FlexTensor {
         let x = x.to_contiguous();
         let [batch, z, y, x_length, channels] = x.shape().dims();
-        let apart = shuffle(x.shape().dims()).forward(values(&x));
-        tensor(apart, [batch, z, 2 * y, 2 * x_length, channels / 4])
+        let shuffle = shuffle(x.shape().dims(), factor);
+        let [fz, fy, fx] = factor;
+        let lengths = [z * fz, y * fy, x_length * fx];
+        let shape = [
+            batch,
+            lengths[0],
+            lengths[1],
+            lengths[2],
+            channels / (fz * fy * fx),
+        ];
+        tensor(shuffle.forward(values(&x)), shape)
     }
 }
 
-/// The pixel shuffle of values of that shape.
-pub(crate) fn shuffle([batch, z, y, x, channels]: [usize; 5]) -> PixelShuffle {
-    PixelShuffle {
-        batch: batch * z,
-        input: [y, x],
-        channels: channels / 4,
+/// The shuffle of values of that shape.
+pub(crate) fn shuffle([batch, z, y, x, channels]: [usize; 5], factor: [usize; 3]) -> VoxelShuffle {
+    VoxelShuffle {
+        batch,
+        input: [z, y, x],
+        factor,
+        channels: channels / factor.iter().product::<usize>(),
+    }
+}
+
+/// The mean pooling of values of that shape.
+pub(crate) fn mean_pool([batch, z, y, x, channels]: [usize; 5], block: [usize; 3]) -> MeanPool {
+    let [bz, by, bx] = block;
+    MeanPool {
+        batch,
+        output: [z / bz, y / by, x / bx],
+        block,
+        channels,
     }
 }
 
 /// The pooling of the planes of `x`.
-pub(crate) fn pool(x: &FlexTensor, window: usize, stride: usize) -> MaxPool {
+pub(crate) fn pool(x: &FlexTensor, window: [usize; 2], stride: [usize; 2]) -> MaxPool {
     let [batch, z, y, x_length, channels] = x.shape().dims();
     MaxPool {
         batch: batch * z,
         input: [y, x_length],
         channels,
-        window: [window; 2],
-        stride: [stride; 2],
+        window,
+        stride,
     }
 }

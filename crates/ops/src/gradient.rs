@@ -10,8 +10,8 @@ use burn::backend::{Autodiff, Flex, TensorMetadata};
 use crate::extension::{NormSettings, Operations, Settings};
 use steps::{
     AddWidenedBackward, ConvolveBackward, Convolved, JoinChannelsBackward, MaxPoolBackward,
-    NormaliseRectifyBackward, NormaliseRectifyConvolveBackward, Normalised, NormalisedConvolved,
-    Pooled, ShufflePixelsBackward,
+    MeanPoolBackward, NormaliseRectifyBackward, NormaliseRectifyConvolveBackward, Normalised,
+    NormalisedConvolved, Pooled, ShuffleVoxelsBackward,
 };
 
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
@@ -44,8 +44,8 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         }
     }
 
-    fn moments(x: Tracked<C>) -> (Tracked<C>, Tracked<C>) {
-        let (mean, variance) = Flex::moments(x.into_primitive());
+    fn moments(x: Tracked<C>, images: usize) -> (Tracked<C>, Tracked<C>) {
+        let (mean, variance) = Flex::moments(x.into_primitive(), images);
         (Tracked::<C>::new(mean), Tracked::<C>::new(variance))
     }
 
@@ -158,7 +158,7 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         }
     }
 
-    fn max_pool(x: Tracked<C>, window: usize, stride: usize) -> Tracked<C> {
+    fn max_pool(x: Tracked<C>, window: [usize; 2], stride: [usize; 2]) -> Tracked<C> {
         let (x, by_x) = x.into_parts();
         let output = Flex::max_pool(x.clone(), window, stride);
         match MaxPoolBackward
@@ -179,6 +179,20 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         }
     }
 
+    fn mean_pool(x: Tracked<C>, block: [usize; 3]) -> Tracked<C> {
+        let (x, by_x) = x.into_parts();
+        let shape = x.shape().dims();
+        let output = Flex::mean_pool(x, block);
+        match MeanPoolBackward
+            .prepare::<C>([by_x])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish((shape, block), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
     fn join_channels(a: Tracked<C>, b: Tracked<C>) -> Tracked<C> {
         let ((a, by_a), (b, by_b)) = (a.into_parts(), b.into_parts());
         let ([.., from_a], [.., from_b]) = (a.shape().dims::<5>(), b.shape().dims::<5>());
@@ -193,16 +207,16 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         }
     }
 
-    fn shuffle_pixels(x: Tracked<C>) -> Tracked<C> {
+    fn shuffle_voxels(x: Tracked<C>, factor: [usize; 3]) -> Tracked<C> {
         let (x, by_x) = x.into_parts();
         let shape = x.shape().dims();
-        let output = Flex::shuffle_pixels(x);
-        match ShufflePixelsBackward
+        let output = Flex::shuffle_voxels(x, factor);
+        match ShuffleVoxelsBackward
             .prepare::<C>([by_x])
             .compute_bound()
             .stateful()
         {
-            OpsKind::Tracked(prep) => prep.finish(shape, output),
+            OpsKind::Tracked(prep) => prep.finish((shape, factor), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }

@@ -25,7 +25,9 @@ pub use adam::adam;
 pub use convolve::{Filter, convolve, convolve_rectify};
 pub use extension::is_processor;
 pub use lacuna_kernels::{Precision, has_tiles};
-pub use normalise::{Normalisation, Statistics, normalise_rectify, normalise_rectify_convolve};
-pub use pool::max_pool;
-pub use rearrange::{join_channels, shuffle_pixels};
+pub use normalise::{
+    Normalisation, Statistics, normalise_rectify, normalise_rectify_convolve, rectify,
+};
+pub use pool::{max_pool, mean_pool};
+pub use rearrange::{join_channels, shuffle_voxels};
 pub use residual::{add_widened, residual};

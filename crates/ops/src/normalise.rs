@@ -1,5 +1,5 @@
-//! Batch normalisation and rectifier, alone or read by a convolution without
-//! being stored.
+//! Batch or instance normalisation and rectifier, alone or read by a convolution
+//! without being stored.
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -8,31 +8,42 @@ use crate::composed;
 use crate::convolve::Filter;
 use crate::extension::{NormSettings, Operations, Settings, has_kernels};
 
-/// Mean and variance of each channel.
+/// Mean and variance of each channel, over a batch or over each of its images.
 #[derive(Clone, Debug)]
 pub struct Statistics {
-    /// `[channel]`.
+    /// `[channel]`, or `[batch * channel]`, image after image.
     pub mean: Tensor<1>,
-    /// `[channel]`, the mean square distance from the mean.
+    /// The mean square distance from the mean, shaped alike.
     pub variance: Tensor<1>,
-    of_batch: bool,
+    of_values: bool,
 }
 
 impl Statistics {
-    /// Those of `x` `[batch, z, y, x, channel]`. A normalisation of the same `x`
-    /// with them has the gradient of batch normalisation in training.
+    /// Those of `x` `[batch, z, y, x, channel]`, all images together. A
+    /// normalisation of the same `x` with them has the gradient of batch
+    /// normalisation in training.
     pub fn of(x: &Tensor<5>) -> Self {
+        Self::of_groups(x, 1)
+    }
+
+    /// Those of each image of `x`. A normalisation of the same `x` with them is
+    /// instance normalisation (Ulyanov, Vedaldi and Lempitsky 2016).
+    pub fn of_images(x: &Tensor<5>) -> Self {
+        Self::of_groups(x, x.dims()[0])
+    }
+
+    fn of_groups(x: &Tensor<5>, images: usize) -> Self {
         let (mean, variance) = match has_kernels(x) {
             true => {
-                let (mean, variance) = Dispatch::moments(x.clone().into_dispatch());
+                let (mean, variance) = Dispatch::moments(x.clone().into_dispatch(), images);
                 (Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
             }
-            false => composed::moments(x.clone()),
+            false => composed::moments(x.clone(), images),
         };
         Self {
             mean,
             variance,
-            of_batch: true,
+            of_values: true,
         }
     }
 
@@ -41,13 +52,13 @@ impl Statistics {
         Self {
             mean,
             variance,
-            of_batch: false,
+            of_values: false,
         }
     }
 }
 
 /// `u = gamma (x - mean) / sqrt(variance + epsilon) + beta` for each channel
-/// (Ioffe and Szegedy 2015), then `u` where it is positive and `slope u`
+/// (Ioffe and Szegedy 2015) of a batch or of each image, then `u` where it is positive and `slope u`
 /// elsewhere.
 #[derive(Clone, Debug)]
 pub struct Normalisation {
@@ -64,10 +75,24 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
+    /// One that leaves `x` as it is before the rectifier of that slope.
+    fn nothing(x: &Tensor<5>, slope: Option<Tensor<1>>) -> Self {
+        let (channels, device) = ([x.dims()[4]], x.device());
+        let ones = || Tensor::ones(channels, &device);
+        let zeros = || Tensor::zeros(channels, &device);
+        Self {
+            gamma: ones(),
+            beta: zeros(),
+            slope,
+            statistics: Statistics::given(zeros(), ones()),
+            epsilon: 0.0,
+        }
+    }
+
     pub(crate) fn settings(&self) -> NormSettings {
         NormSettings {
             epsilon: self.epsilon,
-            of_batch: self.statistics.of_batch,
+            of_values: self.statistics.of_values,
         }
     }
 
@@ -77,6 +102,16 @@ impl Normalisation {
             .clone()
             .unwrap_or_else(|| Tensor::zeros(self.gamma.dims(), &self.gamma.device()))
     }
+}
+
+/// `x` `[batch, z, y, x, channel]` where it is positive, elsewhere `slope x` with a
+/// slope for each channel (leaky ReLU, Maas, Hannun and Ng 2013); none is 0, the
+/// ReLU.
+///
+/// # Panics
+/// If the channels of `x` are not the slope's.
+pub fn rectify(x: Tensor<5>, slope: Option<Tensor<1>>) -> Tensor<5> {
+    normalise_rectify(x.clone(), &Normalisation::nothing(&x, slope))
 }
 
 /// Normalised and rectified `x` `[batch, z, y, x, channel]`.

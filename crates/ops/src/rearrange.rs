@@ -1,4 +1,4 @@
-//! Values brought to other places: concatenation and pixel shuffle.
+//! Values brought to other places: concatenation and voxel shuffle.
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
@@ -20,19 +20,21 @@ pub fn join_channels(a: Tensor<5>, b: Tensor<5>) -> Tensor<5> {
     ))
 }
 
-/// `[batch, z, y, x, 4 channels]` to `[batch, z, 2 y, 2 x, channels]`: each
-/// voxel's values, ordered `(dy, dx, channel)`, become a square of voxels.
+/// `[batch, z, y, x, fz fy fx channels]` to
+/// `[batch, fz z, fy y, fx x, channels]`: each voxel's values, ordered
+/// `(dz, dy, dx, channel)`, become a block of voxels.
 ///
 /// # Panics
-/// If the channels are no multiple of 4.
-pub fn shuffle_pixels(x: Tensor<5>) -> Tensor<5> {
+/// If the channels are no multiple of the block's voxels.
+pub fn shuffle_voxels(x: Tensor<5>, factor: [usize; 3]) -> Tensor<5> {
+    let block: usize = factor.iter().product();
     assert!(
-        x.dims()[4].is_multiple_of(4),
-        "squares of four voxels from {} channels",
+        x.dims()[4].is_multiple_of(block),
+        "blocks of {block} voxels from {} channels",
         x.dims()[4]
     );
     if !has_kernels(&x) {
-        return composed::shuffle_pixels(x);
+        return composed::shuffle_voxels(x, factor);
     }
-    Tensor::from_dispatch(Dispatch::shuffle_pixels(x.into_dispatch()))
+    Tensor::from_dispatch(Dispatch::shuffle_voxels(x.into_dispatch(), factor))
 }

@@ -237,6 +237,68 @@ fn a_rectifier_acts_on_voxels_and_not_on_the_zeros_around_them() {
     }
 }
 
+/// Rows of each image: forward as of the images alone, and the gradient by the
+/// weights the sum of theirs.
+#[test]
+fn each_image_is_read_through_its_own_rows() {
+    for kernel in [[3, 3, 3], [1, 3, 3], [1, 1, 1]] {
+        let c = convolution([16, 18], [5, 7, 9], kernel, 1, 1, 1);
+        let (x, dy) = (noise(c.input_len(), 1), noise(c.output_len(), 2));
+        let (w, bias) = (noise(c.weight_len(), 3), noise(c.channels_out, 4));
+        let (scale, shift) = (noise(32, 5), noise(32, 6));
+        let slope = noise(16, 7);
+        let source = |values, scale, shift| Source {
+            values,
+            rectified: Some(Rectifier {
+                scale,
+                shift,
+                slope: &slope,
+            }),
+        };
+        let alone = Convolution { batch: 1, ..c };
+        let halves = |n: usize| {
+            (
+                source(
+                    &x[n * alone.input_len()..][..alone.input_len()],
+                    &scale[n * 16..][..16],
+                    &shift[n * 16..][..16],
+                ),
+                &dy[n * alone.output_len()..][..alone.output_len()],
+            )
+        };
+        for instructions in Instructions::available() {
+            for kind in [Kind::Direct, Kind::FewVoxels, Kind::Winograd] {
+                if kind == Kind::Winograd && !winograd::takes(&c) {
+                    continue;
+                }
+                let by = Algorithm {
+                    instructions,
+                    kind,
+                    round: false,
+                };
+                let together = source(&x, &scale, &shift);
+                let forward = by.forward(&c, together, &w, Some(&bias), false);
+                let gradient = by.weight_gradient(&c, together, &dy);
+                let parts = [0, 1].map(|n| {
+                    let (source, dy) = halves(n);
+                    (
+                        by.forward(&alone, source, &w, Some(&bias), false),
+                        by.weight_gradient(&alone, source, dy),
+                    )
+                });
+                let apart: Vec<f64> = (parts.iter().flat_map(|(forward, _)| forward))
+                    .map(|v| f64::from(*v))
+                    .collect();
+                assert!(relative(&forward, &apart, 1) < 1e-5, "{kind:?} {kernel:?}");
+                let sums: Vec<f64> = (parts[0].1.iter().zip(&parts[1].1))
+                    .map(|(a, b)| f64::from(*a) + f64::from(*b))
+                    .collect();
+                assert!(relative(&gradient, &sums, 1) < 1e-5, "{kind:?} {kernel:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
     let c = convolution([16, 30], [9, 9, 30], [3, 3, 3], 1, 1, 1);

@@ -215,3 +215,48 @@ fn scale_and_shift_give_the_normalised_values() {
         assert!((found - expected).abs() < 1e-6);
     }
 }
+
+#[test]
+fn images_normalised_each_by_its_own_are_those_normalised_alone() {
+    let (channels, voxels, images) = (5, 701, 3);
+    let all = Case::new(images * voxels, channels, Statistics::Batch);
+    let found = crate::moments::moments_of_images(&all.x, channels, images);
+    let norm = Normalisation {
+        mean: &found.mean,
+        variance: &found.variance,
+        ..all.normalisation()
+    };
+    let gradients = norm.backward(&all.x, all.upstream.clone(), Some(&all.added));
+    let (scale, shift) = norm.scale_and_shift();
+    let mut sums = vec![0.0f64; 3 * channels];
+    for n in 0..images {
+        let range = n * voxels * channels..(n + 1) * voxels * channels;
+        let alone = moments(&all.x[range.clone()], channels);
+        let rows = n * channels..(n + 1) * channels;
+        assert_eq!(alone.mean, found.mean[rows.clone()]);
+        let norm = Normalisation {
+            mean: &alone.mean,
+            variance: &alone.variance,
+            ..all.normalisation()
+        };
+        let expected = norm.backward(
+            &all.x[range.clone()],
+            all.upstream[range.clone()].to_vec(),
+            Some(&all.added[range.clone()]),
+        );
+        assert_eq!(gradients.input[range], expected.input);
+        assert_eq!(norm.scale_and_shift().0, scale[rows.clone()]);
+        assert_eq!(norm.scale_and_shift().1, shift[rows]);
+        let parts = [expected.beta, expected.gamma, expected.slope].concat();
+        sums.iter_mut()
+            .zip(parts)
+            .for_each(|(s, p)| *s += f64::from(p));
+    }
+    let found = [gradients.beta, gradients.gamma, gradients.slope].concat();
+    for (found, expected) in found.iter().zip(&sums) {
+        assert!(
+            (f64::from(*found) - expected).abs() < 1e-3,
+            "{found} {expected}"
+        );
+    }
+}

@@ -141,7 +141,8 @@ impl<'a> Plan<'a> {
             region.batch * volume(region.size) * channels,
             "values of the source"
         );
-        let rounder = Rounder::new(input.rectified, channels);
+        let rounders = Rounder::of_images(input.rectified, channels);
+        let image = region.size[0] * region.size[1];
         let (row, part) = (self.row_len(), self.box_len());
         let (from, to, count) = region.span();
         let mut boxed = Buffer::new(self.parts * part);
@@ -163,6 +164,7 @@ impl<'a> Plan<'a> {
                     line[left + filled..].fill(ZERO);
                 }
                 let Some(source) = source else { return };
+                let rounder = &rounders[(source / image).min(rounders.len() - 1)];
                 let values = &input.values[(source * region.size[2] + from) * channels..]
                     [..count * channels];
                 let start = i * row + left;

@@ -24,7 +24,15 @@ pub(super) struct Rounder {
 }
 
 impl Rounder {
-    pub(super) fn new(rectified: Option<Rectifier<'_>>, channels: usize) -> Self {
+    /// One for each image of which the rectifier knows, or one for all.
+    pub(super) fn of_images(rectified: Option<Rectifier<'_>>, channels: usize) -> Vec<Self> {
+        let images = rectified.map_or(1, |r| r.images(channels));
+        (0..images)
+            .map(|n| Self::new(rectified.map(|r| r.of_image(n, channels)), channels))
+            .collect()
+    }
+
+    fn new(rectified: Option<Rectifier<'_>>, channels: usize) -> Self {
         let repeated = |values: &[f32]| {
             assert_eq!(values.len(), channels, "the rectifier's channels");
             values.repeat(PATTERN.div_ceil(channels))

@@ -237,6 +237,48 @@ fn the_rectifier_bias_and_relu_come_in_their_order() {
 }
 
 #[test]
+fn each_image_is_read_through_its_own_rows() {
+    emulator::install();
+    let alone = Convolution {
+        batch: 1,
+        channels_in: 16,
+        channels_out: 16,
+        input: [3, 5, 9],
+        kernel: [3; 3],
+        stride: [1; 3],
+        dilation: [1; 3],
+        padding: [1; 3],
+    };
+    let c = Convolution { batch: 2, ..alone };
+    let mut values = Values(5);
+    let (x, dy) = (values.take(c.input_len()), values.take(c.output_len()));
+    let weights = values.take(c.weight_len());
+    let [scale, shift] = [0; 2].map(|_| values.take(32));
+    let slope = [0.5; 16];
+    let precision = Precision::Bf16;
+    let source = |n: std::ops::Range<usize>| Source {
+        values: &x[n.start * alone.input_len()..n.end * alone.input_len()],
+        rectified: Some(Rectifier {
+            scale: &scale[n.start * 16..n.end * 16],
+            shift: &shift[n.start * 16..n.end * 16],
+            slope: &slope,
+        }),
+    };
+    let together = forward(&c, source(0..2), &weights, None, false, precision);
+    let apart = [0, 1].map(|n| forward(&alone, source(n..n + 1), &weights, None, false, precision));
+    assert_eq!(together, apart.concat());
+    let together = weight_gradient(&c, source(0..2), &dy, precision);
+    let apart = [0, 1].map(|n| {
+        let dy = &dy[n * alone.output_len()..][..alone.output_len()];
+        weight_gradient(&alone, source(n..n + 1), dy, precision)
+    });
+    for (i, found) in together.iter().enumerate() {
+        let expected = apart[0][i] + apart[1][i];
+        assert!((found - expected).abs() < 1e-3, "{found} {expected}");
+    }
+}
+
+#[test]
 fn the_same_call_gives_the_same_bits() {
     emulator::install();
     let c = Convolution {

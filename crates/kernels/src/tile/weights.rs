@@ -106,7 +106,8 @@ impl Plan {
         let channels = region.channels_in;
         let by = region.boxed()[1];
         let part = region.planes() * self.plane_len();
-        let rounder = Rounder::new(input.rectified, channels);
+        let rounders = Rounder::of_images(input.rectified, channels);
+        let image = region.size[0] * region.size[1];
         let (from, left, count) = region.span();
         let mut result = Buffer::new(self.parts * part);
         let shared = result.shared();
@@ -126,6 +127,7 @@ impl Plan {
                 let Some(source) = region.source_row(plane, y) else {
                     continue;
                 };
+                let rounder = &rounders[(source / image).min(rounders.len() - 1)];
                 let values = &input.values[(source * region.size[2] + from) * channels..]
                     [..count * channels];
                 if wide == channels {

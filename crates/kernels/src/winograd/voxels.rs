@@ -16,7 +16,8 @@ pub(super) struct Side<'a> {
     pub values: &'a [f32],
     pub size: [usize; 3],
     pub channels: usize,
-    pub rectifier: Option<[Vec<f32>; 3]>,
+    /// Scale, shift and slope of each image; none, or one for all.
+    pub rectifiers: Vec<[Vec<f32>; 3]>,
     pub round: bool,
     /// The input, or the gradient by the output.
     pub input: bool,
@@ -45,9 +46,12 @@ impl<'a> Side<'a> {
             values: source.values,
             size,
             channels,
-            rectifier: source
-                .rectified
-                .map(|r| [r.scale, r.shift, r.slope].map(|v| padded_copy(v, padded))),
+            rectifiers: source.rectified.map_or_else(Vec::new, |r| {
+                (0..r.images(channels))
+                    .map(|n| r.of_image(n, channels))
+                    .map(|r| [r.scale, r.shift, r.slope].map(|v| padded_copy(v, padded)))
+                    .collect()
+            }),
             round,
             input,
         }
@@ -97,12 +101,22 @@ unsafe fn transform_tiles<V: Vector>(
         // SAFETY: the rectifier has whole registers; a tile's places lie in its
         // image; `to` was checked.
         unsafe {
-            let lens = Lens {
-                rectifier: (side.rectifier.as_ref())
-                    .map(|r| r.each_ref().map(|v| V::load(v[first..].as_ptr()))),
+            let lens_of = |image: usize| Lens {
+                rectifier: side.rectifiers.get(image).map(|rows| {
+                    let [scale, shift, slope] = rows;
+                    [
+                        V::load(scale[first..].as_ptr()),
+                        V::load(shift[first..].as_ptr()),
+                        V::load(slope[first..].as_ptr()),
+                    ]
+                }),
                 round: side.round,
             };
+            let (mut lens, mut seen) = (lens_of(0), 0);
             for (t, (n, tile)) in tiles.iter().enumerate() {
+                if *n != seen && side.rectifiers.len() > 1 {
+                    (lens, seen) = (lens_of(*n), *n);
+                }
                 let from = side.values.as_ptr().add(n * image + first);
                 let to = to.add(t * padded + first);
                 match (side.input, deep) {

@@ -11,7 +11,7 @@ use burn_flex::FlexTensor;
 use lacuna_kernels::{self as kernels, NormalisationGradients, Rectifier, Source};
 
 use crate::extension::{NormSettings, Settings};
-use crate::flex::{geometry, into_values, normalisation, pool, shuffle, tensor, values};
+use crate::flex::{geometry, into_values, mean_pool, normalisation, pool, shuffle, tensor, values};
 
 #[derive(Debug)]
 pub(super) struct ConvolveBackward;
@@ -228,8 +228,8 @@ pub(super) struct MaxPoolBackward;
 pub(super) struct Pooled {
     pub x: FlexTensor,
     pub output: FlexTensor,
-    pub window: usize,
-    pub stride: usize,
+    pub window: [usize; 2],
+    pub stride: [usize; 2],
 }
 
 impl Backward<Flex, 1> for MaxPoolBackward {
@@ -247,6 +247,27 @@ impl Backward<Flex, 1> for MaxPoolBackward {
             let pool = pool(&x, kept.window, kept.stride);
             let gradient = pool.backward(values(&x), values(&kept.output), values(&upper));
             tensor(gradient, x.shape())
+        });
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct MeanPoolBackward;
+
+impl Backward<Flex, 1> for MeanPoolBackward {
+    /// Shape of what was pooled, and the block.
+    type State = ([usize; 5], [usize; 3]);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let (shape, block) = ops.state;
+        unary::<Flex, _>(ops.parents, ops.node, grads, |upper| {
+            let upper = upper.to_contiguous();
+            tensor(mean_pool(shape, block).backward(values(&upper)), shape)
         });
     }
 }
@@ -276,22 +297,22 @@ impl Backward<Flex, 2> for JoinChannelsBackward {
 }
 
 #[derive(Debug)]
-pub(super) struct ShufflePixelsBackward;
+pub(super) struct ShuffleVoxelsBackward;
 
-impl Backward<Flex, 1> for ShufflePixelsBackward {
-    /// Shape of what was shuffled.
-    type State = [usize; 5];
+impl Backward<Flex, 1> for ShuffleVoxelsBackward {
+    /// Shape of what was shuffled, and the factor.
+    type State = ([usize; 5], [usize; 3]);
 
     fn backward(
         self,
-        ops: Ops<[usize; 5], 1>,
+        ops: Ops<Self::State, 1>,
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let shape = ops.state;
+        let (shape, factor) = ops.state;
         unary::<Flex, _>(ops.parents, ops.node, grads, |upper| {
             let upper = upper.to_contiguous();
-            tensor(shuffle(shape).inverse(values(&upper)), shape)
+            tensor(shuffle(shape, factor).inverse(values(&upper)), shape)
         });
     }
 }
