@@ -5,6 +5,7 @@ use crate::direct::{self, Direct};
 use crate::few_voxels;
 use crate::geometry::Convolution;
 use crate::instructions::Instructions;
+use crate::phases;
 use crate::precision::Precision;
 use crate::source::Source;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -208,6 +209,10 @@ impl Algorithm {
                 weights,
                 round,
             );
+        }
+        if phases::takes(c) {
+            let round = self.round;
+            return phases::data_gradient(self.instructions, c, output_gradient, weights, round);
         }
         let upper = Source::plain(output_gradient);
         let weights = Weights::of(c, weights, self.round).turned();

@@ -28,16 +28,19 @@ const CACHED_WEIGHTS: usize = 64 * 1024;
 /// by the stride and may lie beyond the box.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Direct {
-    batch: usize,
-    channels: [usize; 2],
+    pub batch: usize,
+    /// Channels of what is read, and of the output.
+    pub channels: [usize; 2],
     /// Voxels of what is read.
-    size: [usize; 3],
-    output: [usize; 3],
-    kernel: [usize; 3],
-    stride: [usize; 3],
-    dilation: [usize; 3],
-    at: [isize; 3],
-    spread: [usize; 3],
+    pub size: [usize; 3],
+    pub output: [usize; 3],
+    pub kernel: [usize; 3],
+    pub stride: [usize; 3],
+    pub dilation: [usize; 3],
+    /// Where the first voxel read lies in the box.
+    pub at: [isize; 3],
+    /// Voxels of the box from one voxel read to the next.
+    pub spread: [usize; 3],
 }
 
 impl Direct {

@@ -15,6 +15,7 @@ mod moments;
 #[cfg(test)]
 mod noise;
 mod norm;
+mod phases;
 mod pool;
 mod precision;
 mod product;

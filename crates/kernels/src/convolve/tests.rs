@@ -201,6 +201,25 @@ fn wide_channels_and_blocks_of_many_tiles() {
     }
 }
 
+#[test]
+fn strides_of_each_axis_fall_into_phases() {
+    for (input, kernel, stride, padding) in [
+        ([8, 10, 12], [3, 3, 3], [2, 2, 2], [1, 1, 1]),
+        ([5, 9, 27], [1, 3, 3], [1, 2, 2], [0, 1, 1]),
+        ([6, 7, 8], [1, 1, 1], [2, 2, 2], [0, 0, 0]),
+        ([7, 6, 50], [3, 5, 3], [3, 1, 2], [1, 2, 0]),
+        ([4, 4, 4], [2, 2, 2], [2, 2, 2], [0, 0, 0]),
+        ([1, 2, 3], [1, 3, 3], [1, 4, 2], [0, 1, 1]),
+    ] {
+        let c = Convolution {
+            stride,
+            padding,
+            ..convolution([5, 18], input, kernel, 1, 1, 0)
+        };
+        check(&c, 13);
+    }
+}
+
 /// `relu(2 x - 1)` of one voxel with value 3 is 5, of -1 with slope .5 is -1.5;
 /// zeros around the volume stay zeros, although `2 * 0 - 1` would not.
 #[test]
