@@ -3,6 +3,7 @@
 //! ```text
 //! STUDY/study.toml            the file that was given
 //! STUDY/study.json            every run it asks for
+//! STUDY/provenance.json       what planned and executed it, one entry for each sweep
 //! STUDY/configs/NAME.toml     effective configuration of a run
 //! STUDY/runs/NAME/            its run folder, with test/ and outcome.json
 //! STUDY/states/NAME.json      how its last attempt stands

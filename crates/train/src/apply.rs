@@ -14,7 +14,7 @@ use crate::checkpoint;
 use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::dataset::preprocess;
-use crate::device::PrecisionName;
+use crate::device::{DeviceName, PrecisionName};
 use crate::outputs::Outputs;
 use crate::predict::{Session, SingleNetwork, WindowModel, WindowOptions, predict_case};
 use crate::run::{DatasetFacts, RunError};
@@ -29,6 +29,8 @@ pub struct TrainedRun {
     pub facts: DatasetFacts,
     /// Iterations behind the weights.
     pub iteration: u64,
+    /// Where it computes.
+    pub device: DeviceName,
     /// The newest checkpoint.
     checkpoint: PathBuf,
     model: SingleNetwork,
@@ -89,6 +91,7 @@ impl TrainedRun {
         Ok(Self {
             path: run.to_owned(),
             iteration: state.iteration,
+            device: DeviceName::of(device),
             model: SingleNetwork::new(network, compute, outputs, config.patch.plane),
             config,
             facts,

@@ -8,6 +8,7 @@ use lacuna_record::{
 };
 
 use crate::apply::{Files, TrainedRun};
+use crate::origin;
 use crate::predict::Session;
 use crate::run::RunError;
 
@@ -20,8 +21,6 @@ pub struct Target<'a> {
     pub probabilities: bool,
     /// What becomes of files that are there.
     pub existing: Existing,
-    /// What is recorded of this process; the weights are added.
-    pub provenance: Provenance,
 }
 
 /// Where the work is.
@@ -54,33 +53,8 @@ impl TrainedRun {
         session: Session,
         on_window: &mut dyn FnMut(At<'_>),
     ) -> Result<(), RunError> {
-        self.check_modalities(manifest)?;
         self.check_windows(session.windows)?;
-        for id in ids {
-            manifest.subject(id)?;
-        }
-        let weights = sha256_of(&self.weights())?;
-        let predictions = Predictions {
-            run: self.path.clone(),
-            iteration: self.iteration,
-            weights: Some(weights.clone()),
-            classes: self.facts.classes.clone(),
-            regions: self.config.regions.clone(),
-            subjects: ids.to_vec(),
-            ..Predictions::default()
-        };
-        let provenance = Provenance {
-            weights: Some(weights),
-            ..target.provenance.clone()
-        };
-        let inputs = Inputs::of(manifest.files());
-        let (mut folder, left) = PredictionsFolder::open(
-            target.folder,
-            predictions,
-            provenance,
-            target.existing,
-            &inputs,
-        )?;
+        let (mut folder, left) = self.open_folder(manifest, ids, target)?;
         for (number, id) in left.iter().enumerate() {
             let files = Files {
                 labels: folder.start(id)?,
@@ -99,5 +73,45 @@ impl TrainedRun {
             folder.done(id)?;
         }
         Ok(())
+    }
+
+    /// Opens a folder for predictions of the subjects `ids`, with this run and process on
+    /// its list. The second value holds the subjects that are left to predict.
+    ///
+    /// # Errors
+    /// When the dataset does not fit the run, the folder holds what may not be replaced,
+    /// or a file to write is one of the dataset.
+    pub fn open_folder(
+        &self,
+        manifest: &Manifest,
+        ids: &[String],
+        target: &Target,
+    ) -> Result<(PredictionsFolder, Vec<String>), RunError> {
+        self.check_modalities(manifest)?;
+        for id in ids {
+            manifest.subject(id)?;
+        }
+        let weights = sha256_of(&self.weights())?;
+        let predictions = Predictions {
+            run: self.path.clone(),
+            iteration: self.iteration,
+            weights: Some(weights.clone()),
+            classes: self.facts.classes.clone(),
+            regions: self.config.regions.clone(),
+            subjects: ids.to_vec(),
+            ..Predictions::default()
+        };
+        let provenance = Provenance {
+            weights: Some(weights),
+            ..origin::of_process(self.device)
+        };
+        let inputs = Inputs::of(manifest.files());
+        Ok(PredictionsFolder::open(
+            target.folder,
+            predictions,
+            provenance,
+            target.existing,
+            &inputs,
+        )?)
     }
 }

@@ -12,6 +12,7 @@ pub mod device;
 pub mod events;
 pub mod into_folder;
 mod loss_maps;
+pub mod origin;
 pub mod outputs;
 pub mod pace;
 pub mod predict;

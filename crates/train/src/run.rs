@@ -3,6 +3,7 @@
 //! ```text
 //! RUN/run.toml            effective configuration
 //! RUN/dataset.json        modalities, classes and split that the network was trained with
+//! RUN/provenance.json     what trained it on which files, one entry for each session
 //! RUN/events.jsonl        one line per iteration
 //! RUN/tensorboard/        the same for TensorBoard
 //! RUN/checkpoint-000100/  weights.safetensors, optimiser.bin, state.json
@@ -414,7 +415,9 @@ impl RunFolder {
             let name = entry.map_err(RunError::io(path))?.file_name();
             names.push(name.to_string_lossy().into_owned());
         }
-        names.retain(|name| !name.starts_with('.') && name != "dataset.json");
+        names.retain(|name| {
+            !name.starts_with('.') && name != "dataset.json" && name != "provenance.json"
+        });
         match names.into_iter().min() {
             None => Ok(()),
             Some(found) => Err(RunError::NotEmpty {

@@ -88,7 +88,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             folder: &predictions,
             probabilities: false,
             existing: Existing::Refuse,
-            provenance: super::provenance("cpu"),
         },
         Session::new(&stop),
     )?;

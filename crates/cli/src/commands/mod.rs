@@ -19,7 +19,6 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use lacuna_nets::{Architecture, ModelConfig, ModelName};
-use lacuna_record::Provenance;
 use lacuna_volume::{PatchSize, Zyx};
 
 /// Exit code after Ctrl-C: 128 + SIGINT.
@@ -47,15 +46,6 @@ pub fn check_folder_of(out: &Path) -> anyhow::Result<()> {
             out.display(),
             folder.display()
         )),
-    }
-}
-
-/// What made the files of this command, computed on `device`.
-pub fn provenance(device: &str) -> Provenance {
-    Provenance {
-        device: Some(device.to_owned()),
-        instructions: Some(format!("{:?}", lacuna_kernels::Instructions::detected())),
-        ..Provenance::of_process(rayon::current_num_threads())
     }
 }
 

@@ -131,7 +131,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 (false, true) => Existing::Skip,
                 (false, false) => Existing::Refuse,
             },
-            provenance: super::provenance(&arguments.device.to_string()),
         },
         session,
     )?;
