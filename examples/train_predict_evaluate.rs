@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = Target {
         folder: &folder.join("predictions"),
         probabilities: false,
+        label_values: false,
         existing: Existing::Refuse,
     };
     trained.predict_into(&manifest, &test, &target, session, &mut |_| {})?;

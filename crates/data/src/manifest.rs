@@ -236,6 +236,23 @@ impl Manifest {
     }
 }
 
+/// The label value that stands for each of `classes`: the smallest, where several do.
+///
+/// # Errors
+/// The name of a class without one.
+pub fn value_of_each<'a>(
+    label_values: &BTreeMap<i32, String>,
+    classes: &'a [String],
+) -> Result<Vec<u16>, &'a str> {
+    let value = |class: &'a String| {
+        let mut values = label_values.iter().filter(|(_, name)| *name == class);
+        values
+            .find_map(|(value, _)| u16::try_from(*value).ok())
+            .ok_or(class.as_str())
+    };
+    classes.iter().map(value).collect()
+}
+
 /// The candidate that `word` is most likely a misspelling of: a few letters
 /// changed or swapped (Damerau-Levenshtein), or much the same letters after a
 /// common start (Jaro-Winkler).

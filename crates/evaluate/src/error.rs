@@ -193,6 +193,15 @@ pub enum EvaluateError {
         /// The largest index.
         last: usize,
     },
+    /// Label values were asked for where class indices are listed.
+    #[error(
+        "--label-values: {predictions}/predictions.json says that the predictions hold class \
+         indices; leave it out, or predict with --label-values"
+    )]
+    ListedIndices {
+        /// The folder.
+        predictions: PathBuf,
+    },
     /// The prediction holds a value that the dataset does not know.
     #[error(
         "{prediction}: holds the value {value}, expected label values of the manifest: {known}; \

@@ -35,7 +35,8 @@ pub struct Request<'a> {
     pub subjects: &'a [String],
     /// What is measured.
     pub options: Options,
-    /// The files hold the dataset's own label values in place of class indices.
+    /// The files hold the dataset's own label values in place of class indices. Where the
+    /// folder's list says so, it need not be said here.
     pub label_values: bool,
     /// Replace an evaluation of other predictions in `out`.
     pub force: bool,
@@ -85,7 +86,7 @@ fn score_all(
     for group in chosen.subjects.chunks(rayon::current_num_threads()) {
         let group: Vec<_> = group
             .par_iter()
-            .map(|(subject, file)| score::score(request, subject, file, modality))
+            .map(|(subject, file)| score::score(request, subject, file, &chosen.coding, modality))
             .collect::<Result<_, _>>()?;
         for (scores, picture) in group {
             scored.push(scores);

@@ -60,8 +60,8 @@ pub enum RecordError {
     },
     /// A folder of predictions holds those of another run.
     #[error(
-        "{folder} holds predictions of another run or state of it, {run} after {iteration} \
-         iterations; choose another --out, or replace them with --force"
+        "{folder} holds predictions of another run or state of it, or in other label values: {run} \
+         after {iteration} iterations; choose another --out, or replace them with --force"
     )]
     OtherPredictions {
         /// The folder.

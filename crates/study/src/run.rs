@@ -144,6 +144,7 @@ fn test(
     let target = Target {
         folder: &predictions,
         probabilities: false,
+        label_values: false,
         // What an attempt that was cut off has left.
         existing: Existing::Replace,
     };
@@ -161,7 +162,7 @@ fn test(
             told(RunStep::Predicted(done, 1000 * ids.len() as u64, id));
         })?;
         let path = written.start(id)?;
-        predicted.write_labels(&path)?;
+        predicted.write_labels(&path, None)?;
         written.done(id)?;
         judge(
             &mut reliability,

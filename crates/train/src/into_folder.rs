@@ -19,6 +19,8 @@ pub struct Target<'a> {
     pub folder: &'a Path,
     /// Write probabilities too.
     pub probabilities: bool,
+    /// Write the label values of the manifest, not class indices.
+    pub label_values: bool,
     /// What becomes of files that are there.
     pub existing: Existing,
 }
@@ -55,9 +57,11 @@ impl TrainedRun {
     ) -> Result<(), RunError> {
         self.check_windows(session.windows)?;
         let (mut folder, left) = self.open_folder(manifest, ids, target)?;
+        let values = self.values_for(manifest, target)?;
         for (number, id) in left.iter().enumerate() {
             let files = Files {
                 labels: folder.start(id)?,
+                values: values.clone(),
                 probabilities: (target.probabilities)
                     .then(|| probabilities_path(target.folder, id)),
             };
@@ -73,6 +77,16 @@ impl TrainedRun {
             folder.done(id)?;
         }
         Ok(())
+    }
+
+    fn values_for(
+        &self,
+        manifest: &Manifest,
+        target: &Target,
+    ) -> Result<Option<Vec<u16>>, RunError> {
+        (target.label_values)
+            .then(|| self.label_values(Some(manifest)))
+            .transpose()
     }
 
     /// Opens a folder for predictions of the subjects `ids`, with this run and process on
@@ -97,6 +111,7 @@ impl TrainedRun {
             iteration: self.iteration,
             weights: Some(weights.clone()),
             classes: self.facts.classes.clone(),
+            values: self.values_for(manifest, target)?,
             regions: self.config.regions.clone(),
             subjects: ids.to_vec(),
             ..Predictions::default()

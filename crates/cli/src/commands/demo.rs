@@ -87,6 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &Target {
             folder: &predictions,
             probabilities: false,
+            label_values: false,
             existing: Existing::Refuse,
         },
         Session::new(&stop),

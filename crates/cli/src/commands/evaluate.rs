@@ -33,7 +33,8 @@ pub struct Arguments {
     /// Default: the regions that the network was trained on
     #[arg(long = "region", value_name = "CLASS+CLASS")]
     regions: Vec<String>,
-    /// The predictions hold the dataset's own label values, not class indices
+    /// The predictions hold the dataset's own label values, not class indices; not needed
+    /// for those of `lacuna predict --label-values`
     #[arg(long)]
     label_values: bool,
     /// Replace an evaluation of other predictions in --out

@@ -47,6 +47,10 @@ pub struct Arguments {
     /// With --dataset: leave the predictions that this run has written already
     #[arg(long, conflicts_with = "images")]
     skip_existing: bool,
+    /// Write the dataset's own label values, not class indices: those of the manifest, or
+    /// with --image those that the run was trained with
+    #[arg(long)]
+    label_values: bool,
     /// Also write probabilities: <id>.probabilities.nii.gz, one volume for each class, or
     /// for each region where the run has `regions`
     #[arg(long)]
@@ -126,6 +130,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &Target {
             folder: &arguments.out,
             probabilities: arguments.probabilities,
+            label_values: arguments.label_values,
             existing: match (arguments.force, arguments.skip_existing) {
                 (true, _) => Existing::Replace,
                 (false, true) => Existing::Skip,
@@ -202,6 +207,10 @@ fn predict_images(
     let probabilities = arguments
         .probabilities
         .then(|| PathBuf::from(format!("{stem}.probabilities.nii.gz")));
+    let values = match arguments.label_values {
+        true => Some(trained.label_values(None)?),
+        false => None,
+    };
     let inputs = Inputs::of(manifest.files());
     for file in [Some(&arguments.out), probabilities.as_ref()]
         .into_iter()
@@ -218,6 +227,7 @@ fn predict_images(
     let mut bar = Progress::new("predict", 0, 1000);
     let files = Files {
         labels: arguments.out.clone(),
+        values,
         probabilities,
     };
     let subject = &manifest.subjects[0];
