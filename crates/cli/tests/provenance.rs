@@ -169,4 +169,19 @@ fn a_study_records_its_sweeps_and_its_predictions() {
     );
     let scored = place.json(format!("{run}/test/summary.json"));
     assert_eq!(scored["subjects"][0]["prediction"]["weights"], weights);
+
+    // Its report goes neither into a run nor over a file that it reads.
+    place.refused(
+        &format!("report out --out {run} --force"),
+        &[run, "run.toml", "--out"],
+    );
+    std::fs::create_dir(place.path("rep")).unwrap();
+    std::fs::hard_link(place.path("out/study.json"), place.path("rep/report.md")).unwrap();
+    let plan = place.text("out/study.json");
+    place.refused(
+        "report out --out rep --force",
+        &["rep/report.md", "out/study.json"],
+    );
+    assert_eq!(place.text("out/study.json"), plan);
+    place.ok("report out");
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_record::{Predictions, ScoredFile, prediction_path, sha256_of};
+use lacuna_volume::foreground_indices;
 
 use crate::{EvaluateError, Request};
 
@@ -21,16 +22,14 @@ pub fn regions(
         let listed = Predictions::read(predictions)?;
         return Ok(listed.map_or_else(Vec::new, |listed| listed.regions));
     }
-    let classes = &manifest.classes[1..];
     let names = |region: &String| -> Result<Vec<String>, EvaluateError> {
         let names: Vec<String> = region.split('+').map(str::to_owned).collect();
-        match names.iter().find(|name| !classes.contains(name)) {
-            None => Ok(names),
-            Some(class) => Err(EvaluateError::RegionClass {
+        match foreground_indices(&manifest.classes, &names) {
+            Ok(_) => Ok(names),
+            Err(source) => Err(EvaluateError::RegionClass {
                 region: region.clone(),
-                class: class.clone(),
                 manifest: manifest.path.clone(),
-                expected: classes.join(", "),
+                source,
             }),
         }
     };

@@ -75,19 +75,14 @@ pub enum EvaluateError {
         found: PathBuf,
     },
     /// A region of a class that there is not.
-    #[error(
-        "--region {region}: `{class}` is no class of {manifest}; expected some of {expected}, \
-         joined by +"
-    )]
+    #[error("--region {region}: {manifest}: {source}, joined by +")]
     RegionClass {
         /// The region.
         region: String,
-        /// The name that is no class.
-        class: String,
         /// The manifest.
         manifest: PathBuf,
-        /// Its foreground classes.
-        expected: String,
+        /// The name, and those that there are.
+        source: lacuna_volume::UnknownClass,
     },
     /// The predictions' classes are not those of the manifest.
     #[error(

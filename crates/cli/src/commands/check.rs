@@ -118,6 +118,17 @@ fn render(report: &CheckReport) -> String {
         }
         text.push('\n');
     }
+    for (modality, [zero, none]) in report.backgrounds() {
+        text += &match (zero, none) {
+            (_, 0) => format!("{modality}: background without a mask: 0, in all {zero} images"),
+            (0, _) => format!("{modality}: background without a mask: none, in all {none} images"),
+            _ => format!(
+                "{modality}: background without a mask: 0 in {zero} images, none in {none}; state \
+                 normalise.background where they should be alike"
+            ),
+        };
+        text.push('\n');
+    }
     for problem in &report.problems {
         let severity = match problem.severity {
             Severity::Error => "error",
