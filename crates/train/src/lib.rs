@@ -5,10 +5,12 @@
 
 pub mod apply;
 pub mod checkpoint;
+pub mod choice;
 pub mod compute;
 pub mod config;
 pub mod dataset;
 pub mod device;
+pub mod doctor;
 pub mod events;
 pub mod into_folder;
 mod loss_maps;

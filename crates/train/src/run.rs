@@ -214,6 +214,12 @@ pub enum RunError {
         /// Modalities of the run.
         expected: Vec<String>,
     },
+    /// Nothing to predict.
+    #[error("{run}: there is no subject in that part; choose another --split, or name --subjects")]
+    NoSubjects {
+        /// The run.
+        run: PathBuf,
+    },
     /// The label values of a run's dataset are not known.
     #[error(
         "{run} does not record the label values of its dataset, as runs of version 0.1.0 do not; \

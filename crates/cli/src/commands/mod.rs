@@ -24,16 +24,6 @@ use lacuna_volume::{PatchSize, Zyx};
 /// Exit code after Ctrl-C: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
 
-/// Makes the folder of `--out`, and those above it.
-pub fn create_folder(path: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(path).map_err(|e| {
-        anyhow!(
-            "cannot create the folder {}: {e}; choose an --out that can be written",
-            path.display()
-        )
-    })
-}
-
 /// Refuses a file of `--out` whose folder does not exist, before work is done for it.
 pub fn check_folder_of(out: &Path) -> anyhow::Result<()> {
     match out
