@@ -9,7 +9,7 @@ use lacuna::data::manifest::Manifest;
 use lacuna::data::phantom::{PhantomConfig, write_cohort};
 use lacuna::evaluate::{Request, evaluate};
 use lacuna::metrics::Options;
-use lacuna::record::{Existing, Provenance};
+use lacuna::record::Existing;
 use lacuna::train::apply::TrainedRun;
 use lacuna::train::predict::Session;
 use lacuna::train::{config::RunConfig, device::DeviceName, into_folder::Target, training::train};
@@ -33,8 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = Target {
         folder: &folder.join("predictions"),
         probabilities: false,
+        label_values: false,
         existing: Existing::Refuse,
-        provenance: Provenance::of_process(1),
     };
     trained.predict_into(&manifest, &test, &target, session, &mut |_| {})?;
 

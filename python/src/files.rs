@@ -79,6 +79,7 @@ pub fn predict(
             .map_err(|e| told(&e))?;
         let files = Files {
             labels: out,
+            values: None,
             probabilities,
         };
         let session = Session {

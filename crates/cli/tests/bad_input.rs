@@ -1006,7 +1006,7 @@ fn a_disk_that_fills_up() {
     let place = trained();
     let full = |words: &str| {
         let script = format!(
-            "trap '' XFSZ; ulimit -f 4; exec {} {words}",
+            "trap '' XFSZ; ulimit -f 8; exec {} {words}",
             env!("CARGO_BIN_EXE_lacuna")
         );
         let output = std::process::Command::new("sh")
@@ -1036,6 +1036,7 @@ fn a_disk_that_fills_up() {
             ".lock",
             "dataset.json",
             "events.jsonl",
+            "provenance.json",
             "run.toml",
             "tensorboard"
         ]

@@ -55,6 +55,7 @@ fn the_run_folder_is_complete(place: &Place) {
             "checkpoint-000006",
             "dataset.json",
             "events.jsonl",
+            "provenance.json",
             "run.toml",
             "summary.json",
             "tensorboard"

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use crate::manifest::Manifest;
+use crate::subject::{LostLesions, lost_lesions};
 
 pub use lesions::{LesionBin, LesionReport, LesionVolume};
 pub use report::{
@@ -39,4 +40,14 @@ pub fn check(manifest: &Manifest, progress: impl Fn(usize) + Sync) -> CheckRepor
         })
         .collect();
     dataset::assemble(manifest, checked)
+}
+
+/// The subjects with lesions that have no voxel at `spacing`, in mm along right, anterior
+/// and superior. Labels that cannot be read are errors of [`check`].
+pub fn lost_at(manifest: &Manifest, spacing: [f64; 3]) -> Vec<(&str, LostLesions)> {
+    let lost = manifest.subjects.iter().filter_map(|subject| {
+        let lost = lost_lesions(manifest, subject, spacing).ok()??;
+        (lost.lesions > 0).then_some((subject.id.as_str(), lost))
+    });
+    lost.collect()
 }

@@ -79,6 +79,16 @@ pub struct Subject {
     pub white_matter: Option<PathBuf>,
 }
 
+impl Subject {
+    /// Its files, images first; the file of a 4-D image once for each of its volumes.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let others = [&self.label, &self.mask, &self.weight, &self.white_matter];
+        let images = self.images.values().map(|image| image.path.clone());
+        let others = others.into_iter().flatten().cloned();
+        images.chain(others).collect()
+    }
+}
+
 impl Manifest {
     /// Reads and checks `dataset.toml`. The files it names are not opened.
     ///
@@ -147,13 +157,7 @@ impl Manifest {
 
     /// Every file that the dataset is made of, the manifest itself first.
     pub fn files(&self) -> Vec<PathBuf> {
-        let of_subject = |s: &Subject| {
-            let others = [&s.label, &s.mask, &s.weight, &s.white_matter];
-            let images = s.images.values().map(|image| image.path.clone());
-            let others = others.into_iter().flatten().cloned();
-            images.chain(others).collect::<Vec<_>>()
-        };
-        let subjects = self.subjects.iter().flat_map(of_subject);
+        let subjects = self.subjects.iter().flat_map(Subject::files);
         std::iter::once(self.path.clone()).chain(subjects).collect()
     }
 
@@ -230,6 +234,23 @@ impl Manifest {
             known: self.label_values.keys().copied().collect(),
         }
     }
+}
+
+/// The label value that stands for each of `classes`: the smallest, where several do.
+///
+/// # Errors
+/// The name of a class without one.
+pub fn value_of_each<'a>(
+    label_values: &BTreeMap<i32, String>,
+    classes: &'a [String],
+) -> Result<Vec<u16>, &'a str> {
+    let value = |class: &'a String| {
+        let mut values = label_values.iter().filter(|(_, name)| *name == class);
+        values
+            .find_map(|(value, _)| u16::try_from(*value).ok())
+            .ok_or(class.as_str())
+    };
+    classes.iter().map(value).collect()
 }
 
 /// The candidate that `word` is most likely a misspelling of: a few letters

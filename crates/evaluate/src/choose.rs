@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_record::{Predictions, ScoredFile, prediction_path, sha256_of};
+use lacuna_volume::foreground_indices;
 
 use crate::{EvaluateError, Request};
 
@@ -21,16 +22,14 @@ pub fn regions(
         let listed = Predictions::read(predictions)?;
         return Ok(listed.map_or_else(Vec::new, |listed| listed.regions));
     }
-    let classes = &manifest.classes[1..];
     let names = |region: &String| -> Result<Vec<String>, EvaluateError> {
         let names: Vec<String> = region.split('+').map(str::to_owned).collect();
-        match names.iter().find(|name| !classes.contains(name)) {
-            None => Ok(names),
-            Some(class) => Err(EvaluateError::RegionClass {
+        match foreground_indices(&manifest.classes, &names) {
+            Ok(_) => Ok(names),
+            Err(source) => Err(EvaluateError::RegionClass {
                 region: region.clone(),
-                class: class.clone(),
                 manifest: manifest.path.clone(),
-                expected: classes.join(", "),
+                source,
             }),
         }
     };
@@ -41,7 +40,37 @@ pub fn regions(
 pub(crate) struct Chosen<'a> {
     /// Each subject has a label and the file of a prediction.
     pub subjects: Vec<(&'a Subject, ScoredFile)>,
+    pub coding: Coding,
     pub notes: Vec<String>,
+}
+
+/// What the numbers of predictions stand for: said, and never guessed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Coding {
+    /// Class indices.
+    Indices,
+    /// The label values of the manifest.
+    Manifest,
+    /// The value of each class, as listed by the run that wrote them.
+    Listed(Vec<u16>),
+}
+
+impl Coding {
+    /// That of a folder with this list; `asked` for the label values of the manifest.
+    pub(crate) fn of(
+        folder: &Path,
+        listed: Option<&Predictions>,
+        asked: bool,
+    ) -> Result<Self, EvaluateError> {
+        match (listed.map(|list| &list.values), asked) {
+            (Some(Some(values)), _) => Ok(Self::Listed(values.clone())),
+            (Some(None), true) => Err(EvaluateError::ListedIndices {
+                predictions: folder.to_owned(),
+            }),
+            (None, true) => Ok(Self::Manifest),
+            (_, false) => Ok(Self::Indices),
+        }
+    }
 }
 
 /// The subjects to score, each with its prediction.
@@ -56,6 +85,7 @@ pub(crate) fn choose<'a>(request: &Request<'a>) -> Result<Chosen<'a>, EvaluateEr
     if let Some(list) = &listed {
         check_classes(request, list)?;
     }
+    let coding = Coding::of(folder, listed.as_ref(), request.label_values)?;
     let mut notes = Vec::new();
     let asked = asked(request, listed.as_ref(), &mut notes)?;
     let mut subjects = Vec::with_capacity(asked.len());
@@ -67,7 +97,11 @@ pub(crate) fn choose<'a>(request: &Request<'a>) -> Result<Chosen<'a>, EvaluateEr
         }
     }
     if missing.is_empty() {
-        return Ok(Chosen { subjects, notes });
+        return Ok(Chosen {
+            subjects,
+            coding,
+            notes,
+        });
     }
     Err(EvaluateError::NoPrediction {
         predictions: folder.to_owned(),

@@ -75,19 +75,14 @@ pub enum EvaluateError {
         found: PathBuf,
     },
     /// A region of a class that there is not.
-    #[error(
-        "--region {region}: `{class}` is no class of {manifest}; expected some of {expected}, \
-         joined by +"
-    )]
+    #[error("--region {region}: {manifest}: {source}, joined by +")]
     RegionClass {
         /// The region.
         region: String,
-        /// The name that is no class.
-        class: String,
         /// The manifest.
         manifest: PathBuf,
-        /// Its foreground classes.
-        expected: String,
+        /// The name, and those that there are.
+        source: lacuna_volume::UnknownClass,
     },
     /// The predictions' classes are not those of the manifest.
     #[error(
@@ -192,6 +187,15 @@ pub enum EvaluateError {
         value: i32,
         /// The largest index.
         last: usize,
+    },
+    /// Label values were asked for where class indices are listed.
+    #[error(
+        "--label-values: {predictions}/predictions.json says that the predictions hold class \
+         indices; leave it out, or predict with --label-values"
+    )]
+    ListedIndices {
+        /// The folder.
+        predictions: PathBuf,
     },
     /// The prediction holds a value that the dataset does not know.
     #[error(

@@ -9,11 +9,11 @@ mod place;
 mod score;
 mod tables;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::Manifest;
 use lacuna_metrics::{Bootstrap, ClassScores, Options, Summary};
-use lacuna_record::{Evaluation, Provenance, SubjectScores};
+use lacuna_record::{Evaluation, Provenance, RecordError, SubjectScores};
 use rayon::prelude::*;
 
 use choose::Chosen;
@@ -35,7 +35,8 @@ pub struct Request<'a> {
     pub subjects: &'a [String],
     /// What is measured.
     pub options: Options,
-    /// The files hold the dataset's own label values in place of class indices.
+    /// The files hold the dataset's own label values in place of class indices. Where the
+    /// folder's list says so, it need not be said here.
     pub label_values: bool,
     /// Replace an evaluation of other predictions in `out`.
     pub force: bool,
@@ -55,7 +56,7 @@ pub fn evaluate(
 ) -> Result<Evaluation, EvaluateError> {
     let modality = score::overlay_modality(request.manifest, request.overlay)?;
     let chosen = choose::choose(request)?;
-    place::check(request, &chosen)?;
+    let stale = place::check(request, &chosen)?;
     let (scored, pictures) = score_all(request, &chosen, modality, on_subject)?;
     let rows: Vec<Vec<ClassScores>> = scored.iter().map(|s| s.classes.clone()).collect();
     let predictions = request.predictions;
@@ -68,7 +69,7 @@ pub fn evaluate(
         subjects: scored,
     };
     // Only now, so that a file that cannot be scored leaves no half of an evaluation.
-    write(&evaluation, &pictures, request.out)?;
+    write(&evaluation, &pictures, request.out, &stale)?;
     Ok(evaluation)
 }
 
@@ -85,7 +86,7 @@ fn score_all(
     for group in chosen.subjects.chunks(rayon::current_num_threads()) {
         let group: Vec<_> = group
             .par_iter()
-            .map(|(subject, file)| score::score(request, subject, file, modality))
+            .map(|(subject, file)| score::score(request, subject, file, &chosen.coding, modality))
             .collect::<Result<_, _>>()?;
         for (scores, picture) in group {
             scored.push(scores);
@@ -96,11 +97,19 @@ fn score_all(
     Ok((scored, pictures))
 }
 
-fn write(evaluation: &Evaluation, pictures: &[Vec<u8>], out: &Path) -> Result<(), EvaluateError> {
+fn write(
+    evaluation: &Evaluation,
+    pictures: &[Vec<u8>],
+    out: &Path,
+    stale: &[PathBuf],
+) -> Result<(), EvaluateError> {
     let overlays = out.join("overlays");
     std::fs::create_dir_all(&overlays).map_err(EvaluateError::folder(out))?;
     for (subject, png) in evaluation.subjects.iter().zip(pictures) {
         lacuna_io::atomic::write_bytes(out.join(&subject.overlay.file), png)?;
+    }
+    for picture in stale {
+        std::fs::remove_file(picture).map_err(RecordError::io(picture))?;
     }
     tables::write_csv(&out.join("scores.csv"), &tables::score_rows(evaluation))?;
     tables::write_csv(&out.join("lesions.csv"), &tables::lesion_rows(evaluation))?;

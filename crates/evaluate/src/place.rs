@@ -1,6 +1,6 @@
 //! Where an evaluation may be written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lacuna_record::{Evaluation, Inputs, check_folder, check_no_run};
 
@@ -9,8 +9,9 @@ use crate::{EvaluateError, Request};
 
 /// Refuses, before any work, a folder that cannot be written, files that are read, and
 /// files that are not of a former evaluation of the same predictions; with `force`,
-/// any former evaluation is replaced.
-pub(crate) fn check(request: &Request, chosen: &Chosen) -> Result<(), EvaluateError> {
+/// any former evaluation is replaced. Gives the pictures of the former evaluation that
+/// this one does not have.
+pub(crate) fn check(request: &Request, chosen: &Chosen) -> Result<Vec<PathBuf>, EvaluateError> {
     let out = request.out;
     check_folder(out)?;
     let tables = ["summary.json", "scores.csv", "lesions.csv"].map(|name| out.join(name));
@@ -35,20 +36,35 @@ pub(crate) fn check(request: &Request, chosen: &Chosen) -> Result<(), EvaluateEr
             });
         };
         let same = same_folder(&before.predictions, request.predictions);
-        return match same || request.force {
-            true => Ok(()),
-            false => Err(refused(&tables[0])),
-        };
+        if !same && !request.force {
+            return Err(refused(&tables[0]));
+        }
+        let stale = stale_pictures(&before, out, &outputs);
+        for picture in &stale {
+            inputs.spare(picture)?;
+        }
+        return Ok(stale);
     }
     check_no_run(out)?;
     match outputs.iter().find(|output| output.exists()) {
         Some(found) if !request.force => Err(refused(found)),
-        _ => Ok(()),
+        _ => Ok(Vec::new()),
     }
 }
 
+/// The pictures of `before` that are none of `outputs`: files in the folder of pictures,
+/// whatever its list says.
+fn stale_pictures(before: &Evaluation, out: &Path, outputs: &[PathBuf]) -> Vec<PathBuf> {
+    let pictures = before.subjects.iter().map(|s| out.join(&s.overlay.file));
+    let overlays = out.join("overlays");
+    pictures
+        .filter(|file| file.parent() == Some(&overlays) && file.file_name().is_some())
+        .filter(|file| !outputs.contains(file) && file.is_file())
+        .collect()
+}
+
 /// The picture of a subject.
-pub(crate) fn picture(out: &Path, id: &str) -> std::path::PathBuf {
+pub(crate) fn picture(out: &Path, id: &str) -> PathBuf {
     out.join("overlays").join(format!("{id}.png"))
 }
 

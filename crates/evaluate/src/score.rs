@@ -4,11 +4,12 @@ use std::path::Path;
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_metrics::evaluate_pair;
-use lacuna_record::{Overlay, ScoredFile, SubjectScores, prediction_path};
+use lacuna_record::{Overlay, Predictions, ScoredFile, SubjectScores, prediction_path};
 use lacuna_report::OverlayOptions;
 use lacuna_report::study::Example;
 use lacuna_volume::{LabelMap, Orientation, Volume, corner_displacement_mm};
 
+use crate::choose::Coding;
 use crate::{EvaluateError, Request};
 
 /// The modality behind the pictures.
@@ -36,12 +37,13 @@ pub(crate) fn score(
     request: &Request,
     subject: &Subject,
     file: &ScoredFile,
+    coding: &Coding,
     modality: &str,
 ) -> Result<(SubjectScores, Vec<u8>), EvaluateError> {
     let manifest = request.manifest;
     let path = file.file.clone();
     let reference = reference_of(manifest, subject)?;
-    let prediction = read_prediction(manifest, &path, request.label_values)?;
+    let prediction = read_prediction(manifest, &path, coding)?;
     let prediction = in_axes_of(&reference, prediction)?;
     if !reference.grid().shows_the_voxels_of(&prediction.grid()) {
         return Err(EvaluateError::Grid {
@@ -126,7 +128,9 @@ pub fn example(
     let modality = overlay_modality(manifest, None)?;
     let reference = reference_of(manifest, subject)?;
     let path = prediction_path(predictions, id);
-    let prediction = in_axes_of(&reference, read_prediction(manifest, &path, false)?)?;
+    let listed = Predictions::read(predictions)?;
+    let coding = Coding::of(predictions, listed.as_ref(), false)?;
+    let prediction = in_axes_of(&reference, read_prediction(manifest, &path, &coding)?)?;
     in_canonical_axes(subject, modality, &reference, &prediction)
 }
 
@@ -145,18 +149,21 @@ pub fn reference_of(manifest: &Manifest, subject: &Subject) -> Result<LabelMap, 
     Ok(manifest.map_labels(subject, &lacuna_io::read_labels(label)?)?)
 }
 
-/// The classes of a prediction, which holds class indices or the dataset's own label
-/// values: which of them is said, and never guessed.
+/// The classes of a prediction.
 fn read_prediction(
     manifest: &Manifest,
     path: &Path,
-    label_values: bool,
+    coding: &Coding,
 ) -> Result<LabelMap, EvaluateError> {
     let raw: Volume<i32> = lacuna_io::read_labels(path)?;
     let classes = manifest.classes.len();
-    let class = |value: i32| match label_values {
-        true => manifest.class_of(value),
-        false => u8::try_from(value)
+    let class = |value: i32| match coding {
+        Coding::Manifest => manifest.class_of(value),
+        Coding::Listed(values) => {
+            let class = values.iter().position(|v| i32::from(*v) == value)?;
+            u8::try_from(class).ok()
+        }
+        Coding::Indices => u8::try_from(value)
             .ok()
             .filter(|v| usize::from(*v) < classes),
     };
@@ -168,21 +175,25 @@ fn read_prediction(
         })
     });
     let prediction = path.to_owned();
-    match outside {
-        None => Ok(labels),
-        Some(value) if label_values => Err(EvaluateError::LabelValue {
-            prediction,
-            value,
-            known: (manifest.label_values.keys().map(i32::to_string))
-                .collect::<Vec<_>>()
-                .join(", "),
-        }),
-        Some(value) => Err(EvaluateError::Value {
-            prediction,
-            value,
-            last: classes - 1,
-        }),
-    }
+    let Some(value) = outside else {
+        return Ok(labels);
+    };
+    let known: Vec<String> = match coding {
+        Coding::Indices => {
+            return Err(EvaluateError::Value {
+                prediction,
+                value,
+                last: classes - 1,
+            });
+        }
+        Coding::Manifest => manifest.label_values.keys().map(i32::to_string).collect(),
+        Coding::Listed(values) => values.iter().map(u16::to_string).collect(),
+    };
+    Err(EvaluateError::LabelValue {
+        prediction,
+        value,
+        known: known.join(", "),
+    })
 }
 
 /// The same voxels with the axes in the order and direction of the reference's. Whether

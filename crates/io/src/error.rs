@@ -144,6 +144,16 @@ pub enum ImageError {
         /// Largest distance between corners, infinite when the shapes differ.
         displacement_mm: f64,
     },
+    /// A class of a label map to write has no value.
+    #[error("{path}: class {class} has no value, there are values of {values} classes; give one")]
+    NoValue {
+        /// The file to write.
+        path: PathBuf,
+        /// The class.
+        class: u8,
+        /// Classes that have values.
+        values: usize,
+    },
     /// No volume to write.
     #[error("{path}: no volume to write, expected at least one")]
     NoVolume {

@@ -22,4 +22,4 @@ pub use error::ImageError;
 pub use format::Format;
 pub use read::{Image, read, read_image, read_labels, read_reference};
 pub use reference::Reference;
-pub use write::{write_image, write_image_4d, write_labels};
+pub use write::{write_class_labels, write_image, write_image_4d, write_labels};

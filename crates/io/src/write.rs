@@ -30,6 +30,43 @@ pub fn write_labels(
     )
 }
 
+/// Writes the classes of a label map as [`write_labels`] does, each by its value where
+/// `values` are given, in the order of the classes: as bytes, or as unsigned 16-bit
+/// numbers where a value is larger.
+///
+/// # Errors
+/// When a class has no value; and as [`write_labels`].
+pub fn write_class_labels(
+    path: impl AsRef<Path>,
+    labels: &Volume<u8>,
+    values: Option<&[u16]>,
+    reference: &Reference,
+) -> Result<(), ImageError> {
+    let Some(values) = values else {
+        return write_labels(path, labels, reference);
+    };
+    let path = path.as_ref();
+    if let Some(&class) = labels
+        .data()
+        .iter()
+        .find(|c| usize::from(**c) >= values.len())
+    {
+        return Err(ImageError::NoValue {
+            path: path.to_owned(),
+            class,
+            values: values.len(),
+        });
+    }
+    let bytes: Option<Vec<u8>> = values.iter().map(|v| u8::try_from(*v).ok()).collect();
+    match bytes {
+        Some(bytes) => write_labels(path, &labels.map(|c| bytes[usize::from(*c)]), reference),
+        None => {
+            let wide = labels.map(|c| values[usize::from(*c)]);
+            write(path, std::slice::from_ref(&wide), reference, false)
+        }
+    }
+}
+
 /// Writes an image as 32-bit floating point onto `reference`, atomically. The
 /// name must end with `.nii` or `.nii.gz`.
 ///

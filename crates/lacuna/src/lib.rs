@@ -15,6 +15,7 @@
 //! | [`nets`] | UNet (valid and padded), TwoPathCNN, DeepMedic, HighRes3DNet | yes |
 //! | [`train`] | run configuration, training loop, checkpoints, prediction | yes |
 //! | [`study`] | studies: grids, plans, estimates, executors | yes |
+//! | [`demo`] | the whole way on a phantom cohort | yes |
 //!
 //! `examples/train_predict_evaluate.rs` goes the whole way. The shortest way from files
 //! to numbers:
@@ -34,6 +35,8 @@
 //! # Ok(())
 //! # }
 //! ```
+
+pub mod demo;
 
 pub use lacuna_data as data;
 pub use lacuna_evaluate as evaluate;

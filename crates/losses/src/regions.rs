@@ -5,7 +5,7 @@
 
 use crate::Layout;
 use crate::maps::signed_distance;
-use lacuna_volume::{LabelMap, Volume};
+use lacuna_volume::{LabelMap, UnknownClass, Volume, foreground_indices};
 use rayon::prelude::*;
 
 /// Why sets of classes are no regions.
@@ -13,17 +13,12 @@ use rayon::prelude::*;
 #[non_exhaustive]
 pub enum RegionError {
     /// A name that no class has, or that of the background.
-    #[error(
-        "region {region} has the class `{class}`; expected some of the foreground classes \
-         {expected}"
-    )]
+    #[error("region {region}: {source}")]
     Class {
         /// Position of the region, from 1.
         region: usize,
-        /// The name.
-        class: String,
-        /// Names of the foreground classes.
-        expected: String,
+        /// The name, and those that there are.
+        source: UnknownClass,
     },
     /// The label of a voxel of the region that is in no later one is not known.
     #[error(
@@ -63,17 +58,12 @@ impl Regions {
         let mut members = Vec::new();
         for (region, names) in regions.iter().enumerate() {
             let mut of_region = vec![false; classes.len()];
-            for name in names {
-                match classes.iter().position(|class| class == name) {
-                    Some(class) if class > 0 => of_region[class] = true,
-                    _ => {
-                        return Err(RegionError::Class {
-                            region: region + 1,
-                            class: name.clone(),
-                            expected: classes[1..].join(", "),
-                        });
-                    }
-                }
+            let found = foreground_indices(classes, names);
+            for class in found.map_err(|source| RegionError::Class {
+                region: region + 1,
+                source,
+            })? {
+                of_region[class] = true;
             }
             members.push(of_region);
         }

@@ -56,13 +56,8 @@ pub enum MetricsError {
         name: &'static str,
     },
     /// A region of a class that there is not.
-    #[error("a region has the class `{class}`; expected some of {expected}")]
-    RegionClass {
-        /// Its name.
-        class: String,
-        /// Names of the foreground classes.
-        expected: String,
-    },
+    #[error("a region is wrong: {0}")]
+    RegionClass(#[from] lacuna_volume::UnknownClass),
     /// A tolerance that no distance can be compared with.
     #[error("the NSD tolerance is {found} mm; expected a finite number, 0 or more")]
     Tolerance {

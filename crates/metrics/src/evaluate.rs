@@ -4,7 +4,7 @@ use crate::{
     Bootstrap, Confusion, Conventions, Counts, Distribution, Lesions, MaskPair, MetricsError,
     SurfaceConvention, SurfaceDistances,
 };
-use lacuna_volume::LabelMap;
+use lacuna_volume::{LabelMap, foreground_indices};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -201,16 +201,7 @@ pub fn evaluate_pair(
 fn regions(classes: &[String], names: &[Vec<String>]) -> Result<Vec<Vec<usize>>, MetricsError> {
     let mut regions = Vec::new();
     for names in names {
-        let index = |name: &String| {
-            let found = classes[1..].iter().position(|class| class == name);
-            found
-                .map(|index| index + 1)
-                .ok_or_else(|| MetricsError::RegionClass {
-                    class: name.clone(),
-                    expected: classes[1..].join(", "),
-                })
-        };
-        let mut region: Vec<usize> = names.iter().map(index).collect::<Result<_, _>>()?;
+        let mut region = foreground_indices(classes, names)?;
         region.sort_unstable();
         region.dedup();
         if (2..classes.len() - 1).contains(&region.len()) && !regions.contains(&region) {

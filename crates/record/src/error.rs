@@ -58,10 +58,22 @@ pub enum RecordError {
         /// What is in the way.
         found: PathBuf,
     },
+    /// A folder to write, or the one that it would be in, takes no files.
+    #[error(
+        "cannot write into {folder}: {nearest} takes no files ({source}); choose another --out"
+    )]
+    NotWritable {
+        /// The folder to write.
+        folder: PathBuf,
+        /// The nearest folder that exists.
+        nearest: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A folder of predictions holds those of another run.
     #[error(
-        "{folder} holds predictions of another run or state of it, {run} after {iteration} \
-         iterations; choose another --out, or replace them with --force"
+        "{folder} holds predictions of another run or state of it, or in other label values: {run} \
+         after {iteration} iterations; choose another --out, or replace them with --force"
     )]
     OtherPredictions {
         /// The folder.

@@ -2,7 +2,8 @@
 //! read it. Nothing here knows of tensors.
 //!
 //! A run is a folder of [`Event`]s and a [`Summary`]; what it made of a dataset is a
-//! folder of [`Predictions`], and how well, an [`Evaluation`]. A study is a folder of
+//! folder of [`Predictions`], and how well, an [`Evaluation`]. What worked on a run or a
+//! study, and on which files, is in its [`Sessions`]. A study is a folder of
 //! runs with the plan they follow ([`Study`]), the state of each ([`Status`]) and the
 //! end of each ([`Outcome`]). Every file is written and read by one type.
 
@@ -14,6 +15,7 @@ mod hash;
 mod outputs;
 mod predictions;
 mod provenance;
+mod sessions;
 mod study;
 mod summary;
 mod test;
@@ -28,6 +30,7 @@ pub use predictions::{
     Existing, PredictedFile, Predictions, PredictionsFolder, prediction_path, probabilities_path,
 };
 pub use provenance::{Provenance, built_from};
+pub use sessions::{SessionRecord, Sessions, SourceFile};
 pub use study::{AxisValue, PlannedRun, State, Status, Study, StudyFolder};
 pub use summary::Summary;
 pub use test::{Outcome, read_calibration};

@@ -79,12 +79,17 @@ pub fn check_folder(path: &Path) -> Result<(), RecordError> {
             found: nearest.to_owned(),
         });
     }
+    use lacuna_io::atomic::WriteError;
     match lacuna_io::atomic::probe(nearest.join("lacuna")) {
         Ok(()) => Ok(()),
-        Err(lacuna_io::atomic::WriteError::NotPermitted { source, .. }) => Err(RecordError::Io {
-            path: path.to_owned(),
-            source,
-        }),
+        // The file that was tried, which the error names too, is nobody's concern.
+        Err(WriteError::NotPermitted { source, .. } | WriteError::Failed { source, .. }) => {
+            Err(RecordError::NotWritable {
+                folder: path.to_owned(),
+                nearest: nearest.to_owned(),
+                source: source.kind().into(),
+            })
+        }
         Err(other) => Err(other.into()),
     }
 }
@@ -123,6 +128,21 @@ mod tests {
         for name in ["other", "new", "not there"] {
             inputs.spare(&path(name)).unwrap();
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_takes_no_files_is_named() {
+        // Nobody, not even root, may create files here.
+        let error = check_folder(Path::new("/proc/x/y"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("cannot write into /proc/x/y: "),
+            "{error}"
+        );
+        assert!(error.contains("/proc takes no files"), "{error}");
+        assert!(!error.contains("lacuna"), "{error}");
     }
 
     #[test]

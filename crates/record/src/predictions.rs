@@ -20,8 +20,11 @@ pub struct Predictions {
     /// SHA-256 of the weights; version 0.1.0 did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
-    /// Class names in the order of the values written.
+    /// Class names, in the order of their indices.
     pub classes: Vec<String>,
+    /// What the files hold for each class, when not the class index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Vec<u16>>,
     /// Regions that the network was trained on, as sets of classes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<Vec<String>>,
@@ -61,9 +64,12 @@ impl Predictions {
         write_json(&folder.join("predictions.json"), self)
     }
 
-    /// Whether both lists are of the same weights and classes.
+    /// Whether both lists are of the same weights and classes, in the same values.
     fn of_the_same_run(&self, other: &Self) -> bool {
-        self.weights.is_some() && self.weights == other.weights && self.classes == other.classes
+        self.weights.is_some()
+            && self.weights == other.weights
+            && self.classes == other.classes
+            && self.values == other.values
     }
 
     /// The subjects whose files the list answers for.

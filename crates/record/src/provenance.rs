@@ -1,4 +1,4 @@
-//! What made a folder of predictions or an evaluation.
+//! What made a run, a study, a folder of predictions or an evaluation.
 
 use std::sync::OnceLock;
 

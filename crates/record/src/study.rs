@@ -3,6 +3,7 @@
 //! ```text
 //! STUDY/study.toml            the file that was given
 //! STUDY/study.json            every run it asks for
+//! STUDY/provenance.json       what planned and executed it, one entry for each sweep
 //! STUDY/configs/NAME.toml     effective configuration of a run
 //! STUDY/runs/NAME/            its run folder, with test/ and outcome.json
 //! STUDY/states/NAME.json      how its last attempt stands
@@ -182,6 +183,32 @@ impl StudyFolder {
     /// When the folder cannot be written.
     pub fn write_status(&self, name: &str, status: &Status) -> Result<(), RecordError> {
         write_json(&self.state_path(name), status)
+    }
+
+    /// Every file that a report of the study reads, whether or not it is there.
+    ///
+    /// # Errors
+    /// When there is no study, or its plan cannot be read.
+    pub fn files(&self) -> Result<Vec<PathBuf>, RecordError> {
+        let mut files = ["study.toml", "study.json", "provenance.json"]
+            .map(|name| self.0.join(name))
+            .to_vec();
+        for run in self.existing_study()?.runs {
+            let folder = self.run(&run.name);
+            files.extend([self.config(&run.name), self.state_path(&run.name)]);
+            files.extend(
+                [
+                    "run.toml",
+                    "events.jsonl",
+                    "summary.json",
+                    "outcome.json",
+                    "test/summary.json",
+                    "test/calibration.json",
+                ]
+                .map(|name| folder.join(name)),
+            );
+        }
+        Ok(files)
     }
 
     /// A path of the folder, for messages.

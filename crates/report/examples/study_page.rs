@@ -6,6 +6,7 @@ mod synthetic;
 
 use std::path::PathBuf;
 
+use lacuna_record::Inputs;
 use lacuna_report::study::{StudyReport, StudyResults, write};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,7 +18,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         synthetic::write_whole_study(&shares, &["padded-unet"], 1, &[0.1, 0.01, 1e-3, 1e-4, 1e-5]),
     ] {
         let report = StudyReport::of(&StudyResults::read(&study)?, &synthetic::example)?;
-        write(&report, &study.path().join("report"), false)?;
+        write(
+            &report,
+            &study.path().join("report"),
+            false,
+            &Inputs::default(),
+        )?;
         println!("{}", study.path().join("report/report.html").display());
     }
     Ok(())

@@ -201,16 +201,17 @@ fn summary(page: &mut String, table: &MetricTable) {
         let _ = write!(
             page,
             "<tr><td>{}</td><th scope=\"row\">{}</th><td class=\"n\">{}</td>\
-             <td class=\"n\">{} ({})</td><td class=\"n\">{}{}</td></tr>",
+             <td class=\"n\">{} ({})</td><td class=\"n\">{}</td></tr>",
             escape(&row.class),
             escape(&row.metric),
             row.subjects,
             number(row.median),
             number(row.iqr),
-            number(row.mean),
-            match row.interval {
-                Some([low, high]) => format!(" [{}, {}]", number(low), number(high)),
-                None => " (n = 1)".to_owned(),
+            match (row.mean, row.interval) {
+                (None, _) => "–".to_owned(),
+                (Some(mean), Some([low, high])) =>
+                    format!("{} [{}, {}]", number(mean), number(low), number(high)),
+                (Some(mean), None) => format!("{} (n = 1)", number(mean)),
             }
         );
     }

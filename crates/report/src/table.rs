@@ -36,8 +36,8 @@ pub struct SummaryRow {
     pub median: f64,
     /// Third minus first quartile.
     pub iqr: f64,
-    /// Arithmetic mean.
-    pub mean: f64,
+    /// Arithmetic mean; none of AVD, which one tiny reference would make.
+    pub mean: Option<f64>,
     /// Low and high end of the bootstrap interval of the mean; of one subject there is none.
     pub interval: Option<[f64; 2]>,
 }
@@ -81,21 +81,25 @@ impl MetricTable {
                 .metrics
                 .iter()
                 .zip(&columns)
-                .map(|(m, column)| SummaryRow {
+                .map(|(m, column)| (m, column, m.metric != "avd_percent"))
+                .map(|(m, column, has_mean)| SummaryRow {
                     class: class.class.clone(),
                     metric: column.name.clone(),
                     subjects: m.distribution.subjects,
                     median: m.distribution.quartiles.median,
                     iqr: m.distribution.iqr,
-                    mean: m.distribution.mean,
-                    interval: m.distribution.mean_interval.map(|i| [i.low, i.high]),
+                    mean: has_mean.then_some(m.distribution.mean),
+                    interval: (m.distribution.mean_interval)
+                        .filter(|_| has_mean)
+                        .map(|i| [i.low, i.high]),
                 })
         });
         Ok(Self {
             rows: rows.collect(),
             summary: summaries.collect(),
             interval: format!(
-                "{:.0} % percentile bootstrap interval of the mean over subjects, {} resamples, seed {}",
+                "{:.0} % percentile bootstrap interval of the mean over subjects, {} resamples, seed {}; \
+                 none of AVD, which one tiny reference would make",
                 100.0 * bootstrap.level,
                 bootstrap.resamples,
                 bootstrap.seed
@@ -169,7 +173,10 @@ mod tests {
         assert_eq!(table.rows[1].subject, "b");
         let dsc = &table.summary[0];
         assert_eq!((dsc.metric.as_str(), dsc.subjects), ("DSC", 2));
-        assert!((dsc.mean - 5.0 / 6.0).abs() < 1e-12);
+        assert!((dsc.mean.unwrap() - 5.0 / 6.0).abs() < 1e-12);
+        let avd = table.summary.iter().find(|row| row.metric == "AVD (%)");
+        let avd = avd.unwrap();
+        assert_eq!((avd.median, avd.mean, avd.interval), (50.0, None, None));
         assert!(table.columns[0].convention.contains("both-empty=1"));
     }
 }

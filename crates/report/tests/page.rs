@@ -42,7 +42,7 @@ fn report() -> RunReport {
                 subjects: 1,
                 median: 0.71234,
                 iqr: 0.0,
-                mean: 0.71234,
+                mean: Some(0.71234),
                 interval: Some([0.6, 0.8]),
             }],
             interval: "95 % percentile bootstrap".to_owned(),

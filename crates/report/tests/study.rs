@@ -4,7 +4,7 @@ mod synthetic;
 
 use std::path::Path;
 
-use lacuna_record::{PlannedRun, State, StudyFolder};
+use lacuna_record::{Inputs, PlannedRun, State, StudyFolder};
 use lacuna_report::study::{
     Ending, StudyReport, StudyResults, StudyTable, html, latex, markdown, write,
 };
@@ -277,7 +277,7 @@ fn every_figure_is_drawn() {
     let results = StudyResults::read(&study).unwrap();
     let report = StudyReport::of(&results, &synthetic::example).unwrap();
     let out = folder.path().join("report");
-    write(&report, &out, false).unwrap();
+    write(&report, &out, false, &Inputs::default()).unwrap();
     let page = html(&report);
     let charts = [
         "figure-1",
@@ -342,7 +342,7 @@ fn all_formats_hold_the_same_cells() {
     std::fs::create_dir_all(out.join("tables")).unwrap();
     std::fs::write(out.join("tables/old.csv"), "left by an earlier report").unwrap();
     std::fs::write(out.join("files.json"), r#"{"files": ["tables/old.csv"]}"#).unwrap();
-    write(&report, &out, false).unwrap();
+    write(&report, &out, false, &Inputs::default()).unwrap();
     assert!(!out.join("tables/old.csv").exists());
     let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
     assert_eq!(read("report.html"), html(&report));
@@ -387,8 +387,8 @@ fn only_what_an_earlier_report_listed_is_removed_or_replaced() {
         std::fs::create_dir_all(out.join(mine).parent().unwrap()).unwrap();
         std::fs::write(out.join(mine), "mine").unwrap();
     }
-    write(&report, &out, false).unwrap();
-    write(&report, &out, false).unwrap();
+    write(&report, &out, false, &Inputs::default()).unwrap();
+    write(&report, &out, false, &Inputs::default()).unwrap();
     for mine in ["tables/mine.csv", "figures/mine.png", "notes.md"] {
         assert_eq!(std::fs::read(out.join(mine)).unwrap(), b"mine");
     }
@@ -408,20 +408,24 @@ fn only_what_an_earlier_report_listed_is_removed_or_replaced() {
     let other = folder.path().join("other");
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("report.md"), "mine").unwrap();
-    let refused = write(&report, &other, false).unwrap_err().to_string();
+    let refused = write(&report, &other, false, &Inputs::default())
+        .unwrap_err()
+        .to_string();
     assert!(
         refused.contains("report.md is there") && refused.contains("--force"),
         "{refused}"
     );
     assert!(!other.join("report.html").exists());
     assert_eq!(std::fs::read(other.join("report.md")).unwrap(), b"mine");
-    write(&report, &other, true).unwrap();
+    write(&report, &other, true, &Inputs::default()).unwrap();
     assert_ne!(std::fs::read(other.join("report.md")).unwrap(), b"mine");
 
     // A list that leads out of the folder is none.
     std::fs::write(other.join("files.json"), r#"{"files": ["../precious"]}"#).unwrap();
     std::fs::write(folder.path().join("precious"), "mine").unwrap();
-    let refused = write(&report, &other, true).unwrap_err().to_string();
+    let refused = write(&report, &other, true, &Inputs::default())
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("files.json"), "{refused}");
     assert!(folder.path().join("precious").exists());
 }

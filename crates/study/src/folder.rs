@@ -5,9 +5,13 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use lacuna_record::{PlannedRun, RecordError, State, Study, StudyFolder, lock, write_json};
+use lacuna_record::{
+    PlannedRun, RecordError, SessionRecord, Sessions, State, Study, StudyFolder, lock, write_json,
+};
+use lacuna_train::origin;
 
 use crate::StudyError;
+use crate::plan::device;
 
 /// A run with the configuration that it shall have.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +79,12 @@ pub fn settle(
         lacuna_io::atomic::write_bytes(folder.config(&run.name), config.as_bytes())?;
     }
     lacuna_io::atomic::write_bytes(path.join("study.toml"), text.as_bytes())?;
+    let mut sessions = Sessions::read(path)?;
+    sessions.sessions.push(SessionRecord {
+        provenance: origin::of_process(device(&study.device).unwrap_or_default()),
+        ..SessionRecord::default()
+    });
+    sessions.write(path)?;
     // Last, since this file is what makes the folder a study.
     write_json(&path.join("study.json"), study)?;
     Ok(Held {
@@ -119,6 +129,7 @@ fn check_content(folder: &StudyFolder, study: &Study) -> Result<(), StudyError> 
                 "logs",
                 "phantoms",
                 "study.toml",
+                "provenance.json",
             ];
             let stranger = entries(path)?
                 .into_iter()

@@ -9,12 +9,12 @@ use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_evaluate::{Request, evaluate, reference_of};
 use lacuna_metrics::{Options, Probabilities, Reliability};
 use lacuna_record::{
-    Outcome, RecordError, State, StudyFolder, Summary, prediction_path, read_events, unix_time,
-    write_json,
+    Existing, Outcome, State, StudyFolder, Summary, read_events, unix_time, write_json,
 };
 use lacuna_train::apply::{PredictedSubject, TrainedRun};
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
+use lacuna_train::into_folder::Target;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::Session;
 use lacuna_train::run::RunError;
@@ -141,7 +141,14 @@ fn test(
     let manifest = Manifest::read(&trained.config.dataset).map_err(RunError::from)?;
     let folder = run.join("test");
     let predictions = folder.join("predictions");
-    std::fs::create_dir_all(&predictions).map_err(RecordError::io(&predictions))?;
+    let target = Target {
+        folder: &predictions,
+        probabilities: false,
+        label_values: false,
+        // What an attempt that was cut off has left.
+        existing: Existing::Replace,
+    };
+    let (mut written, _) = trained.open_folder(&manifest, ids, &target)?;
     let mut reliability = Reliability::default();
     for (number, id) in ids.iter().enumerate() {
         let subject = manifest.subject(id).map_err(RunError::from)?;
@@ -154,7 +161,9 @@ fn test(
             let done = 1000 * number as u64 + share;
             told(RunStep::Predicted(done, 1000 * ids.len() as u64, id));
         })?;
-        predicted.write_labels(&prediction_path(&predictions, id))?;
+        let path = written.start(id)?;
+        predicted.write_labels(&path, None)?;
+        written.done(id)?;
         judge(
             &mut reliability,
             trained.outputs(),

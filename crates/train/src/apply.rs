@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use lacuna_data::manifest::{ImageRef, Manifest, Subject};
+use lacuna_data::manifest::{ImageRef, Manifest, Subject, value_of_each};
 use lacuna_data::subject::load_case;
 use lacuna_io::Reference;
 use lacuna_nets::Network;
@@ -14,7 +14,7 @@ use crate::checkpoint;
 use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::dataset::preprocess;
-use crate::device::PrecisionName;
+use crate::device::{DeviceName, PrecisionName};
 use crate::outputs::Outputs;
 use crate::predict::{Session, SingleNetwork, WindowModel, WindowOptions, predict_case};
 use crate::run::{DatasetFacts, RunError};
@@ -29,6 +29,8 @@ pub struct TrainedRun {
     pub facts: DatasetFacts,
     /// Iterations behind the weights.
     pub iteration: u64,
+    /// Where it computes.
+    pub device: DeviceName,
     /// The newest checkpoint.
     checkpoint: PathBuf,
     model: SingleNetwork,
@@ -46,12 +48,13 @@ pub struct PredictedSubject {
 }
 
 impl PredictedSubject {
-    /// Writes the label map with the geometry of the first image.
+    /// Writes the label map with the geometry of the first image: class indices, or
+    /// the value of each class where `values` are given.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write_labels(&self, path: &Path) -> Result<(), RunError> {
-        lacuna_io::write_labels(path, &self.labels, &self.reference)?;
+    pub fn write_labels(&self, path: &Path, values: Option<&[u16]>) -> Result<(), RunError> {
+        lacuna_io::write_class_labels(path, &self.labels, values, &self.reference)?;
         Ok(())
     }
 }
@@ -89,6 +92,7 @@ impl TrainedRun {
         Ok(Self {
             path: run.to_owned(),
             iteration: state.iteration,
+            device: DeviceName::of(device),
             model: SingleNetwork::new(network, compute, outputs, config.patch.plane),
             config,
             facts,
@@ -204,6 +208,28 @@ impl TrainedRun {
         })
     }
 
+    /// The label value of each class: in the dataset of `manifest`, or else in the one
+    /// that the run was trained on.
+    ///
+    /// # Errors
+    /// [`RunError::NoLabelValues`], [`RunError::ClassWithoutValue`]
+    pub fn label_values(&self, manifest: Option<&Manifest>) -> Result<Vec<u16>, RunError> {
+        let (from, known) = match (manifest, &self.facts.label_values) {
+            (Some(manifest), _) => (&manifest.path, &manifest.label_values),
+            (None, Some(known)) => (&self.path, known),
+            (None, None) => {
+                return Err(RunError::NoLabelValues {
+                    run: self.path.clone(),
+                });
+            }
+        };
+        value_of_each(known, &self.facts.classes).map_err(|class| RunError::ClassWithoutValue {
+            from: from.clone(),
+            class: class.to_owned(),
+            run: self.path.clone(),
+        })
+    }
+
     /// What the network's channels are.
     pub fn outputs(&self) -> &Outputs {
         self.model.outputs()
@@ -230,15 +256,17 @@ impl TrainedRun {
         if let (Some(path), Some(volumes)) = (&files.probabilities, &predicted.probabilities) {
             lacuna_io::write_image_4d(path, volumes, &predicted.reference)?;
         }
-        predicted.write_labels(&files.labels)
+        predicted.write_labels(&files.labels, files.values.as_deref())
     }
 }
 
 /// Where the prediction of a subject goes, on the grid of its first modality.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
-    /// The label map: class indices.
+    /// The label map.
     pub labels: PathBuf,
+    /// What it holds for each class, when not the class index.
+    pub values: Option<Vec<u16>>,
     /// Probabilities of classes or regions as a 4-D image, when wanted.
     pub probabilities: Option<PathBuf>,
 }

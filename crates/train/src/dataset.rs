@@ -35,6 +35,7 @@ impl Dataset {
             classes: manifest.classes.clone(),
             split: config.split.resolve(&manifest.labelled(), config.seed)?,
             spacing_mm: None,
+            label_values: Some(manifest.label_values.clone()),
         };
         Ok(Self { manifest, facts })
     }

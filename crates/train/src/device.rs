@@ -116,6 +116,18 @@ impl DeviceName {
         }
     }
 
+    /// The name of an open device.
+    pub fn of(device: &Device) -> Self {
+        #[cfg(feature = "cuda")]
+        if *device == Device::cuda(0) {
+            return Self::Cuda;
+        }
+        match lacuna_ops::is_processor(device) {
+            true => Self::Cpu,
+            false => Self::Vulkan,
+        }
+    }
+
     /// The device, once it has computed something here and in a child process.
     #[cfg(any(feature = "vulkan", feature = "cuda"))]
     fn probed(

@@ -8,6 +8,7 @@ use lacuna_record::{
 };
 
 use crate::apply::{Files, TrainedRun};
+use crate::origin;
 use crate::predict::Session;
 use crate::run::RunError;
 
@@ -18,10 +19,10 @@ pub struct Target<'a> {
     pub folder: &'a Path,
     /// Write probabilities too.
     pub probabilities: bool,
+    /// Write the label values of the manifest, not class indices.
+    pub label_values: bool,
     /// What becomes of files that are there.
     pub existing: Existing,
-    /// What is recorded of this process; the weights are added.
-    pub provenance: Provenance,
 }
 
 /// Where the work is.
@@ -54,36 +55,13 @@ impl TrainedRun {
         session: Session,
         on_window: &mut dyn FnMut(At<'_>),
     ) -> Result<(), RunError> {
-        self.check_modalities(manifest)?;
         self.check_windows(session.windows)?;
-        for id in ids {
-            manifest.subject(id)?;
-        }
-        let weights = sha256_of(&self.weights())?;
-        let predictions = Predictions {
-            run: self.path.clone(),
-            iteration: self.iteration,
-            weights: Some(weights.clone()),
-            classes: self.facts.classes.clone(),
-            regions: self.config.regions.clone(),
-            subjects: ids.to_vec(),
-            ..Predictions::default()
-        };
-        let provenance = Provenance {
-            weights: Some(weights),
-            ..target.provenance.clone()
-        };
-        let inputs = Inputs::of(manifest.files());
-        let (mut folder, left) = PredictionsFolder::open(
-            target.folder,
-            predictions,
-            provenance,
-            target.existing,
-            &inputs,
-        )?;
+        let (mut folder, left) = self.open_folder(manifest, ids, target)?;
+        let values = self.values_for(manifest, target)?;
         for (number, id) in left.iter().enumerate() {
             let files = Files {
                 labels: folder.start(id)?,
+                values: values.clone(),
                 probabilities: (target.probabilities)
                     .then(|| probabilities_path(target.folder, id)),
             };
@@ -99,5 +77,56 @@ impl TrainedRun {
             folder.done(id)?;
         }
         Ok(())
+    }
+
+    fn values_for(
+        &self,
+        manifest: &Manifest,
+        target: &Target,
+    ) -> Result<Option<Vec<u16>>, RunError> {
+        (target.label_values)
+            .then(|| self.label_values(Some(manifest)))
+            .transpose()
+    }
+
+    /// Opens a folder for predictions of the subjects `ids`, with this run and process on
+    /// its list. The second value holds the subjects that are left to predict.
+    ///
+    /// # Errors
+    /// When the dataset does not fit the run, the folder holds what may not be replaced,
+    /// or a file to write is one of the dataset.
+    pub fn open_folder(
+        &self,
+        manifest: &Manifest,
+        ids: &[String],
+        target: &Target,
+    ) -> Result<(PredictionsFolder, Vec<String>), RunError> {
+        self.check_modalities(manifest)?;
+        for id in ids {
+            manifest.subject(id)?;
+        }
+        let weights = sha256_of(&self.weights())?;
+        let predictions = Predictions {
+            run: self.path.clone(),
+            iteration: self.iteration,
+            weights: Some(weights.clone()),
+            classes: self.facts.classes.clone(),
+            values: self.values_for(manifest, target)?,
+            regions: self.config.regions.clone(),
+            subjects: ids.to_vec(),
+            ..Predictions::default()
+        };
+        let provenance = Provenance {
+            weights: Some(weights),
+            ..origin::of_process(self.device)
+        };
+        let inputs = Inputs::of(manifest.files());
+        Ok(PredictionsFolder::open(
+            target.folder,
+            predictions,
+            provenance,
+            target.existing,
+            &inputs,
+        )?)
     }
 }

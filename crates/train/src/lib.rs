@@ -5,13 +5,16 @@
 
 pub mod apply;
 pub mod checkpoint;
+pub mod choice;
 pub mod compute;
 pub mod config;
 pub mod dataset;
 pub mod device;
+pub mod doctor;
 pub mod events;
 pub mod into_folder;
 mod loss_maps;
+pub mod origin;
 pub mod outputs;
 pub mod pace;
 pub mod predict;

@@ -1,5 +1,9 @@
-//! How long a training step and a forward pass of a run take on this machine,
-//! measured on random values.
+//! How long the parts of a job take on this machine: a training step and a forward pass of
+//! a run, measured on random values; a loss; reading an image; predicting a volume.
+
+mod load;
+mod loss;
+mod volume;
 
 use std::time::Instant;
 
@@ -11,6 +15,10 @@ use lacuna_nets::Network;
 use lacuna_volume::Zyx;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+pub use load::LoadPace;
+pub use loss::{LossPace, LossScene};
+pub use volume::{VolumePace, VolumeScene};
 
 use crate::compute::Compute;
 use crate::config::RunConfig;

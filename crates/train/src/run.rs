@@ -3,6 +3,7 @@
 //! ```text
 //! RUN/run.toml            effective configuration
 //! RUN/dataset.json        modalities, classes and split that the network was trained with
+//! RUN/provenance.json     what trained it on which files, one entry for each session
 //! RUN/events.jsonl        one line per iteration
 //! RUN/tensorboard/        the same for TensorBoard
 //! RUN/checkpoint-000100/  weights.safetensors, optimiser.bin, state.json
@@ -10,6 +11,7 @@
 //! RUN/summary.json        last-200 DSC, sampler shares, time and memory
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -212,6 +214,34 @@ pub enum RunError {
         /// Modalities of the run.
         expected: Vec<String>,
     },
+    /// Nothing to predict.
+    #[error("{run}: there is no subject in that part; choose another --split, or name --subjects")]
+    NoSubjects {
+        /// The run.
+        run: PathBuf,
+    },
+    /// The label values of a run's dataset are not known.
+    #[error(
+        "{run} does not record the label values of its dataset, as runs of version 0.1.0 do not; \
+         predict with --dataset, whose manifest has them, or leave out --label-values"
+    )]
+    NoLabelValues {
+        /// The run.
+        run: PathBuf,
+    },
+    /// A class of a run has no label value in a dataset.
+    #[error(
+        "{from}: no label value stands for the class `{class}` of {run}; add it to `classes` and \
+         `label_values`, or leave out --label-values"
+    )]
+    ClassWithoutValue {
+        /// The manifest, or the run where its own values are asked for.
+        from: PathBuf,
+        /// The class.
+        class: String,
+        /// The run.
+        run: PathBuf,
+    },
     /// A batch that no machine holds.
     #[error(
         "patch {patch} with batch {batch}: too many voxels; expected at most {most} input values"
@@ -307,6 +337,9 @@ pub struct DatasetFacts {
     /// along right, anterior and superior; version 0.1.0 did not record them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spacing_mm: Option<[[f64; 3]; 2]>,
+    /// Class name of every label value; version 0.1.0 did not record them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_values: Option<BTreeMap<i32, String>>,
 }
 
 /// Voxel edges that are smaller or larger than in training by more than this factor
@@ -351,12 +384,19 @@ impl DatasetFacts {
                 ("test subjects", test),
             ]
         };
-        (lists(self).into_iter().zip(lists(now)))
+        let mut differences: Vec<_> = (lists(self).into_iter().zip(lists(now)))
             .filter(|(before, now)| before != now)
             .map(|((key, before), (_, now))| {
                 (key.to_owned(), format!("{before:?}"), format!("{now:?}"))
             })
-            .collect()
+            .collect();
+        if let (Some(before), Some(now)) = (&self.label_values, &now.label_values)
+            && before != now
+        {
+            let values = "label_values".to_owned();
+            differences.push((values, format!("{before:?}"), format!("{now:?}")));
+        }
+        differences
     }
 }
 
@@ -414,7 +454,9 @@ impl RunFolder {
             let name = entry.map_err(RunError::io(path))?.file_name();
             names.push(name.to_string_lossy().into_owned());
         }
-        names.retain(|name| !name.starts_with('.') && name != "dataset.json");
+        names.retain(|name| {
+            !name.starts_with('.') && name != "dataset.json" && name != "provenance.json"
+        });
         match names.into_iter().min() {
             None => Ok(()),
             Some(found) => Err(RunError::NotEmpty {
@@ -445,6 +487,7 @@ mod tests {
             classes: Vec::new(),
             split: Split::default(),
             spacing_mm: Some([[1.0, 1.0, 3.0], [1.2, 1.2, 6.0]]),
+            label_values: None,
         };
         // 1.2 * 1.5 = 1.8 and 3 / 1.5 = 2 are the limits.
         for (spacing, unlike) in [

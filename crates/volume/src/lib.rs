@@ -7,6 +7,7 @@
 
 mod affine;
 mod axis_order;
+mod class_names;
 mod components;
 mod distance;
 mod geometry;
@@ -18,6 +19,7 @@ mod volume;
 
 pub use affine::{Affine, Spacing};
 pub use axis_order::Zyx;
+pub use class_names::{UnknownClass, foreground_indices};
 pub use components::{Components, Connectivity, label_components};
 pub use distance::euclidean_distance_mm;
 pub use geometry::{Grid, SAME_GRID_VOXELS, corner_displacement_mm, corner_displacement_voxels};

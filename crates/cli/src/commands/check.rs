@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use comfy_table::Table;
-use lacuna_data::check::{CheckReport, Severity, SubjectReport, check};
+use lacuna_data::check::{CheckReport, Severity, SubjectReport, check, lost_at};
 use lacuna_data::manifest::Manifest;
-use lacuna_data::subject::lost_lesions;
 use lacuna_record::{Inputs, check_file};
 
 use crate::terminal::Progress;
@@ -66,15 +65,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The lesions that a run at `spacing` does not see. Labels that cannot be read are
-/// errors of the report.
+/// The lesions that a run at `spacing` does not see.
 fn lost(manifest: &Manifest, spacing: [f64; 3]) -> String {
     let [x, y, z] = spacing;
-    let subjects = manifest.subjects.iter().filter_map(|subject| {
-        let lost = lost_lesions(manifest, subject, spacing).ok()??;
-        (lost.lesions > 0).then(|| format!("  {}: {lost}\n", subject.id))
-    });
-    let told: String = subjects.collect();
+    let told: String = (lost_at(manifest, spacing).iter())
+        .map(|(id, lost)| format!("  {id}: {lost}\n"))
+        .collect();
     match told.is_empty() {
         true => format!("no lesion is lost at {x} x {y} x {z} mm\n"),
         false => format!(
@@ -116,6 +112,17 @@ fn render(report: &CheckReport) -> String {
         for bin in &lesions.histogram {
             text += &format!("  {} {}", bin.voxels, bin.lesions);
         }
+        text.push('\n');
+    }
+    for (modality, [zero, none]) in report.backgrounds() {
+        text += &match (zero, none) {
+            (_, 0) => format!("{modality}: background without a mask: 0, in all {zero} images"),
+            (0, _) => format!("{modality}: background without a mask: none, in all {none} images"),
+            _ => format!(
+                "{modality}: background without a mask: 0 in {zero} images, none in {none}; state \
+                 normalise.background where they should be alike"
+            ),
+        };
         text.push('\n');
     }
     for problem in &report.problems {

@@ -3,30 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use lacuna_data::manifest::Manifest;
-use lacuna_data::phantom::{PhantomConfig, write_cohort};
-use lacuna_losses::Loss;
-use lacuna_metrics::{Bootstrap, Options};
-use lacuna_nets::Architecture;
-use lacuna_report::{Fact, IterationRow, MetricTable, Picture, RunReport, render};
-use lacuna_train::apply::TrainedRun;
-use lacuna_train::config::RunConfig;
-use lacuna_train::device::DeviceName;
-use lacuna_volume::PatchSize;
+use lacuna::demo::{DemoError, DemoStep, demo};
 
-use lacuna_evaluate::Request;
-use lacuna_record::{Evaluation, Existing, Summary, check_folder, read_events};
-use lacuna_train::predict::Session;
-
-use super::evaluate::{evaluate_with_progress, table};
-use super::predict::predict_dataset;
-use super::train::train_with_progress;
-use crate::terminal::stop_flag;
-use lacuna_train::into_folder::Target;
-
-/// The run that the demo trains; the rest are defaults.
-const RUN: &str = include_str!("demo.toml");
+use super::evaluate::table;
+use super::predict::PredictBar;
+use super::train::{Watch, describe};
+use crate::terminal::{Progress, stop_flag};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -40,142 +22,56 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let out = arguments.out.clone().unwrap_or_else(free_folder);
-    check_folder(&out)?;
-    if let Some(found) = std::fs::read_dir(&out).into_iter().flatten().next() {
-        bail!(
-            "{} is not empty: found {}; give --out a new or an empty folder",
-            out.display(),
-            found?.file_name().display()
-        );
-    }
-    super::create_folder(&out)?;
     let stop = stop_flag()?;
-
-    let phantoms = PhantomConfig {
-        seed: arguments.seed,
-        ..PhantomConfig::default()
-    };
-    eprintln!(
-        "1/4 {} phantoms of {:?} voxels, lesions in {:.3} % of them",
-        phantoms.subjects,
-        phantoms.shape,
-        100.0 * phantoms.foreground_share
-    );
-    let dataset = write_cohort(&phantoms, &out.join("cohort"))?;
-
-    let run_toml = out.join("run.toml");
-    let text = format!("seed = {}\n{RUN}", arguments.seed);
-    lacuna_io::atomic::write_bytes(&run_toml, text.as_bytes())?;
-    let config = RunConfig::read(&run_toml, &[])?;
-    let run = out.join("run");
-    eprintln!("2/4 training: {}", run_toml.display());
-    let summary = train_with_progress(&config, &run, false, DeviceName::Cpu, &stop)?;
-    if !summary.finished {
-        eprintln!("stopped");
-        return Ok(ExitCode::from(130));
-    }
-
-    let predictions = out.join("predictions");
-    let trained = TrainedRun::open(&run, &DeviceName::Cpu.open()?, None)?;
-    let manifest = Manifest::read(&dataset)?;
-    let test = trained.facts.split.test.clone();
-    eprintln!("3/4 predicting the held-out subjects: {}", test.join(", "));
-    predict_dataset(
-        &trained,
-        &manifest,
-        &test,
-        &Target {
-            folder: &predictions,
-            probabilities: false,
-            existing: Existing::Refuse,
-            provenance: super::provenance("cpu"),
-        },
-        Session::new(&stop),
-    )?;
-
-    eprintln!("4/4 evaluating");
-    let folder = out.join("evaluation");
-    let evaluation = evaluate_with_progress(&Request {
-        manifest: &manifest,
-        predictions: &predictions,
-        out: &folder,
-        subjects: &[],
-        options: Options::default(),
-        label_values: false,
-        force: false,
-        overlay: None,
-    })?;
-    print!("{}", table(&evaluation));
-    let page = report(&config, &summary, &run, &evaluation, &folder)?;
-    let path = out.join("report.html");
-    lacuna_io::atomic::write_bytes(&path, page.as_bytes())?;
-    println!("report: {}", path.display());
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The page of the demo's run.
-fn report(
-    config: &RunConfig,
-    summary: &Summary,
-    run: &Path,
-    evaluation: &Evaluation,
-    folder: &Path,
-) -> anyhow::Result<String> {
-    let iterations = read_events(run)?.into_iter().map(|e| IterationRow {
-        iteration: e.iteration,
-        loss: e.loss,
-        dsc: e.dsc,
-        foreground_share: e.foreground_share,
-        empty_patches: e.empty_patches,
-        seconds: e.seconds,
-    });
-    let scores: Vec<_> = (evaluation.subjects.iter())
-        .map(|s| (s.subject.clone(), s.classes.clone()))
-        .collect();
-    let pictures = evaluation.subjects.iter().map(|s| {
-        let path = folder.join(&s.overlay.file);
-        Ok(Picture {
-            title: s.subject.clone(),
-            caption: s.overlay.caption.clone(),
-            png: std::fs::read(&path).with_context(|| path.display().to_string())?,
-            size: s.overlay.size,
-        })
-    });
-    let architecture = Architecture::of(&config.model)?;
-    let [_, effective] = architecture.patch(config.patch.size)?;
-    let effective = PatchSize::of(effective, architecture.rank());
-    let facts = vec![
-        Fact::new("Network", config.model.name),
-        Fact::new("Width", config.model.width),
-        Fact::new("Parameters", summary.parameters),
-        Fact::new("Loss", config.loss.named.name()),
-        Fact::new("Patch", config.patch.size),
-        Fact::new("Effective patch", effective),
-        Fact::new("Patches per iteration", config.train.batch),
-        Fact::new("Learning rate", config.train.learning_rate),
-        Fact::new("Iterations", summary.iterations),
-        Fact::new(
-            "Seconds per iteration",
-            format!("{:.3}", summary.seconds_per_iteration),
+    let mut watch = Watch::default();
+    let mut predicting = PredictBar::default();
+    let mut scoring: Option<Progress> = None;
+    let shown = demo(&out, arguments.seed, &stop, &mut |step| match step {
+        DemoStep::Phantoms(phantoms) => eprintln!(
+            "1/4 {} phantoms of {:?} voxels, lesions in {:.3} % of them",
+            phantoms.subjects,
+            phantoms.shape,
+            100.0 * phantoms.foreground_share
         ),
-        Fact::new("Device", "cpu"),
-        Fact::new("Seed", config.seed),
-    ];
-    Ok(render(&RunReport {
-        title: "Lacuna demo".to_owned(),
-        subtitle: "Phantom brains with rare lesions: trained, predicted and scored".to_owned(),
-        facts,
-        iterations: iterations.collect(),
-        patches_per_iteration: config.train.batch,
-        sampler: "every effective patch holds at least one foreground voxel".to_owned(),
-        metrics: Some(MetricTable::of_scores(&scores, &Bootstrap::default())?),
-        pictures: pictures.collect::<anyhow::Result<_>>()?,
-        notes: vec![
-            "The cohort is synthetic; the figures say that the software works, not how well it \
-             does on patients."
-                .to_owned(),
-        ],
-    }))
+        DemoStep::Training(file) => eprintln!("2/4 training: {}", file.display()),
+        DemoStep::Train(step) => watch.told(step),
+        DemoStep::Trained(summary, run) => {
+            watch.finish();
+            print!("{}", describe(summary, run));
+        }
+        DemoStep::Predicting(ids) => {
+            eprintln!("3/4 predicting the held-out subjects: {}", ids.join(", "));
+        }
+        DemoStep::Predict(at) => predicting.at(at),
+        DemoStep::Evaluating => {
+            predicting.finish();
+            eprintln!("4/4 evaluating");
+        }
+        DemoStep::Scored(done, total) => {
+            let bar = scoring.get_or_insert_with(|| Progress::new("evaluate", 0, total as u64));
+            bar.at(done as u64, "");
+        }
+    });
+    if let Some(bar) = scoring {
+        bar.finish();
+    }
+    let shown = shown.map_err(|error| match error {
+        // For the exit code of a run that was stopped.
+        DemoError::Run(error) => anyhow::Error::from(*error),
+        other => other.into(),
+    })?;
+    let Some(shown) = shown else {
+        eprintln!("stopped");
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    };
+    for note in &shown.evaluation.notes {
+        eprintln!("note: {note}");
+    }
+    super::print(&format!(
+        "{}report: {}\n",
+        table(&shown.evaluation),
+        shown.page.display()
+    ))
 }
 
 fn free_folder() -> PathBuf {

@@ -33,7 +33,8 @@ pub struct Arguments {
     /// Default: the regions that the network was trained on
     #[arg(long = "region", value_name = "CLASS+CLASS")]
     regions: Vec<String>,
-    /// The predictions hold the dataset's own label values, not class indices
+    /// The predictions hold the dataset's own label values, not class indices; not needed
+    /// for those of `lacuna predict --label-values`
     #[arg(long)]
     label_values: bool,
     /// Replace an evaluation of other predictions in --out
@@ -54,7 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         regions: regions(&manifest, &arguments.predictions, &arguments.regions)?,
         ..Options::default()
     };
-    let evaluation = evaluate_with_progress(&Request {
+    let request = Request {
         manifest: &manifest,
         predictions: &arguments.predictions,
         out: &arguments.out,
@@ -63,18 +64,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         label_values: arguments.label_values,
         force: arguments.force,
         overlay: arguments.overlay.as_deref(),
-    })?;
-    super::print(&format!(
-        "{}written: {}\n",
-        table(&evaluation),
-        arguments.out.display()
-    ))
-}
-
-/// Scores a folder of predictions, showing progress.
-pub fn evaluate_with_progress(request: &Request) -> anyhow::Result<Evaluation> {
+    };
     let mut bar: Option<Progress> = None;
-    let evaluation = evaluate(request, &mut |done, total| {
+    let evaluation = evaluate(&request, &mut |done, total| {
         let bar = bar.get_or_insert_with(|| Progress::new("evaluate", 0, total as u64));
         bar.at(done as u64, "");
     });
@@ -85,7 +77,11 @@ pub fn evaluate_with_progress(request: &Request) -> anyhow::Result<Evaluation> {
     for note in &evaluation.notes {
         eprintln!("note: {note}");
     }
-    Ok(evaluation)
+    super::print(&format!(
+        "{}written: {}\n",
+        table(&evaluation),
+        arguments.out.display()
+    ))
 }
 
 /// The terminal table: one row per subject and class, then the summary. What is a share

@@ -19,21 +19,10 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use lacuna_nets::{Architecture, ModelConfig, ModelName};
-use lacuna_record::Provenance;
 use lacuna_volume::{PatchSize, Zyx};
 
 /// Exit code after Ctrl-C: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
-
-/// Makes the folder of `--out`, and those above it.
-pub fn create_folder(path: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(path).map_err(|e| {
-        anyhow!(
-            "cannot create the folder {}: {e}; choose an --out that can be written",
-            path.display()
-        )
-    })
-}
 
 /// Refuses a file of `--out` whose folder does not exist, before work is done for it.
 pub fn check_folder_of(out: &Path) -> anyhow::Result<()> {
@@ -47,15 +36,6 @@ pub fn check_folder_of(out: &Path) -> anyhow::Result<()> {
             out.display(),
             folder.display()
         )),
-    }
-}
-
-/// What made the files of this command, computed on `device`.
-pub fn provenance(device: &str) -> Provenance {
-    Provenance {
-        device: Some(device.to_owned()),
-        instructions: Some(format!("{:?}", lacuna_kernels::Instructions::detected())),
-        ..Provenance::of_process(rayon::current_num_threads())
     }
 }
 

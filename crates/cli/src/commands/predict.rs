@@ -1,16 +1,16 @@
 //! `lacuna predict`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use lacuna_data::manifest::Manifest;
-use lacuna_record::{Ending, Existing, Inputs, Summary, check_file, read_events};
+use lacuna_record::{Existing, Inputs, check_file};
 use lacuna_train::apply::{Files, TrainedRun};
-use lacuna_train::dataset::ids_named;
+use lacuna_train::choice::Part;
 use lacuna_train::device::PrecisionName;
-use lacuna_train::into_folder::Target;
+use lacuna_train::into_folder::{At, Target};
 use lacuna_train::predict::{Session, WindowOptions};
 use lacuna_volume::PatchSize;
 
@@ -37,7 +37,7 @@ pub struct Arguments {
     /// With --dataset: predict the subjects of this part of the run's split only, or those
     /// of the manifest that have no label
     #[arg(long, value_enum, conflicts_with_all = ["images", "subjects"])]
-    split: Option<Part>,
+    split: Option<PartArgument>,
     /// Folder (with --dataset) or .nii/.nii.gz file (with --image) to write
     #[arg(long)]
     out: PathBuf,
@@ -47,6 +47,10 @@ pub struct Arguments {
     /// With --dataset: leave the predictions that this run has written already
     #[arg(long, conflicts_with = "images")]
     skip_existing: bool,
+    /// Write the dataset's own label values, not class indices: those of the manifest, or
+    /// with --image those that the run was trained with
+    #[arg(long)]
+    label_values: bool,
     /// Also write probabilities: <id>.probabilities.nii.gz, one volume for each class, or
     /// for each region where the run has `regions`
     #[arg(long)]
@@ -68,11 +72,22 @@ pub struct Arguments {
 
 /// `--split`
 #[derive(Clone, Copy, ValueEnum)]
-enum Part {
+enum PartArgument {
     Train,
     Validation,
     Test,
     Unlabelled,
+}
+
+impl From<PartArgument> for Part {
+    fn from(argument: PartArgument) -> Self {
+        match argument {
+            PartArgument::Train => Self::Train,
+            PartArgument::Validation => Self::Validation,
+            PartArgument::Test => Self::Test,
+            PartArgument::Unlabelled => Self::Unlabelled,
+        }
+    }
 }
 
 fn overlap(text: &str) -> Result<f64, String> {
@@ -86,7 +101,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
     let trained = TrainedRun::open(&arguments.run, &device, precision)?;
-    warn_of(&arguments.run);
+    for doubt in trained.doubts() {
+        eprintln!("warning: {doubt}");
+    }
     let stop = stop_flag()?;
     let session = Session {
         windows: WindowOptions {
@@ -100,84 +117,44 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return predict_images(arguments, &trained, session);
     };
     let manifest = Manifest::read(dataset)?;
-    let ids = match arguments.split {
-        Some(Part::Train) => trained.facts.split.train.clone(),
-        Some(Part::Validation) => trained.facts.split.validation.clone(),
-        Some(Part::Test) => trained.facts.split.test.clone(),
-        Some(Part::Unlabelled) => (manifest.subjects.iter())
-            .filter(|s| s.label.is_none())
-            .map(|s| s.id.clone())
-            .collect(),
-        None if arguments.subjects.is_empty() => {
-            manifest.subjects.iter().map(|s| s.id.clone()).collect()
-        }
-        None => ids_named(&manifest, &arguments.subjects),
-    };
-    if ids.is_empty() {
-        bail!(
-            "{}: there is no subject in that part; choose another --split, or name --subjects",
-            arguments.run.display()
-        );
-    }
-    predict_dataset(
-        &trained,
-        &manifest,
-        &ids,
-        &Target {
-            folder: &arguments.out,
-            probabilities: arguments.probabilities,
-            existing: match (arguments.force, arguments.skip_existing) {
-                (true, _) => Existing::Replace,
-                (false, true) => Existing::Skip,
-                (false, false) => Existing::Refuse,
-            },
-            provenance: super::provenance(&arguments.device.to_string()),
+    let part = arguments.split.map(Part::from);
+    let ids = trained.choose(&manifest, part, &arguments.subjects)?;
+    let target = Target {
+        folder: &arguments.out,
+        probabilities: arguments.probabilities,
+        label_values: arguments.label_values,
+        existing: match (arguments.force, arguments.skip_existing) {
+            (true, _) => Existing::Replace,
+            (false, true) => Existing::Skip,
+            (false, false) => Existing::Refuse,
         },
-        session,
-    )?;
+    };
+    let mut bar = PredictBar::default();
+    trained.predict_into(&manifest, &ids, &target, session, &mut |at| bar.at(at))?;
+    bar.finish();
     super::print(&format!("written: {}\n", arguments.out.display()))
 }
 
-/// Predicts into a folder, showing progress.
-pub fn predict_dataset(
-    trained: &TrainedRun,
-    manifest: &Manifest,
-    ids: &[String],
-    target: &Target,
-    session: Session,
-) -> anyhow::Result<()> {
-    let mut bar: Option<Progress> = None;
-    trained.predict_into(manifest, ids, target, session, &mut |at| {
+/// Shows the prediction of a folder.
+#[derive(Default)]
+pub struct PredictBar(Option<Progress>);
+
+impl PredictBar {
+    /// Shows where the work is.
+    pub fn at(&mut self, at: At) {
         // A thousandth of a subject is the step, so that windows move the bar too.
         let total = 1000 * at.subjects as u64;
-        let bar = bar.get_or_insert_with(|| Progress::new("predict", 0, total));
+        let bar = (self.0).get_or_insert_with(|| Progress::new("predict", 0, total));
         let done = (1000.0 * at.share) as u64;
         bar.at(1000 * at.number as u64 + done, at.subject);
-    })?;
-    if let Some(bar) = bar {
-        bar.finish();
     }
-    Ok(())
-}
 
-/// What a user should know of a run before its predictions are believed.
-fn warn_of(run: &Path) {
-    let run_name = run.display();
-    match Summary::read(run) {
-        Ok(summary) if summary.finished => {}
-        _ => eprintln!(
-            "warning: {run_name}: the training is not finished; its newest checkpoint is used"
-        ),
+    /// Removes the bar.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish();
+        }
     }
-    // Predicting needs no events.
-    let collapsed = match Ending::of(&read_events(run).unwrap_or_default()) {
-        Ending::Background => "background",
-        Ending::Foreground => "foreground",
-        Ending::Segments | Ending::Unknown => return,
-    };
-    eprintln!(
-        "warning: {run_name}: the training collapsed: in most of its last iterations the network called every voxel {collapsed}"
-    );
 }
 
 /// `--image`: a manifest of one subject, made from the arguments.
@@ -203,6 +180,10 @@ fn predict_images(
     let probabilities = arguments
         .probabilities
         .then(|| PathBuf::from(format!("{stem}.probabilities.nii.gz")));
+    let values = match arguments.label_values {
+        true => Some(trained.label_values(None)?),
+        false => None,
+    };
     let inputs = Inputs::of(manifest.files());
     for file in [Some(&arguments.out), probabilities.as_ref()]
         .into_iter()
@@ -219,6 +200,7 @@ fn predict_images(
     let mut bar = Progress::new("predict", 0, 1000);
     let files = Files {
         labels: arguments.out.clone(),
+        values,
         probabilities,
     };
     let subject = &manifest.subjects[0];

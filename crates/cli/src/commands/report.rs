@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lacuna_data::manifest::Manifest;
-use lacuna_record::{State, StudyFolder};
+use lacuna_record::{Inputs, State, StudyFolder, check_folder, check_no_run};
 use lacuna_report::study::{Example, ExampleError, StudyReport, StudyResults, write};
 use lacuna_train::config::RunConfig;
 
@@ -27,13 +27,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let predictions = folder.run(run).join("test/predictions");
         example(&folder.config(run), subject, &predictions).map_err(ExampleError::from)
     };
-    let report = StudyReport::of(&results, &read)?;
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => arguments.folder.join("report"),
     };
-    super::create_folder(&out)?;
-    write(&report, &out, arguments.force)?;
+    // Before the work; what it may write over is known after it.
+    check_folder(&out)?;
+    check_no_run(&out)?;
+    let report = StudyReport::of(&results, &read)?;
+    write(&report, &out, arguments.force, &Inputs::of(folder.files()?))?;
     let done = results.in_state(State::Done).count();
     super::print(&format!(
         "{done} of {} runs are done\nwritten: {}\n",

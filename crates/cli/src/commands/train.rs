@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
 
 use lacuna_record::{Event, Summary};
 use lacuna_train::config::RunConfig;
@@ -37,13 +36,14 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let config = RunConfig::read(&arguments.config, &arguments.overrides)?;
     let stop = stop_flag()?;
-    let summary = train_with_progress(
-        &config,
-        &arguments.out,
-        arguments.resume,
-        arguments.device.into(),
-        &stop,
-    )?;
+    let device = DeviceName::from(arguments.device).open()?;
+    let mut watch = Watch::default();
+    let (out, resume) = (&arguments.out, arguments.resume);
+    let summary = train(&config, out, resume, &device, &stop, &mut |step| {
+        watch.told(step)
+    })?;
+    drop(watch);
+    super::print(&describe(&summary, out))?;
     if summary.finished {
         return Ok(ExitCode::SUCCESS);
     }
@@ -55,24 +55,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(super::INTERRUPTED))
 }
 
-/// Trains, showing progress, and prints the summary.
-pub fn train_with_progress(
-    config: &RunConfig,
-    out: &Path,
-    resume: bool,
-    device: DeviceName,
-    stop: &AtomicBool,
-) -> anyhow::Result<Summary> {
-    let device = device.open()?;
-    let mut watch = Watch::default();
-    let summary = train(config, out, resume, &device, stop, &mut |step| {
-        watch.told(step)
-    })?;
-    drop(watch);
-    super::print(&describe(&summary, out))?;
-    Ok(summary)
-}
-
 /// Shows a training; the bar goes with the value.
 #[derive(Default)]
 pub struct Watch {
@@ -81,6 +63,13 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Removes the bar.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish();
+        }
+    }
+
     /// Shows what the training tells.
     pub fn told(&mut self, step: Step) {
         match (step, &mut self.bar) {
@@ -107,9 +96,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish();
-        }
+        self.finish();
     }
 }
 

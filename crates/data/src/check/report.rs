@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::lesions::LesionReport;
+use crate::normalise::Background;
 
 /// The findings on a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,6 +36,23 @@ impl CheckReport {
     /// False when a problem is an error.
     pub fn exit_ok(&self) -> bool {
         self.count(Severity::Error) == 0
+    }
+
+    /// Of each modality, the images without a mask in which `normalise.background = "auto"`
+    /// finds a background of 0, and those in which it finds none.
+    pub fn backgrounds(&self) -> Vec<(&str, [usize; 2])> {
+        let count = |modality: &str, background: Background| {
+            let maskless = self.subjects.iter().filter(|s| s.mask.is_none());
+            let images = maskless.flat_map(|s| &s.images);
+            images
+                .filter(|i| i.modality == modality && i.background == Some(background))
+                .count()
+        };
+        let counts = self.modalities.iter().map(|modality| {
+            let counts = [Background::Zero, Background::None].map(|b| count(modality, b));
+            (modality.as_str(), counts)
+        });
+        counts.filter(|(_, counts)| *counts != [0, 0]).collect()
     }
 
     /// Number of problems of that severity.
@@ -119,6 +137,10 @@ pub struct ImageReport {
     pub min: f32,
     /// Largest finite value; 0 when there is none.
     pub max: f32,
+    /// What `normalise.background = "auto"` leaves out of the statistics of this image where
+    /// the subject has no mask: "zero" or "none".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background: Option<Background>,
 }
 
 impl ImageReport {

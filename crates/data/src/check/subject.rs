@@ -11,6 +11,7 @@ use super::report::{
     ClassShare, ImageReport, LabelReport, MaskReport, Problem, Severity, SubjectReport,
 };
 use crate::manifest::{ImageRef, Manifest, Subject};
+use crate::normalise::Background;
 
 /// A smaller share of the foreground outside the mask is a matter of its edge.
 const BESIDE_MASK: f64 = 0.01;
@@ -78,7 +79,8 @@ impl SubjectCheck<'_> {
             self.judge_geometry(&file, &volume.grid());
         }
         self.judge_placements(&file, &image.path);
-        let report = self.intensities(modality, file, &volume);
+        let mut report = self.intensities(modality, file, &volume);
+        report.background = Some(Background::Auto.of(&volume));
         if report.is_constant() {
             let finding = format!("{modality} has the same value {} everywhere", report.min);
             let remedy = "replace the image, or remove the subject from the dataset";
@@ -134,6 +136,7 @@ impl SubjectCheck<'_> {
             not_finite,
             min,
             max,
+            background: None,
         }
     }
 

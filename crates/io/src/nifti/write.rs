@@ -126,6 +126,13 @@ impl Voxel for u8 {
     }
 }
 
+impl Voxel for u16 {
+    const DATATYPE: Datatype = Datatype::U16;
+    fn encode(voxels: &[Self], out: &mut Vec<u8>) {
+        out.extend(voxels.iter().flat_map(|v| v.to_le_bytes()));
+    }
+}
+
 impl Voxel for f32 {
     const DATATYPE: Datatype = Datatype::F32;
     fn encode(voxels: &[Self], out: &mut Vec<u8>) {

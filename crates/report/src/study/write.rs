@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Component, Path};
 
 use lacuna_io::atomic::write_bytes;
-use lacuna_record::write_json;
+use lacuna_record::{Inputs, check_folder, check_no_run, write_json};
 use serde::{Deserialize, Serialize};
 
 use super::report::{Gallery, Item, StudyReport};
@@ -45,11 +45,25 @@ impl Gallery {
 /// names and this report does not have is removed; no other file is touched.
 ///
 /// # Errors
-/// When the folder cannot be written, or a file that no report wrote is where one
-/// would be, unless `force` says to replace it.
-pub fn write(report: &StudyReport, folder: &Path, force: bool) -> Result<(), StudyError> {
+/// When the folder cannot be written or holds a run, a file to write is one of `inputs`, or
+/// a file that no report wrote is where one would be, unless `force` says to replace it.
+pub fn write(
+    report: &StudyReport,
+    folder: &Path,
+    force: bool,
+    inputs: &Inputs,
+) -> Result<(), StudyError> {
+    check_folder(folder)?;
+    check_no_run(folder)?;
     let files = files(report)?;
+    let own = files.iter().map(|(name, _)| name.as_str()).chain([LIST]);
+    for name in own {
+        inputs.spare(&folder.join(name))?;
+    }
     let before = read_list(folder)?;
+    for name in &before.files {
+        inputs.spare(&folder.join(name))?;
+    }
     let foreign = |(name, _): &&(String, Vec<u8>)| {
         !before.files.contains(name) && folder.join(name).symlink_metadata().is_ok()
     };

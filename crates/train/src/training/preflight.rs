@@ -8,14 +8,16 @@ use lacuna_data::cohort::Cohort;
 use lacuna_data::sampler::{PatchGeometry, Sampler};
 use lacuna_losses::PatchGrid;
 use lacuna_nets::Network;
-use lacuna_record::read_json;
+use lacuna_record::{Sessions, read_json};
 
 use super::Progress;
 use crate::checkpoint;
 use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::dataset::{self, Dataset};
+use crate::device::DeviceName;
 use crate::loss_maps;
+use crate::origin;
 use crate::outputs::Outputs;
 use crate::run::{DatasetFacts, RunError, RunFolder};
 
@@ -33,6 +35,8 @@ pub(super) struct Preflight {
     /// Of the effective patches.
     pub(super) grid: PatchGrid,
     pub(super) sampler: Arc<Sampler>,
+    /// The sessions of the run so far, with that which begins last.
+    pub(super) sessions: Sessions,
 }
 
 impl Preflight {
@@ -81,10 +85,13 @@ impl Preflight {
         let grid = loss_maps::patch_grid(&cohort, &config.loss, effective)?;
         let cohort = Arc::new(cohort);
         let (sampler, warnings) = Sampler::new(cohort, &config.patch, geometry, config.seed)?;
-        warnings.into_iter().for_each(note);
+        warnings.into_iter().for_each(&mut note);
         let transforms = config.transform.iter().map(|transform| transform.build());
         let sampler = sampler.with_transforms(transforms.collect());
         dataset.record_spacing()?;
+        let run = held.as_ref().map(|folder| folder.path.as_path());
+        let sessions =
+            origin::with_session(config, &dataset, run, DeviceName::of(device), &mut note)?;
         Ok(Self {
             compute,
             dataset,
@@ -95,6 +102,7 @@ impl Preflight {
             geometry,
             grid,
             sampler: Arc::new(sampler),
+            sessions,
         })
     }
 }

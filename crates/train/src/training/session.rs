@@ -59,6 +59,7 @@ impl<'a> Session<'a> {
         };
         let run = folder.path.as_path();
         write_json(&run.join("dataset.json"), &preflight.dataset.facts)?;
+        preflight.sessions.write(run)?;
         // Last, since this file is what makes the folder a run.
         lacuna_io::atomic::write_bytes(run.join("run.toml"), config.to_toml()?.as_bytes())?;
 

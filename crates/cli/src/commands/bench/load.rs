@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
-use lacuna_io::{read_image, read_reference};
+use lacuna_train::pace::LoadPace;
 use serde::Serialize;
 
-use super::{Measure, median, show, timed};
+use super::{Measure, median, show};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -30,27 +29,15 @@ struct Figures {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { file, measure } = arguments;
-    let header = read_reference(file)?;
-    // Untimed, so that the file is in the system's cache.
-    let voxels = read_image(file)?.data().len();
-    let bytes_file = std::fs::metadata(file)
-        .with_context(|| format!("cannot read {}", file.display()))?
-        .len();
-    let mut seconds = Vec::new();
-    for _ in 0..measure.repeat {
-        let (image, taken) = timed(|| read_image(file));
-        image?;
-        seconds.push(taken);
-    }
-
+    let pace = LoadPace::measure(file, measure.repeat)?;
     let figures = Figures {
-        load_s_median: median(&seconds),
-        voxels,
-        bytes_file,
-        bytes_voxels: voxels as u64 * header.voxel_bytes() as u64,
+        load_s_median: median(&pace.seconds),
+        voxels: pace.voxels,
+        bytes_file: pace.bytes_file,
+        bytes_voxels: pace.bytes_voxels,
     };
     let rate = |bytes: u64| format!("{:.0} MB/s", bytes as f64 / 1e6 / figures.load_s_median);
-    let [x, y, z] = header.shape();
+    let [x, y, z] = pace.shape;
     let rows = vec![
         ["file".into(), file.display().to_string()],
         ["voxels".into(), format!("{x}x{y}x{z}")],

@@ -15,7 +15,6 @@ use lacuna_metrics::Quartiles;
 use lacuna_nets::ModelName;
 use lacuna_train::compute::Compute;
 use lacuna_train::device::{DeviceName, PrecisionName};
-use lacuna_train::pace::timed;
 use lacuna_train::run::peak_memory_bytes;
 use serde::Serialize;
 

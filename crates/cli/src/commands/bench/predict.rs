@@ -1,22 +1,14 @@
 //! `lacuna bench predict`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
 
-use lacuna_data::manifest::{ImageRef, Manifest, Subject};
-use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod};
-use lacuna_data::sampler::Plane;
-use lacuna_data::subject::{Preprocess, load_case};
-use lacuna_nets::{ModelConfig, Network};
-use lacuna_train::config::RunConfig;
 use lacuna_train::device::PrecisionName;
-use lacuna_train::outputs::Outputs;
-use lacuna_train::predict::{Session, SingleNetwork, WindowOptions, predict_case};
+use lacuna_train::pace::{VolumePace, VolumeScene};
 use lacuna_volume::PatchSize;
 use serde::Serialize;
 
-use super::{Measure, Model, median, show, timed};
+use super::{Measure, Model, median, show};
 use crate::terminal::Progress;
 
 #[derive(clap::Args)]
@@ -56,72 +48,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         measure,
     } = arguments;
     let compute = model.compute()?;
-    let names: Vec<String> = (0..images.len())
-        .map(|i| format!("image {}", i + 1))
-        .collect();
-    let mut subject = Subject {
-        id: "image".to_owned(),
-        mask: mask.clone(),
-        ..Subject::default()
+    let scene = VolumeScene {
+        images,
+        mask: mask.as_deref(),
+        network: model.net,
+        window: *window,
     };
-    for (name, file) in names.iter().zip(images) {
-        let file = ImageRef::parse(&file.to_string_lossy());
-        subject.images.insert(name.clone(), file);
-    }
-    let classes = vec!["background".to_owned(), "foreground".to_owned()];
-    let label_values = (0..).zip(classes.iter().cloned()).collect();
-    let manifest = Manifest::new(
-        Path::new("FILE"),
-        "bench".to_owned(),
-        names,
-        classes,
-        label_values,
-        vec![subject],
-    )?;
-    let preprocess = Preprocess {
-        normalise: NormaliseConfig {
-            method: NormaliseMethod::ZScore,
-            ..NormaliseConfig::default()
-        },
-        ..Preprocess::default()
-    };
-    let case = load_case(&manifest, &manifest.subjects[0], &preprocess)?;
-    let config = ModelConfig::new(model.net);
-    let outputs = Outputs::new(&RunConfig::default(), &manifest.classes)?;
-    let channels = images.len();
-    let network = Network::new(&config, channels, outputs.count(), 0, compute.device())?;
-    let single = SingleNetwork::new(network, compute, outputs, Plane::default());
-    let stop = AtomicBool::new(false);
-    let session = Session {
-        windows: WindowOptions {
-            window: *window,
-            ..WindowOptions::default()
-        },
-        ..Session::new(&stop)
-    };
-
-    let mut windows = 0;
-    let mut seconds = Vec::new();
     let mut bar = Progress::new("bench", 0, u64::from(measure.repeat) * 1000);
-    for repetition in 0..u64::from(measure.repeat) {
-        let (predicted, taken) = timed(|| {
-            predict_case(&single, &case, session, &mut |done, total| {
-                windows = total;
-                bar.at(1000 * repetition + (1000 * done / total.max(1)) as u64, "");
-            })
-            .map_err(anyhow::Error::from)
-        });
-        predicted?;
-        seconds.push(taken);
-    }
+    let pace = VolumePace::measure(&scene, compute, measure.repeat, &mut |turn, done, total| {
+        let share = (1000 * done / total.max(1)) as u64;
+        bar.at(1000 * u64::from(turn) + share, "");
+    })?;
     bar.finish();
 
     let figures = Figures {
         net: model.net.to_string(),
         precision: PrecisionName::from(model.precision).to_string(),
-        windows,
-        voxels: case.channels[0].data().len(),
-        predict_s_median: median(&seconds),
+        windows: pace.windows,
+        voxels: pace.voxels,
+        predict_s_median: median(&pace.seconds),
     };
     let rows = vec![
         [

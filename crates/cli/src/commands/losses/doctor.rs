@@ -5,12 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use comfy_table::Table;
-use lacuna_losses::doctor::{Examination, examine, examined_grid};
-use lacuna_losses::{Loss, PatchGrid};
+use lacuna_losses::Loss;
 use lacuna_train::config::RunConfig;
-use lacuna_train::dataset::{Dataset, patch_geometry};
-use lacuna_train::outputs::Outputs;
-use lacuna_volume::Zyx;
+use lacuna_train::doctor::{ExaminedRun, examine_run};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -23,47 +20,17 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let config = RunConfig::read(&arguments.config, &arguments.set)?;
-    let dataset = Dataset::open(&config)?;
-    let ids = &dataset.facts.split.train;
-    eprintln!("reading the labels of {} training subject(s)", ids.len());
-    let classes = dataset.facts.classes.len();
-    let mut counts = vec![0_u64; classes];
-    let mut first_spacing = None;
-    for id in ids {
-        let case = dataset.case(id, &config)?;
-        for &class in case.label.iter().flat_map(|label| label.data()) {
-            counts[usize::from(class)] += 1;
-        }
-        first_spacing.get_or_insert(case.channels[0].spacing().0);
-    }
-    let total: u64 = counts.iter().sum();
-    let shares: Vec<f64> = counts.iter().map(|n| *n as f64 / total as f64).collect();
-
-    let (_, effective) = patch_geometry(&config)?.sizes(config.patch.plane);
-    let spacing = first_spacing.unwrap_or([1.0; 3]);
-    let grid = PatchGrid {
-        shape: Zyx::from_xyz(effective),
-        spacing: Zyx::from_xyz(spacing),
-    };
-    let examined = examined_grid(grid);
-    let outputs = Outputs::new(&config, &dataset.facts.classes)?;
-    let examination = examine(&config.loss, examined, &shares, outputs.regions())?;
-    super::super::print(&render(
-        config.loss.named.name(),
-        &dataset.facts.classes,
-        &shares,
-        examined,
-        &examination,
-    ))
+    let examined = examine_run(&config, &mut |note| eprintln!("{note}"))?;
+    super::super::print(&render(config.loss.named.name(), &examined))
 }
 
-fn render(
-    loss: &str,
-    classes: &[String],
-    shares: &[f64],
-    grid: PatchGrid,
-    examination: &Examination,
-) -> String {
+fn render(loss: &str, examined: &ExaminedRun) -> String {
+    let ExaminedRun {
+        classes,
+        shares,
+        grid,
+        examination,
+    } = examined;
     let [nx, ny, nz] = grid.shape.to_xyz();
     let mut text = format!("{loss} on patches of {nx} x {ny} x {nz}\n");
     for ((class, share), volume) in classes.iter().zip(shares).zip(&examination.typical) {

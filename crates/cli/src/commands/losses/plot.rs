@@ -1,11 +1,12 @@
 //! `lacuna losses plot`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
 use lacuna_losses::probe::Scene;
 use lacuna_losses::{LossConfig, PatchGrid};
+use lacuna_record::{check_file, check_no_run};
 use lacuna_report::chart::{
     Decades, Drawing, HeatMap, LineChart, Look, PanelRow, Panels, Scale, Series, Stroke,
 };
@@ -65,6 +66,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         );
     }
     super::super::check_folder_of(out)?;
+    let numbers = out.with_extension("csv");
+    let pulls_file = out.with_extension("prevalence.csv");
+    for file in [out, &numbers, &pulls_file] {
+        check_file(file)?;
+    }
+    check_no_run(out.parent().unwrap_or(Path::new("")))?;
     let count = EDGE * EDGE * EDGE;
     let lesion = (prevalence * count as f64).round() as usize;
     if !(0.0..=0.5).contains(prevalence) || lesion == 0 {
@@ -101,15 +108,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         rows,
     };
     lacuna_io::atomic::write_bytes(out, picture.svg().as_bytes())?;
-    let numbers = out.with_extension("csv");
     lacuna_io::atomic::write_bytes(&numbers, csv.as_bytes())?;
-    let pulls = out.with_extension("prevalence.csv");
-    lacuna_io::atomic::write_bytes(&pulls, pulls_csv.as_bytes())?;
+    lacuna_io::atomic::write_bytes(&pulls_file, pulls_csv.as_bytes())?;
     super::super::print(&format!(
         "{}\n{}\n{}\n",
         out.display(),
         numbers.display(),
-        pulls.display()
+        pulls_file.display()
     ))
 }
 
