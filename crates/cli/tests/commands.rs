@@ -5,6 +5,7 @@ mod harness;
 use harness::{Place, RUN, phantoms};
 use lacuna_data::manifest::Manifest;
 use lacuna_io::{Reference, read_image, write_image, write_labels};
+use lacuna_volume::Volume;
 
 #[test]
 fn a_manifest_from_patterns_is_that_of_the_cohort() {
@@ -172,6 +173,35 @@ fn the_check_finds_what_would_stop_a_run() {
     assert!(found(["sub-02", "lesion.nii.gz", "9"]), "{problems:?}");
     assert!(checked.stdout.contains("error: sub-01"), "{checked}");
     assert!(checked.stdout.contains("3 error(s)"), "{checked}");
+}
+
+#[test]
+fn the_check_names_spacings_that_make_trouble() {
+    let place = Place::new();
+    // A header in metres that says millimetres; the lesion's says 2 voxels aside.
+    for name in ["T1", "T2", "FLAIR", "brain_mask", "lesion"] {
+        let path = place.path(format!("cohort/sub-02/{name}.nii.gz"));
+        let image = read_image(&path).unwrap();
+        let mut affine = *image.affine();
+        for value in affine.0.iter_mut().flatten() {
+            *value *= 100.0;
+        }
+        if name == "lesion" {
+            affine.0[0][3] += 400.0;
+        }
+        let image = Volume::new(image.shape(), affine, image.into_data()).unwrap();
+        write_image(&path, &image, &Reference::from_grid(&image.grid())).unwrap();
+    }
+    let checked = place.run("check cohort/dataset.toml");
+    assert_eq!(checked.code, Some(1), "{checked}");
+    for told in [
+        // 2 x 2.5 x 4 mm.
+        "voxels of 200.000x250.000x400.000 mm",
+        "from 2.000 x 2.500 x 4.000 mm to 200.000 x 250.000 x 400.000 mm",
+        "the corners of label lie up to 400.0000 mm from those of T1 (2.00 voxels)",
+    ] {
+        assert!(checked.stdout.contains(told), "{told}: {checked}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
 use harness::{Place, RUN, phantoms};
+use lacuna_data::phantom::PhantomConfig;
 use lacuna_record::Event;
 
 /// Bytes of the weights after `iteration`.
@@ -124,6 +125,41 @@ fn only_the_configuration_decides_the_bits() {
     place.ok("train run.toml --out d --set seed=1");
     assert_ne!(figures(&place, "a"), figures(&place, "d"));
     assert_ne!(weights(&place, "a", 6), weights(&place, "d", 6));
+}
+
+/// Patches, loss maps, voxel weights and validation subjects from the disk cache are
+/// those from memory.
+#[test]
+fn subjects_in_the_disk_cache_give_the_same_bits() {
+    let cohort = PhantomConfig {
+        subjects: 3,
+        ..phantoms([40, 44, 10])
+    };
+    let place = Place::with(&cohort, RUN);
+    place.edit("run.toml", "[\"sub-01\"]", "[\"sub-01\", \"sub-03\"]");
+    place.edit("run.toml", "test =", "validation =");
+    let set =
+        "--set loss.name=boundary --set train.voxel_weights=mask --set train.validate_every=3";
+    place.ok(&format!("train run.toml --out memory {set}"));
+    let disk = place.ok(&format!(
+        "train run.toml --out disk {set} --set train.memory=1 --set train.cache=cache"
+    ));
+    for told in ["2 of 2 subjects do not fit", "1 of 1 subjects do not fit"] {
+        assert!(disk.stderr.contains(told), "{disk}");
+    }
+    assert!(!place.names("cache").is_empty());
+    assert_same_run(&place, "memory", "disk", 6);
+    assert_eq!(
+        place.text("memory/validation.jsonl"),
+        place.text("disk/validation.jsonl")
+    );
+    // A cache that is there already is read as it is. Of two subjects of 17600 voxels
+    // with 26 bytes each, 600 KB hold one.
+    let part = place.ok(&format!(
+        "train run.toml --out part {set} --set train.memory=600KB --set train.cache=cache"
+    ));
+    assert!(part.stderr.contains("1 of 2 subjects do not fit"), "{part}");
+    assert_same_run(&place, "memory", "part", 6);
 }
 
 #[test]

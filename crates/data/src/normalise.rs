@@ -12,6 +12,7 @@
 //! of batch normalisation, and 0 is also what padded convolutions see outside.
 
 mod background;
+mod statistics;
 
 use lacuna_volume::Volume;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::white_matter::{Peak, find_white_matter};
 
 pub use background::Background;
+use statistics::{REGION, constant, mean_and_sd, percentiles, sorted, values_in};
 
 /// The `[normalise]` section of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -146,8 +148,6 @@ pub fn normalise(
     Ok(done)
 }
 
-const REGION: &str = "the mask, or all but the background without one";
-
 /// For each voxel: do statistics count it?
 fn inside(
     image: &Volume<f32>,
@@ -184,58 +184,6 @@ fn not_zero(image: &Volume<f32>) -> Vec<bool> {
     let only_positive = negative < 0.01 * (negative + positive);
     let keep = |&v: &f32| if only_positive { v > 0.0 } else { v != 0.0 };
     image.data().iter().map(keep).collect()
-}
-
-fn values_in(image: &Volume<f32>, mask: &[bool]) -> Vec<f32> {
-    image
-        .data()
-        .iter()
-        .zip(mask)
-        .filter(|(_, inside)| **inside)
-        .map(|(v, _)| *v)
-        .collect()
-}
-
-fn sorted(mut values: Vec<f32>) -> Vec<f32> {
-    values.sort_unstable_by(f32::total_cmp);
-    values
-}
-
-fn constant(values: &[f32], region: &'static str) -> NormaliseError {
-    NormaliseError::Constant {
-        region,
-        voxels: values.len(),
-        value: values.first().copied().unwrap_or(0.0),
-    }
-}
-
-fn mean_and_sd(values: &[f32], region: &'static str) -> Result<Normalised, NormaliseError> {
-    let n = values.len() as f64;
-    let shift = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-    let squares = values.iter().map(|&v| (f64::from(v) - shift).powi(2));
-    let scale = (squares.sum::<f64>() / n).sqrt();
-    if values.iter().all(|v| *v == values[0]) {
-        return Err(constant(values, region));
-    }
-    Ok(Normalised { shift, scale })
-}
-
-fn percentiles(sorted: &[f32]) -> Result<Normalised, NormaliseError> {
-    let last = (sorted.len() - 1) as f64;
-    // Between two ranks, linearly: numpy's default.
-    let at = |share: f64| {
-        let rank = share * last;
-        let (low, high) = (sorted[rank.floor() as usize], sorted[rank.ceil() as usize]);
-        f64::from(low) + rank.fract() * (f64::from(high) - f64::from(low))
-    };
-    let (low, high) = (at(0.005), at(0.995));
-    if low == high {
-        return Err(constant(sorted, REGION));
-    }
-    Ok(Normalised {
-        shift: low,
-        scale: high - low,
-    })
 }
 
 #[cfg(test)]

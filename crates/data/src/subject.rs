@@ -9,16 +9,11 @@
 
 mod error;
 mod lesions;
+mod loader;
 mod restore;
 
-use std::path::Path;
-
-use lacuna_io::{Reference, read_labels, read_reference};
-use lacuna_volume::{
-    Grid, LabelMap, Orientation, Spacing, Volume, VolumeError, corner_displacement_mm,
-    grid_with_spacing, resample_labels, resample_linear,
-};
-
+use lacuna_io::Reference;
+use lacuna_volume::{Grid, LabelMap, Orientation, Volume};
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::{ImageRef, Manifest, Subject};
@@ -26,9 +21,7 @@ use crate::normalise::{NormaliseConfig, NormaliseMethod, normalise};
 
 pub use error::CaseError;
 pub use lesions::LostLesions;
-
-/// Most voxels that a volume is resampled to.
-const MOST_VOXELS: f64 = 2147483648.0;
+use loader::Loader;
 
 /// What is done to every subject of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -227,182 +220,6 @@ fn images_of<'a>(
         });
     }
     Ok(images)
-}
-
-/// Reads the files of one subject onto one grid.
-struct Loader<'a> {
-    subject: &'a Subject,
-    /// The first image, as errors name it.
-    first: String,
-    reference: Reference,
-    orientation: Orientation,
-    /// The first image's grid in canonical axes.
-    own_grid: Grid,
-    /// The grid that the run works on.
-    run_grid: Grid,
-}
-
-impl<'a> Loader<'a> {
-    fn new(
-        subject: &'a Subject,
-        first: &ImageRef,
-        spacing: Option<[f64; 3]>,
-    ) -> Result<Self, CaseError> {
-        let reference = read_reference(&first.path).map_err(|e| file_error(subject, e))?;
-        let orientation = Orientation::of(reference.affine());
-        let own_grid = orientation.canonical_grid(&reference.grid());
-        let mut loader = Self {
-            subject,
-            first: first.to_string(),
-            own_grid,
-            run_grid: own_grid,
-            reference,
-            orientation,
-        };
-        if let Some(spacing) = spacing {
-            loader.run_grid = loader.grid_at(spacing)?;
-        }
-        Ok(loader)
-    }
-
-    /// The subject's field of view at another spacing.
-    fn grid_at(&self, spacing: [f64; 3]) -> Result<Grid, CaseError> {
-        if !spacing.iter().all(|s| s.is_finite() && *s > 0.0) {
-            return Err(CaseError::Spacing { found: spacing });
-        }
-        let own = self.own_grid.spacing().0;
-        let voxels: f64 = (0..3)
-            .map(|a| (self.own_grid.shape[a] as f64 * own[a] / spacing[a]).max(1.0))
-            .product();
-        if voxels > MOST_VOXELS {
-            return Err(CaseError::TooFine {
-                subject: self.subject.id.clone(),
-                spacing,
-                shape: self.own_grid.shape,
-                voxels,
-                most: MOST_VOXELS,
-            });
-        }
-        grid_with_spacing(&self.own_grid, Spacing(spacing))
-            .map_err(|e| self.volume_error(&self.first, e))
-    }
-
-    fn volume_error(&self, file: &str, source: VolumeError) -> CaseError {
-        CaseError::Volume {
-            subject: self.subject.id.clone(),
-            file: file.to_owned(),
-            source: Box::new(source),
-        }
-    }
-
-    /// A volume that must lie on the first image's grid, in canonical axes.
-    fn canonical<T: Clone>(&self, file: &str, volume: Volume<T>) -> Result<Volume<T>, CaseError> {
-        let expected = self.reference.grid();
-        if !expected.shows_the_voxels_of(&volume.grid()) {
-            return Err(CaseError::Grid {
-                subject: self.subject.id.clone(),
-                file: file.to_owned(),
-                found: Box::new(volume.grid()),
-                reference: self.first.clone(),
-                expected: Box::new(expected),
-                displacement_mm: corner_displacement_mm(&volume.grid(), &expected),
-            });
-        }
-        // One affine for all, so that all turn the same way.
-        Volume::new(expected.shape, expected.affine, volume.into_data())
-            .and_then(|volume| self.orientation.to_canonical(&volume))
-            .map_err(|e| self.volume_error(file, e))
-    }
-
-    /// An image or a weight map on the run's grid.
-    fn image(&self, image: &ImageRef) -> Result<Volume<f32>, CaseError> {
-        let file = image.to_string();
-        let volume = image.read().map_err(|source| CaseError::Manifest {
-            subject: self.subject.id.clone(),
-            source: Box::new(source),
-        })?;
-        let [nx, ny, _] = volume.shape();
-        let not_finite = |v: &f32| !v.is_finite();
-        if let Some(first) = volume.data().iter().position(not_finite) {
-            return Err(CaseError::NotFinite {
-                subject: self.subject.id.clone(),
-                file,
-                count: volume.data().iter().filter(|v| not_finite(v)).count(),
-                voxel: [first % nx, first / nx % ny, first / (nx * ny)],
-            });
-        }
-        let volume = self.canonical(&file, volume)?;
-        if self.run_grid == self.own_grid {
-            return Ok(volume);
-        }
-        resample_linear(&volume, &self.run_grid).map_err(|e| self.volume_error(&file, e))
-    }
-
-    fn label(
-        &self,
-        manifest: &Manifest,
-        path: &Path,
-        resampling: LabelResampling,
-    ) -> Result<(LabelMap, LostLesions), CaseError> {
-        let file = path.display().to_string();
-        let values = read_labels(path).map_err(|e| file_error(self.subject, e))?;
-        let labels = manifest
-            .map_labels(self.subject, &values)
-            .map_err(|source| CaseError::Manifest {
-                subject: self.subject.id.clone(),
-                source: Box::new(source),
-            })?;
-        let labels = self.canonical(&file, labels)?;
-        if self.run_grid == self.own_grid {
-            return Ok((labels, LostLesions::default()));
-        }
-        resample_labels(&labels, &self.run_grid)
-            .and_then(|mut resampled| {
-                let lost = match resampling {
-                    LabelResampling::Majority => lesions::lost(&labels, &resampled)?,
-                    LabelResampling::KeepLesions => lesions::keep(&labels, &mut resampled)?,
-                };
-                Ok((resampled, lost))
-            })
-            .map_err(|e| self.volume_error(&file, e))
-    }
-
-    /// A mask on the subject's own canonical grid: every voxel that is not 0.
-    fn mask(
-        &self,
-        role: &'static str,
-        path: Option<&Path>,
-    ) -> Result<Option<Volume<bool>>, CaseError> {
-        let Some(path) = path else {
-            return Ok(None);
-        };
-        let values = read_labels(path).map_err(|e| file_error(self.subject, e))?;
-        let mask = self.canonical(&path.display().to_string(), values.map(|&v| v != 0))?;
-        match mask.data().contains(&true) {
-            true => Ok(Some(mask)),
-            false => Err(CaseError::EmptyMask {
-                subject: self.subject.id.clone(),
-                role,
-                file: path.to_owned(),
-            }),
-        }
-    }
-
-    fn resample_mask(&self, mask: &Volume<bool>) -> Result<Volume<bool>, CaseError> {
-        if self.run_grid == self.own_grid {
-            return Ok(mask.clone());
-        }
-        resample_labels(&mask.map(|&m| u8::from(m)), &self.run_grid)
-            .map(|labels| labels.map(|&v| v > 0))
-            .map_err(|e| self.volume_error("its mask", e))
-    }
-}
-
-fn file_error(subject: &Subject, source: lacuna_io::ImageError) -> CaseError {
-    CaseError::File {
-        subject: subject.id.clone(),
-        source: Box::new(source),
-    }
 }
 
 impl Case {

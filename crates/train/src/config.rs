@@ -3,8 +3,11 @@
 //! `run_template.toml` is the documentation of every key and the source of the
 //! set of known keys; a test holds it equal to the defaults of the types.
 
+mod check;
+mod error;
 mod keys;
 mod memory;
+mod train;
 
 use std::path::{Path, PathBuf};
 
@@ -13,154 +16,19 @@ use lacuna_data::sampler::PatchConfig;
 use lacuna_data::split::SplitConfig;
 use lacuna_data::subject::LabelResampling;
 use lacuna_data::transform::TransformConfig;
-use lacuna_losses::{Activation, LossConfig, Reduction};
+use lacuna_losses::LossConfig;
 use lacuna_nets::{ModelConfig, ModelName};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use crate::device::PrecisionName;
-use crate::schedule::{Schedule, ScheduleName};
+pub use error::ConfigError;
 pub use keys::{apply_override, parse_value};
 use keys::{check_keys, flatten, with_suggestion};
 pub use memory::MemoryLimit;
+pub use train::{OptimiserName, TrainConfig, VoxelWeights};
 
 /// The documented default configuration, as `lacuna config` prints it.
 pub const TEMPLATE: &str = include_str!("run_template.toml");
-
-/// Why a configuration was refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the run configuration {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Not TOML, or a value of the wrong type.
-    #[error("{origin}: {message}")]
-    Invalid {
-        /// The file, or the `--set` argument.
-        origin: String,
-        /// Line, found and expected.
-        message: String,
-    },
-    /// A key that no part of the configuration has.
-    #[error("{origin}: unknown key `{key}`{suggestion}; `lacuna config` prints every key")]
-    UnknownKey {
-        /// The file, or the `--set` argument.
-        origin: String,
-        /// Dotted key.
-        key: String,
-        /// ", did you mean `...`?" or empty.
-        suggestion: String,
-    },
-    /// Regions that are not sets of the dataset's classes.
-    #[error("`regions` of the run configuration: {source}")]
-    Regions {
-        /// Which region, and what is expected.
-        source: lacuna_losses::RegionError,
-    },
-    /// A value outside its range.
-    #[error("{origin}: `{key}` is {found}, expected {expected}")]
-    Range {
-        /// The file.
-        origin: String,
-        /// Dotted key.
-        key: &'static str,
-        /// The value.
-        found: String,
-        /// The legal values.
-        expected: &'static str,
-    },
-}
-
-/// The optimiser of the weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimiserName {
-    /// Adam (Kingma and Ba 2015): betas 0.9 and 0.999, epsilon 1e-8.
-    #[default]
-    Adam,
-    /// Stochastic gradient descent with momentum 0.9, no dampening.
-    Sgd,
-}
-
-/// What the loss of a voxel is multiplied by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum VoxelWeights {
-    /// 1 everywhere.
-    #[default]
-    None,
-    /// The subject's weight map.
-    Map,
-    /// 1 inside the subject's mask, 0 outside.
-    Mask,
-}
-
-/// `[train]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainConfig {
-    /// Number of optimiser steps.
-    pub iterations: u64,
-    /// Patches per iteration.
-    pub batch: usize,
-    /// Learning rate of the first iteration.
-    pub learning_rate: f64,
-    /// How it changes from there.
-    #[serde(rename = "schedule")]
-    pub schedule_name: ScheduleName,
-    /// The optimiser.
-    pub optimiser: OptimiserName,
-    /// What convolutions multiply.
-    pub precision: PrecisionName,
-    /// What the loss of a voxel is multiplied by.
-    pub voxel_weights: VoxelWeights,
-    /// Iterations between checkpoints.
-    pub checkpoint_every: u64,
-    /// Iterations between validations; 0 means only at the end.
-    pub validate_every: u64,
-    /// Threads that cut patches ahead.
-    pub loader_threads: usize,
-    /// Memory that prepared subjects may take; those beyond are read from the cache.
-    pub memory: MemoryLimit,
-    /// Folder of prepared subjects that find no room; empty means the user's cache.
-    pub cache: PathBuf,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            iterations: 1000,
-            batch: 3,
-            learning_rate: 1e-4,
-            schedule_name: ScheduleName::Constant,
-            optimiser: OptimiserName::Adam,
-            precision: PrecisionName::F32,
-            voxel_weights: VoxelWeights::None,
-            checkpoint_every: 100,
-            validate_every: 0,
-            loader_threads: 1,
-            memory: MemoryLimit::default(),
-            cache: PathBuf::new(),
-        }
-    }
-}
-
-impl TrainConfig {
-    /// The learning rate of each iteration.
-    pub fn schedule(&self) -> Schedule {
-        Schedule {
-            name: self.schedule_name,
-            first: self.learning_rate,
-            iterations: self.iterations,
-        }
-    }
-}
 
 /// `[geometry]`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -288,31 +156,6 @@ impl RunConfig {
         Ok(config)
     }
 
-    /// Refuses values out of range and those that contradict each other; `origin`
-    /// is named in errors.
-    ///
-    /// # Errors
-    /// [`ConfigError`]
-    pub fn check(&self, origin: &str) -> Result<(), ConfigError> {
-        let invalid = |message: String| ConfigError::Invalid {
-            origin: origin.to_owned(),
-            message,
-        };
-        self.check_ranges(origin)?;
-        if self.loss.options.reduction == Reduction::None {
-            let message = "`loss.reduction` is \"none\", expected \"batch\" or \"sample\": \
-                           a training needs one value to lower";
-            return Err(invalid(message.to_owned()));
-        }
-        self.check_regions().map_err(invalid)?;
-        // The number of classes is the dataset's: here, some number must do.
-        if (1..=256).all(|classes| self.loss.check(classes).is_err()) {
-            let refused = self.loss.check(2).expect_err("all are");
-            return Err(invalid(refused.to_string()));
-        }
-        Ok(())
-    }
-
     /// The effective configuration as TOML.
     ///
     /// # Errors
@@ -346,82 +189,6 @@ impl RunConfig {
             .map(|k| (k.clone(), value(&left, k), value(&right, k)))
             .filter(|(_, a, b)| a != b)
             .collect()
-    }
-
-    /// Regions are sigmoid channels, and their reference has no ignored label.
-    fn check_regions(&self) -> Result<(), String> {
-        if self.regions.is_empty() {
-            return Ok(());
-        }
-        let options = &self.loss.options;
-        if options.activation != Activation::Sigmoid {
-            return Err(
-                "`regions` overlap, and `loss.activation` is \"softmax\"; set it to \
-                        \"sigmoid\", or leave `regions` out"
-                    .to_owned(),
-            );
-        }
-        match options.ignore_label {
-            None => Ok(()),
-            Some(label) => Err(format!(
-                "`loss.ignore_label` is {label}, which `regions` cannot have; leave it out and \
-                 give those voxels the weight 0 (train.voxel_weights)"
-            )),
-        }
-    }
-
-    fn check_ranges(&self, origin: &str) -> Result<(), ConfigError> {
-        let require = |ok: bool, key: &'static str, found: String, expected: &'static str| {
-            if ok {
-                return Ok(());
-            }
-            Err(ConfigError::Range {
-                origin: origin.to_owned(),
-                key,
-                found,
-                expected,
-            })
-        };
-        let t = &self.train;
-        let count = "an integer of 1 or more";
-        require(
-            t.iterations > 0,
-            "train.iterations",
-            t.iterations.to_string(),
-            count,
-        )?;
-        require(
-            (1..=4096).contains(&t.batch),
-            "train.batch",
-            t.batch.to_string(),
-            "an integer from 1 to 4096",
-        )?;
-        require(
-            t.checkpoint_every > 0,
-            "train.checkpoint_every",
-            t.checkpoint_every.to_string(),
-            count,
-        )?;
-        require(
-            (1..=256).contains(&t.loader_threads),
-            "train.loader_threads",
-            t.loader_threads.to_string(),
-            "an integer from 1 to 256",
-        )?;
-        require(
-            t.learning_rate.is_finite() && t.learning_rate > 0.0,
-            "train.learning_rate",
-            t.learning_rate.to_string(),
-            "a positive number",
-        )?;
-        let spacing = &self.geometry.spacing;
-        require(
-            spacing.is_empty()
-                || spacing.len() == 3 && spacing.iter().all(|s| s.is_finite() && *s > 0.0),
-            "geometry.spacing",
-            format!("{spacing:?}"),
-            "[] or three positive numbers in mm",
-        )
     }
 }
 

@@ -93,3 +93,60 @@ pub fn patch_grid(
         spacing: Zyx::from_xyz([x, y, z]),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lacuna_data::subject::{LossMaps, LostLesions, Source};
+    use lacuna_io::Reference;
+    use lacuna_volume::{Affine, Orientation, Spacing, Volume};
+
+    fn case(id: &str, spacing: [f64; 3]) -> Case {
+        let affine = Affine::from_spacing(Spacing(spacing));
+        let image = Volume::filled([2, 3, 4], affine, 0.0).unwrap();
+        Case {
+            id: id.to_owned(),
+            label: None,
+            mask: None,
+            weight: None,
+            lost: LostLesions::default(),
+            maps: LossMaps::default(),
+            source: Source {
+                reference: Reference::from_grid(&image.grid()),
+                orientation: Orientation::of(image.affine()),
+                grid: image.grid(),
+                mask: None,
+            },
+            channels: vec![image],
+        }
+    }
+
+    fn loss(name: &str) -> LossConfig {
+        toml::from_str(&format!("name = \"{name}\"")).unwrap()
+    }
+
+    /// The loss walks the patch as memory has it, x last; so lengths and edges.
+    #[test]
+    fn a_patch_has_its_lengths_and_edges_in_the_order_of_memory() {
+        let cohort = Cohort::from(vec![case("a", [0.5, 1.0, 3.0])]);
+        let grid = patch_grid(&cohort, &loss("hausdorff"), [20, 16, 6]).unwrap();
+        assert_eq!(grid.shape.0, [6, 16, 20]);
+        assert_eq!(grid.spacing.0, [3.0, 1.0, 0.5]);
+    }
+
+    #[test]
+    fn a_loss_that_measures_in_mm_wants_one_spacing() {
+        // The same edges along other axes.
+        let cases = || vec![case("a", [0.5, 1.0, 3.0]), case("b", [3.0, 1.0, 0.5])];
+        let cohort = Cohort::from(cases());
+        let refused = patch_grid(&cohort, &loss("hausdorff"), [4; 3]).unwrap_err();
+        let told = refused.to_string();
+        for part in ["\"hausdorff\"", "subject a", "[0.5, 1.0, 3.0]", "and b"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(patch_grid(&cohort, &loss("dice"), [4; 3]).is_ok());
+        // A hundredth is what headers are rounded by.
+        let near = vec![case("a", [1.0; 3]), case("b", [1.0, 1.009, 1.0])];
+        assert!(patch_grid(&near.into(), &loss("hausdorff"), [4; 3]).is_ok());
+    }
+}

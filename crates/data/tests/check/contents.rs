@@ -1,91 +1,13 @@
-//! The pre-flight check on tiny datasets with one fault each.
-
-mod nifti_file;
+//! Faults of the voxels' values.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lacuna_data::check::{self, CheckReport, Problem, Severity};
+use crate::nifti_file::{self, UNIT};
+use crate::{SHAPE, assert_problem, check, dataset, file, problem, ramp, sparse, write};
+use lacuna_data::check::Severity;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::subject::{Preprocess, load_case};
-use nifti_file::UNIT;
-use tempfile::TempDir;
-
-const SHAPE: [usize; 3] = [4, 3, 2];
-
-/// 24 different values, which `offset` makes different from other images.
-fn ramp(offset: f32) -> Vec<f32> {
-    (0..24).map(|i| i as f32 + offset).collect()
-}
-
-/// Zero but at some positions.
-fn sparse(marked: &[(usize, f32)]) -> Vec<f32> {
-    let mut values = vec![0.0; 24];
-    for &(at, value) in marked {
-        values[at] = value;
-    }
-    values
-}
-
-/// Subjects a and b with images, label and mask that have no problem.
-///
-/// The mask is the first slice (12 voxels). Subject a has lesions of 2 and 1
-/// voxels: 0 and 5 touch by an edge, 11 lies apart. Subject b has one of 1.
-fn dataset() -> (TempDir, Manifest) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut text = "name = 'tiny'\nmodalities = ['FLAIR', 'T1']\n\
-        classes = ['background', 'core', 'oedema']\n\
-        label_values = { 0 = 'background', 1 = 'core', 2 = 'oedema', 3 = 'oedema' }\n"
-        .to_owned();
-    for (id, offset) in [("a", 0.0), ("b", 100.0)] {
-        write(&folder, id, "FLAIR", &ramp(offset));
-        write(&folder, id, "T1", &ramp(offset + 0.5));
-        let mask: Vec<(usize, f32)> = (0..12).map(|i| (i, 1.0)).collect();
-        write(&folder, id, "mask", &sparse(&mask));
-        text += &format!(
-            "[[subject]]\nid = '{id}'\nimages = {{ FLAIR = '{id}/FLAIR.nii', T1 = '{id}/T1.nii' }}\n\
-             label = '{id}/label.nii'\nmask = '{id}/mask.nii'\n"
-        );
-    }
-    write(
-        &folder,
-        "a",
-        "label",
-        &sparse(&[(0, 1.0), (5, 3.0), (11, 2.0)]),
-    );
-    write(&folder, "b", "label", &sparse(&[(6, 1.0)]));
-    let path = folder.path().join("dataset.toml");
-    std::fs::write(&path, text).unwrap();
-    let manifest = Manifest::read(&path).unwrap();
-    (folder, manifest)
-}
-
-fn file(folder: &TempDir, id: &str, role: &str) -> std::path::PathBuf {
-    folder.path().join(id).join(format!("{role}.nii"))
-}
-
-fn write(folder: &TempDir, id: &str, role: &str, values: &[f32]) {
-    nifti_file::write(&file(folder, id, role), &SHAPE, UNIT, values);
-}
-
-fn check(manifest: &Manifest) -> CheckReport {
-    check::check(manifest, |_| {})
-}
-
-/// The one problem of a dataset.
-fn problem(manifest: &Manifest) -> Problem {
-    let problems = check(manifest).problems;
-    assert_eq!(problems.len(), 1, "{problems:#?}");
-    problems.into_iter().next().unwrap()
-}
-
-fn assert_problem(manifest: &Manifest, severity: Severity, subject: &str, finding: &str) {
-    let problem = problem(manifest);
-    assert_eq!(problem.severity, severity, "{problem:#?}");
-    assert_eq!(problem.subject.as_deref(), Some(subject));
-    assert!(problem.finding.contains(finding), "{problem:#?}");
-    assert!(!problem.remedy.is_empty());
-}
 
 #[test]
 fn a_sound_dataset_is_measured() {
@@ -182,59 +104,6 @@ fn faults_of_images_are_found() {
         "a",
         "the same value 7 everywhere",
     );
-}
-
-#[test]
-fn faults_of_geometry_are_found() {
-    let (folder, manifest) = dataset();
-    let shifted = |by: f32| {
-        let mut sform = UNIT;
-        sform[1][3] = by;
-        nifti_file::write(&file(&folder, "a", "T1"), &SHAPE, sform, &ramp(0.5));
-    };
-    shifted(0.25);
-    assert_problem(
-        &manifest,
-        Severity::Error,
-        "a",
-        "T1 lie up to 0.2500 mm from those of FLAIR",
-    );
-    shifted(0.0625);
-    assert_problem(
-        &manifest,
-        Severity::Note,
-        "a",
-        "T1 lie up to 0.0625 mm from those of FLAIR",
-    );
-    let displacement =
-        |report: &CheckReport| report.subjects[0].images[1].grid.corner_displacement_mm;
-    assert_eq!(displacement(&check(&manifest)), Some(0.0625));
-
-    nifti_file::write(&file(&folder, "a", "T1"), &[3, 4, 2], UNIT, &ramp(0.5));
-    assert_problem(
-        &manifest,
-        Severity::Error,
-        "a",
-        "shape [3, 4, 2], expected [4, 3, 2] as FLAIR",
-    );
-    assert_eq!(displacement(&check(&manifest)), None);
-}
-
-#[test]
-fn a_flip_is_as_far_as_the_field_of_view() {
-    let (folder, manifest) = dataset();
-    let mut sform = UNIT;
-    // The same voxels run to the left from x = 3 mm: corners 4 mm apart.
-    (sform[0][0], sform[0][3]) = (-1.0, 3.0);
-    nifti_file::write(
-        &file(&folder, "b", "label"),
-        &SHAPE,
-        sform,
-        &sparse(&[(6, 1.0)]),
-    );
-    assert_problem(&manifest, Severity::Error, "b", "label lie up to 4.0000 mm");
-    let label = check(&manifest).subjects[1].label.clone().unwrap();
-    assert_eq!(label.grid.orientation, "LAS");
 }
 
 #[test]
@@ -353,37 +222,6 @@ fn duplicates_are_found() {
 }
 
 #[test]
-fn subjects_of_different_spacing_are_noted() {
-    let (folder, manifest) = dataset();
-    // Slices of 3 mm stored first: the axes run S, R, A.
-    let sform = [
-        [0.0, 1.0, 0.0, 0.0],
-        [0.0, 0.0, 1.0, 0.0],
-        [3.0, 0.0, 0.0, 0.0],
-    ];
-    let marked: Vec<(usize, f32)> = (0..12).map(|i| (i, 1.0)).collect();
-    for (role, values) in [
-        ("FLAIR", ramp(100.0)),
-        ("T1", ramp(100.5)),
-        ("label", sparse(&[(6, 1.0)])),
-        ("mask", sparse(&marked)),
-    ] {
-        nifti_file::write(&file(&folder, "b", role), &SHAPE, sform, &values);
-    }
-    let problem = problem(&manifest);
-    assert_eq!((problem.severity, problem.subject), (Severity::Note, None));
-    assert!(
-        problem
-            .finding
-            .contains("from 1.000 x 1.000 x 1.000 mm to 1.000 x 1.000 x 3.000 mm"),
-        "{}",
-        problem.finding
-    );
-    let lesions = check(&manifest).subjects[1].label.clone().unwrap().lesions;
-    assert_eq!(lesions.volume_mm3.unwrap().max, 3.0);
-}
-
-#[test]
 fn a_volume_of_a_4d_file_is_checked() {
     let folder = tempfile::tempdir().unwrap();
     let values: Vec<f32> = ramp(0.0).into_iter().chain(ramp(50.0)).collect();
@@ -415,87 +253,6 @@ fn a_volume_of_a_4d_file_is_checked() {
         report.problems[0]
             .finding
             .contains("has 2 volumes, expected at least 3")
-    );
-}
-
-#[test]
-fn a_shift_is_judged_by_the_voxel() {
-    let (folder, manifest) = dataset();
-    // 0.05 mm voxels; the label lies 1.5 of them to the right.
-    let mouse = UNIT.map(|row| row.map(|v| v * 0.05));
-    let mut moved = mouse;
-    moved[0][3] = 0.075;
-    for role in ["FLAIR", "T1", "mask"] {
-        let values = match role {
-            "mask" => sparse(&(0..12).map(|i| (i, 1.0)).collect::<Vec<_>>()),
-            _ => ramp(if role == "T1" { 0.5 } else { 0.0 }),
-        };
-        nifti_file::write(&file(&folder, "a", role), &SHAPE, mouse, &values);
-    }
-    let label = sparse(&[(0, 1.0)]);
-    nifti_file::write(&file(&folder, "a", "label"), &SHAPE, moved, &label);
-    let finding = "label lie up to 0.0750 mm from those of FLAIR (1.50 voxels)";
-    let problems = check(&manifest).problems;
-    assert!(
-        problems
-            .iter()
-            .any(|p| p.severity == Severity::Error && p.finding.contains(finding)),
-        "{problems:#?}"
-    );
-}
-
-/// Subject a's files with another affine, told in one problem.
-fn with_affine(sform: [[f32; 4]; 3], finding: &str) {
-    let (folder, manifest) = dataset();
-    for (role, values) in [
-        ("FLAIR", ramp(0.0)),
-        ("T1", ramp(0.5)),
-        ("label", sparse(&[(0, 1.0), (5, 3.0), (11, 2.0)])),
-        (
-            "mask",
-            sparse(&(0..12).map(|i| (i, 1.0)).collect::<Vec<_>>()),
-        ),
-    ] {
-        nifti_file::write(&file(&folder, "a", role), &SHAPE, sform, &values);
-    }
-    let problems = check(&manifest).problems;
-    let found: Vec<_> = problems
-        .iter()
-        .filter(|p| p.severity == Severity::Warning)
-        .collect();
-    assert_eq!(found.len(), 1, "{problems:#?}");
-    assert!(found[0].finding.contains(finding), "{}", found[0].finding);
-}
-
-#[test]
-fn sheared_axes_are_told() {
-    // A gantry tilted by atan(1 / 2).
-    let mut tilted = UNIT;
-    tilted[2][1] = 0.5;
-    with_affine(tilted, "the voxel axes are sheared by 26.6 degrees");
-}
-
-#[test]
-fn voxels_of_400_mm_are_told() {
-    let metres = UNIT.map(|row| row.map(|v| v * 400.0));
-    with_affine(metres, "voxels of 400.000x400.000x400.000 mm");
-}
-
-#[test]
-fn two_placements_that_differ_are_told() {
-    let (folder, manifest) = dataset();
-    let path = file(&folder, "a", "FLAIR");
-    let mut bytes = std::fs::read(&path).unwrap();
-    // A qform without rotation, its origin 3 mm to the right and 4 mm to the front.
-    bytes[252..254].copy_from_slice(&1i16.to_le_bytes());
-    bytes[268..272].copy_from_slice(&3f32.to_le_bytes());
-    bytes[272..276].copy_from_slice(&4f32.to_le_bytes());
-    std::fs::write(&path, bytes).unwrap();
-    assert_problem(
-        &manifest,
-        Severity::Note,
-        "a",
-        "sform and qform differ: the corners lie up to 5.00 mm apart",
     );
 }
 

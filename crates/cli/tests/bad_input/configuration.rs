@@ -1,0 +1,212 @@
+//! Keys, values and options of the command line.
+
+use crate::harness::Place;
+use crate::{no_training, trained};
+
+#[test]
+fn an_unknown_key_or_a_wrong_value_in_the_run() {
+    let place = Place::new();
+    let good = place.text("run.toml");
+    let with = |old: &str, new: &str, parts: &[&str]| {
+        place.edit("run.toml", old, new);
+        no_training(&place, "", parts);
+        place.write("run.toml", &good);
+    };
+    let help = "lacuna config";
+    with(
+        "learning_rate = 1e-3",
+        "learning_rat = 1e-3",
+        &[
+            "run.toml",
+            "unknown key `train.learning_rat`",
+            "did you mean `train.learning_rate`?",
+            help,
+        ],
+    );
+    with(
+        "batch = 2",
+        "batch = \"two\"",
+        &["run.toml", "batch = \"two\"", "expected usize"],
+    );
+    with(
+        "batch = 2",
+        "batch = 0",
+        &["run.toml", "`train.batch` is 0", "1 to 4096"],
+    );
+    with(
+        "batch = 2",
+        "batch = 1000000000",
+        &["`train.batch` is 1000000000", "1 to 4096"],
+    );
+    with(
+        "\"z-score\"",
+        "\"zscore\"",
+        &["run.toml", "zscore", "`z-score`"],
+    );
+    with(
+        "width = 0.05",
+        "width = 0.0",
+        &["width", "unet is 0", "above 0"],
+    );
+    with("dataset = ", "dataset : ", &["run.toml", "line 1"]);
+
+    no_training(
+        &place,
+        "--set trian.batch=2",
+        &[
+            "--set trian.batch=2",
+            "unknown key `trian.batch`",
+            "did you mean `train.batch`?",
+            help,
+        ],
+    );
+    no_training(
+        &place,
+        "--set train.batch=two",
+        &["--set train.batch=two", "\"two\"", "expected usize"],
+    );
+    no_training(
+        &place,
+        "--set train.batch",
+        &["--set train.batch", "key=value"],
+    );
+    no_training(
+        &place,
+        "--set loss.name=gdl",
+        &["--set loss.name=gdl", "`gdl`", "`generalised-dice`"],
+    );
+    no_training(
+        &place,
+        "--set loss.name=dice --set loss.weight=square",
+        &[
+            "--set loss.weight=square",
+            "`weight`",
+            "\"dice\"",
+            "remove it",
+            "`form`, `classes`",
+        ],
+    );
+    no_training(
+        &place,
+        "--set split.test_fraction=0.5",
+        &["[split]", "test_fraction", "remove"],
+    );
+    place.refused(
+        "train nowhere.toml --out run",
+        &["nowhere.toml", "cannot read"],
+    );
+}
+
+#[test]
+fn regions_that_are_none() {
+    let place = Place::new();
+    let sigmoid = "--set loss.activation=sigmoid";
+    no_training(
+        &place,
+        "--set regions=[[\"lesion\"]]",
+        &["run.toml", "`regions`", "\"softmax\"", "\"sigmoid\""],
+    );
+    for (regions, parts) in [
+        ("[[\"tumour\"]]", ["region 1", "`tumour`", "lesion"]),
+        (
+            "[[\"lesion\"],[]]",
+            ["region 2", "no class", "larger regions first"],
+        ),
+        ("[[\"background\"]]", ["region 1", "`background`", "lesion"]),
+    ] {
+        no_training(
+            &place,
+            &format!("{sigmoid} --set regions={regions}"),
+            &parts,
+        );
+    }
+    no_training(
+        &place,
+        &format!("{sigmoid} --set regions=[[\"lesion\"]] --set loss.ignore_label=1"),
+        &["`loss.ignore_label` is 1", "regions", "train.voxel_weights"],
+    );
+}
+
+#[test]
+fn an_illegal_patch_size() {
+    let place = Place::new();
+    no_training(
+        &place,
+        "--set patch.size=50",
+        &[
+            "unet",
+            "a patch of 50 voxels",
+            "44 + k * 4",
+            "choose 48 or 52",
+        ],
+    );
+    no_training(
+        &place,
+        "--set patch.size=10",
+        &["a patch of 10 voxels", "choose 44"],
+    );
+    no_training(
+        &place,
+        "--set model.name=deep-medic --set patch.size=55",
+        &["deep-medic", "a patch of 55 voxels", "choose 51 or 57"],
+    );
+}
+
+#[test]
+fn an_effective_patch_larger_than_the_volume_is_filled_and_told() {
+    let place = Place::new();
+    // 88 voxels leave 48, the volume is 40 x 44.
+    let told = place.ok("train run.toml --out run --set patch.size=88");
+    let note = "1 of 1 subjects are smaller than the effective patch of 48 x 48 x 1 voxels";
+    assert!(told.stderr.contains(note), "{told}");
+    place.ok("predict run --dataset cohort/dataset.toml --split test --out p");
+    let labels = lacuna_io::read_labels(place.path("p/sub-02.nii.gz")).unwrap();
+    assert_eq!(labels.shape(), [40, 44, 10]);
+}
+
+#[test]
+fn a_device_that_is_not_in_this_binary() {
+    let place = trained();
+    if !cfg!(feature = "vulkan") {
+        let parts = [
+            "--device vulkan",
+            "built without it",
+            "--features vulkan",
+            "--device cpu",
+        ];
+        place.refused("train run.toml --out new --device vulkan", &parts);
+        let predict = "predict run --dataset cohort/dataset.toml --out pred --device vulkan";
+        place.refused(predict, &parts);
+        assert!(!place.path("new").exists() && !place.path("pred").exists());
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let place = Place::empty();
+    for (words, part) in [
+        ("train run.toml", "--out"),
+        ("tarin run.toml --out run", "train"),
+        ("train run.toml --out run --device gpu", "cpu"),
+        ("predict run --out pred", "--dataset"),
+        (
+            "predict run --dataset d.toml --image T1=a.nii --out pred",
+            "cannot be used with",
+        ),
+        (
+            "predict run --dataset d.toml --out pred --overlap 1",
+            "0 to 0.9",
+        ),
+        (
+            "predict run --dataset d.toml --out pred --split tset",
+            "test",
+        ),
+        ("evaluate --dataset d.toml --out eval", "--predictions"),
+        ("check", "<DATASET>"),
+    ] {
+        let outcome = place.run(words);
+        assert_eq!(outcome.code, Some(2), "{outcome}");
+        assert!(outcome.stderr.contains(part), "{part}: {outcome}");
+    }
+    assert!(place.names("").is_empty());
+}

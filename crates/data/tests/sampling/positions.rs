@@ -1,0 +1,125 @@
+//! Where patches are drawn, and how often.
+
+use crate::{SHAPE, assert_uniform, case, filled, lesion_at, origins, sampler};
+use lacuna_data::sampler::{Plane, Realised, SamplerKind};
+
+/// Origins of all boxes of 2x2x2 that hold a voxel for each of the conditions.
+fn boxes_that_hold(conditions: &[&dyn Fn([usize; 3]) -> bool]) -> Vec<[usize; 3]> {
+    let mut legal = Vec::new();
+    for z in 0..SHAPE[2] - 1 {
+        for y in 0..SHAPE[1] - 1 {
+            for x in 0..SHAPE[0] - 1 {
+                let voxels = (0..8).map(|i| [x + i % 2, y + i / 2 % 2, z + i / 4]);
+                if conditions.iter().all(|c| voxels.clone().any(c)) {
+                    legal.push([x, y, z]);
+                }
+            }
+        }
+    }
+    legal
+}
+
+#[test]
+fn foreground_is_uniform_over_all_patches_that_hold_some() {
+    const LESION: &[[usize; 3]] = &[[0, 0, 0], [3, 2, 1], [4, 2, 1]];
+    let cases = vec![case("a", SHAPE, lesion_at(LESION))];
+    let (sampler, warnings) =
+        sampler(cases, SamplerKind::Foreground, Plane::Axial, (3, 4, 2)).unwrap();
+    assert!(warnings.is_empty());
+    let legal = boxes_that_hold(&[&|v| LESION.contains(&v)]);
+    assert_eq!(legal.len(), 1 + 12);
+    assert_uniform(&origins(&sampler, 13_000), legal);
+}
+
+#[test]
+fn patches_touch_the_mask() {
+    const LESION: &[[usize; 3]] = &[[3, 2, 1]];
+    let in_mask = |[x, _, z]: [usize; 3]| x >= 4 && z < 3;
+    let mut masked = case("a", SHAPE, lesion_at(LESION));
+    masked.mask = Some(filled(SHAPE, in_mask));
+    let make = |kind| sampler(vec![masked.clone()], kind, Plane::Axial, (3, 4, 2)).unwrap();
+
+    let (uniform, _) = make(SamplerKind::Uniform);
+    assert_uniform(&origins(&uniform, 5_000), boxes_that_hold(&[&in_mask]));
+    let (foreground, _) = make(SamplerKind::Foreground);
+    let both = boxes_that_hold(&[&in_mask, &|v| LESION.contains(&v)]);
+    assert_eq!(both.len(), 4);
+    assert_uniform(&origins(&foreground, 2_000), both);
+}
+
+#[test]
+fn balanced_draws_classes_equally_and_weighted_in_proportion() {
+    // One voxel of class 2, two of class 1, 117 of class 0.
+    let classes = |at: [usize; 3]| match at {
+        [2, 2, 2] => 2,
+        [0, 0, 0] | [5, 4, 3] => 1,
+        _ => 0,
+    };
+    let cases = vec![case("a", SHAPE, classes)];
+    let (balanced, _) = sampler(cases, SamplerKind::Balanced, Plane::Axial, (3, 3, 1)).unwrap();
+    let mut drawn = [0u32; 3];
+    for iteration in 0..300 {
+        for class in balanced.batch(iteration, 10).unwrap().labels {
+            drawn[usize::from(class)] += 1;
+        }
+    }
+    // 1000 each expected; a binomial's SD is 26.
+    assert!(drawn.iter().all(|n| n.abs_diff(1000) < 105), "{drawn:?}");
+
+    let mut weighted = case("a", SHAPE, classes);
+    weighted.weight = Some(filled(SHAPE, |at| match at {
+        [0, 0, 0] => 3.0,
+        [5, 4, 3] => 1.0,
+        _ => 0.0,
+    }));
+    let (weighted, _) = sampler(
+        vec![weighted],
+        SamplerKind::Weighted,
+        Plane::Axial,
+        (3, 3, 3),
+    )
+    .unwrap();
+    // Patches around the corners are moved inside.
+    let drawn = origins(&weighted, 2_000);
+    assert_eq!(drawn.keys().collect::<Vec<_>>(), [&[0, 0, 0], &[3, 2, 1]]);
+    assert!(drawn[&[0, 0, 0]].abs_diff(1500) < 80, "{drawn:?}");
+}
+
+#[test]
+fn subjects_are_drawn_equally_and_lesion_free_ones_skipped_with_one_warning() {
+    let cases = vec![
+        case("many", SHAPE, |_| 1),
+        case("healthy", SHAPE, |_| 0),
+        case("few", SHAPE, lesion_at(&[[1, 1, 1]])),
+        case("well", SHAPE, |_| 0),
+    ];
+    let (foreground, warnings) = sampler(
+        cases.clone(),
+        SamplerKind::Foreground,
+        Plane::Axial,
+        (3, 4, 2),
+    )
+    .unwrap();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("2 of 4 subjects") && warnings[0].contains("healthy, well"));
+    let mut realised = Realised::default();
+    for iteration in 0..200 {
+        realised.add(&foreground.batch(iteration, 10).unwrap());
+    }
+    assert_eq!(
+        realised.per_subject.keys().collect::<Vec<_>>(),
+        ["few", "many"]
+    );
+    assert!(realised.per_subject["few"].abs_diff(1000) < 100);
+    assert_eq!(realised.empty_rate(), Some(0.0));
+
+    let (uniform, warnings) =
+        sampler(cases, SamplerKind::Uniform, Plane::Axial, (3, 4, 2)).unwrap();
+    assert!(warnings.is_empty());
+    let mut realised = Realised::default();
+    for iteration in 0..200 {
+        realised.add(&uniform.batch(iteration, 10).unwrap());
+    }
+    assert_eq!(realised.per_subject.len(), 4);
+    assert!(realised.empty_rate().unwrap() > 0.5);
+}

@@ -1,0 +1,108 @@
+//! Values out of range, and values that contradict each other.
+
+use lacuna_losses::{Activation, Reduction};
+
+use super::{ConfigError, RunConfig};
+
+impl RunConfig {
+    /// Refuses values out of range and those that contradict each other; `origin`
+    /// is named in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn check(&self, origin: &str) -> Result<(), ConfigError> {
+        let invalid = |message: String| ConfigError::Invalid {
+            origin: origin.to_owned(),
+            message,
+        };
+        self.check_ranges(origin)?;
+        if self.loss.options.reduction == Reduction::None {
+            let message = "`loss.reduction` is \"none\", expected \"batch\" or \"sample\": \
+                           a training needs one value to lower";
+            return Err(invalid(message.to_owned()));
+        }
+        self.check_regions().map_err(invalid)?;
+        // The number of classes is the dataset's: here, some number must do.
+        if (1..=256).all(|classes| self.loss.check(classes).is_err()) {
+            let refused = self.loss.check(2).expect_err("all are");
+            return Err(invalid(refused.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Regions are sigmoid channels, and their reference has no ignored label.
+    fn check_regions(&self) -> Result<(), String> {
+        if self.regions.is_empty() {
+            return Ok(());
+        }
+        let options = &self.loss.options;
+        if options.activation != Activation::Sigmoid {
+            return Err(
+                "`regions` overlap, and `loss.activation` is \"softmax\"; set it to \
+                        \"sigmoid\", or leave `regions` out"
+                    .to_owned(),
+            );
+        }
+        match options.ignore_label {
+            None => Ok(()),
+            Some(label) => Err(format!(
+                "`loss.ignore_label` is {label}, which `regions` cannot have; leave it out and \
+                 give those voxels the weight 0 (train.voxel_weights)"
+            )),
+        }
+    }
+
+    fn check_ranges(&self, origin: &str) -> Result<(), ConfigError> {
+        let require = |ok: bool, key: &'static str, found: String, expected: &'static str| {
+            if ok {
+                return Ok(());
+            }
+            Err(ConfigError::Range {
+                origin: origin.to_owned(),
+                key,
+                found,
+                expected,
+            })
+        };
+        let t = &self.train;
+        let count = "an integer of 1 or more";
+        require(
+            t.iterations > 0,
+            "train.iterations",
+            t.iterations.to_string(),
+            count,
+        )?;
+        require(
+            (1..=4096).contains(&t.batch),
+            "train.batch",
+            t.batch.to_string(),
+            "an integer from 1 to 4096",
+        )?;
+        require(
+            t.checkpoint_every > 0,
+            "train.checkpoint_every",
+            t.checkpoint_every.to_string(),
+            count,
+        )?;
+        require(
+            (1..=256).contains(&t.loader_threads),
+            "train.loader_threads",
+            t.loader_threads.to_string(),
+            "an integer from 1 to 256",
+        )?;
+        require(
+            t.learning_rate.is_finite() && t.learning_rate > 0.0,
+            "train.learning_rate",
+            t.learning_rate.to_string(),
+            "a positive number",
+        )?;
+        let spacing = &self.geometry.spacing;
+        require(
+            spacing.is_empty()
+                || spacing.len() == 3 && spacing.iter().all(|s| s.is_finite() && *s > 0.0),
+            "geometry.spacing",
+            format!("{spacing:?}"),
+            "[] or three positive numbers in mm",
+        )
+    }
+}

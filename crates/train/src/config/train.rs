@@ -1,0 +1,94 @@
+//! The `[train]` section.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::MemoryLimit;
+use crate::device::PrecisionName;
+use crate::schedule::{Schedule, ScheduleName};
+
+/// The optimiser of the weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimiserName {
+    /// Adam (Kingma and Ba 2015): betas 0.9 and 0.999, epsilon 1e-8.
+    #[default]
+    Adam,
+    /// Stochastic gradient descent with momentum 0.9, no dampening.
+    Sgd,
+}
+
+/// What the loss of a voxel is multiplied by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VoxelWeights {
+    /// 1 everywhere.
+    #[default]
+    None,
+    /// The subject's weight map.
+    Map,
+    /// 1 inside the subject's mask, 0 outside.
+    Mask,
+}
+
+/// `[train]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Number of optimiser steps.
+    pub iterations: u64,
+    /// Patches per iteration.
+    pub batch: usize,
+    /// Learning rate of the first iteration.
+    pub learning_rate: f64,
+    /// How it changes from there.
+    #[serde(rename = "schedule")]
+    pub schedule_name: ScheduleName,
+    /// The optimiser.
+    pub optimiser: OptimiserName,
+    /// What convolutions multiply.
+    pub precision: PrecisionName,
+    /// What the loss of a voxel is multiplied by.
+    pub voxel_weights: VoxelWeights,
+    /// Iterations between checkpoints.
+    pub checkpoint_every: u64,
+    /// Iterations between validations; 0 means only at the end.
+    pub validate_every: u64,
+    /// Threads that cut patches ahead.
+    pub loader_threads: usize,
+    /// Memory that prepared subjects may take; those beyond are read from the cache.
+    pub memory: MemoryLimit,
+    /// Folder of prepared subjects that find no room; empty means the user's cache.
+    pub cache: PathBuf,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            iterations: 1000,
+            batch: 3,
+            learning_rate: 1e-4,
+            schedule_name: ScheduleName::Constant,
+            optimiser: OptimiserName::Adam,
+            precision: PrecisionName::F32,
+            voxel_weights: VoxelWeights::None,
+            checkpoint_every: 100,
+            validate_every: 0,
+            loader_threads: 1,
+            memory: MemoryLimit::default(),
+            cache: PathBuf::new(),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The learning rate of each iteration.
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            name: self.schedule_name,
+            first: self.learning_rate,
+            iterations: self.iterations,
+        }
+    }
+}
