@@ -39,3 +39,26 @@ def predict(
     window: Optional[Sequence[int]],
     overlap: float,
 ) -> List[str]: ...
+def check(dataset: str) -> str: ...
+def train(config: str, out: str, overrides: List[str], resume: bool) -> str: ...
+def predict_dataset(
+    run: str,
+    dataset: str,
+    out: str,
+    split: Optional[str],
+    subjects: List[str],
+    probabilities: bool,
+    label_values: bool,
+    existing: str,
+    overlap: float,
+) -> List[str]: ...
+def evaluate_folder(
+    dataset: str,
+    predictions: str,
+    out: str,
+    subjects: List[str],
+    regions: List[str],
+    label_values: bool,
+    tolerance_mm: float,
+    force: bool,
+) -> str: ...

@@ -2,23 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use lacuna_train::apply::{Files, TrainedRun};
 use lacuna_train::device::DeviceName;
 use lacuna_train::predict::{Session, WindowOptions};
 use lacuna_volume::PatchSize;
 use numpy::PyArray1;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// How often signals are looked for.
-const LOOK: Duration = Duration::from_millis(50);
-
-fn failed(error: impl std::fmt::Display) -> PyErr {
-    PyOSError::new_err(error.to_string())
-}
+use crate::interrupt::{failed, interruptible};
 
 /// Voxels (float32, x fastest), shape (x, y, z) and affine (4 rows) of a file.
 #[pyfunction]
@@ -91,23 +85,5 @@ pub fn predict(
         written.map_err(|e| told(&e))?;
         Ok(trained.facts.classes.clone())
     };
-    // The work is done on a thread of its own, so that signals are looked for here.
-    std::thread::scope(|scope| {
-        let worker = scope.spawn(work);
-        let mut interrupted = None;
-        while !worker.is_finished() {
-            py.detach(|| std::thread::sleep(LOOK));
-            if let Err(signal) = py.check_signals() {
-                stop.store(true, Ordering::Relaxed);
-                interrupted = Some(signal);
-            }
-        }
-        match (interrupted, worker.join()) {
-            (Some(signal), _) => Err(signal),
-            (None, Ok(result)) => result.map_err(failed),
-            (None, Err(_)) => Err(PyRuntimeError::new_err(
-                "the prediction ended without a result; this is a fault of lacuna",
-            )),
-        }
-    })
+    interruptible(py, &stop, work).and_then(|result| result.map_err(failed))
 }

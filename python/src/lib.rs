@@ -2,8 +2,10 @@
 //! Arrays come in by DLPack without a copy, and the interpreter is released
 //! while work is done on them.
 
+mod cohorts;
 mod dlpack;
 mod files;
+mod interrupt;
 mod loss;
 mod metrics;
 
@@ -17,5 +19,9 @@ fn _lacuna(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(loss::coarser_labels, module)?)?;
     module.add_function(wrap_pyfunction!(metrics::evaluate, module)?)?;
     module.add_function(wrap_pyfunction!(files::read_nifti, module)?)?;
-    module.add_function(wrap_pyfunction!(files::predict, module)?)
+    module.add_function(wrap_pyfunction!(files::predict, module)?)?;
+    module.add_function(wrap_pyfunction!(cohorts::check, module)?)?;
+    module.add_function(wrap_pyfunction!(cohorts::train, module)?)?;
+    module.add_function(wrap_pyfunction!(cohorts::predict_dataset, module)?)?;
+    module.add_function(wrap_pyfunction!(cohorts::evaluate_folder, module)?)
 }

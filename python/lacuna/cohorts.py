@@ -1,0 +1,98 @@
+"""Whole datasets, as the ``lacuna`` command works on them."""
+
+import json
+import os
+from typing import Any, Dict, List, Optional, Sequence
+
+from . import _lacuna
+from .files import Path
+
+Record = Dict[str, Any]
+
+
+def check(dataset: Path) -> Record:
+    """Looks at every file of a manifest (``lacuna check``).
+
+    Returns what was found: a dict with ``subjects``, ``classes``, ``lesions`` and
+    ``problems``, each with a severity, a finding and a remedy. Raises OSError when the
+    manifest itself cannot be read.
+    """
+    return json.loads(_lacuna.check(os.fspath(dataset)))
+
+
+def train(
+    config: Path, out: Path, *, overrides: Sequence[str] = (), resume: bool = False
+) -> Record:
+    """Trains as a run file says into the folder ``out`` (``lacuna train``).
+
+    ``overrides`` are ``KEY=VALUE``, as ``--set`` takes them. Returns the summary of the
+    run. Ctrl-C ends it with a checkpoint, from which ``resume`` goes on. Raises OSError
+    with the reason when something is wrong; checkpoints written before stay.
+    """
+    summary = _lacuna.train(os.fspath(config), os.fspath(out), list(overrides), resume)
+    return json.loads(summary)
+
+
+def predict_dataset(
+    run: Path,
+    dataset: Path,
+    out: Path,
+    *,
+    split: Optional[str] = None,
+    subjects: Sequence[str] = (),
+    probabilities: bool = False,
+    label_values: bool = False,
+    existing: str = "refuse",
+    overlap: float = 0.25,
+) -> List[str]:
+    """Predicts subjects of a manifest into a folder (``lacuna predict --dataset``).
+
+    ``split`` is "train", "validation", "test" or "unlabelled"; else ``subjects`` are
+    predicted, else all. ``existing`` says what becomes of files that are there:
+    "refuse", "replace" or "skip". Returns the ids. Raises OSError with the reason when
+    something is wrong; what was written before stays listed in ``predictions.json``.
+    """
+    if not 0.0 <= overlap <= 0.9:
+        raise ValueError(f"overlap: found {overlap}, expected a number from 0 to 0.9")
+    return _lacuna.predict_dataset(
+        os.fspath(run),
+        os.fspath(dataset),
+        os.fspath(out),
+        split,
+        list(subjects),
+        probabilities,
+        label_values,
+        existing,
+        overlap,
+    )
+
+
+def evaluate_folder(
+    dataset: Path,
+    predictions: Path,
+    out: Path,
+    *,
+    subjects: Sequence[str] = (),
+    regions: Sequence[str] = (),
+    label_values: bool = False,
+    tolerance_mm: float = 1.0,
+    force: bool = False,
+) -> Record:
+    """Scores a folder of predictions (``lacuna evaluate``).
+
+    ``regions`` are classes joined by ``+``. Scores, lesions and pictures are written to
+    ``out``. Returns the evaluation: per subject the scores of each class, and their
+    summary. Raises OSError with the reason when something is wrong; nothing is written
+    then.
+    """
+    evaluation = _lacuna.evaluate_folder(
+        os.fspath(dataset),
+        os.fspath(predictions),
+        os.fspath(out),
+        list(subjects),
+        list(regions),
+        label_values,
+        tolerance_mm,
+        force,
+    )
+    return json.loads(evaluation)

@@ -1,0 +1,160 @@
+//! Whole datasets: checked, trained on, predicted and scored, as the command does it.
+//! What comes back is the JSON of the files that are written.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use lacuna_data::check::check as check_manifest;
+use lacuna_data::manifest::Manifest;
+use lacuna_evaluate::{Request, evaluate as score, regions as score_regions};
+use lacuna_metrics::Options;
+use lacuna_record::Existing;
+use lacuna_train::apply::TrainedRun;
+use lacuna_train::choice::Part;
+use lacuna_train::config::RunConfig;
+use lacuna_train::dataset::ids_named;
+use lacuna_train::device::DeviceName;
+use lacuna_train::into_folder::Target;
+use lacuna_train::predict::{Session, WindowOptions};
+use lacuna_train::training::train as train_run;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::interrupt::{failed, interruptible};
+
+type Outcome<T> = Result<T, String>;
+
+fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// What `check` finds in a manifest.
+#[pyfunction]
+pub fn check(py: Python<'_>, dataset: PathBuf) -> PyResult<String> {
+    let work = || -> Outcome<String> {
+        let manifest = Manifest::read(&dataset).map_err(told)?;
+        serde_json::to_string(&check_manifest(&manifest, |_| {})).map_err(told)
+    };
+    py.detach(work).map_err(failed)
+}
+
+/// Trains as a run file says into `out`; the summary is given back. Ctrl-C ends it with
+/// a checkpoint.
+#[pyfunction]
+pub fn train(
+    py: Python<'_>,
+    config: PathBuf,
+    out: PathBuf,
+    overrides: Vec<String>,
+    resume: bool,
+) -> PyResult<String> {
+    let stop = AtomicBool::new(false);
+    let work = || -> Outcome<String> {
+        let config = RunConfig::read(&config, &overrides).map_err(told)?;
+        let device = DeviceName::Cpu.open().map_err(told)?;
+        let summary =
+            train_run(&config, &out, resume, &device, &stop, &mut |_| {}).map_err(told)?;
+        serde_json::to_string(&summary).map_err(told)
+    };
+    interruptible(py, &stop, work)?.map_err(failed)
+}
+
+/// Predicts subjects of a manifest into the folder `out`; their ids are given back.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
+pub fn predict_dataset(
+    py: Python<'_>,
+    run: PathBuf,
+    dataset: PathBuf,
+    out: PathBuf,
+    split: Option<String>,
+    subjects: Vec<String>,
+    probabilities: bool,
+    label_values: bool,
+    existing: &str,
+    overlap: f64,
+) -> PyResult<Vec<String>> {
+    let part = match split.as_deref() {
+        None => None,
+        Some("train") => Some(Part::Train),
+        Some("validation") => Some(Part::Validation),
+        Some("test") => Some(Part::Test),
+        Some("unlabelled") => Some(Part::Unlabelled),
+        Some(other) => {
+            return Err(PyValueError::new_err(format!(
+                "split: found {other:?}, expected train, validation, test or unlabelled"
+            )));
+        }
+    };
+    let existing = match existing {
+        "refuse" => Existing::Refuse,
+        "replace" => Existing::Replace,
+        "skip" => Existing::Skip,
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "existing: found {other:?}, expected refuse, replace or skip"
+            )));
+        }
+    };
+    let stop = AtomicBool::new(false);
+    let work = || -> Outcome<Vec<String>> {
+        let device = DeviceName::Cpu.open().map_err(told)?;
+        let trained = TrainedRun::open(&run, &device, None).map_err(told)?;
+        let manifest = Manifest::read(&dataset).map_err(told)?;
+        let ids = trained.choose(&manifest, part, &subjects).map_err(told)?;
+        let target = Target {
+            folder: &out,
+            probabilities,
+            label_values,
+            existing,
+        };
+        let session = Session {
+            windows: WindowOptions {
+                window: None,
+                overlap,
+            },
+            ..Session::new(&stop)
+        };
+        let written = trained.predict_into(&manifest, &ids, &target, session, &mut |_| {});
+        written.map_err(told)?;
+        Ok(ids)
+    };
+    interruptible(py, &stop, work)?.map_err(failed)
+}
+
+/// Scores a folder of predictions into the folder `out`; the evaluation is given back.
+#[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "each is a different thing")]
+pub fn evaluate_folder(
+    py: Python<'_>,
+    dataset: PathBuf,
+    predictions: PathBuf,
+    out: PathBuf,
+    subjects: Vec<String>,
+    regions: Vec<String>,
+    label_values: bool,
+    tolerance_mm: f64,
+    force: bool,
+) -> PyResult<String> {
+    let work = || -> Outcome<String> {
+        let manifest = Manifest::read(&dataset).map_err(told)?;
+        let regions = score_regions(&manifest, &predictions, &regions).map_err(told)?;
+        let request = Request {
+            manifest: &manifest,
+            predictions: &predictions,
+            out: &out,
+            subjects: &ids_named(&manifest, &subjects),
+            options: Options {
+                nsd_tolerance_mm: tolerance_mm,
+                regions,
+                ..Options::default()
+            },
+            label_values,
+            force,
+            overlay: None,
+        };
+        let evaluation = score(&request, &mut |_, _| {}).map_err(told)?;
+        serde_json::to_string(&evaluation).map_err(told)
+    };
+    py.detach(work).map_err(failed)
+}

@@ -1,0 +1,102 @@
+"""A cohort on disk, checked, trained on, predicted and scored."""
+
+import json
+
+import numpy as np
+import pytest
+
+import lacuna
+
+nibabel = pytest.importorskip("nibabel", reason="nibabel is not installed")
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Three subjects with a bright cube of 4 voxels' edge in noise."""
+    random = np.random.default_rng(0)
+    subjects = []
+    for name in ("a", "b", "c"):
+        image = random.normal(1.0, 0.1, (48, 48, 4)).astype(np.float32)
+        label = np.zeros(image.shape, dtype=np.uint8)
+        label[20:24, 20:24, :] = 1
+        image[label == 1] += 3.0
+        for kind, data in (("image", image), ("label", label)):
+            nibabel.save(nibabel.Nifti1Image(data, np.eye(4)), tmp_path / f"{name}.{kind}.nii.gz")
+        subjects.append(
+            f"""
+[[subject]]
+id = "{name}"
+images = {{ T1 = "{name}.image.nii.gz" }}
+label = "{name}.label.nii.gz"
+"""
+        )
+    path = tmp_path / "dataset.toml"
+    path.write_text(
+        """name = "cubes"
+modalities = ["T1"]
+classes = ["background", "cube"]
+label_values = { 0 = "background", 1 = "cube" }
+"""
+        + "".join(subjects)
+    )
+    return path
+
+
+def test_the_whole_way(dataset, tmp_path):
+    found = lacuna.check(dataset)
+    assert [subject["id"] for subject in found["subjects"]] == ["a", "b", "c"]
+    assert found["subjects"][0]["label"]["lesions"]["count"] == 1
+
+    config = tmp_path / "run.toml"
+    config.write_text(
+        f"""dataset = "{dataset}"
+seed = 1
+[split]
+train = ["a", "b"]
+test = ["c"]
+[patch]
+size = 48
+[model]
+width = 0.0625
+[train]
+iterations = 4
+batch = 1
+"""
+    )
+    run = tmp_path / "run"
+    summary = lacuna.train(config, run, overrides=["train.learning_rate=1e-3"])
+    assert summary["iterations"] == 4 and summary["finished"]
+    assert summary == json.loads((run / "summary.json").read_text())
+    with pytest.raises(OSError, match="resume"):
+        lacuna.train(config, run)
+
+    predictions = tmp_path / "predictions"
+    assert lacuna.predict_dataset(run, dataset, predictions, split="test") == ["c"]
+    assert nibabel.load(predictions / "c.nii.gz").shape == (48, 48, 4)
+    with pytest.raises(OSError, match="force|there already"):
+        lacuna.predict_dataset(run, dataset, predictions, split="test")
+    lacuna.predict_dataset(run, dataset, predictions, split="test", existing="replace")
+
+    # A prediction that is known: the reference moved by two voxels along x.
+    moved = np.zeros((48, 48, 4), dtype=np.uint8)
+    moved[22:26, 20:24, :] = 1
+    own = tmp_path / "own"
+    own.mkdir()
+    nibabel.save(nibabel.Nifti1Image(moved, np.eye(4)), own / "c.nii.gz")
+    evaluation = lacuna.evaluate_folder(dataset, own, tmp_path / "scores", subjects=["c"])
+    (subject,) = evaluation["subjects"]
+    assert subject["classes"][0]["dsc"] == pytest.approx(0.5)
+    assert (tmp_path / "scores" / "scores.csv").exists()
+
+
+def test_what_is_wrong_is_told(dataset, tmp_path):
+    with pytest.raises(OSError, match="missing.toml"):
+        lacuna.check(tmp_path / "missing.toml")
+    with pytest.raises(OSError, match="missing.toml"):
+        lacuna.train(tmp_path / "missing.toml", tmp_path / "run")
+    with pytest.raises(ValueError, match="split"):
+        lacuna.predict_dataset(tmp_path, dataset, tmp_path / "out", split="tset")
+    with pytest.raises(ValueError, match="existing"):
+        lacuna.predict_dataset(tmp_path, dataset, tmp_path / "out", existing="all")
+    with pytest.raises(OSError, match="none-here"):
+        lacuna.evaluate_folder(dataset, tmp_path / "none-here", tmp_path / "scores")
