@@ -38,6 +38,8 @@ def predict(
     probabilities: Optional[str],
     window: Optional[Sequence[int]],
     overlap: float,
+    blend: str,
+    mirror: List[str],
 ) -> List[str]: ...
 def check(dataset: str) -> str: ...
 def train(config: str, out: str, overrides: List[str], resume: bool) -> str: ...
@@ -51,6 +53,8 @@ def predict_dataset(
     label_values: bool,
     existing: str,
     overlap: float,
+    blend: str,
+    mirror: List[str],
 ) -> List[str]: ...
 def evaluate_folder(
     dataset: str,

@@ -44,12 +44,15 @@ def predict_dataset(
     label_values: bool = False,
     existing: str = "refuse",
     overlap: float = 0.25,
+    blend: str = "linear",
+    mirror: Sequence[str] = (),
 ) -> List[str]:
     """Predicts subjects of a manifest into a folder (``lacuna predict --dataset``).
 
     ``split`` is "train", "validation", "test" or "unlabelled"; else ``subjects`` are
     predicted, else all. ``existing`` says what becomes of files that are there:
-    "refuse", "replace" or "skip". Returns the ids. Raises OSError with the reason when
+    "refuse", "replace" or "skip"; ``overlap``, ``blend`` and ``mirror`` are those of
+    :func:`lacuna.predict`. Returns the ids. Raises OSError with the reason when
     something is wrong; what was written before stays listed in ``predictions.json``.
     """
     if not 0.0 <= overlap <= 0.9:
@@ -64,6 +67,8 @@ def predict_dataset(
         label_values,
         existing,
         overlap,
+        blend,
+        list(mirror),
     )
 
 

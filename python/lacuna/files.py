@@ -45,6 +45,8 @@ def predict(
     probabilities: Optional[Path] = None,
     window: Union[int, Sequence[int], None] = None,
     overlap: float = 0.25,
+    blend: str = "linear",
+    mirror: Sequence[str] = (),
 ) -> List[str]:
     """Segments one subject with a trained run and writes a label map.
 
@@ -53,7 +55,10 @@ def predict(
     grid of the first image; with ``probabilities``, one volume per class as well.
     Outside ``mask`` everything is background. ``window`` is the size of the
     input window in voxels, a number or one for each axis of the network, x first;
-    ``overlap`` is the share by which neighbours overlap (0 to 0.9).
+    ``overlap`` is the share by which neighbours overlap (0 to 0.9), ``blend`` their
+    weights ("linear" or "gaussian"). Along the axes of ``mirror`` ("left-right",
+    "posterior-anterior", "inferior-superior") mirror images are predicted too, and the
+    mean is taken.
 
     Returns the class names in the order of the values written. Raises OSError
     with the reason when something is wrong; nothing is half-written then.
@@ -78,4 +83,6 @@ def predict(
         None if probabilities is None else os.fspath(probabilities),
         [int(window)] if isinstance(window, (int, np.integer)) else window,
         overlap,
+        blend,
+        list(mirror),
     )

@@ -21,6 +21,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::interrupt::{failed, interruptible};
+use crate::windows::{axes_named, blend_named};
 
 type Outcome<T> = Result<T, String>;
 
@@ -73,6 +74,8 @@ pub fn predict_dataset(
     label_values: bool,
     existing: &str,
     overlap: f64,
+    blend: &str,
+    mirror: Vec<String>,
 ) -> PyResult<Vec<String>> {
     let part = match split.as_deref() {
         None => None,
@@ -96,6 +99,12 @@ pub fn predict_dataset(
             )));
         }
     };
+    let windows = WindowOptions {
+        window: None,
+        overlap,
+        blend: blend_named(blend)?,
+    };
+    let mirror = axes_named(&mirror)?;
     let stop = AtomicBool::new(false);
     let work = || -> Outcome<Vec<String>> {
         let device = DeviceName::Cpu.open().map_err(told)?;
@@ -109,10 +118,8 @@ pub fn predict_dataset(
             existing,
         };
         let session = Session {
-            windows: WindowOptions {
-                window: None,
-                overlap,
-            },
+            windows,
+            mirror: &mirror,
             ..Session::new(&stop)
         };
         let written = trained.predict_into(&manifest, &ids, &target, session, &mut |_| {});

@@ -13,6 +13,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::interrupt::{failed, interruptible};
+use crate::windows::{axes_named, blend_named};
 
 /// Voxels (float32, x fastest), shape (x, y, z) and affine (4 rows) of a file.
 #[pyfunction]
@@ -46,6 +47,8 @@ pub fn predict(
     probabilities: Option<PathBuf>,
     window: Option<Vec<usize>>,
     overlap: f64,
+    blend: &str,
+    mirror: Vec<String>,
 ) -> PyResult<Vec<String>> {
     let window = match window.as_deref() {
         None => None,
@@ -58,13 +61,17 @@ pub fn predict(
             ));
         }
     };
-    let windows = WindowOptions { window, overlap };
+    let windows = WindowOptions {
+        window,
+        overlap,
+        blend: blend_named(blend)?,
+    };
+    let mirror = axes_named(&mirror)?;
     let stop = AtomicBool::new(false);
     let work = || -> Result<Vec<String>, String> {
         let told = |error: &dyn std::fmt::Display| error.to_string();
         let device = DeviceName::Cpu.open().map_err(|e| told(&e))?;
         let trained = TrainedRun::open(&run, &device, None).map_err(|e| told(&e))?;
-        trained.check_windows(windows).map_err(|e| told(&e))?;
         let images = images
             .into_iter()
             .map(|(modality, path)| (modality, path.to_string_lossy().into_owned()));
@@ -78,8 +85,10 @@ pub fn predict(
         };
         let session = Session {
             windows,
+            mirror: &mirror,
             ..Session::new(&stop)
         };
+        trained.check_session(&session).map_err(|e| told(&e))?;
         let subject = &manifest.subjects[0];
         let written = trained.predict_to_files(&manifest, subject, &files, session, &mut |_, _| {});
         written.map_err(|e| told(&e))?;

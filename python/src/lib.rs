@@ -8,6 +8,7 @@ mod files;
 mod interrupt;
 mod loss;
 mod metrics;
+mod windows;
 
 use pyo3::prelude::*;
 

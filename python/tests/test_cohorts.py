@@ -75,7 +75,9 @@ batch = 1
     assert nibabel.load(predictions / "c.nii.gz").shape == (48, 48, 4)
     with pytest.raises(OSError, match="force|there already"):
         lacuna.predict_dataset(run, dataset, predictions, split="test")
-    lacuna.predict_dataset(run, dataset, predictions, split="test", existing="replace")
+    lacuna.predict_dataset(
+        run, dataset, predictions, split="test", existing="replace", blend="gaussian", mirror=["left-right"]
+    )
 
     # A prediction that is known: the reference moved by two voxels along x.
     moved = np.zeros((48, 48, 4), dtype=np.uint8)
@@ -98,5 +100,7 @@ def test_what_is_wrong_is_told(dataset, tmp_path):
         lacuna.predict_dataset(tmp_path, dataset, tmp_path / "out", split="tset")
     with pytest.raises(ValueError, match="existing"):
         lacuna.predict_dataset(tmp_path, dataset, tmp_path / "out", existing="all")
+    with pytest.raises(ValueError, match="mirror"):
+        lacuna.predict_dataset(tmp_path, dataset, tmp_path / "out", mirror=["x"])
     with pytest.raises(OSError, match="none-here"):
         lacuna.evaluate_folder(dataset, tmp_path / "none-here", tmp_path / "scores")

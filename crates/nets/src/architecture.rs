@@ -351,9 +351,9 @@ mod tests {
                 // The first convolution of a stage comes before its length is
                 // halved: 2, then (2 + 1) / 2 + 1 = 3 at each stage below.
                 ModelName::PlainConvUnet => (((3 * 2 + 2) * 2 + 2) * 2 + 2) * 2 + 2,
-                // A stem of one; two residual blocks of two each: 5, then
-                // (5 + 1) / 2 + 3 = 6 at each stage below.
-                ModelName::ResidualEncoderUnet => (((6 * 2 + 2) * 2 + 2) * 2 + 2) * 2 + 2,
+                // A stem of one and a block of two; then (3 + 1) / 2 + 5 = 7,
+                // (7 + 1) / 2 + 7 = 11, (11 + 1) / 2 + 11 = 17, (17 + 1) / 2 + 11 = 20.
+                ModelName::ResidualEncoderUnet => (((20 * 2 + 1) * 2 + 1) * 2 + 1) * 2 + 1,
                 _ => 0,
             };
             assert_eq!(along_x(&architecture).padding_reach(), reach);

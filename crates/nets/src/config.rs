@@ -103,8 +103,9 @@ pub struct ModelConfig {
     /// other networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<TwoPathPreset>,
-    /// Stages of the networks that have them (the regular ones of
-    /// [`Stages::default`] when left out); an error for the other networks.
+    /// Stages of the networks that have them (when left out, five of
+    /// [`Stages::regular`] or [`Stages::residual`] in 3-D, from 32 features); an error
+    /// for the other networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stages: Option<Stages>,
     /// Factor on every hidden channel count (rounded, at least one channel is
@@ -180,6 +181,9 @@ impl ModelConfig {
     pub(crate) fn stages(&self) -> Cow<'_, Stages> {
         match &self.stages {
             Some(stages) => Cow::Borrowed(stages),
+            None if self.name == ModelName::ResidualEncoderUnet => {
+                Cow::Owned(Stages::residual(3, 5, 32))
+            }
             None => Cow::Owned(Stages::default()),
         }
     }

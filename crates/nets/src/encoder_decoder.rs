@@ -58,7 +58,7 @@ pub struct Stages {
 }
 
 impl Default for Stages {
-    /// Five stages of 32 to 320 channels in 3-D, all kernels 3, all strides 2.
+    /// Five [`regular`](Stages::regular) stages of 32 to 320 channels in 3-D.
     fn default() -> Self {
         Self::regular(3, 5, 32)
     }
@@ -80,6 +80,17 @@ impl Stages {
             down: vec![2; stages],
             up: vec![2; stages.saturating_sub(1)],
             norm: NormOf::Instance,
+        }
+    }
+
+    /// [`Self::regular`] ones with nnU-Net's numbers of residual blocks, 1, 3, 4 and 6
+    /// from there, and one convolution in each stage on the way up.
+    pub fn residual(axes: usize, stages: usize, features: usize) -> Self {
+        let blocks = |stage: usize| [1, 3, 4, 6][stage.min(3)];
+        Self {
+            down: (0..stages).map(blocks).collect(),
+            up: vec![1; stages.saturating_sub(1)],
+            ..Self::regular(axes, stages, features)
         }
     }
 

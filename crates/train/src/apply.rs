@@ -16,7 +16,7 @@ use crate::config::RunConfig;
 use crate::dataset::preprocess;
 use crate::device::{DeviceName, PrecisionName};
 use crate::outputs::Outputs;
-use crate::predict::{Session, SingleNetwork, WindowModel, WindowOptions, predict_case};
+use crate::predict::{Mirrored, Session, SingleNetwork, WindowModel, predict_case};
 use crate::run::{DatasetFacts, RunError};
 
 /// A run folder opened for prediction, network in evaluation mode.
@@ -121,12 +121,14 @@ impl TrainedRun {
         })
     }
 
-    /// Refuses windows that the network cannot take.
+    /// Refuses windows that the network cannot take, and axes that it cannot be mirrored
+    /// along.
     ///
     /// # Errors
-    /// [`RunError::Window`]
-    pub fn check_windows(&self, windows: WindowOptions) -> Result<(), RunError> {
-        windows.check(&self.model.architecture())
+    /// [`RunError::Window`], [`RunError::Mirror`]
+    pub fn check_session(&self, session: &Session) -> Result<(), RunError> {
+        session.windows.check(&self.model.architecture())?;
+        Mirrored::new(&self.model, session.mirror).map(drop)
     }
 
     /// A manifest of one subject with an image for each modality of the run.
@@ -189,7 +191,12 @@ impl TrainedRun {
             probabilities: session.probabilities || resampled,
             ..session
         };
-        let prediction = predict_case(&self.model, &case, on_run_grid, on_window)
+        let mirrored = Mirrored::new(&self.model, session.mirror)?;
+        let model: &dyn WindowModel = match session.mirror {
+            [] => &self.model,
+            _ => &mirrored,
+        };
+        let prediction = predict_case(model, &case, on_run_grid, on_window)
             .map_err(|e| e.naming(manifest, &self.checkpoint))?;
         let outputs = self.model.outputs();
         let (labels, probabilities) = match prediction.probabilities {

@@ -55,7 +55,7 @@ impl TrainedRun {
         session: Session,
         on_window: &mut dyn FnMut(At<'_>),
     ) -> Result<(), RunError> {
-        self.check_windows(session.windows)?;
+        self.check_session(&session)?;
         let (mut folder, left) = self.open_folder(manifest, ids, target)?;
         let values = self.values_for(manifest, target)?;
         for (number, id) in left.iter().enumerate() {

@@ -5,25 +5,31 @@
 //! along the slab axis, never a probability volume, unless the caller keeps them.
 
 mod blend;
+mod mirrored;
 mod model;
 mod windows;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lacuna_data::subject::Case;
+use lacuna_data::transform::AnatomicalAxis;
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::run::RunError;
 use blend::{Plane, Slab};
+pub use mirrored::Mirrored;
 pub use model::{NotFinite, SingleNetwork, Window, WindowModel};
 use windows::Layout;
-pub use windows::WindowOptions;
+pub use windows::{Blend, WindowOptions};
 
 /// How subjects are predicted, and until when.
 #[derive(Clone, Copy)]
 pub struct Session<'a> {
     /// How windows are laid.
     pub windows: WindowOptions,
+    /// Axes along which a [`TrainedRun`](crate::apply::TrainedRun)'s windows are mirrored
+    /// too, in every combination, and the mean is taken.
+    pub mirror: &'a [AnatomicalAxis],
     /// Keep the probabilities.
     pub probabilities: bool,
     /// Ends the prediction where it is set.
@@ -37,6 +43,7 @@ impl<'a> Session<'a> {
     pub fn new(stop: &'a AtomicBool) -> Self {
         Self {
             windows: WindowOptions::default(),
+            mirror: &[],
             probabilities: false,
             stop,
             warn: &|_| {},

@@ -7,15 +7,17 @@ use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
 use lacuna_data::sampler::Plane;
 use lacuna_data::subject::{Case, load_case};
+use lacuna_data::transform::AnatomicalAxis;
 use lacuna_nets::{Architecture, ModelConfig, ModelName, Network};
 use lacuna_train::compute::Compute;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::{
-    NotFinite, Session, SingleNetwork, Window, WindowModel, WindowOptions, predict_case,
+    Mirrored, NotFinite, Session, SingleNetwork, Window, WindowModel, WindowOptions, predict_case,
 };
 use lacuna_train::run::RunError;
+use lacuna_volume::Zyx;
 
 /// The mean of what several networks say.
 struct Mean(Vec<SingleNetwork>);
@@ -119,6 +121,40 @@ fn a_mean_of_networks_is_predicted_like_one() {
             assert!((mean - expected).abs() < 1e-6, "{mean} {expected}");
         }
     }
+}
+
+/// A mirrored model of a mirrored window says the mirror image, to the last bit: the
+/// two images are the same, in the other order.
+#[test]
+fn a_mirrored_model_knows_no_side() {
+    let case = case();
+    let channels = case.channels.len();
+    let single = network(&case, 1);
+    let values: Vec<f32> = (0..channels * 52 * 56)
+        .map(|i| (i * 7919 % 1009) as f32 / 500.0 - 1.0)
+        .collect();
+    let window = |values| Window {
+        values,
+        channels,
+        size: Zyx([1, 52, 56]),
+    };
+    // x of a coronal slice runs from left to right.
+    let rows = |values: &[f32], x: usize| -> Vec<f32> {
+        let rows = values.chunks_exact(x);
+        rows.flat_map(|row| row.iter().rev().copied()).collect()
+    };
+    let model = Mirrored::new(&single, &[AnatomicalAxis::LeftRight]).unwrap();
+    let found = model.probabilities(window(values.clone())).unwrap();
+    let turned = model.probabilities(window(rows(&values, 56))).unwrap();
+    assert_eq!(rows(&turned, 16), found);
+    let alone = single.probabilities(window(values.clone())).unwrap();
+    let other = single.probabilities(window(rows(&values, 56))).unwrap();
+    for ((found, a), b) in found.iter().zip(&alone).zip(rows(&other, 16)) {
+        assert!((found - (a + b) / 2.0).abs() < 1e-6);
+    }
+    assert_ne!(found, alone);
+    let refused = Mirrored::new(&single, &[AnatomicalAxis::PosteriorAnterior]);
+    assert!(matches!(refused, Err(RunError::Mirror { .. })));
 }
 
 #[test]

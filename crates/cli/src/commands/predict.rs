@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use lacuna_data::manifest::Manifest;
+use lacuna_data::transform::AnatomicalAxis;
 use lacuna_record::{Existing, Inputs, check_file};
 use lacuna_train::apply::{Files, TrainedRun};
 use lacuna_train::choice::Part;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::into_folder::{At, Target};
-use lacuna_train::predict::{Session, WindowOptions};
+use lacuna_train::predict::{Blend, Session, WindowOptions};
 use lacuna_volume::PatchSize;
 
 use crate::terminal::{Progress, stop_flag};
@@ -62,6 +63,13 @@ pub struct Arguments {
     /// Overlap of neighbouring windows, 0 to 0.9
     #[arg(long, default_value_t = 0.25, value_parser = overlap)]
     overlap: f64,
+    /// Weight of a window's voxels where windows overlap
+    #[arg(long, value_enum, default_value = "linear")]
+    blend: BlendArgument,
+    /// Also predict the mirror images along these axes, in every combination, and take the
+    /// mean; with one axis the time doubles
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "AXIS,...")]
+    mirror: Vec<AxisArgument>,
     /// What convolutions multiply; default: what they did in training
     #[arg(long, value_enum)]
     precision: Option<PrecisionArgument>,
@@ -90,6 +98,42 @@ impl From<PartArgument> for Part {
     }
 }
 
+/// `--blend`
+#[derive(Clone, Copy, ValueEnum)]
+enum BlendArgument {
+    /// Rises linearly over the overlap
+    Linear,
+    /// A Gaussian around the window's centre
+    Gaussian,
+}
+
+impl From<BlendArgument> for Blend {
+    fn from(argument: BlendArgument) -> Self {
+        match argument {
+            BlendArgument::Linear => Self::Linear,
+            BlendArgument::Gaussian => Self::Gaussian,
+        }
+    }
+}
+
+/// `--mirror`
+#[derive(Clone, Copy, ValueEnum)]
+enum AxisArgument {
+    LeftRight,
+    PosteriorAnterior,
+    InferiorSuperior,
+}
+
+impl From<AxisArgument> for AnatomicalAxis {
+    fn from(argument: AxisArgument) -> Self {
+        match argument {
+            AxisArgument::LeftRight => Self::LeftRight,
+            AxisArgument::PosteriorAnterior => Self::PosteriorAnterior,
+            AxisArgument::InferiorSuperior => Self::InferiorSuperior,
+        }
+    }
+}
+
 fn overlap(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(value) if (0.0..=0.9).contains(&value) => Ok(value),
@@ -105,11 +149,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("warning: {doubt}");
     }
     let stop = stop_flag()?;
+    let mirror: Vec<_> = arguments.mirror.iter().map(|axis| (*axis).into()).collect();
     let session = Session {
         windows: WindowOptions {
             window: arguments.window,
             overlap: arguments.overlap,
+            blend: arguments.blend.into(),
         },
+        mirror: &mirror,
         warn: &|text| eprintln!("warning: {text}"),
         ..Session::new(&stop)
     };
@@ -168,7 +215,7 @@ fn predict_images(
         bail!("--out {name}: expected a file name ending in .nii.gz or .nii with --image");
     };
     check_file(&arguments.out)?;
-    trained.check_windows(session.windows)?;
+    trained.check_session(&session)?;
     let images = arguments.images.iter().map(|argument| {
         let (modality, file) = argument.split_once('=').with_context(|| {
             format!("--image {argument}: expected MODALITY=FILE, for example FLAIR=flair.nii.gz")

@@ -1,8 +1,8 @@
-//! Overlapping windows blended with a linear ramp, one slab of planes at a time.
+//! Overlapping windows blended by their weights, one slab of planes at a time.
 //!
 //! Axes are (u, v, s) of [`Layout`]: u varies fastest, planes are finished along s.
 
-use super::windows::Layout;
+use super::windows::{Blend, Layout};
 
 /// Sums of weighted probabilities for the planes that windows still reach.
 pub(super) struct Slab {
@@ -32,7 +32,10 @@ impl Slab {
             plane,
             sums: vec![0.0; depth * outside.len() * plane],
             weights: vec![0.0; depth * plane],
-            ramps: layout.effective.map(|edge| ramp(edge, layout.overlap)),
+            ramps: layout.effective.map(|edge| match layout.blend {
+                Blend::Linear => ramp(edge, layout.overlap),
+                Blend::Gaussian => gaussian(edge),
+            }),
             outside,
         }
     }
@@ -97,6 +100,14 @@ fn ramp(edge: usize, overlap: f64) -> Vec<f32> {
         .collect()
 }
 
+/// A Gaussian around the middle of an axis, an eighth of the edge wide, never 0.
+fn gaussian(edge: usize) -> Vec<f32> {
+    let (middle, deviation) = ((edge as f64 - 1.0) / 2.0, edge as f64 / 8.0);
+    (0..edge)
+        .map(|i| (-0.5 * ((i as f64 - middle) / deviation).powi(2)).exp() as f32)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +118,20 @@ mod tests {
         assert_eq!(ramp(8, 0.25), [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5]);
         assert_eq!(ramp(1, 0.25), [1.0]);
         assert_eq!(ramp(3, 0.9), [0.5, 1.0, 0.5]);
+    }
+
+    /// SciPy's `gaussian_filter` of a unit impulse, over its largest value, is the same
+    /// function: exp(-1/2 (i - 3.5)^2) for an edge of 8.
+    #[test]
+    fn a_gaussian_is_an_eighth_of_the_edge_wide() {
+        let found = gaussian(8);
+        let expected = [0.002_187_5, 0.043_937, 0.324_652, 0.882_497];
+        for (i, expected) in expected.into_iter().enumerate() {
+            assert!((found[i] - expected).abs() < 1e-6, "{found:?}");
+            assert_eq!(found[i], found[7 - i]);
+        }
+        assert!(gaussian(64).iter().all(|w| *w > 0.0));
+        assert_eq!(gaussian(1), [1.0]);
     }
 
     #[test]

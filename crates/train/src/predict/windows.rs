@@ -28,6 +28,19 @@ pub struct WindowOptions {
     pub window: Option<PatchSize>,
     /// Overlap of neighbouring effective windows as a share of their edges, in [0, 0.9].
     pub overlap: f64,
+    /// How voxels of a window are weighted against those of its neighbours.
+    pub blend: Blend,
+}
+
+/// Weight of a window's voxels where windows overlap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Blend {
+    /// Rises linearly over the overlap, and is 1 in between.
+    #[default]
+    Linear,
+    /// A Gaussian around the window's centre with an eighth of its edge as standard
+    /// deviation (nnU-Net, Isensee et al. 2021).
+    Gaussian,
 }
 
 impl Default for WindowOptions {
@@ -35,6 +48,7 @@ impl Default for WindowOptions {
         Self {
             window: None,
             overlap: 0.25,
+            blend: Blend::Linear,
         }
     }
 }
@@ -105,6 +119,7 @@ pub(super) struct Layout {
     /// Input window along the network's axes.
     input: Zyx<usize>,
     pub(super) overlap: f64,
+    pub(super) blend: Blend,
 }
 
 impl Layout {
@@ -131,6 +146,7 @@ impl Layout {
             effective: effective.to_xyz(),
             input,
             overlap: options.overlap,
+            blend: options.blend,
         })
     }
 
@@ -226,6 +242,7 @@ mod tests {
             effective: [24, 24, 24],
             input: Zyx([64; 3]),
             overlap: 0.25,
+            blend: Blend::Linear,
         };
         let [u, v, s] = layout.starts();
         // Span 76, stride 18: 6 windows spread evenly.

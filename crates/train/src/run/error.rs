@@ -199,6 +199,12 @@ pub enum RunError {
         /// Modalities of the run.
         expected: Vec<String>,
     },
+    /// Axes that windows cannot be mirrored along.
+    #[error("mirrored prediction: {message}")]
+    Mirror {
+        /// What was found and what to do.
+        message: String,
+    },
     /// Nothing to predict.
     #[error("{run}: there is no subject in that part; choose another --split, or name --subjects")]
     NoSubjects {

@@ -56,7 +56,7 @@ pub fn run(part: &Part) -> anyhow::Result<ExitCode> {
 /// The network of a part.
 #[derive(clap::Args)]
 struct Model {
-    /// The network: unet, two-path-cnn, deep-medic, high-res-3d-net or padded-unet
+    /// The network, one of those that `lacuna networks` lists
     #[arg(long, default_value = "unet", value_name = "NAME", value_parser = name_of_network)]
     net: ModelName,
     /// What convolutions multiply

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use lacuna_data::manifest::Manifest;
 use lacuna_losses::Loss;
-use lacuna_nets::ModelName;
+use lacuna_nets::{ModelName, Stages};
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::{DeviceName, PrecisionName};
 use lacuna_train::pace::Pace;
@@ -26,10 +26,20 @@ pub struct Arguments {
     /// the modalities and classes of its dataset
     #[arg(value_name = "RUN.toml")]
     config: Option<PathBuf>,
-    /// The network: unet, two-path-cnn, deep-medic, high-res-3d-net or padded-unet;
-    /// default: that of the run, or unet
+    /// The network, one of those that `lacuna networks` lists; default: that of the run,
+    /// or unet
     #[arg(long, value_name = "NAME", value_parser = name_of_network)]
     net: Option<ModelName>,
+    /// Stages of plain-conv-unet or residual-encoder-unet; default: those of the run, or
+    /// 5. With a patch of two numbers they are 2-D
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u8).range(2..=12))]
+    stages: Option<u8>,
+    /// Features of their first stage, doubled by each to at most 320 (512 in 2-D);
+    /// default: those of the run, or 32
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=4096))]
+    features: Option<u16>,
     /// Voxels of the input patch: one number, or one for each axis, x first; default: that
     /// of the run, or 64
     #[arg(long, value_name = "N[,N,N]")]
@@ -148,6 +158,7 @@ impl Arguments {
             flags.extend(value.map(|value| format!("{key}={value}")));
         };
         set("model.name", self.net.map(|net| net.to_string()));
+        set("model.stages", self.stages()?);
         let patch = self.patch.map(|size| serde_json::to_string(&size));
         set("patch.size", patch.transpose()?);
         set("train.batch", self.batch.map(|batch| batch.to_string()));
@@ -160,6 +171,26 @@ impl Arguments {
                 RunConfig::parse("", &all, "bench step", Path::new(""))?
             }
         })
+    }
+
+    /// The stages that the flags ask for, as a run file has them.
+    fn stages(&self) -> anyhow::Result<Option<String>> {
+        if self.stages.is_none() && self.features.is_none() {
+            return Ok(None);
+        }
+        let (axes, stages, features) = (
+            match self.patch {
+                Some(PatchSize::Plane(_)) => 2,
+                _ => 3,
+            },
+            usize::from(self.stages.unwrap_or(5)),
+            usize::from(self.features.unwrap_or(32)),
+        );
+        let stages = match self.net {
+            Some(ModelName::ResidualEncoderUnet) => Stages::residual(axes, stages, features),
+            _ => Stages::regular(axes, stages, features),
+        };
+        Ok(Some(toml::Value::try_from(stages)?.to_string()))
     }
 
     /// Modalities and classes: as given, else those of the run's dataset.
