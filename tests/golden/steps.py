@@ -26,7 +26,12 @@ HERE = pathlib.Path(__file__).parent
 OPTIMISERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
     "adam": lambda p: torch.optim.Adam(p, lr=1e-3, betas=(0.9, 0.999), eps=1e-8),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.5),
+    "sgd_nesterov": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.99, nesterov=True, weight_decay=0.01),
+    "sgd_clipped": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
 }
+# The largest norm of all gradients together.
+CLIPPED = {"sgd_clipped": 0.1}
 
 
 def steps(name, make):
@@ -43,6 +48,9 @@ def steps(name, make):
         labels = (torch.arange(b * h * w) * 7 % 11 % 3).reshape(b, h, w)
         loss = F.cross_entropy(logits, labels)
         loss.backward()
+        if name in CLIPPED:
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), CLIPPED[name])
+            assert norm > CLIPPED[name]
         optimiser.step()
         losses.append(loss.item())
         if step != 2:

@@ -17,20 +17,26 @@ const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
 
 /// Adam with decays 0.9 and 0.999, `epsilon` added to the root of the corrected
-/// mean of squared gradients, and no weight decay. Its steps and its record are
-/// those of Burn's Adam, up to rounding.
-pub fn adam(epsilon: f32) -> ModuleOptimizer {
+/// mean of squared gradients. Each step first takes `weight_decay` times the rate of
+/// each weight away (AdamW, Loshchilov and Hutter 2019, algorithm 2); 0 is Adam. Its
+/// steps and its record are those of Burn's Adam, up to rounding.
+pub fn adam(epsilon: f32, weight_decay: f64) -> ModuleOptimizer {
     let composed = AdamConfig::new()
         .with_beta_1(BETA_1)
         .with_beta_2(BETA_2)
         .with_epsilon(epsilon)
         .build();
-    ModuleOptimizer::from(Adam { epsilon, composed })
+    ModuleOptimizer::from(Adam {
+        epsilon,
+        weight_decay,
+        composed,
+    })
 }
 
 #[derive(Clone)]
 struct Adam {
     epsilon: f32,
+    weight_decay: f64,
     /// For devices without kernels.
     composed: Composed,
 }
@@ -45,6 +51,10 @@ impl Optimizer for Adam {
         gradient: Tensor<D>,
         state: Option<AdamState<D>>,
     ) -> (Tensor<D>, Option<AdamState<D>>) {
+        let parameter = match self.weight_decay > 0.0 {
+            true => parameter.mul_scalar(1.0 - rate * self.weight_decay),
+            false => parameter,
+        };
         if !has_kernels(&parameter) {
             return self.composed.step(rate, parameter, gradient, state);
         }

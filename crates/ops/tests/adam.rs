@@ -43,7 +43,7 @@ fn assert_close(found: &Weights, expected: &Weights) {
 
 #[test]
 fn steps_and_records_are_those_of_burn() {
-    let mut own = lacuna_ops::adam(1e-8);
+    let mut own = lacuna_ops::adam(1e-8, 0.0);
     let mut burn = AdamConfig::new().with_epsilon(1e-8).init();
     let (mut ours, mut theirs) = (weights(), weights());
     // One identity for both, as the record names tensors by it.
@@ -61,7 +61,7 @@ fn steps_and_records_are_those_of_burn() {
         .init()
         .load_record(record);
     let record = OptimizerRecord::from_bytes(burn.into_bytes().unwrap()).unwrap();
-    let mut own = lacuna_ops::adam(1e-8).load_record(record);
+    let mut own = lacuna_ops::adam(1e-8, 0.0).load_record(record);
     for at in 20..25 {
         ours = step(&mut own, ours, at);
         theirs = step(&mut burn, theirs, at);

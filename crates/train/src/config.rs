@@ -25,7 +25,7 @@ pub use error::ConfigError;
 pub use keys::{apply_override, parse_value};
 use keys::{check_keys, flatten, with_suggestion};
 pub use memory::MemoryLimit;
-pub use train::{OptimiserName, TrainConfig, VoxelWeights};
+pub use train::{MOMENTUM, OptimiserName, TrainConfig, VoxelWeights};
 
 /// The documented default configuration, as `lacuna config` prints it.
 pub const TEMPLATE: &str = include_str!("run_template.toml");

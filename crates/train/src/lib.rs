@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod checkpoint;
 pub mod choice;
+mod clip;
 pub mod compute;
 pub mod config;
 pub mod dataset;

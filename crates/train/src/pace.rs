@@ -91,8 +91,9 @@ impl Pace {
                 spacing: Zyx([1.0; 3]),
             },
             rate: config.train.learning_rate,
+            clip_norm: config.train.clip_norm,
         };
-        let mut optimiser = new_optimiser(config.train.optimiser);
+        let mut optimiser = new_optimiser(&config.train);
         let maps = PatchMaps::default();
         let mut steps = Vec::new();
         for repetition in 0..WARM_UP + repeat {

@@ -27,18 +27,24 @@ pub struct Schedule {
     pub first: f64,
     /// Iterations of the whole run, T.
     pub iterations: u64,
+    /// Iterations of which the n-th has n / `warm_up` of its rate.
+    pub warm_up: u64,
 }
 
 impl Schedule {
     /// The rate of the iteration that follows `done` others.
     pub fn rate(&self, done: u64) -> f64 {
         let share = done as f64 / self.iterations.max(1) as f64;
-        match self.name {
+        let rate = match self.name {
             ScheduleName::Constant => self.first,
             ScheduleName::Polynomial => self.first * (1.0 - share).max(0.0).powf(POWER),
             ScheduleName::Cosine => {
                 self.first * (1.0 + (std::f64::consts::PI * share.min(1.0)).cos()) / 2.0
             }
+        };
+        match done + 1 < self.warm_up {
+            true => rate * (done + 1) as f64 / self.warm_up as f64,
+            false => rate,
         }
     }
 
@@ -61,8 +67,21 @@ mod tests {
             name,
             first: 0.01,
             iterations: 8,
+            warm_up: 0,
         };
         [0, 4, 8].map(|done| schedule.rate(done))
+    }
+
+    #[test]
+    fn a_rate_warms_up_to_what_it_would_be() {
+        let schedule = Schedule {
+            name: ScheduleName::Constant,
+            first: 0.01,
+            iterations: 8,
+            warm_up: 4,
+        };
+        let found = [0, 1, 2, 3, 4].map(|done| schedule.rate(done));
+        assert_eq!(found, [0.0025, 0.005, 0.0075, 0.01, 0.01]);
     }
 
     fn close(found: [f64; 3], expected: [f64; 3]) {

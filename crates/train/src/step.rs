@@ -1,6 +1,8 @@
 //! One training step: forward, loss, backward, optimiser.
 
-use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig, momentum::MomentumConfig};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Tensor, TensorData};
 use lacuna_data::sampler::PatchMaps;
 use lacuna_losses::{
@@ -8,8 +10,9 @@ use lacuna_losses::{
 };
 use lacuna_nets::Network;
 
+use crate::clip::clipped;
 use crate::compute::Compute;
-use crate::config::OptimiserName;
+use crate::config::{MOMENTUM, OptimiserName, TrainConfig};
 
 /// What a step needs besides the network and the batch.
 pub struct Step<'a> {
@@ -23,6 +26,8 @@ pub struct Step<'a> {
     pub grid: PatchGrid,
     /// Learning rate.
     pub rate: f64,
+    /// Largest norm of all gradients together; 0 is no limit.
+    pub clip_norm: f64,
 }
 
 /// What the network's output is judged by.
@@ -56,6 +61,10 @@ impl Step<'_> {
         let gradient = Tensor::<3>::from_data(gradient, &logits.device());
         let gradients = (logits * gradient).sum().backward();
         let gradients = GradientsParams::from_grads(gradients, &network);
+        let gradients = match self.clip_norm > 0.0 {
+            true => clipped(gradients, &network, self.clip_norm),
+            false => gradients,
+        };
         Ok((optimiser.step(self.rate, network, gradients), evaluation))
     }
 
@@ -101,13 +110,23 @@ fn given<T>(map: &[T]) -> Option<&[T]> {
 }
 
 /// A fresh optimiser.
-pub fn new_optimiser(name: OptimiserName) -> ModuleOptimizer {
-    match name {
-        OptimiserName::Adam => lacuna_ops::adam(1e-8),
-        OptimiserName::Sgd => SgdConfig::new()
-            .with_momentum(Some(
-                MomentumConfig::new().with_momentum(0.9).with_dampening(0.0),
-            ))
-            .init(),
+pub fn new_optimiser(config: &TrainConfig) -> ModuleOptimizer {
+    match config.optimiser {
+        OptimiserName::Adam => lacuna_ops::adam(1e-8, 0.0),
+        OptimiserName::AdamW => lacuna_ops::adam(1e-8, config.weight_decay),
+        OptimiserName::Sgd => sgd(config),
     }
+}
+
+fn sgd(config: &TrainConfig) -> ModuleOptimizer {
+    let momentum = MomentumConfig::new()
+        .with_momentum(config.momentum.unwrap_or(MOMENTUM))
+        .with_dampening(0.0)
+        .with_nesterov(config.nesterov);
+    let decay =
+        (config.weight_decay > 0.0).then(|| WeightDecayConfig::new(config.weight_decay as f32));
+    SgdConfig::new()
+        .with_momentum(Some(momentum))
+        .with_weight_decay(decay)
+        .init()
 }

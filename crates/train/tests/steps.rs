@@ -9,7 +9,7 @@ use lacuna_data::sampler::PatchMaps;
 use lacuna_losses::{LossConfig, PatchGrid};
 use lacuna_nets::{ModelConfig, ModelName, Network, load_safetensors, to_safetensors};
 use lacuna_train::compute::Compute;
-use lacuna_train::config::OptimiserName;
+use lacuna_train::config::{OptimiserName, TrainConfig};
 use lacuna_train::device::PrecisionName;
 use lacuna_train::step::{Step, Target, new_optimiser};
 use lacuna_volume::Zyx;
@@ -48,7 +48,7 @@ fn images() -> TensorData {
 
 /// Three steps; `tolerance` is the largest error of a step as a share of the
 /// largest step that any weight of the tensor took.
-fn compare(name: OptimiserName, golden: &str, rate: f64, tolerance: f32) {
+fn compare(config: &TrainConfig, golden: &str, tolerance: f32) {
     let mut model = ModelConfig::new(ModelName::Unet);
     model.width = 0.04;
     let compute = Compute::new(&Device::flex(), PrecisionName::F32).unwrap();
@@ -56,7 +56,7 @@ fn compare(name: OptimiserName, golden: &str, rate: f64, tolerance: f32) {
     let start = bytes("nets/unet.safetensors");
     let network = Network::new(&model, 2, 3, 0, training.device()).unwrap();
     let mut network = load_safetensors(network, &start).unwrap();
-    let mut optimiser = new_optimiser(name);
+    let mut optimiser = new_optimiser(config);
 
     let loss: LossConfig = toml::from_str("name = 'cross-entropy'").unwrap();
     let [height, width] = EFFECTIVE;
@@ -68,7 +68,8 @@ fn compare(name: OptimiserName, golden: &str, rate: f64, tolerance: f32) {
             shape: Zyx([1, height, width]),
             spacing: Zyx([1.0; 3]),
         },
-        rate,
+        rate: config.learning_rate,
+        clip_norm: config.clip_norm,
     };
     let labels: Vec<u8> = (0..IMAGES[0] * height * width)
         .map(|i| (i * 7 % 11 % 3) as u8)
@@ -109,15 +110,54 @@ fn compare(name: OptimiserName, golden: &str, rate: f64, tolerance: f32) {
     }
 }
 
+fn optimiser(optimiser: OptimiserName, learning_rate: f64) -> TrainConfig {
+    TrainConfig {
+        optimiser,
+        learning_rate,
+        ..TrainConfig::default()
+    }
+}
+
 /// Rounding of 32-bit gradients; as in `crates/nets/tests/golden.rs`.
 #[test]
 fn sgd_with_momentum_steps_as_pytorch() {
-    compare(OptimiserName::Sgd, "steps/sgd.safetensors", 0.05, 5e-3);
+    let config = optimiser(OptimiserName::Sgd, 0.05);
+    compare(&config, "steps/sgd.safetensors", 5e-3);
+}
+
+#[test]
+fn sgd_with_nesterov_and_weight_decay_steps_as_pytorch() {
+    let config = TrainConfig {
+        momentum: Some(0.99),
+        nesterov: true,
+        weight_decay: 0.01,
+        ..optimiser(OptimiserName::Sgd, 0.05)
+    };
+    compare(&config, "steps/sgd_nesterov.safetensors", 5e-3);
+}
+
+#[test]
+fn clipped_gradients_step_as_pytorch() {
+    let config = TrainConfig {
+        clip_norm: 0.1,
+        ..optimiser(OptimiserName::Sgd, 0.05)
+    };
+    compare(&config, "steps/sgd_clipped.safetensors", 5e-3);
 }
 
 /// Adam divides by the size of the gradient, so that a small gradient's rounding
 /// moves its weight more than a large one's.
 #[test]
 fn adam_steps_as_pytorch() {
-    compare(OptimiserName::Adam, "steps/adam.safetensors", 1e-3, 2e-2);
+    let config = optimiser(OptimiserName::Adam, 1e-3);
+    compare(&config, "steps/adam.safetensors", 2e-2);
+}
+
+#[test]
+fn adam_with_weight_decay_steps_as_pytorch() {
+    let config = TrainConfig {
+        weight_decay: 0.5,
+        ..optimiser(OptimiserName::AdamW, 1e-3)
+    };
+    compare(&config, "steps/adamw.safetensors", 2e-2);
 }

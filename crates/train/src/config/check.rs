@@ -2,7 +2,7 @@
 
 use lacuna_losses::{Activation, Reduction};
 
-use super::{ConfigError, RunConfig};
+use super::{ConfigError, OptimiserName, RunConfig};
 
 impl RunConfig {
     /// Refuses values out of range and those that contradict each other; `origin`
@@ -22,6 +22,7 @@ impl RunConfig {
             return Err(invalid(message.to_owned()));
         }
         self.check_regions().map_err(invalid)?;
+        self.check_optimiser().map_err(invalid)?;
         // The number of classes is the dataset's: here, some number must do.
         if (1..=256).all(|classes| self.loss.check(classes).is_err()) {
             let refused = self.loss.check(2).expect_err("all are");
@@ -50,6 +51,30 @@ impl RunConfig {
                  give those voxels the weight 0 (train.voxel_weights)"
             )),
         }
+    }
+
+    /// Each optimiser knows its own keys.
+    fn check_optimiser(&self) -> Result<(), String> {
+        let t = &self.train;
+        let sgd = t.optimiser == OptimiserName::Sgd;
+        if !sgd && (t.momentum.is_some() || t.nesterov) {
+            return Err(
+                "`train.momentum` and `train.nesterov` are of the optimiser \"sgd\"; leave them \
+                 out, or set train.optimiser = \"sgd\""
+                    .to_owned(),
+            );
+        }
+        if t.nesterov && t.momentum == Some(0.0) {
+            return Err("`train.nesterov` needs a `train.momentum` above 0".to_owned());
+        }
+        if t.optimiser == OptimiserName::Adam && t.weight_decay > 0.0 {
+            return Err(
+                "`train.weight_decay` does nothing for the optimiser \"adam\"; set \
+                 train.optimiser = \"adamw\", or leave it out"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     fn check_ranges(&self, origin: &str) -> Result<(), ConfigError> {
@@ -96,6 +121,24 @@ impl RunConfig {
             t.learning_rate.to_string(),
             "a positive number",
         )?;
+        require(
+            t.momentum
+                .is_none_or(|momentum| (0.0..1.0).contains(&momentum)),
+            "train.momentum",
+            t.momentum.unwrap_or_default().to_string(),
+            "a number from 0 to below 1",
+        )?;
+        for (key, found) in [
+            ("train.weight_decay", t.weight_decay),
+            ("train.clip_norm", t.clip_norm),
+        ] {
+            require(
+                found.is_finite() && found >= 0.0,
+                key,
+                found.to_string(),
+                "0 or a positive number",
+            )?;
+        }
         let spacing = &self.geometry.spacing;
         require(
             spacing.is_empty()

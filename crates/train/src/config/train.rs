@@ -15,9 +15,16 @@ pub enum OptimiserName {
     /// Adam (Kingma and Ba 2015): betas 0.9 and 0.999, epsilon 1e-8.
     #[default]
     Adam,
-    /// Stochastic gradient descent with momentum 0.9, no dampening.
+    /// The same with decoupled weight decay (Loshchilov and Hutter 2019).
+    #[serde(rename = "adamw")]
+    AdamW,
+    /// Stochastic gradient descent with momentum, no dampening; weight decay is added to
+    /// the gradient.
     Sgd,
 }
+
+/// Momentum of [`OptimiserName::Sgd`] where none is given.
+pub const MOMENTUM: f64 = 0.9;
 
 /// What the loss of a voxel is multiplied by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +52,21 @@ pub struct TrainConfig {
     /// How it changes from there.
     #[serde(rename = "schedule")]
     pub schedule_name: ScheduleName,
+    /// Iterations over which the rate rises linearly to what it would be without.
+    pub warm_up: u64,
     /// The optimiser.
     pub optimiser: OptimiserName,
+    /// Momentum of "sgd" ([`MOMENTUM`] when left out), in [0, 1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// Nesterov's form of the momentum of "sgd" (Sutskever et al. 2013).
+    pub nesterov: bool,
+    /// Share of each weight, times the rate, that a step of "adamw" takes away; times
+    /// the weight, what "sgd" adds to its gradient.
+    pub weight_decay: f64,
+    /// Largest Euclidean norm of all gradients together, which longer ones are scaled
+    /// to (Pascanu, Mikolov and Bengio 2013); 0 is no limit.
+    pub clip_norm: f64,
     /// What convolutions multiply.
     pub precision: PrecisionName,
     /// What the loss of a voxel is multiplied by.
@@ -70,7 +90,12 @@ impl Default for TrainConfig {
             batch: 3,
             learning_rate: 1e-4,
             schedule_name: ScheduleName::Constant,
+            warm_up: 0,
             optimiser: OptimiserName::Adam,
+            momentum: None,
+            nesterov: false,
+            weight_decay: 0.0,
+            clip_norm: 0.0,
             precision: PrecisionName::F32,
             voxel_weights: VoxelWeights::None,
             checkpoint_every: 100,
@@ -89,6 +114,7 @@ impl TrainConfig {
             name: self.schedule_name,
             first: self.learning_rate,
             iterations: self.iterations,
+            warm_up: self.warm_up,
         }
     }
 }

@@ -64,7 +64,7 @@ impl<'a> Session<'a> {
         lacuna_io::atomic::write_bytes(run.join("run.toml"), config.to_toml()?.as_bytes())?;
 
         let mut network = preflight.network.clone();
-        let mut optimiser = new_optimiser(config.train.optimiser);
+        let mut optimiser = new_optimiser(&config.train);
         let mut state = State {
             iteration: 0,
             seed: config.seed,
@@ -161,6 +161,7 @@ impl<'a> Session<'a> {
             regions: self.preflight.outputs.regions(),
             grid: self.preflight.grid,
             rate: self.config.train.schedule().rate(self.state.iteration),
+            clip_norm: self.config.train.clip_norm,
         };
         let images = images_of(&ready.batch, &self.preflight.geometry);
         let target = Target {
