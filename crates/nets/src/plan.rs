@@ -18,6 +18,24 @@ pub struct Plan {
     pub gain: f64,
 }
 
+impl Plan {
+    /// How many outputs the network has, the logits among them.
+    pub fn outputs(&self) -> usize {
+        1 + outputs(&self.layers)
+    }
+}
+
+fn outputs(layers: &[Layer]) -> usize {
+    let of = |layer: &Layer| match layer {
+        Layer::Output(_) => 1,
+        Layer::Skip { detour, .. } => outputs(detour),
+        Layer::Residual { change, shortcut } => outputs(change) + outputs(shortcut),
+        Layer::Join(branches) => branches.iter().map(|branch| outputs(branch)).sum(),
+        _ => 0,
+    };
+    layers.iter().map(of).sum()
+}
+
 /// One layer. Lengths and factors are along z, y and x.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layer {

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lacuna_nets::{Network, Precision};
+use lacuna_volume::Zyx;
 
 use crate::device::{DeviceError, PrecisionName};
 
@@ -47,6 +48,27 @@ impl Compute {
     /// The device.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// All outputs of a network: the [`logits`](Self::logits) first, then those of the
+    /// stages below, each `[B, classes, N]` with its lengths along z, y and x.
+    pub fn outputs(&self, network: &Network, images: TensorData) -> Vec<(Tensor<3>, Zyx<usize>)> {
+        if network.rank() == 2 {
+            let images = Tensor::from_data(images, &self.device);
+            let outputs = network.outputs_2d(images, self.precision).into_iter();
+            let flat = |output: Tensor<4>| {
+                let [b, c, h, w] = output.dims();
+                (output.reshape([b, c, h * w]), Zyx([1, h, w]))
+            };
+            return outputs.map(flat).collect();
+        }
+        let images = Tensor::from_data(images, &self.device);
+        let outputs = network.outputs_3d(images, self.precision).into_iter();
+        let flat = |output: Tensor<5>| {
+            let [b, c, d, h, w] = output.dims();
+            (output.reshape([b, c, d * h * w]), Zyx([d, h, w]))
+        };
+        outputs.map(flat).collect()
     }
 
     /// Logits `[B, classes, N]` of `images` `[B, C, H, W]` or `[B, C, D, H, W]`,

@@ -91,6 +91,7 @@ impl Pace {
                 spacing: Zyx([1.0; 3]),
             },
             rate: config.train.learning_rate,
+            deep_supervision: config.train.deep_supervision,
             clip_norm: config.train.clip_norm,
         };
         let mut optimiser = new_optimiser(&config.train);

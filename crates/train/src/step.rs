@@ -5,10 +5,12 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Tensor, TensorData};
 use lacuna_data::sampler::PatchMaps;
+use lacuna_losses::wrappers::{DeepSupervision, coarser_labels};
 use lacuna_losses::{
     Evaluation, Input, Layout, LossConfig, LossError, PatchGrid, Reference, ReferenceMaps, Regions,
 };
 use lacuna_nets::Network;
+use lacuna_volume::Zyx;
 
 use crate::clip::clipped;
 use crate::compute::Compute;
@@ -26,6 +28,9 @@ pub struct Step<'a> {
     pub grid: PatchGrid,
     /// Learning rate.
     pub rate: f64,
+    /// Outputs below the finest that the loss is asked of too, with half the weight of
+    /// the one above each.
+    pub deep_supervision: usize,
     /// Largest norm of all gradients together; 0 is no limit.
     pub clip_norm: f64,
 }
@@ -55,11 +60,18 @@ impl Step<'_> {
         images: TensorData,
         target: Target,
     ) -> Result<(Network, Evaluation), LossError> {
-        let logits = self.compute.logits(&network, images);
-        let (evaluation, gradient) = self.judge(&logits, target)?;
-        // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to autodiff.
-        let gradient = Tensor::<3>::from_data(gradient, &logits.device());
-        let gradients = (logits * gradient).sum().backward();
+        let (sum, evaluation) = match self.deep_supervision {
+            0 => {
+                let logits = self.compute.logits(&network, images);
+                let (evaluation, gradient) = self.judge(&logits, self.grid, target)?;
+                // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to
+                // autodiff.
+                let gradient = Tensor::<3>::from_data(gradient, &logits.device());
+                ((logits * gradient).sum(), evaluation)
+            }
+            below => self.judge_all(&network, images, target, below + 1)?,
+        };
+        let gradients = sum.backward();
         let gradients = GradientsParams::from_grads(gradients, &network);
         let gradients = match self.clip_norm > 0.0 {
             true => clipped(gradients, &network, self.clip_norm),
@@ -68,11 +80,66 @@ impl Step<'_> {
         Ok((optimiser.step(self.rate, network, gradients), evaluation))
     }
 
+    /// The weighted mean of the losses of the finest `count` outputs, with the counts of
+    /// the finest one, and what its gradient is handed to autodiff by.
+    fn judge_all(
+        &self,
+        network: &Network,
+        images: TensorData,
+        target: Target,
+        count: usize,
+    ) -> Result<(Tensor<1>, Evaluation), LossError> {
+        let supervision = DeepSupervision::halving(count)?;
+        let mut outputs = self.compute.outputs(network, images);
+        outputs.truncate(count);
+        let mut judged: Option<(Tensor<1>, Evaluation)> = None;
+        for ((logits, shape), &weight) in outputs.into_iter().zip(supervision.weights()) {
+            let (labels, grid) = self.coarser(target.labels, shape);
+            let target = Target {
+                labels: &labels,
+                ..target
+            };
+            let (mut evaluation, gradient) = self.judge(&logits, grid, target)?;
+            let gradient = Tensor::<3>::from_data(gradient, &logits.device()).mul_scalar(weight);
+            let sum = (logits * gradient).sum();
+            evaluation.value *= weight;
+            judged = Some(match judged {
+                None => (sum, evaluation),
+                Some((sums, finest)) => (
+                    sums + sum,
+                    Evaluation {
+                        value: finest.value + evaluation.value,
+                        ..finest
+                    },
+                ),
+            });
+        }
+        Ok(judged.expect("a network has an output"))
+    }
+
+    /// The labels of a batch, and their grid, on an output of those lengths.
+    fn coarser(&self, labels: &[u8], shape: Zyx<usize>) -> (Vec<u8>, PatchGrid) {
+        let whole = self.grid.shape;
+        let factors = Zyx(std::array::from_fn(|a| whole.0[a].div_ceil(shape.0[a])));
+        let voxels: usize = whole.0.iter().product();
+        let coarse = labels
+            .chunks_exact(voxels)
+            .flat_map(|sample| coarser_labels(sample, whole, factors))
+            .collect();
+        let spacing = std::array::from_fn(|a| self.grid.spacing.0[a] * factors.0[a] as f64);
+        let grid = PatchGrid {
+            shape,
+            spacing: Zyx(spacing),
+        };
+        (coarse, grid)
+    }
+
     /// Loss and its gradient `[B, classes, N]` with respect to the logits. Both
     /// are finite when the logits are.
     fn judge(
         &self,
         logits: &Tensor<3>,
+        grid: PatchGrid,
         target: Target,
     ) -> Result<(Evaluation, TensorData), LossError> {
         let [batch, classes, elements] = logits.dims();
@@ -90,7 +157,7 @@ impl Step<'_> {
         let input = Input {
             reference: shares.as_deref().map_or(labels, Reference::Soft),
             weights: given(&maps.weight),
-            grid: Some(self.grid),
+            grid: Some(grid),
             maps: ReferenceMaps {
                 distance: given(&maps.distance),
                 lesion: given(&maps.lesion),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use burn::tensor::{Device, TensorData};
 use lacuna_data::sampler::PatchMaps;
 use lacuna_losses::{LossConfig, PatchGrid};
-use lacuna_nets::{ModelConfig, ModelName, Network, load_safetensors, to_safetensors};
+use lacuna_nets::{ModelConfig, ModelName, Network, Stages, load_safetensors, to_safetensors};
 use lacuna_train::compute::Compute;
 use lacuna_train::config::{OptimiserName, TrainConfig};
 use lacuna_train::device::PrecisionName;
@@ -69,6 +69,7 @@ fn compare(config: &TrainConfig, golden: &str, tolerance: f32) {
             spacing: Zyx([1.0; 3]),
         },
         rate: config.learning_rate,
+        deep_supervision: 0,
         clip_norm: config.clip_norm,
     };
     let labels: Vec<u8> = (0..IMAGES[0] * height * width)
@@ -160,4 +161,68 @@ fn adam_with_weight_decay_steps_as_pytorch() {
         ..optimiser(OptimiserName::AdamW, 1e-3)
     };
     compare(&config, "steps/adamw.safetensors", 2e-2);
+}
+
+/// The loss of one output of two is that of the finest and of the coarser one with half
+/// its weight, by hand: cross-entropy of uniform logits is ln 3 at every level.
+#[test]
+fn coarser_outputs_are_trained_with_half_the_weight() {
+    let mut model = ModelConfig::new(ModelName::PlainConvUnet);
+    model.stages = Some(Stages::regular(2, 3, 4));
+    let compute = Compute::new(&Device::flex(), PrecisionName::F32).unwrap();
+    let training = compute.autodiff();
+    let network = Network::new(&model, 1, 3, 5, training.device()).unwrap();
+    let loss: LossConfig = toml::from_str("name = 'cross-entropy'").unwrap();
+    let images = TensorData::new(vec![0.5f32; 16 * 16], [1, 1, 16, 16]);
+    let labels: Vec<u8> = (0..256).map(|i| u8::from(i == 37)).collect();
+    let step = |below| Step {
+        compute: &training,
+        loss: &loss,
+        regions: None,
+        grid: PatchGrid {
+            shape: Zyx([1, 16, 16]),
+            spacing: Zyx([1.0; 3]),
+        },
+        rate: 0.1,
+        deep_supervision: below,
+        clip_norm: 0.0,
+    };
+    let target = Target {
+        labels: &labels,
+        maps: &PatchMaps::default(),
+        iteration: 1,
+    };
+    let config = optimiser(OptimiserName::Sgd, 0.1);
+    let mut moved = Vec::new();
+    for below in [0, 1] {
+        let mut sgd = new_optimiser(&config);
+        let (stepped, evaluation) = step(below)
+            .take(network.clone(), &mut sgd, images.clone(), target)
+            .unwrap();
+        // A constant image is 0 behind an instance norm, and so are all logits.
+        assert!(
+            (evaluation.value - 3.0f64.ln()).abs() < 1e-6,
+            "{}",
+            evaluation.value
+        );
+        moved.push(values(&to_safetensors(&stepped).unwrap()));
+    }
+    let start = values(&to_safetensors(&network).unwrap());
+    // Bias gradients: softmax less one-hot, over the voxels; one voxel of 256, or one of
+    // 64 on the coarser grid, which keeps it.
+    let bias = |stepped: &BTreeMap<String, Vec<f32>>, name: &str| {
+        let name = format!("decoder.seg_layers.{name}.bias");
+        (stepped[&name][1] - start[&name][1]) / -0.1
+    };
+    let close = |found: f32, expected: f64| {
+        assert!(
+            (f64::from(found) - expected).abs() < 1e-5,
+            "{found} {expected}"
+        );
+    };
+    let (fine, coarse) = (1.0 / 3.0 - 1.0 / 256.0, 1.0 / 3.0 - 1.0 / 64.0);
+    close(bias(&moved[0], "1"), fine);
+    close(bias(&moved[0], "0"), 0.0);
+    close(bias(&moved[1], "1"), fine * 2.0 / 3.0);
+    close(bias(&moved[1], "0"), coarse / 3.0);
 }

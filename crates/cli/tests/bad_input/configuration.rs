@@ -44,6 +44,26 @@ fn an_unknown_key_or_a_wrong_value_in_the_run() {
         &["run.toml", "zscore", "`z-score`"],
     );
     with(
+        "batch = 2",
+        "batch = 2\nweight_decay = 0.1",
+        &["`train.weight_decay` does nothing", "adamw"],
+    );
+    with(
+        "batch = 2",
+        "batch = 2\nnesterov = true",
+        &["`train.nesterov`", "optimiser \"sgd\""],
+    );
+    with(
+        "batch = 2",
+        "batch = 2\ndeep_supervision = 1",
+        &["`train.deep_supervision` is 1", "unet has 0 output(s)"],
+    );
+    with(
+        "width = 0.05",
+        "width = 0.05\nstages = { axes = 3 }",
+        &["unet has fixed stages", "plain-conv-unet"],
+    );
+    with(
         "width = 0.05",
         "width = 0.0",
         &["width", "unet is 0", "above 0"],

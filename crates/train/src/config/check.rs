@@ -1,8 +1,8 @@
 //! Values out of range, and values that contradict each other.
 
-use lacuna_losses::{Activation, Reduction};
+use lacuna_losses::{Activation, Loss, Reduction};
 
-use super::{ConfigError, OptimiserName, RunConfig};
+use super::{ConfigError, OptimiserName, RunConfig, VoxelWeights};
 
 impl RunConfig {
     /// Refuses values out of range and those that contradict each other; `origin`
@@ -23,6 +23,7 @@ impl RunConfig {
         }
         self.check_regions().map_err(invalid)?;
         self.check_optimiser().map_err(invalid)?;
+        self.check_supervision().map_err(invalid)?;
         // The number of classes is the dataset's: here, some number must do.
         if (1..=256).all(|classes| self.loss.check(classes).is_err()) {
             let refused = self.loss.check(2).expect_err("all are");
@@ -73,6 +74,37 @@ impl RunConfig {
                  train.optimiser = \"adamw\", or leave it out"
                     .to_owned(),
             );
+        }
+        Ok(())
+    }
+
+    /// Coarser outputs are there, and have what the loss reads.
+    fn check_supervision(&self) -> Result<(), String> {
+        let asked = self.train.deep_supervision;
+        if asked == 0 {
+            return Ok(());
+        }
+        // Channels and classes change no output; what else is wrong is told elsewhere.
+        let outputs = self
+            .model
+            .plan(1, 1)
+            .map_or(usize::MAX, |plan| plan.outputs());
+        if asked >= outputs {
+            return Err(format!(
+                "`train.deep_supervision` is {asked}, and {} has {} output(s) below the finest; \
+                 choose at most that many",
+                self.model.name,
+                outputs - 1
+            ));
+        }
+        let reads = self.loss.named.reads();
+        if reads.distance || reads.lesion || self.train.voxel_weights != VoxelWeights::None {
+            return Err(format!(
+                "`train.deep_supervision` has no coarser distances, lesions or voxel weights, \
+                 which the loss {} with train.voxel_weights = {:?} reads; set it to 0",
+                self.loss.named.name(),
+                self.train.voxel_weights
+            ));
         }
         Ok(())
     }

@@ -67,6 +67,9 @@ pub struct TrainConfig {
     /// Largest Euclidean norm of all gradients together, which longer ones are scaled
     /// to (Pascanu, Mikolov and Bengio 2013); 0 is no limit.
     pub clip_norm: f64,
+    /// Outputs of the network below the finest that the loss is asked of too (deep
+    /// supervision, Lee et al. 2015), with half the weight of the one above each.
+    pub deep_supervision: usize,
     /// What convolutions multiply.
     pub precision: PrecisionName,
     /// What the loss of a voxel is multiplied by.
@@ -96,6 +99,7 @@ impl Default for TrainConfig {
             nesterov: false,
             weight_decay: 0.0,
             clip_norm: 0.0,
+            deep_supervision: 0,
             precision: PrecisionName::F32,
             voxel_weights: VoxelWeights::None,
             checkpoint_every: 100,

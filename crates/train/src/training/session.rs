@@ -161,6 +161,7 @@ impl<'a> Session<'a> {
             regions: self.preflight.outputs.regions(),
             grid: self.preflight.grid,
             rate: self.config.train.schedule().rate(self.state.iteration),
+            deep_supervision: self.config.train.deep_supervision,
             clip_norm: self.config.train.clip_norm,
         };
         let images = images_of(&ready.batch, &self.preflight.geometry);
