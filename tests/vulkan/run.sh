@@ -70,10 +70,10 @@ width = 0.125
 iterations = 1
 optimiser = "sgd"
 [[axis]]
-"model.name" = ["unet", "padded-unet", "two-path-cnn", "deep-medic", "high-res-3d-net"]
-"patch.size" = [56, 48, 51, 51, 37]
-"train.batch" = [2, 2, 2, 1, 1]
-labels = ["unet", "padded-unet", "two-path-cnn", "deep-medic", "high-res-3d-net"]
+"model.name" = ["unet", "padded-unet", "two-path-cnn", "deep-medic", "high-res-3d-net", "plain-conv-unet", "residual-encoder-unet"]
+"patch.size" = [56, 48, 51, 51, 37, 32, 32]
+"train.batch" = [2, 2, 2, 1, 1, 2, 2]
+labels = ["unet", "padded-unet", "two-path-cnn", "deep-medic", "high-res-3d-net", "plain-conv-unet", "residual-encoder-unet"]
 [[axis]]
 "train.learning_rate" = $2
 TOML

@@ -192,20 +192,25 @@ impl Golden {
             TOLERANCE,
         );
 
-        let gradients = sum.backward();
-        let mut visitor = NamedGradients {
-            gradients: &gradients,
-            path: Vec::new(),
-            found: BTreeMap::new(),
-        };
-        network.visit(&mut visitor);
-        let after = values(&to_safetensors(&network).unwrap());
-        for (name, value) in &expected {
-            if let Some(parameter) = name.strip_prefix("grad.") {
-                assert_close(name, &visitor.found[parameter], value, GRADIENT_TOLERANCE);
-            } else if let Some(statistic) = name.strip_prefix("running.") {
-                assert_close(name, &after[statistic], value, TOLERANCE);
-            }
+        check_after(&network, sum, &expected);
+    }
+}
+
+/// The gradients of `sum`, and the running statistics behind the pass that gave it.
+fn check_after(network: &Network, sum: Tensor<1>, expected: &BTreeMap<String, Vec<f32>>) {
+    let gradients = sum.backward();
+    let mut visitor = NamedGradients {
+        gradients: &gradients,
+        path: Vec::new(),
+        found: BTreeMap::new(),
+    };
+    network.visit(&mut visitor);
+    let after = values(&to_safetensors(network).unwrap());
+    for (name, value) in expected {
+        if let Some(parameter) = name.strip_prefix("grad.") {
+            assert_close(name, &visitor.found[parameter], value, GRADIENT_TOLERANCE);
+        } else if let Some(statistic) = name.strip_prefix("running.") {
+            assert_close(name, &after[statistic], value, TOLERANCE);
         }
     }
 }
@@ -322,18 +327,7 @@ fn check_stages(file: &str, name: ModelName, stages: Stages, shape: &[usize]) {
         let name = format!("train.output.{i}");
         assert_close(&name, found, &expected[&name], TOLERANCE);
     }
-    let gradients = sum.backward();
-    let mut visitor = NamedGradients {
-        gradients: &gradients,
-        path: Vec::new(),
-        found: BTreeMap::new(),
-    };
-    network.visit(&mut visitor);
-    for (name, value) in &expected {
-        if let Some(parameter) = name.strip_prefix("grad.") {
-            assert_close(name, &visitor.found[parameter], value, GRADIENT_TOLERANCE);
-        }
-    }
+    check_after(&network, sum, &expected);
 }
 
 #[test]
