@@ -264,10 +264,13 @@ mod tests {
             ("loss.name=Generalized_Dice", "`generalised-dice`"),
             ("loss.name=dsc", "`dice`"),
             ("loss.name=ce", "`cross-entropy`"),
-            ("model.name=nnunet", "`padded-unet` or `unet`"),
+            (
+                "model.name=nnunet",
+                "`plain-conv-unet` or `residual-encoder-unet`",
+            ),
             ("model.name=deepmedic", "`deep-medic`"),
             ("patch.sampler=balance", "`balanced`"),
-            ("train.optimiser=adamw", "`adam`"),
+            ("train.optimiser=momentum", "`sgd`"),
         ] {
             let (key, value) = set.split_once('=').unwrap();
             let (table, key) = key.split_once('.').unwrap();

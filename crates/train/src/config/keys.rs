@@ -126,7 +126,7 @@ fn suggestion(key: &str, known: &[String]) -> String {
 }
 
 /// What people call options, and what they are called here.
-const ALIASES: [(&str, &[&str]); 17] = [
+const ALIASES: [(&str, &[&str]); 16] = [
     ("gdl", &["generalised-dice"]),
     ("gdice", &["generalised-dice"]),
     ("dsc", &["dice"]),
@@ -139,9 +139,8 @@ const ALIASES: [(&str, &[&str]); 17] = [
     ("gwdl", &["generalised-wasserstein-dice"]),
     ("mcc", &["matthews"]),
     ("ss", &["sensitivity-specificity"]),
-    ("nnunet", &["padded-unet", "unet"]),
+    ("nnunet", &["plain-conv-unet", "residual-encoder-unet"]),
     ("highresnet", &["high-res-3d-net"]),
-    ("adamw", &["adam"]),
     ("momentum", &["sgd"]),
     ("poly", &["polynomial"]),
 ];
