@@ -5,7 +5,8 @@
 #
 #   run.sh [BINARY]    a `lacuna` with the feature vulkan; built when left out
 #
-# DEVICE=cpu compares the processor with itself, to try the script.
+# DEVICE=cpu compares the processor with itself, to try the script. NETWORKS="unet
+# deep-medic" compares these alone: on SwiftShader a step of some takes minutes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -50,6 +51,26 @@ build() {
     echo "${CARGO_TARGET_DIR:-target}/quick/lacuna"
 }
 
+# Each network in quotes, its patch and its batch.
+table() {
+    cat <<'TABLE'
+"unet" 56 2
+"padded-unet" 48 2
+"two-path-cnn" 51 2
+"deep-medic" 51 1
+"high-res-3d-net" 37 1
+"plain-conv-unet" 32 2
+"residual-encoder-unet" 32 2
+TABLE
+}
+
+# COLUMN of the networks that are compared, behind commas.
+column() {
+    local network pattern=""
+    for network in ${NETWORKS:-}; do pattern+="${pattern:+|}\"$network\" "; done
+    table | grep -E "^(${pattern:-.})" | cut -d' ' -f"$1" | paste -sd,
+}
+
 # DEVICE RATES
 study() {
     cat <<TOML
@@ -70,10 +91,10 @@ width = 0.125
 iterations = 1
 optimiser = "sgd"
 [[axis]]
-"model.name" = ["unet", "padded-unet", "two-path-cnn", "deep-medic", "high-res-3d-net", "plain-conv-unet", "residual-encoder-unet"]
-"patch.size" = [56, 48, 51, 51, 37, 32, 32]
-"train.batch" = [2, 2, 2, 1, 1, 2, 2]
-labels = ["unet", "padded-unet", "two-path-cnn", "deep-medic", "high-res-3d-net", "plain-conv-unet", "residual-encoder-unet"]
+"model.name" = [$(column 1)]
+"patch.size" = [$(column 2)]
+"train.batch" = [$(column 3)]
+labels = [$(column 1)]
 [[axis]]
 "train.learning_rate" = $2
 TOML

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject, value_of_each};
 use lacuna_data::subject::load_case;
+use lacuna_data::transform::{AnatomicalAxis, TransformConfig};
 use lacuna_io::Reference;
 use lacuna_nets::Network;
 use lacuna_record::read_json;
@@ -122,13 +123,21 @@ impl TrainedRun {
     }
 
     /// Refuses windows that the network cannot take, and axes that it cannot be mirrored
-    /// along.
+    /// along; warns of those that it was never shown mirrored.
     ///
     /// # Errors
     /// [`RunError::Window`], [`RunError::Mirror`]
     pub fn check_session(&self, session: &Session) -> Result<(), RunError> {
         session.windows.check(&self.model.architecture())?;
-        Mirrored::new(&self.model, session.mirror).map(drop)
+        Mirrored::new(&self.model, session.mirror)?;
+        for axis in unseen(&self.config.transform, session.mirror) {
+            (session.warn)(&format!(
+                "{}: the network was not trained on images mirrored along {axis} (transform \
+                 flip), and may be wrong about them; without --mirror they are not asked for",
+                self.path.display()
+            ));
+        }
+        Ok(())
     }
 
     /// A manifest of one subject with an image for each modality of the run.
@@ -267,6 +276,19 @@ impl TrainedRun {
     }
 }
 
+/// The axes along which no transform of a training mirrors.
+fn unseen(transforms: &[TransformConfig], mirrored: &[AnatomicalAxis]) -> Vec<AnatomicalAxis> {
+    let seen = |axis: &AnatomicalAxis| {
+        let mut flips = transforms.iter();
+        flips.any(|TransformConfig::Flip(flip)| flip.axes.contains(axis))
+    };
+    mirrored
+        .iter()
+        .copied()
+        .filter(|axis| !seen(axis))
+        .collect()
+}
+
 /// Where the prediction of a subject goes, on the grid of its first modality.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
@@ -276,4 +298,24 @@ pub struct Files {
     pub values: Option<Vec<u16>>,
     /// Probabilities of classes or regions as a 4-D image, when wanted.
     pub probabilities: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_that_no_training_mirrored_are_known() {
+        use AnatomicalAxis::{InferiorSuperior, LeftRight};
+        let transforms: RunConfig = RunConfig::parse(
+            "transform = [{ name = \"flip\", axes = [\"left-right\"] }]",
+            &[],
+            "",
+            Path::new(""),
+        )
+        .unwrap();
+        let found = unseen(&transforms.transform, &[LeftRight, InferiorSuperior]);
+        assert_eq!(found, [InferiorSuperior]);
+        assert_eq!(unseen(&[], &[LeftRight]), [LeftRight]);
+    }
 }
