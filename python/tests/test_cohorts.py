@@ -73,10 +73,13 @@ batch = 1
     predictions = tmp_path / "predictions"
     assert lacuna.predict_dataset(run, dataset, predictions, split="test") == ["c"]
     assert nibabel.load(predictions / "c.nii.gz").shape == (48, 48, 4)
-    with pytest.raises(OSError, match="force|there already"):
-        lacuna.predict_dataset(run, dataset, predictions, split="test")
+    # Another run's files are not replaced unasked.
+    other = tmp_path / "other"
+    lacuna.train(config, other, overrides=["seed=2"])
+    with pytest.raises(OSError, match="--force"):
+        lacuna.predict_dataset(other, dataset, predictions, split="test")
     lacuna.predict_dataset(
-        run, dataset, predictions, split="test", existing="replace", blend="gaussian", mirror=["left-right"]
+        other, dataset, predictions, split="test", existing="replace", blend="gaussian", mirror=["left-right"]
     )
 
     # A prediction that is known: the reference moved by two voxels along x.
