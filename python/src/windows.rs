@@ -16,16 +16,11 @@ pub fn blend_named(name: &str) -> PyResult<Blend> {
     }
 }
 
-/// The axes of those names.
+/// The axes of those names, as run files have them.
 pub fn axes_named(names: &[String]) -> PyResult<Vec<AnatomicalAxis>> {
-    let axis = |name: &String| match name.as_str() {
-        "left-right" => Ok(AnatomicalAxis::LeftRight),
-        "posterior-anterior" => Ok(AnatomicalAxis::PosteriorAnterior),
-        "inferior-superior" => Ok(AnatomicalAxis::InferiorSuperior),
-        other => Err(PyValueError::new_err(format!(
-            "mirror: found {other:?}, expected left-right, posterior-anterior or \
-             inferior-superior"
-        ))),
+    let axis = |name: &String| {
+        serde_json::from_value(name.as_str().into())
+            .map_err(|error| PyValueError::new_err(format!("mirror: {error}")))
     };
     names.iter().map(axis).collect()
 }

@@ -18,7 +18,7 @@ import torch.nn as nn
 from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
 from safetensors.torch import save_file
 
-from nets import FOLDER, pattern
+from nets import FOLDER, fill_statistics, pattern
 
 CHANNELS, CLASSES = 2, 3
 
@@ -33,12 +33,7 @@ def fill(model, generator):
         else:
             value = 0.1 * noise
         p.data = value.float().double()
-    for name, b in model.named_buffers():
-        noise = torch.randn(b.shape, generator=generator, dtype=torch.float64)
-        if name.endswith("running_mean"):
-            b.copy_((0.3 * noise).float())
-        elif name.endswith("running_var"):
-            b.copy_((0.5 + noise.abs()).float())
+    fill_statistics(model, generator)
 
 
 def golden(file, model, shape, gradients):

@@ -252,6 +252,10 @@ def fill(model, generator):
             slope = name.split(".")[-2] == "2"
             value = (0.2 if slope else 1.0) + 0.1 * noise
         p.data = value.float().double()
+    fill_statistics(model, generator)
+
+
+def fill_statistics(model, generator):
     for name, b in model.named_buffers():
         noise = torch.randn(b.shape, generator=generator, dtype=torch.float64)
         if name.endswith("running_mean"):

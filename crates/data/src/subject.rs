@@ -223,6 +223,29 @@ fn images_of<'a>(
 }
 
 impl Case {
+    /// Images that lie in memory on one grid, with nothing beside them.
+    ///
+    /// # Panics
+    /// Without an image.
+    pub fn of_images(id: &str, channels: Vec<Volume<f32>>) -> Self {
+        let grid = channels.first().expect("a case has an image").grid();
+        Self {
+            id: id.to_owned(),
+            label: None,
+            mask: None,
+            weight: None,
+            lost: LostLesions::default(),
+            maps: LossMaps::default(),
+            source: Source {
+                reference: Reference::from_grid(&grid),
+                orientation: Orientation::of(&grid.affine),
+                grid,
+                mask: None,
+            },
+            channels,
+        }
+    }
+
     /// Voxels along x, y, z.
     pub fn shape(&self) -> [usize; 3] {
         self.channels.first().map_or([0; 3], Volume::shape)

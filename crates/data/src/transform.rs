@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sampler::{Patch, PatchGeometry, Plane};
 
-pub use flip::{AnatomicalAxis, Flip};
+pub use flip::{AnatomicalAxis, Flip, check_axes, mirror};
 
 /// A change of a patch.
 pub trait Transform: fmt::Debug + Send + Sync {
@@ -36,6 +36,29 @@ pub enum TransformConfig {
     Flip(Flip),
 }
 
+/// Why nothing is mirrored along some axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AxesError {
+    /// An axis named twice would be mirrored twice.
+    #[error("names {axis} twice; name it once")]
+    Twice {
+        /// The axis.
+        axis: AnatomicalAxis,
+    },
+    /// A slice has one voxel along this axis.
+    #[error(
+        "names {axis}, across which the slices of a 2-D network lie (patch.plane = {plane:?}); \
+         leave it out"
+    )]
+    AcrossSlices {
+        /// The axis.
+        axis: AnatomicalAxis,
+        /// The plane of the slices.
+        plane: Plane,
+    },
+}
+
 /// Why a transform is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -43,23 +66,9 @@ pub enum TransformError {
     /// A transform without an axis does nothing.
     #[error("transform flip: `axes` is empty; name axes such as \"left-right\", or remove it")]
     NoAxis,
-    /// An axis named twice would be mirrored twice.
-    #[error("transform flip: `axes` names {axis} twice; name it once")]
-    AxisTwice {
-        /// The axis.
-        axis: AnatomicalAxis,
-    },
-    /// A slice has one voxel along this axis.
-    #[error(
-        "transform flip: `axes` names {axis}, across which the slices of a 2-D network lie \
-         (patch.plane = {plane:?}); leave it out"
-    )]
-    SliceAxis {
-        /// The axis.
-        axis: AnatomicalAxis,
-        /// The plane of the slices.
-        plane: Plane,
-    },
+    /// Axes that nothing can be mirrored along.
+    #[error("transform flip: `axes` {0}")]
+    Axes(#[from] AxesError),
     /// Not a share of the patches.
     #[error("transform flip: `probability` is {found}, expected a number above 0 and up to 1")]
     Probability {

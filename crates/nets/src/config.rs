@@ -177,14 +177,11 @@ impl ModelConfig {
         })
     }
 
-    /// The stages that were given, or the regular ones.
-    pub(crate) fn stages(&self) -> Cow<'_, Stages> {
+    /// The stages that were given, or those that stand for none.
+    pub fn stages(&self) -> Cow<'_, Stages> {
         match &self.stages {
             Some(stages) => Cow::Borrowed(stages),
-            None if self.name == ModelName::ResidualEncoderUnet => {
-                Cow::Owned(Stages::residual(3, 5, 32))
-            }
-            None => Cow::Owned(Stages::default()),
+            None => Cow::Owned(Stages::of(self.name, 3, 5, 32)),
         }
     }
 

@@ -94,6 +94,14 @@ impl Stages {
         }
     }
 
+    /// Those that the network has when nothing else is said of its convolutions.
+    pub fn of(network: ModelName, axes: usize, stages: usize, features: usize) -> Self {
+        match network {
+            ModelName::ResidualEncoderUnet => Self::residual(axes, stages, features),
+            _ => Self::regular(axes, stages, features),
+        }
+    }
+
     /// Checks that the lists fit together.
     ///
     /// # Errors

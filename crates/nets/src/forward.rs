@@ -31,8 +31,10 @@ pub(crate) struct Pass<'a> {
     pub precision: Precision,
     /// Batch norms use and record the statistics of the batch.
     pub training: bool,
-    /// Takes what [`Layer::Output`]s give, where they are wanted.
-    pub outputs: Option<Vec<Tensor<5>>>,
+    /// Whether [`Layer::Output`]s are computed.
+    pub all: bool,
+    /// What they gave, in the order of the layers.
+    pub outputs: Vec<Tensor<5>>,
 }
 
 /// What goes from layer to layer.
@@ -140,9 +142,9 @@ impl Pass<'_> {
             Layer::Residual { change, shortcut } => self.residual(change, shortcut, flow.stored()),
             Layer::Output(head) => {
                 let x = flow.stored();
-                if self.outputs.is_some() {
+                if self.all {
                     let output = self.through(head, x.clone());
-                    self.outputs.get_or_insert_default().push(output);
+                    self.outputs.push(output);
                 }
                 x
             }

@@ -117,11 +117,6 @@ impl Network {
         }
     }
 
-    /// The layers.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
     /// The spatial arithmetic of this network: border, legal lengths.
     pub fn architecture(&self) -> Architecture {
         Architecture::of_plan(&self.plan)
@@ -157,10 +152,7 @@ impl Network {
     /// network's, or the device is not the processor and the precision not
     /// [`Precision::F32`].
     pub fn forward_2d(&self, input: Tensor<4>, precision: Precision) -> Tensor<4> {
-        planes_first(
-            self.pass(planes_last(input, self.plan.rank), precision, None)
-                .0,
-        )
+        planes_first(self.logits(planes_last(input, self.plan.rank), precision))
     }
 
     /// Logits of a 3-D network: `[batch, channel, z, y, x]` to
@@ -169,10 +161,7 @@ impl Network {
     /// # Panics
     /// As [`Self::forward_2d`], if the network is 2-D.
     pub fn forward_3d(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
-        channels_first(
-            self.pass(volumes_last(input, self.plan.rank), precision, None)
-                .0,
-        )
+        channels_first(self.logits(volumes_last(input, self.plan.rank), precision))
     }
 
     /// All outputs of a 2-D network: [`Self::forward_2d`]'s first, then those of the
@@ -181,13 +170,8 @@ impl Network {
     /// # Panics
     /// As [`Self::forward_2d`].
     pub fn outputs_2d(&self, input: Tensor<4>, precision: Precision) -> Vec<Tensor<4>> {
-        let input = planes_last(input, self.plan.rank);
-        let (logits, outputs) = self.pass(input, precision, Some(Vec::new()));
-        let coarser = outputs.into_iter().rev();
-        std::iter::once(logits)
-            .chain(coarser)
-            .map(planes_first)
-            .collect()
+        let outputs = self.pass(planes_last(input, self.plan.rank), precision, true);
+        outputs.into_iter().map(planes_first).collect()
     }
 
     /// All outputs of a 3-D network: [`Self::forward_3d`]'s first, then those of the
@@ -196,32 +180,30 @@ impl Network {
     /// # Panics
     /// As [`Self::forward_3d`].
     pub fn outputs_3d(&self, input: Tensor<5>, precision: Precision) -> Vec<Tensor<5>> {
-        let input = volumes_last(input, self.plan.rank);
-        let (logits, outputs) = self.pass(input, precision, Some(Vec::new()));
-        let coarser = outputs.into_iter().rev();
-        std::iter::once(logits)
-            .chain(coarser)
-            .map(channels_first)
-            .collect()
+        let outputs = self.pass(volumes_last(input, self.plan.rank), precision, true);
+        outputs.into_iter().map(channels_first).collect()
     }
 
-    /// Logits and, where they are wanted, further outputs in the order of the layers.
-    fn pass(
-        &self,
-        input: Tensor<5>,
-        precision: Precision,
-        outputs: Option<Vec<Tensor<5>>>,
-    ) -> (Tensor<5>, Vec<Tensor<5>>) {
+    fn logits(&self, input: Tensor<5>, precision: Precision) -> Tensor<5> {
+        self.pass(input, precision, false).swap_remove(0)
+    }
+
+    /// The logits, and behind them, where `all` outputs are wanted, each coarser one.
+    fn pass(&self, input: Tensor<5>, precision: Precision, all: bool) -> Vec<Tensor<5>> {
         let [_, z, y, x, _] = input.dims();
         self.assert_legal(Zyx([z, y, x]));
         let mut pass = Pass {
             parameters: &self.parameters,
             precision,
             training: input.device().is_autodiff() && self.parameters.is_training(),
-            outputs,
+            all,
+            outputs: Vec::new(),
         };
         let logits = pass.through(&self.plan.layers, input);
-        (logits, pass.outputs.unwrap_or_default())
+        pass.outputs.push(logits);
+        // The layers come to the coarsest output first.
+        pass.outputs.reverse();
+        pass.outputs
     }
 
     fn assert_legal(&self, lengths: Zyx<usize>) {

@@ -65,9 +65,14 @@ pub(crate) fn normalise_rectify(x: Tensor<5>, norm: &Normalisation) -> Tensor<5>
             module::batch_norm(x, gamma, beta, mean, variance, settings.epsilon)
         }
     };
+    rectified(normalised, norm)
+}
+
+/// What the rectifier of `norm` makes of `[batch, channel, z, y, x]`, channels last.
+fn rectified(x: Tensor<5>, norm: &Normalisation) -> Tensor<5> {
     channels_last(match &norm.slope {
-        None => activation::relu(normalised),
-        Some(slope) => activation::prelu(normalised, slope.clone()),
+        None => activation::relu(x),
+        Some(slope) => activation::prelu(x, slope.clone()),
     })
 }
 
@@ -81,10 +86,7 @@ fn normalise_images(x: Tensor<5>, norm: &Normalisation, images: usize) -> Tensor
     let rows = x.reshape([images, voxels, channels]);
     let normalised = (rows - mean) / deviation * row(&norm.gamma) + row(&norm.beta);
     let normalised = channels_first(normalised.reshape(shape));
-    channels_last(match &norm.slope {
-        None => activation::relu(normalised),
-        Some(slope) => activation::prelu(normalised, slope.clone()),
-    })
+    rectified(normalised, norm)
 }
 
 pub(crate) fn add_widened(x: Tensor<5>, change: Tensor<5>) -> Tensor<5> {

@@ -36,7 +36,7 @@ pub struct SummaryRow {
     pub median: f64,
     /// Third minus first quartile.
     pub iqr: f64,
-    /// Arithmetic mean; none of AVD, which one tiny reference would make.
+    /// Arithmetic mean; none of AVD, whose mean one tiny reference would decide.
     pub mean: Option<f64>,
     /// Low and high end of the bootstrap interval of the mean; of one subject there is none.
     pub interval: Option<[f64; 2]>,
@@ -99,7 +99,7 @@ impl MetricTable {
             summary: summaries.collect(),
             interval: format!(
                 "{:.0} % percentile bootstrap interval of the mean over subjects, {} resamples, seed {}; \
-                 none of AVD, which one tiny reference would make",
+                 none of AVD, whose mean one tiny reference would decide",
                 100.0 * bootstrap.level,
                 bootstrap.resamples,
                 bootstrap.seed

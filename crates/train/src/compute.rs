@@ -50,42 +50,45 @@ impl Compute {
         &self.device
     }
 
-    /// All outputs of a network: the [`logits`](Self::logits) first, then those of the
-    /// stages below, each `[B, classes, N]` with its lengths along z, y and x.
-    pub fn outputs(&self, network: &Network, images: TensorData) -> Vec<(Tensor<3>, Zyx<usize>)> {
-        if network.rank() == 2 {
-            let images = Tensor::from_data(images, &self.device);
-            let outputs = network.outputs_2d(images, self.precision).into_iter();
-            let flat = |output: Tensor<4>| {
-                let [b, c, h, w] = output.dims();
-                (output.reshape([b, c, h * w]), Zyx([1, h, w]))
-            };
-            return outputs.map(flat).collect();
-        }
-        let images = Tensor::from_data(images, &self.device);
-        let outputs = network.outputs_3d(images, self.precision).into_iter();
-        let flat = |output: Tensor<5>| {
-            let [b, c, d, h, w] = output.dims();
-            (output.reshape([b, c, d * h * w]), Zyx([d, h, w]))
-        };
-        outputs.map(flat).collect()
-    }
-
     /// Logits `[B, classes, N]` of `images` `[B, C, H, W]` or `[B, C, D, H, W]`,
     /// the spatial axes flattened whatever the network's rank.
     ///
     /// With autodiff the graph is kept and batch norm uses batch statistics;
     /// without, the network must be in evaluation mode.
     pub fn logits(&self, network: &Network, images: TensorData) -> Tensor<3> {
+        self.outputs(network, images, false).swap_remove(0).0
+    }
+
+    /// The [`logits`](Self::logits) and, where `all` outputs are wanted, those of the
+    /// stages below, each coarser than the one before: `[B, classes, N]` with their
+    /// lengths along z, y and x.
+    pub fn outputs(
+        &self,
+        network: &Network,
+        images: TensorData,
+        all: bool,
+    ) -> Vec<(Tensor<3>, Zyx<usize>)> {
         if network.rank() == 2 {
             let images = Tensor::from_data(images, &self.device);
-            let logits = network.forward_2d(images, self.precision);
-            let [b, c, h, w] = logits.dims();
-            return logits.reshape([b, c, h * w]);
+            let outputs = match all {
+                true => network.outputs_2d(images, self.precision),
+                false => vec![network.forward_2d(images, self.precision)],
+            };
+            let flat = |output: Tensor<4>| {
+                let [b, c, h, w] = output.dims();
+                (output.reshape([b, c, h * w]), Zyx([1, h, w]))
+            };
+            return outputs.into_iter().map(flat).collect();
         }
         let images = Tensor::from_data(images, &self.device);
-        let logits = network.forward_3d(images, self.precision);
-        let [b, c, d, h, w] = logits.dims();
-        logits.reshape([b, c, d * h * w])
+        let outputs = match all {
+            true => network.outputs_3d(images, self.precision),
+            false => vec![network.forward_3d(images, self.precision)],
+        };
+        let flat = |output: Tensor<5>| {
+            let [b, c, d, h, w] = output.dims();
+            (output.reshape([b, c, d * h * w]), Zyx([d, h, w]))
+        };
+        outputs.into_iter().map(flat).collect()
     }
 }

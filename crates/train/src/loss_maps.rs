@@ -97,28 +97,12 @@ pub fn patch_grid(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lacuna_data::subject::{LossMaps, LostLesions, Source};
-    use lacuna_io::Reference;
-    use lacuna_volume::{Affine, Orientation, Spacing, Volume};
+    use lacuna_volume::{Affine, Spacing, Volume};
 
     fn case(id: &str, spacing: [f64; 3]) -> Case {
         let affine = Affine::from_spacing(Spacing(spacing));
         let image = Volume::filled([2, 3, 4], affine, 0.0).unwrap();
-        Case {
-            id: id.to_owned(),
-            label: None,
-            mask: None,
-            weight: None,
-            lost: LostLesions::default(),
-            maps: LossMaps::default(),
-            source: Source {
-                reference: Reference::from_grid(&image.grid()),
-                orientation: Orientation::of(image.affine()),
-                grid: image.grid(),
-                mask: None,
-            },
-            channels: vec![image],
-        }
+        Case::of_images(id, vec![image])
     }
 
     fn loss(name: &str) -> LossConfig {

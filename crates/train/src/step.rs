@@ -1,5 +1,7 @@
 //! One training step: forward, loss, backward, optimiser.
 
+use std::borrow::Cow;
+
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
@@ -60,17 +62,7 @@ impl Step<'_> {
         images: TensorData,
         target: Target,
     ) -> Result<(Network, Evaluation), LossError> {
-        let (sum, evaluation) = match self.deep_supervision {
-            0 => {
-                let logits = self.compute.logits(&network, images);
-                let (evaluation, gradient) = self.judge(&logits, self.grid, target)?;
-                // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to
-                // autodiff.
-                let gradient = Tensor::<3>::from_data(gradient, &logits.device());
-                ((logits * gradient).sum(), evaluation)
-            }
-            below => self.judge_all(&network, images, target, below + 1)?,
-        };
+        let (sum, evaluation) = self.judge_outputs(&network, images, target)?;
         let gradients = sum.backward();
         let gradients = GradientsParams::from_grads(gradients, &network);
         let gradients = match self.clip_norm > 0.0 {
@@ -80,18 +72,17 @@ impl Step<'_> {
         Ok((optimiser.step(self.rate, network, gradients), evaluation))
     }
 
-    /// The weighted mean of the losses of the finest `count` outputs, with the counts of
-    /// the finest one, and what its gradient is handed to autodiff by.
-    fn judge_all(
+    /// The weighted mean of the losses of the finest outputs, with the counts of the
+    /// finest one, and what their gradients are handed to autodiff by.
+    fn judge_outputs(
         &self,
         network: &Network,
         images: TensorData,
         target: Target,
-        count: usize,
     ) -> Result<(Tensor<1>, Evaluation), LossError> {
+        let count = self.deep_supervision + 1;
         let supervision = DeepSupervision::halving(count)?;
-        let mut outputs = self.compute.outputs(network, images);
-        outputs.truncate(count);
+        let outputs = self.compute.outputs(network, images, count > 1);
         let mut judged: Option<(Tensor<1>, Evaluation)> = None;
         for ((logits, shape), &weight) in outputs.into_iter().zip(supervision.weights()) {
             let (labels, grid) = self.coarser(target.labels, shape);
@@ -99,10 +90,10 @@ impl Step<'_> {
                 labels: &labels,
                 ..target
             };
-            let (mut evaluation, gradient) = self.judge(&logits, grid, target)?;
-            let gradient = Tensor::<3>::from_data(gradient, &logits.device()).mul_scalar(weight);
+            let (evaluation, gradient) = self.judge(&logits, grid, target, weight)?;
+            // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to autodiff.
+            let gradient = Tensor::<3>::from_data(gradient, &logits.device());
             let sum = (logits * gradient).sum();
-            evaluation.value *= weight;
             judged = Some(match judged {
                 None => (sum, evaluation),
                 Some((sums, finest)) => (
@@ -118,8 +109,11 @@ impl Step<'_> {
     }
 
     /// The labels of a batch, and their grid, on an output of those lengths.
-    fn coarser(&self, labels: &[u8], shape: Zyx<usize>) -> (Vec<u8>, PatchGrid) {
+    fn coarser<'l>(&self, labels: &'l [u8], shape: Zyx<usize>) -> (Cow<'l, [u8]>, PatchGrid) {
         let whole = self.grid.shape;
+        if shape == whole {
+            return (Cow::Borrowed(labels), self.grid);
+        }
         let factors = Zyx(std::array::from_fn(|a| whole.0[a].div_ceil(shape.0[a])));
         let voxels: usize = whole.0.iter().product();
         let coarse = labels
@@ -131,16 +125,17 @@ impl Step<'_> {
             shape,
             spacing: Zyx(spacing),
         };
-        (coarse, grid)
+        (Cow::Owned(coarse), grid)
     }
 
-    /// Loss and its gradient `[B, classes, N]` with respect to the logits. Both
-    /// are finite when the logits are.
+    /// `weight` times the loss and its gradient `[B, classes, N]` with respect to the
+    /// logits. Both are finite when the logits are.
     fn judge(
         &self,
         logits: &Tensor<3>,
         grid: PatchGrid,
         target: Target,
+        weight: f64,
     ) -> Result<(Evaluation, TensorData), LossError> {
         let [batch, classes, elements] = logits.dims();
         let layout = Layout {
@@ -165,7 +160,11 @@ impl Step<'_> {
             iteration: target.iteration,
             ..Input::new(layout, host, target.labels)
         };
-        let evaluation = self.loss.value_and_gradient(&input, &mut gradient)?;
+        let mut evaluation = self.loss.value_and_gradient(&input, &mut gradient)?;
+        if weight != 1.0 {
+            evaluation.value *= weight;
+            gradient.iter_mut().for_each(|g| *g *= weight as f32);
+        }
         let gradient = TensorData::new(gradient, [batch, classes, elements]);
         Ok((evaluation, gradient))
     }

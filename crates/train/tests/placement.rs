@@ -4,15 +4,14 @@
 use std::sync::atomic::AtomicBool;
 
 use lacuna_data::sampler::Plane;
-use lacuna_data::subject::{Case, LossMaps, LostLesions, Source};
-use lacuna_io::Reference;
+use lacuna_data::subject::Case;
 use lacuna_nets::{Architecture, ModelConfig, ModelName};
 use lacuna_train::config::RunConfig;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::{
     NotFinite, Prediction, Session, Window, WindowModel, WindowOptions, predict_case,
 };
-use lacuna_volume::{Affine, Orientation, PatchSize, Volume};
+use lacuna_volume::{Affine, PatchSize, Volume};
 
 const SHAPE: [usize; 3] = [14, 11, 9];
 
@@ -64,21 +63,7 @@ fn case() -> Case {
     let voxels = SHAPE.iter().product();
     let data = (0..voxels).map(code).collect();
     let image = Volume::new(SHAPE, Affine::identity(), data).unwrap();
-    Case {
-        id: "coded".to_owned(),
-        label: None,
-        mask: None,
-        weight: None,
-        lost: LostLesions::default(),
-        maps: LossMaps::default(),
-        source: Source {
-            reference: Reference::from_grid(&image.grid()),
-            orientation: Orientation::of(image.affine()),
-            grid: image.grid(),
-            mask: None,
-        },
-        channels: vec![image],
-    }
+    Case::of_images("coded", vec![image])
 }
 
 fn predicted(name: ModelName, plane: Plane, window: PatchSize) -> (Prediction, usize) {

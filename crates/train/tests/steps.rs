@@ -194,7 +194,7 @@ fn coarser_outputs_are_trained_with_half_the_weight() {
     let fine: Vec<u8> = (0..256).map(|i| u8::from(i == 2 * 16 + 5)).collect();
     let coarse: Vec<u8> = (0..64).map(|i| u8::from(i == 8 + 2)).collect();
     let expected: Vec<f64> = (compute
-        .outputs(&network.valid(), images.clone())
+        .outputs(&network.valid(), images.clone(), true)
         .into_iter())
     .zip([&fine, &coarse])
     .map(|((logits, _), labels)| cross_entropy(&logits.into_data().try_into_vec().unwrap(), labels))

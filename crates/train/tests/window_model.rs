@@ -154,7 +154,7 @@ fn a_mirrored_model_knows_no_side() {
     }
     assert_ne!(found, alone);
     let refused = Mirrored::new(&single, &[AnatomicalAxis::PosteriorAnterior]);
-    assert!(matches!(refused, Err(RunError::Mirror { .. })));
+    assert!(matches!(refused, Err(RunError::Mirror(_))));
 }
 
 #[test]

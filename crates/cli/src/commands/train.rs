@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let summary = train(&config, out, resume, &device, &stop, &mut |step| {
         watch.told(step)
     })?;
-    drop(watch);
+    watch.finish();
     super::print(&describe(&summary, out))?;
     if summary.finished {
         return Ok(ExitCode::SUCCESS);
@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(super::INTERRUPTED))
 }
 
-/// Shows a training; the bar goes with the value.
+/// Shows a training.
 #[derive(Default)]
 pub struct Watch {
     bar: Option<Progress>,

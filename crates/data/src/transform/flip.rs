@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Transform, TransformError};
+use super::{AxesError, Transform, TransformError};
 use crate::sampler::{Patch, Plane};
 
 /// Mirrors a patch along each of `axes` with `probability`, independently.
@@ -60,14 +60,7 @@ impl Flip {
         if self.axes.is_empty() {
             return Err(TransformError::NoAxis);
         }
-        for (i, &axis) in self.axes.iter().enumerate() {
-            if self.axes[..i].contains(&axis) {
-                return Err(TransformError::AxisTwice { axis });
-            }
-            if let Some(plane) = slices.filter(|plane| plane.slice_axis() == axis.index()) {
-                return Err(TransformError::SliceAxis { axis, plane });
-            }
-        }
+        check_axes(&self.axes, slices)?;
         match self.probability > 0.0 && self.probability <= 1.0 {
             true => Ok(()),
             false => Err(TransformError::Probability {
@@ -75,6 +68,23 @@ impl Flip {
             }),
         }
     }
+}
+
+/// Refuses axes of which one is named twice, or the slices of a 2-D network, which lie
+/// in the plane `slices`, have one voxel.
+///
+/// # Errors
+/// [`AxesError`]
+pub fn check_axes(axes: &[AnatomicalAxis], slices: Option<Plane>) -> Result<(), AxesError> {
+    for (i, &axis) in axes.iter().enumerate() {
+        if axes[..i].contains(&axis) {
+            return Err(AxesError::Twice { axis });
+        }
+        if let Some(plane) = slices.filter(|plane| plane.slice_axis() == axis.index()) {
+            return Err(AxesError::AcrossSlices { axis, plane });
+        }
+    }
+    Ok(())
 }
 
 impl Transform for Flip {
@@ -86,21 +96,26 @@ impl Transform for Flip {
             let axis = axis.index();
             let maps = &mut patch.maps;
             for volume in patch.images.iter_mut().chain(&mut maps.distance) {
-                mirror(volume, axis);
+                mirror_volume(volume, axis);
             }
-            mirror(&mut patch.labels, axis);
-            maps.lesion.iter_mut().for_each(|map| mirror(map, axis));
-            maps.weight.iter_mut().for_each(|map| mirror(map, axis));
+            mirror_volume(&mut patch.labels, axis);
+            (maps.lesion.iter_mut()).for_each(|map| mirror_volume(map, axis));
+            (maps.weight.iter_mut()).for_each(|map| mirror_volume(map, axis));
         }
     }
 }
 
-/// Reverses the order of the voxels along an axis.
-fn mirror<T>(volume: &mut Volume<T>, axis: usize) {
+fn mirror_volume<T>(volume: &mut Volume<T>, axis: usize) {
     let shape = volume.shape();
+    mirror(volume.data_mut(), shape, axis);
+}
+
+/// Reverses the order of the voxels along axis `axis` of x, y, z. `values` are volumes
+/// behind each other, each of `shape` voxels along x, y, z, x fastest.
+pub fn mirror<T>(values: &mut [T], shape: [usize; 3], axis: usize) {
     let stride: usize = shape[..axis].iter().product();
     let slab = stride * shape[axis];
-    for block in volume.data_mut().chunks_exact_mut(slab.max(1)) {
+    for block in values.chunks_exact_mut(slab.max(1)) {
         for low in 0..shape[axis] / 2 {
             let high = shape[axis] - 1 - low;
             let (front, back) = block.split_at_mut(high * stride);
@@ -176,6 +191,21 @@ mod tests {
         assert_eq!(image.data()[..6], [4., 3., 2., 1., 0., 9.]);
         let all = flipped(&AXES, 1.0, 0);
         assert_eq!(all.labels.data(), [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
+    }
+
+    #[test]
+    fn values_are_mirrored_along_each_axis() {
+        let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
+        let mirrored = |axes: &[usize]| {
+            let mut values = values.clone();
+            axes.iter()
+                .for_each(|axis| mirror(&mut values, [3, 2, 2], *axis));
+            values
+        };
+        assert_eq!(mirrored(&[0])[..6], [2.0, 1.0, 0.0, 5.0, 4.0, 3.0]);
+        assert_eq!(mirrored(&[1])[..6], [3.0, 4.0, 5.0, 0.0, 1.0, 2.0]);
+        assert_eq!(mirrored(&[2])[..6], [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
+        assert_eq!(mirrored(&[0, 1, 2, 0, 1, 2]), values);
     }
 
     #[test]

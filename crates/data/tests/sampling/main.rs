@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lacuna_data::sampler::{PatchConfig, PatchGeometry, Plane, Sampler, SamplerError, SamplerKind};
-use lacuna_data::subject::{Case, LossMaps, LostLesions, Source};
-use lacuna_io::Reference;
-use lacuna_volume::{Affine, Orientation, PatchSize, Volume, Zyx};
+use lacuna_data::subject::Case;
+use lacuna_volume::{Affine, PatchSize, Volume, Zyx};
 
 const SHAPE: [usize; 3] = [6, 5, 4];
 
@@ -32,20 +31,10 @@ fn code([x, y, z]: [usize; 3]) -> f32 {
 
 fn case(id: &str, shape: [usize; 3], class: impl Fn([usize; 3]) -> u8) -> Case {
     let image = filled(shape, code);
+    let negative = image.map(|v| -v);
     Case {
-        id: id.to_owned(),
         label: Some(filled(shape, class)),
-        mask: None,
-        weight: None,
-        lost: LostLesions::default(),
-        maps: LossMaps::default(),
-        source: Source {
-            reference: Reference::from_grid(&image.grid()),
-            orientation: Orientation::of(image.affine()),
-            grid: image.grid(),
-            mask: None,
-        },
-        channels: vec![image.clone(), image.map(|v| -v)],
+        ..Case::of_images(id, vec![image, negative])
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::Manifest;
+use lacuna_data::transform::AxesError;
 use lacuna_record::RecordError;
 use lacuna_volume::PatchSize;
 
@@ -200,11 +201,8 @@ pub enum RunError {
         expected: Vec<String>,
     },
     /// Axes that windows cannot be mirrored along.
-    #[error("mirrored prediction: {message}")]
-    Mirror {
-        /// What was found and what to do.
-        message: String,
-    },
+    #[error("mirrored prediction: --mirror {0}")]
+    Mirror(#[from] AxesError),
     /// Nothing to predict.
     #[error("{run}: there is no subject in that part; choose another --split, or name --subjects")]
     NoSubjects {

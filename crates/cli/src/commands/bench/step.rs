@@ -158,39 +158,36 @@ impl Arguments {
             flags.extend(value.map(|value| format!("{key}={value}")));
         };
         set("model.name", self.net.map(|net| net.to_string()));
-        set("model.stages", self.stages()?);
         let patch = self.patch.map(|size| serde_json::to_string(&size));
         set("patch.size", patch.transpose()?);
         set("train.batch", self.batch.map(|batch| batch.to_string()));
         let precision = self.precision.map(PrecisionName::from);
         set("train.precision", precision.map(|p| p.to_string()));
-        Ok(match &self.config {
+        let mut config = match &self.config {
             Some(path) => RunConfig::read(path, &flags)?,
             None => {
                 let all = [DEFAULTS.map(str::to_owned).to_vec(), flags].concat();
                 RunConfig::parse("", &all, "bench step", Path::new(""))?
             }
-        })
+        };
+        if self.stages.is_some() || self.features.is_some() {
+            config.model.stages = Some(self.stages(&config));
+            config.check("bench step")?;
+        }
+        Ok(config)
     }
 
-    /// The stages that the flags ask for, as a run file has them.
-    fn stages(&self) -> anyhow::Result<Option<String>> {
-        if self.stages.is_none() && self.features.is_none() {
-            return Ok(None);
-        }
-        let (axes, stages, features) = (
-            match self.patch {
-                Some(PatchSize::Plane(_)) => 2,
-                _ => 3,
-            },
-            usize::from(self.stages.unwrap_or(5)),
-            usize::from(self.features.unwrap_or(32)),
-        );
-        let stages = match self.net {
-            Some(ModelName::ResidualEncoderUnet) => Stages::residual(axes, stages, features),
-            _ => Stages::regular(axes, stages, features),
+    /// The stages that the flags ask for, in what they do not say those of the run.
+    fn stages(&self, config: &RunConfig) -> Stages {
+        let own = config.model.stages();
+        let axes = match config.patch.size {
+            PatchSize::Plane(_) => 2,
+            PatchSize::Cuboid(_) => 3,
+            PatchSize::Edge(_) => own.axes,
         };
-        Ok(Some(toml::Value::try_from(stages)?.to_string()))
+        let stages = self.stages.map_or(own.features.len(), usize::from);
+        let features = self.features.map_or(own.features[0], usize::from);
+        Stages::of(config.model.name, axes, stages, features)
     }
 
     /// Modalities and classes: as given, else those of the run's dataset.
