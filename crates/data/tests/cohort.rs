@@ -147,7 +147,7 @@ impl Files {
 
 fn batches(cohort: Cohort, sampler: SamplerKind, (rank, input): (usize, usize)) -> Vec<Batch> {
     let config = PatchConfig {
-        sampler,
+        sampler: sampler.into(),
         ..PatchConfig::default()
     };
     let geometry = PatchGeometry {

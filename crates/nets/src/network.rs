@@ -117,6 +117,16 @@ impl Network {
         }
     }
 
+    /// The network whose values lie a `share` of the way from those of this one to those
+    /// of `other`, running statistics too. Both in evaluation mode.
+    ///
+    /// # Panics
+    /// When the two are not of one plan.
+    #[must_use]
+    pub fn towards(self, other: &Self, share: f64) -> Self {
+        self.with(|parameters| parameters.towards(&other.parameters, share))
+    }
+
     /// The spatial arithmetic of this network: border, legal lengths.
     pub fn architecture(&self) -> Architecture {
         Architecture::of_plan(&self.plan)

@@ -264,6 +264,30 @@ impl Parameters {
         Self(named.collect())
     }
 
+    /// A share of the way from each tensor to the same one of `other`, running averages
+    /// too.
+    pub fn towards(self, other: &Self, share: f64) -> Self {
+        let pairs = self.0.into_iter().zip(&other.0).enumerate();
+        let named = pairs.map(|(index, (Named { name, tensor }, other))| {
+            let tensor = match (tensor, &other.tensor) {
+                (Held::Row(a), Held::Row(b)) => Held::Row(a.map(|a| between(a, b.val(), share))),
+                (Held::Plane(a), Held::Plane(b)) => {
+                    Held::Plane(a.map(|a| between(a, b.val(), share)))
+                }
+                (Held::Volume(a), Held::Volume(b)) => {
+                    Held::Volume(a.map(|a| between(a, b.val(), share)))
+                }
+                (Held::Running(a), Held::Running(b)) => {
+                    let value = between(a.value(), b.value(), share);
+                    Held::Running(RunningState::with_id(ParamId::from(index as u64), value))
+                }
+                _ => unreachable!("{name}: networks of one plan hold the same tensors"),
+            };
+            Named { name, tensor }
+        });
+        Self(named.collect())
+    }
+
     pub fn fork(self, device: &Device) -> Self {
         self.map_each(|held| changed!(held, t => t.fork(device)))
     }
@@ -304,6 +328,10 @@ impl Parameters {
         });
         Self(named.collect())
     }
+}
+
+fn between<const D: usize>(a: Tensor<D>, b: Tensor<D>, share: f64) -> Tensor<D> {
+    a.clone() + (b - a).mul_scalar(share)
 }
 
 fn trains(tensor: &impl Module) -> bool {

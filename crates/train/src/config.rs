@@ -3,6 +3,7 @@
 //! `run_template.toml` is the documentation of every key and the source of the
 //! set of known keys; a test holds it equal to the defaults of the types.
 
+mod budget;
 mod check;
 mod error;
 mod keys;
@@ -21,6 +22,7 @@ use lacuna_nets::{ModelConfig, ModelName};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+pub use budget::Budget;
 pub use error::ConfigError;
 pub use keys::{apply_override, parse_value};
 use keys::{check_keys, flatten, with_suggestion};

@@ -7,6 +7,7 @@ pub mod apply;
 pub mod checkpoint;
 pub mod choice;
 mod clip;
+mod collapse;
 pub mod compute;
 pub mod config;
 pub mod dataset;

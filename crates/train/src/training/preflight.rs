@@ -129,7 +129,10 @@ fn open_to_resume(
         | "train.loader_threads"
         | "train.memory"
         | "train.cache" => true,
-        "train.iterations" => longer && config.train.iterations >= done,
+        // Where a budget chose them, those of the file are not asked for.
+        "train.iterations" => {
+            config.train.budget.is_some() || longer && config.train.iterations >= done
+        }
         _ => false,
     };
     let facts_before: DatasetFacts = read_json(out, "dataset.json")?;
