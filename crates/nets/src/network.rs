@@ -1,5 +1,6 @@
 //! A network with its weights.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
@@ -125,6 +126,14 @@ impl Network {
     #[must_use]
     pub fn towards(self, other: &Self, share: f64) -> Self {
         self.with(|parameters| parameters.towards(&other.parameters, share))
+    }
+
+    /// The network with the tensors of `other` but those named in `kept`. Both are of one
+    /// configuration, of which the number of classes may differ where the
+    /// [heads](ModelConfig::heads) are kept, and on one device.
+    #[must_use]
+    pub fn taking(self, other: &Self, kept: &BTreeSet<String>) -> Self {
+        self.with(|parameters| parameters.taking(&other.parameters, |name| !kept.contains(name)))
     }
 
     /// The spatial arithmetic of this network: border, legal lengths.

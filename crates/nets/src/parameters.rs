@@ -46,6 +46,16 @@ pub(crate) enum Kind {
     Running { channels: usize, start: f32 },
 }
 
+impl Kind {
+    /// Lengths of the tensor; a kernel's whatever the network's rank.
+    pub fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Kernel { shape, .. } => shape.to_vec(),
+            Self::Row { channels, .. } | Self::Running { channels, .. } => vec![*channels],
+        }
+    }
+}
+
 /// The tensors of a plan, in the order that numbers them.
 pub(crate) fn declared(plan: &Plan) -> Vec<Declared> {
     let mut tensors = Vec::new();
@@ -284,6 +294,17 @@ impl Parameters {
                 _ => unreachable!("{name}: networks of one plan hold the same tensors"),
             };
             Named { name, tensor }
+        });
+        Self(named.collect())
+    }
+
+    /// The tensors of `other` in place of those that `taken` takes by name. Both are of one
+    /// plan but for the number of classes, and on one device.
+    pub fn taking(self, other: &Self, taken: impl Fn(&str) -> bool) -> Self {
+        let pairs = self.0.into_iter().zip(&other.0);
+        let named = pairs.map(|(mine, other)| match taken(&mine.name) {
+            true => other.clone(),
+            false => mine,
         });
         Self(named.collect())
     }

@@ -104,7 +104,12 @@ impl RunConfig {
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut config = Self::parse(&text, overrides, &path.display().to_string(), folder)?;
-        // Whole, so that the copy in the run folder means the same file.
+        // Whole, so that the copy in the run folder means the same file and folder.
+        if let Some(from) = &mut config.train.from
+            && let Ok(whole) = std::path::absolute(folder.join(&*from))
+        {
+            *from = whole;
+        }
         config.dataset = std::fs::canonicalize(&config.dataset)
             .or_else(|_| std::path::absolute(&config.dataset))
             .map_err(|e| ConfigError::Invalid {

@@ -4,6 +4,7 @@
 //! works with, and [`train`] is the loop.
 
 mod divergence;
+mod earlier;
 mod preflight;
 mod session;
 

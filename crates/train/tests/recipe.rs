@@ -277,3 +277,46 @@ fn a_collapse_is_told_and_the_training_begins_again() {
     assert_eq!((state.restarts, state.seed), (1, 1 << 32));
     assert_eq!(read_events(&place.run("again")).unwrap().len(), 140);
 }
+
+/// A run of other classes takes all but the last layer; one of the same classes all.
+#[test]
+fn a_training_starts_from_the_weights_of_another_run() {
+    let place = Place::new();
+    let text = "train.iterations = 1\npatch.size = 16\n";
+    place.train(&place.config(text), "first", false).unwrap();
+    let mut config = place.config(text);
+    config.train.from = Some(place.run("first"));
+    // So slow that the weights stay where they start.
+    config.train.learning_rate = 1e-12;
+    let (_, told) = place.train(&config, "second", false).unwrap();
+    assert!(told.iter().any(|t| t.contains("starting from")), "{told:?}");
+    let at = "checkpoint-000001/weights.safetensors";
+    let [first, second] = ["first", "second"].map(|run| values(&place.run(run).join(at)));
+    let far = |other: &[f32]| {
+        let pairs = first.iter().zip(other);
+        pairs.filter(|(a, b)| (*a - *b).abs() > 1e-6).count()
+    };
+    assert_eq!(far(&second), 0);
+
+    let renamed = std::fs::read_to_string(&place.dataset).unwrap();
+    let renamed = renamed.replace("\"lesion\"", "\"tumour\"");
+    std::fs::write(&place.dataset, renamed).unwrap();
+    let (_, told) = place.train(&config, "third", false).unwrap();
+    let note = told.iter().find(|t| t.contains("begin anew")).unwrap();
+    assert!(note.contains(".weight"), "{note}");
+    let third = values(&place.run("third").join(at));
+    let fresh = far(&third);
+    assert!(
+        fresh > 0 && fresh < first.len() / 10,
+        "{fresh} of {}",
+        first.len()
+    );
+
+    config.model.width = 0.125;
+    let refused = place
+        .train(&config, "fourth", false)
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("other network"), "{refused}");
+    assert!(!place.run("fourth").exists());
+}

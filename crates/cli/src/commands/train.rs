@@ -25,6 +25,10 @@ pub struct Arguments {
     /// Continue the run in --out from its newest checkpoint
     #[arg(long)]
     resume: bool,
+    /// Start from the newest weights of this run: the same network and modalities; other
+    /// classes get a new last layer
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    from: Option<PathBuf>,
     /// Override a key of the configuration, for example --set train.batch=5
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -34,7 +38,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let config = RunConfig::read(&arguments.config, &arguments.overrides)?;
+    let mut config = RunConfig::read(&arguments.config, &arguments.overrides)?;
+    if let Some(from) = &arguments.from {
+        config.train.from = Some(std::path::absolute(from)?);
+    }
     let stop = stop_flag()?;
     let device = DeviceName::from(arguments.device).open()?;
     let mut watch = Watch::default();

@@ -26,6 +26,7 @@ impl RunConfig {
         self.check_optimiser().map_err(invalid)?;
         self.check_supervision().map_err(invalid)?;
         self.check_budget().map_err(invalid)?;
+        self.check_restarts().map_err(invalid)?;
         // The number of classes is the dataset's: here, some number must do.
         if (1..=256).all(|classes| self.loss.check(classes).is_err()) {
             let refused = self.loss.check(2).expect_err("all are");
@@ -78,6 +79,18 @@ impl RunConfig {
             );
         }
         Ok(())
+    }
+
+    /// What begins again has other random weights, which a start from a run has none of.
+    fn check_restarts(&self) -> Result<(), String> {
+        match self.train.from.is_some() && self.train.restarts > 0 {
+            true => Err(
+                "`train.restarts` begins again with other random weights, and `train.from` \
+                         begins with those of a run; set train.restarts = 0"
+                    .to_owned(),
+            ),
+            false => Ok(()),
+        }
     }
 
     /// A rate that falls to the end needs the end when it begins to fall.

@@ -46,6 +46,9 @@ pub enum VoxelWeights {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
+    /// Run folder from whose weights the training starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// Number of optimiser steps.
     pub iterations: u64,
     /// Time that the training may take, which replaces `iterations`: as many as fit are
@@ -103,6 +106,7 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
+            from: None,
             iterations: 1000,
             budget: None,
             batch: 3,

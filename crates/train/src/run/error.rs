@@ -148,6 +148,21 @@ pub enum RunError {
         /// "`key` was old, now new", separated by semicolons.
         differences: String,
     },
+    /// Weights that do not fit.
+    #[error(
+        "{from} has other {what} than this run, which cannot start from it: {found}, expected \
+         {expected}; take the configuration of that run, or leave --from (train.from) out"
+    )]
+    OtherStart {
+        /// The folder of the run with the weights.
+        from: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// There.
+        found: String,
+        /// Here.
+        expected: String,
+    },
     /// No checkpoint of that choice.
     #[error(
         "{run} has no checkpoint {choice}; it has: {}", match kept.is_empty() {

@@ -135,6 +135,7 @@ impl<'a> Session<'a> {
     fn write_config(&self) -> Result<(), RunError> {
         let mut config = self.config.clone();
         config.train.iterations = self.state.length.unwrap_or(config.train.iterations);
+        config.train.from = self.preflight.from.clone();
         let text = config.to_toml()?;
         lacuna_io::atomic::write_bytes(self.run().join("run.toml"), text.as_bytes())?;
         Ok(())
