@@ -82,6 +82,18 @@ batch = 1
         other, dataset, predictions, split="test", existing="replace", blend="gaussian", mirror=["left-right"]
     )
 
+    # Several runs are another maker.
+    with pytest.raises(OSError, match="--force"):
+        lacuna.predict_dataset([run, other], dataset, predictions, split="test")
+    with pytest.raises(ValueError, match="average"):
+        lacuna.predict_dataset([run, other], dataset, predictions, average="labels")
+    both = tmp_path / "both"
+    assert lacuna.predict_dataset([run, other], dataset, both, split="test") == ["c"]
+    listed = json.loads((both / "predictions.json").read_text())
+    assert [entry["run"] for entry in listed["ensemble"]["runs"]] == [str(run), str(other)]
+    with pytest.raises(OSError, match="no run folder"):
+        lacuna.predict_dataset([], dataset, tmp_path / "none", split="test")
+
     # A prediction that is known: the reference moved by two voxels along x.
     moved = np.zeros((48, 48, 4), dtype=np.uint8)
     moved[22:26, 20:24, :] = 1

@@ -27,7 +27,8 @@ pub use files::{lock, read_json, read_lines, unix_time, write_json};
 pub use hash::{sha256, sha256_of};
 pub use outputs::{Inputs, check_file, check_folder, check_no_run};
 pub use predictions::{
-    Existing, PredictedFile, Predictions, PredictionsFolder, prediction_path, probabilities_path,
+    AveragedRun, Ensemble, Existing, PredictedFile, Predictions, PredictionsFolder,
+    prediction_path, probabilities_path,
 };
 pub use provenance::{Provenance, built_from};
 pub use sessions::{SessionRecord, Sessions, SourceFile};

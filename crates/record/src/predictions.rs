@@ -2,7 +2,7 @@
 //! made them. A file is on the list with its hash once it is whole, and not before, so
 //! that what a killed command leaves is never taken for what it should have written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,16 +10,20 @@ use serde::{Deserialize, Serialize};
 use crate::files::{read_optional, write_json};
 use crate::{Inputs, Provenance, RecordError, sha256_of};
 
-/// `predictions.json`: what a folder of predictions holds. All files are of one run.
+/// `predictions.json`: what a folder of predictions holds. All files are of one run, or
+/// of the mean of the same runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Predictions {
-    /// The run folder.
+    /// The run folder; of several, the first.
     pub run: PathBuf,
-    /// Iterations behind the weights.
+    /// Iterations behind its weights.
     pub iteration: u64,
-    /// SHA-256 of the weights; version 0.1.0 did not record it.
+    /// SHA-256 of the weights; absent where there are several, and in version 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// The runs, where the mean of several was predicted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<Ensemble>,
     /// Class names, in the order of their indices.
     pub classes: Vec<String>,
     /// What the files hold for each class, when not the class index.
@@ -36,6 +40,37 @@ pub struct Predictions {
     /// The commands that wrote them, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Provenance>,
+}
+
+/// The mean of several runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ensemble {
+    /// What the mean was taken of: `probabilities` or `logits`.
+    pub average: String,
+    /// The runs, in the order of the command.
+    pub runs: Vec<AveragedRun>,
+}
+
+/// One of several runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AveragedRun {
+    /// The run folder.
+    pub run: PathBuf,
+    /// Iterations behind the weights.
+    pub iteration: u64,
+    /// SHA-256 of the weights.
+    pub weights: String,
+}
+
+impl Ensemble {
+    /// Whether both are the same mean of the same weights, in whatever order.
+    fn is_of_the_same_runs(&self, other: &Self) -> bool {
+        let weights = |ensemble: &Self| -> BTreeSet<String> {
+            let runs = ensemble.runs.iter();
+            runs.map(|run| run.weights.clone()).collect()
+        };
+        self.average == other.average && weights(self) == weights(other)
+    }
 }
 
 /// A file of the list.
@@ -66,10 +101,26 @@ impl Predictions {
 
     /// Whether both lists are of the same weights and classes, in the same values.
     fn of_the_same_run(&self, other: &Self) -> bool {
-        self.weights.is_some()
-            && self.weights == other.weights
-            && self.classes == other.classes
-            && self.values == other.values
+        let same_weights = match (&self.ensemble, &other.ensemble) {
+            (Some(ensemble), Some(other)) => ensemble.is_of_the_same_runs(other),
+            (None, None) => self.weights.is_some() && self.weights == other.weights,
+            _ => false,
+        };
+        same_weights && self.classes == other.classes && self.values == other.values
+    }
+
+    /// What made the files, in words.
+    fn maker(&self) -> String {
+        let after = |run: &Path, iteration| {
+            let run = run.display();
+            format!("{run} after {iteration} iterations")
+        };
+        let Some(Ensemble { average, runs }) = &self.ensemble else {
+            return after(&self.run, self.iteration);
+        };
+        let runs = runs.iter().map(|run| after(&run.run, run.iteration));
+        let runs = runs.collect::<Vec<_>>().join(", ");
+        format!("the mean {average} of {runs}")
     }
 
     /// The subjects whose files the list answers for.
@@ -129,8 +180,7 @@ impl PredictionsFolder {
             if existing != Existing::Replace {
                 return Err(RecordError::OtherPredictions {
                     folder: path.to_owned(),
-                    run: other.run,
-                    iteration: other.iteration,
+                    maker: other.maker(),
                 });
             }
             remove(path, &other, inputs)?;
@@ -140,6 +190,7 @@ impl PredictionsFolder {
         if let Some(same) = same {
             now = Predictions {
                 run: now.run,
+                ensemble: now.ensemble,
                 ..same
             };
             for id in &asked {
@@ -298,6 +349,47 @@ mod tests {
         let found = Predictions::read(folder.path()).unwrap().unwrap();
         assert_eq!(found.files, Some(BTreeMap::new()));
         assert!(!prediction_path(folder.path(), "b").exists());
+    }
+
+    #[test]
+    fn another_set_of_runs_is_another_maker() {
+        let mean = |average: &str, weights: &[&str]| {
+            let run = |weights: &&str| AveragedRun {
+                run: format!("run-{weights}").into(),
+                iteration: 6,
+                weights: (*weights).to_owned(),
+            };
+            Predictions {
+                weights: None,
+                ensemble: Some(Ensemble {
+                    average: average.to_owned(),
+                    runs: weights.iter().map(run).collect(),
+                }),
+                ..list("v", &["a"])
+            }
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let open = |list| open(folder.path(), list, Existing::Skip);
+        let (mut opened, _) = open(mean("probabilities", &["v", "w"])).unwrap();
+        predict(&mut opened, "a");
+        // The order is the same mean.
+        let (_, left) = open(mean("probabilities", &["w", "v"])).unwrap();
+        assert_eq!(left, [""; 0]);
+        for other in [
+            list("v", &["a"]),
+            mean("logits", &["v", "w"]),
+            mean("probabilities", &["v"]),
+            mean("probabilities", &["v", "w", "x"]),
+        ] {
+            let error = open(other).unwrap_err().to_string();
+            let parts = [
+                "mean probabilities of",
+                "run-v after 6",
+                "run-w after 6",
+                "--force",
+            ];
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        }
     }
 
     #[test]

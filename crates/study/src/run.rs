@@ -17,6 +17,7 @@ use lacuna_train::device::DeviceName;
 use lacuna_train::into_folder::Target;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::Session;
+use lacuna_train::predictor::Predictor;
 use lacuna_train::run::RunError;
 use lacuna_train::training::{Progress, train};
 
@@ -133,7 +134,8 @@ fn test(
     told: &mut dyn FnMut(RunStep),
 ) -> Result<(), StudyError> {
     let device = device.open().map_err(RunError::from)?;
-    let trained = TrainedRun::open(run, &device, None)?;
+    let predictor = Predictor::from(TrainedRun::open(run, &device, None)?);
+    let trained = predictor.first();
     let ids = &trained.facts.split.test;
     if ids.is_empty() {
         return Ok(());
@@ -148,7 +150,7 @@ fn test(
         // What an attempt that was cut off has left.
         existing: Existing::Replace,
     };
-    let (mut written, _) = trained.open_folder(&manifest, ids, &target)?;
+    let (mut written, _) = predictor.open_folder(&manifest, ids, &target)?;
     let mut reliability = Reliability::default();
     for (number, id) in ids.iter().enumerate() {
         let subject = manifest.subject(id).map_err(RunError::from)?;
@@ -156,7 +158,7 @@ fn test(
             probabilities: true,
             ..Session::new(stop)
         };
-        let predicted = trained.predict(&manifest, subject, session, &mut |done, total| {
+        let predicted = predictor.predict(&manifest, subject, session, &mut |done, total| {
             let share = 1000 * done as u64 / total.max(1) as u64;
             let done = 1000 * number as u64 + share;
             told(RunStep::Predicted(done, 1000 * ids.len() as u64, id));
@@ -166,7 +168,7 @@ fn test(
         written.done(id)?;
         judge(
             &mut reliability,
-            trained.outputs(),
+            predictor.outputs(),
             &manifest,
             subject,
             &predicted,

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use lacuna_data::manifest::Manifest;
 use lacuna_record::{
-    Existing, Inputs, Predictions, PredictionsFolder, Provenance, probabilities_path, sha256_of,
+    AveragedRun, Ensemble, Existing, Inputs, Predictions, PredictionsFolder, Provenance,
+    probabilities_path, sha256_of,
 };
 
 use crate::apply::{Files, TrainedRun};
 use crate::origin;
 use crate::predict::Session;
+use crate::predictor::Predictor;
 use crate::run::RunError;
 
 /// A folder that predictions go into.
@@ -38,7 +40,7 @@ pub struct At<'a> {
     pub share: f64,
 }
 
-impl TrainedRun {
+impl Predictor {
     /// Predicts the subjects `ids` of a manifest. Each file is on the folder's list, with
     /// its hash, as soon as it is whole. `on_window` hears after each window
     /// where the work is.
@@ -89,7 +91,7 @@ impl TrainedRun {
             .transpose()
     }
 
-    /// Opens a folder for predictions of the subjects `ids`, with this run and process on
+    /// Opens a folder for predictions of the subjects `ids`, with the runs and this process on
     /// its list. The second value holds the subjects that are left to predict.
     ///
     /// # Errors
@@ -105,20 +107,30 @@ impl TrainedRun {
         for id in ids {
             manifest.subject(id)?;
         }
-        let weights = sha256_of(&self.weights())?;
-        let predictions = Predictions {
-            run: self.path.clone(),
-            iteration: self.iteration,
-            weights: Some(weights.clone()),
-            classes: self.facts.classes.clone(),
+        let runs = self.runs.iter().map(averaged_run);
+        let mut runs = runs.collect::<Result<Vec<_>, _>>()?;
+        let first = self.first();
+        let mut predictions = Predictions {
+            run: first.path.clone(),
+            iteration: first.iteration,
+            classes: first.facts.classes.clone(),
             values: self.values_for(manifest, target)?,
-            regions: self.config.regions.clone(),
+            regions: first.config.regions.clone(),
             subjects: ids.to_vec(),
             ..Predictions::default()
         };
+        match runs.len() {
+            1 => predictions.weights = runs.pop().map(|run| run.weights),
+            _ => {
+                predictions.ensemble = Some(Ensemble {
+                    average: self.average.name().to_owned(),
+                    runs,
+                });
+            }
+        }
         let provenance = Provenance {
-            weights: Some(weights),
-            ..origin::of_process(self.device)
+            weights: predictions.weights.clone(),
+            ..origin::of_process(first.device)
         };
         let inputs = Inputs::of(manifest.files());
         Ok(PredictionsFolder::open(
@@ -129,4 +141,13 @@ impl TrainedRun {
             &inputs,
         )?)
     }
+}
+
+/// A run as the list of predictions names it.
+fn averaged_run(run: &TrainedRun) -> Result<AveragedRun, RunError> {
+    Ok(AveragedRun {
+        run: run.path.clone(),
+        iteration: run.iteration,
+        weights: sha256_of(&run.weights())?,
+    })
 }

@@ -4,6 +4,7 @@
 //! over a subject, blended and made a label map. Memory holds one row of windows
 //! along the slab axis, never a probability volume, unless the caller keeps them.
 
+mod averaged;
 mod blend;
 mod mirrored;
 mod model;
@@ -16,6 +17,7 @@ use lacuna_data::transform::AnatomicalAxis;
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::run::RunError;
+pub use averaged::{Average, Averaged};
 use blend::{Plane, Slab};
 pub use mirrored::Mirrored;
 pub use model::{NotFinite, SingleNetwork, Window, WindowModel};
@@ -27,7 +29,7 @@ pub use windows::{Blend, WindowOptions};
 pub struct Session<'a> {
     /// How windows are laid.
     pub windows: WindowOptions,
-    /// Axes along which a [`TrainedRun`](crate::apply::TrainedRun)'s windows are mirrored
+    /// Axes along which a [`Predictor`](crate::predictor::Predictor)'s windows are mirrored
     /// too, in every combination, and the mean is taken.
     pub mirror: &'a [AnatomicalAxis],
     /// Keep the probabilities.

@@ -5,6 +5,7 @@
 mod harness;
 
 mod configuration;
+mod ensembles;
 mod image_files;
 mod labels_and_manifest;
 mod output_folders;
