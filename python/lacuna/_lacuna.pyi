@@ -41,6 +41,7 @@ def predict(
     blend: str,
     mirror: List[str],
     average: str,
+    postprocess: Optional[str],
 ) -> List[str]: ...
 def check(dataset: str) -> str: ...
 def train(config: str, out: str, overrides: List[str], resume: bool) -> str: ...
@@ -57,6 +58,7 @@ def predict_dataset(
     blend: str,
     mirror: List[str],
     average: str,
+    postprocess: Optional[str],
 ) -> List[str]: ...
 def evaluate_folder(
     dataset: str,

@@ -47,13 +47,14 @@ def predict_dataset(
     blend: str = "linear",
     mirror: Sequence[str] = (),
     average: str = "probabilities",
+    postprocess: Optional[Path] = None,
 ) -> List[str]:
     """Predicts subjects of a manifest into a folder (``lacuna predict --dataset``).
 
     ``split`` is "train", "validation", "test" or "unlabelled"; else ``subjects`` are
     predicted, else all. ``existing`` says what becomes of files that are there:
-    "refuse", "replace" or "skip"; ``run``, ``overlap``, ``blend``, ``mirror`` and
-    ``average`` are those of :func:`lacuna.predict`. Returns the ids. Raises
+    "refuse", "replace" or "skip"; ``run``, ``overlap``, ``blend``, ``mirror``, ``average``
+    and ``postprocess`` are those of :func:`lacuna.predict`. Returns the ids. Raises
     OSError with the reason when something is wrong; what was written before stays listed
     in ``predictions.json``.
     """
@@ -72,6 +73,7 @@ def predict_dataset(
         blend,
         list(mirror),
         average,
+        None if postprocess is None else os.fspath(postprocess),
     )
 
 

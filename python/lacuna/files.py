@@ -55,6 +55,7 @@ def predict(
     blend: str = "linear",
     mirror: Sequence[str] = (),
     average: str = "probabilities",
+    postprocess: Optional[Path] = None,
 ) -> List[str]:
     """Segments one subject with a trained run and writes a label map.
 
@@ -67,7 +68,8 @@ def predict(
     ``overlap`` is the share by which neighbours overlap (0 to 0.9), ``blend`` their
     weights ("linear" or "gaussian"). Along the axes of ``mirror`` ("left-right",
     "posterior-anterior", "inferior-superior") mirror images are predicted too, and the
-    mean is taken.
+    mean is taken. ``postprocess`` is a file of thresholds and rules for components, as
+    ``lacuna predict --postprocess`` reads it.
 
     Returns the class names in the order of the values written. Raises OSError
     with the reason when something is wrong; nothing is half-written then.
@@ -95,4 +97,5 @@ def predict(
         blend,
         list(mirror),
         average,
+        None if postprocess is None else os.fspath(postprocess),
     )

@@ -14,6 +14,7 @@ use lacuna_train::config::RunConfig;
 use lacuna_train::dataset::ids_named;
 use lacuna_train::device::DeviceName;
 use lacuna_train::into_folder::Target;
+use lacuna_train::postprocess::Postprocess;
 use lacuna_train::predict::{Session, WindowOptions};
 use lacuna_train::predictor::Predictor;
 use lacuna_train::training::train as train_run;
@@ -77,6 +78,7 @@ pub fn predict_dataset(
     blend: &str,
     mirror: Vec<String>,
     average: &str,
+    postprocess: Option<PathBuf>,
 ) -> PyResult<Vec<String>> {
     let part = match split.as_deref() {
         None => None,
@@ -110,7 +112,11 @@ pub fn predict_dataset(
     let stop = AtomicBool::new(false);
     let work = || -> Outcome<Vec<String>> {
         let device = DeviceName::Cpu.open().map_err(told)?;
-        let predictor = Predictor::open(&runs, &device, None, average).map_err(told)?;
+        let mut predictor = Predictor::open(&runs, &device, None, average).map_err(told)?;
+        if let Some(path) = postprocess {
+            let rules = Postprocess::read(&path).map_err(told)?;
+            predictor = predictor.with_postprocess(rules).map_err(told)?;
+        }
         let manifest = Manifest::read(&dataset).map_err(told)?;
         let ids = predictor.choose(&manifest, part, &subjects);
         let ids = ids.map_err(told)?;

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use lacuna_train::apply::Files;
 use lacuna_train::device::DeviceName;
+use lacuna_train::postprocess::Postprocess;
 use lacuna_train::predict::{Session, WindowOptions};
 use lacuna_train::predictor::Predictor;
 use lacuna_volume::PatchSize;
@@ -51,6 +52,7 @@ pub fn predict(
     blend: &str,
     mirror: Vec<String>,
     average: &str,
+    postprocess: Option<PathBuf>,
 ) -> PyResult<Vec<String>> {
     let window = match window.as_deref() {
         None => None,
@@ -74,7 +76,11 @@ pub fn predict(
     let work = || -> Result<Vec<String>, String> {
         let told = |error: &dyn std::fmt::Display| error.to_string();
         let device = DeviceName::Cpu.open().map_err(|e| told(&e))?;
-        let predictor = Predictor::open(&runs, &device, None, average).map_err(|e| told(&e))?;
+        let mut predictor = Predictor::open(&runs, &device, None, average).map_err(|e| told(&e))?;
+        if let Some(path) = postprocess {
+            let rules = Postprocess::read(&path).map_err(|e| told(&e))?;
+            predictor = predictor.with_postprocess(rules).map_err(|e| told(&e))?;
+        }
         let images = images
             .into_iter()
             .map(|(modality, path)| (modality, path.to_string_lossy().into_owned()));

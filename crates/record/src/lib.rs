@@ -7,6 +7,7 @@
 //! runs with the plan they follow ([`Study`]), the state of each ([`Status`]) and the
 //! end of each ([`Outcome`]). Every file is written and read by one type.
 
+mod cleaned;
 mod error;
 mod evaluation;
 mod events;
@@ -20,6 +21,7 @@ mod study;
 mod summary;
 mod test;
 
+pub use cleaned::CleanedClass;
 pub use error::RecordError;
 pub use evaluation::{Evaluation, Overlay, ScoredFile, SubjectScores};
 pub use events::{Ending, Event, LastIterations, read_events};

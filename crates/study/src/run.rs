@@ -165,7 +165,7 @@ fn test(
         })?;
         let path = written.start(id)?;
         predicted.write_labels(&path, None)?;
-        written.done(id)?;
+        written.done(id, predicted.cleaned.clone())?;
         judge(
             &mut reliability,
             predictor.outputs(),

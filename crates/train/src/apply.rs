@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use lacuna_data::transform::{AnatomicalAxis, TransformConfig};
 use lacuna_io::Reference;
 use lacuna_nets::Network;
-use lacuna_record::read_json;
+use lacuna_record::{CleanedClass, read_json};
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::checkpoint;
@@ -43,6 +43,8 @@ pub struct PredictedSubject {
     pub probabilities: Option<Vec<Volume<f32>>>,
     /// The subject's mask.
     pub mask: Option<Volume<bool>>,
+    /// What the postprocess file removed of each class.
+    pub cleaned: Vec<CleanedClass>,
     pub(crate) reference: Reference,
 }
 

@@ -10,6 +10,7 @@ use lacuna_record::{
 
 use crate::apply::{Files, TrainedRun};
 use crate::origin;
+use crate::postprocess::Postprocess;
 use crate::predict::Session;
 use crate::predictor::Predictor;
 use crate::run::RunError;
@@ -68,15 +69,17 @@ impl Predictor {
                     .then(|| probabilities_path(target.folder, id)),
             };
             let subject = manifest.subject(id)?;
-            self.predict_to_files(manifest, subject, &files, session, &mut |done, total| {
+            let mut on_share = |done, total: usize| {
                 on_window(At {
                     subject: id,
                     number,
                     subjects: left.len(),
                     share: done as f64 / total.max(1) as f64,
                 });
-            })?;
-            folder.done(id)?;
+            };
+            let cleaned =
+                self.predict_to_files(manifest, subject, &files, session, &mut on_share)?;
+            folder.done(id, cleaned)?;
         }
         Ok(())
     }
@@ -115,6 +118,7 @@ impl Predictor {
             iteration: first.iteration,
             classes: first.facts.classes.clone(),
             values: self.values_for(manifest, target)?,
+            postprocess: self.postprocess.as_ref().map(Postprocess::to_json),
             regions: first.config.regions.clone(),
             subjects: ids.to_vec(),
             ..Predictions::default()
@@ -132,7 +136,8 @@ impl Predictor {
             weights: predictions.weights.clone(),
             ..origin::of_process(first.device)
         };
-        let inputs = Inputs::of(manifest.files());
+        let rules = self.postprocess.iter().map(|rules| rules.path.clone());
+        let inputs = Inputs::of(manifest.files().into_iter().chain(rules));
         Ok(PredictionsFolder::open(
             target.folder,
             predictions,

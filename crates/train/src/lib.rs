@@ -19,6 +19,7 @@ mod loss_maps;
 pub mod origin;
 pub mod outputs;
 pub mod pace;
+pub mod postprocess;
 pub mod predict;
 pub mod predictor;
 pub mod run;

@@ -34,6 +34,8 @@ pub struct Session<'a> {
     pub mirror: &'a [AnatomicalAxis],
     /// Keep the probabilities.
     pub probabilities: bool,
+    /// Keep the probability of the class of each voxel.
+    pub painted: bool,
     /// Ends the prediction where it is set.
     pub stop: &'a AtomicBool,
     /// Hears what the user should know of the result.
@@ -47,6 +49,7 @@ impl<'a> Session<'a> {
             windows: WindowOptions::default(),
             mirror: &[],
             probabilities: false,
+            painted: false,
             stop,
             warn: &|_| {},
         }
@@ -59,6 +62,9 @@ pub struct Prediction {
     pub labels: LabelMap,
     /// Probability of each class or region, when asked for.
     pub probabilities: Option<Vec<Volume<f32>>>,
+    /// Probability of the class of each voxel, or of the region that gave it; 0 where it is
+    /// background. When asked for.
+    pub painted: Option<Volume<f32>>,
 }
 
 /// Predicts `case`. `on_window` hears (windows done, windows in all).
@@ -80,6 +86,7 @@ pub fn predict_case(
     let mut prediction = Prediction {
         labels: grid.map(|_| 0u8),
         probabilities: session.probabilities.then(volumes),
+        painted: session.painted.then(|| grid.map(|_| 0.0)),
     };
 
     let starts: [Vec<usize>; 3] = layout.starts();
@@ -131,7 +138,12 @@ impl Prediction {
                     continue;
                 }
                 let at = i * width + j;
-                self.labels.data_mut()[index] = outputs.class(|channel| values[channel][at]);
+                let class = outputs.class(|channel| values[channel][at]);
+                self.labels.data_mut()[index] = class;
+                if let Some(painted) = &mut self.painted {
+                    let probability = outputs.painted(class, |channel| values[channel][at]);
+                    painted.data_mut()[index] = probability;
+                }
                 for (volume, values) in self.probabilities.iter_mut().flatten().zip(values) {
                     volume.data_mut()[index] = values[at];
                 }

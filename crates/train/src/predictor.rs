@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject, value_of_each};
 use lacuna_data::subject::load_case;
+use lacuna_record::CleanedClass;
 
 use crate::apply::{Files, PredictedSubject, TrainedRun};
 use crate::dataset::preprocess;
 use crate::device::PrecisionName;
 use crate::outputs::Outputs;
+use crate::postprocess::Postprocess;
 use crate::predict::{Average, Averaged, Mirrored, Session, WindowModel, predict_case};
 use crate::run::RunError;
 
@@ -22,6 +24,7 @@ pub struct Predictor {
     /// At least one.
     pub(crate) runs: Vec<TrainedRun>,
     pub(crate) average: Average,
+    pub(crate) postprocess: Option<Postprocess>,
     outputs: Outputs,
 }
 
@@ -30,6 +33,7 @@ impl From<TrainedRun> for Predictor {
         Self {
             outputs: run.model.outputs().clone(),
             average: Average::default(),
+            postprocess: None,
             runs: vec![run],
         }
     }
@@ -65,7 +69,23 @@ impl Predictor {
         Ok(Self {
             runs,
             average,
+            postprocess: None,
             outputs,
+        })
+    }
+
+    /// The same with labels by the thresholds and rules of a file.
+    ///
+    /// # Errors
+    /// When the file is for other classes, or for another dataset.
+    pub fn with_postprocess(self, postprocess: Postprocess) -> Result<Self, RunError> {
+        for run in &self.runs {
+            postprocess.check_run(run)?;
+        }
+        Ok(Self {
+            outputs: self.outputs.with_thresholds(postprocess.thresholds()),
+            postprocess: Some(postprocess),
+            ..self
         })
     }
 
@@ -218,8 +238,12 @@ impl Predictor {
         for warning in self.unlike_spacing(case.source.grid.spacing().0) {
             (session.warn)(&format!("subject {}: {warning}", subject.id));
         }
+        let probabilities = session.probabilities || resampled;
+        let postprocess = self.postprocess.as_ref();
+        let needs_peaks = postprocess.is_some_and(Postprocess::needs_peaks);
         let on_run_grid = Session {
-            probabilities: session.probabilities || resampled,
+            probabilities,
+            painted: needs_peaks && !probabilities,
             ..session
         };
         let averaged = self.model();
@@ -231,23 +255,32 @@ impl Predictor {
         let prediction = predict_case(model, &case, on_run_grid, on_window)
             .map_err(|e| e.naming_one_of(manifest, &self.checkpoints()))?;
         let outputs = &self.outputs;
-        let (labels, probabilities) = match prediction.probabilities {
+        let (mut labels, probabilities, painted) = match prediction.probabilities {
             Some(volumes) => {
                 let restored = case.restore_probabilities(volumes, &outputs.outside())?;
                 let labels = outputs.labels(&restored);
-                (labels, session.probabilities.then_some(restored))
+                let painted = needs_peaks.then(|| outputs.painted_of(&labels, &restored));
+                let asked = session.probabilities.then_some(restored);
+                (labels, asked, painted)
             }
-            None => (case.restore_class_indices(&prediction.labels)?, None),
+            None => {
+                let labels = case.restore_class_indices(&prediction.labels)?;
+                let restore = |painted| case.restore_probabilities(vec![painted], &[0.0]);
+                let painted = prediction.painted.map(restore).transpose()?;
+                (labels, None, painted.and_then(|mut volumes| volumes.pop()))
+            }
         };
+        let cleaned = postprocess.map(|rules| rules.clean(&mut labels, painted.as_ref()));
         Ok(PredictedSubject {
             labels,
             probabilities,
+            cleaned: cleaned.unwrap_or_default(),
             mask: case.restore_mask()?,
             reference: case.source.reference,
         })
     }
 
-    /// Predicts one subject into files.
+    /// Predicts one subject into files, and says what the postprocess file removed.
     ///
     /// # Errors
     /// When the subject cannot be loaded or the files cannot be written, and those of
@@ -259,7 +292,7 @@ impl Predictor {
         files: &Files,
         session: Session,
         on_window: &mut dyn FnMut(usize, usize),
-    ) -> Result<(), RunError> {
+    ) -> Result<Vec<CleanedClass>, RunError> {
         let session = Session {
             probabilities: files.probabilities.is_some(),
             ..session
@@ -268,7 +301,8 @@ impl Predictor {
         if let (Some(path), Some(volumes)) = (&files.probabilities, &predicted.probabilities) {
             lacuna_io::write_image_4d(path, volumes, &predicted.reference)?;
         }
-        predicted.write_labels(&files.labels, files.values.as_deref())
+        predicted.write_labels(&files.labels, files.values.as_deref())?;
+        Ok(predicted.cleaned)
     }
 
     /// What the runs warn of in voxels of these edges; what several say, once.

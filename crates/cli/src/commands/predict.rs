@@ -12,6 +12,7 @@ use lacuna_train::apply::Files;
 use lacuna_train::choice::Part;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::into_folder::{At, Target};
+use lacuna_train::postprocess::Postprocess;
 use lacuna_train::predict::{Average, Blend, Session, WindowOptions};
 use lacuna_train::predictor::Predictor;
 use lacuna_volume::PatchSize;
@@ -76,6 +77,10 @@ pub struct Arguments {
     /// the activation makes it probabilities
     #[arg(long, value_enum, default_value = "probabilities")]
     average: AverageArgument,
+    /// Thresholds for the classes and components to remove, as this TOML file says: README.md
+    /// shows one
+    #[arg(long, value_name = "FILE")]
+    postprocess: Option<PathBuf>,
     /// What convolutions multiply; default: what they did in training
     #[arg(long, value_enum)]
     precision: Option<PrecisionArgument>,
@@ -164,10 +169,15 @@ fn overlap(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let postprocess = arguments.postprocess.as_deref().map(Postprocess::read);
+    let postprocess = postprocess.transpose()?;
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
     let average = arguments.average.into();
-    let predictor = Predictor::open(&arguments.runs, &device, precision, average)?;
+    let mut predictor = Predictor::open(&arguments.runs, &device, precision, average)?;
+    if let Some(postprocess) = postprocess {
+        predictor = predictor.with_postprocess(postprocess)?;
+    }
     for doubt in predictor.doubts() {
         eprintln!("warning: {doubt}");
     }
@@ -254,7 +264,12 @@ fn predict_images(
         true => Some(predictor.label_values(None)?),
         false => None,
     };
-    let inputs = Inputs::of(manifest.files());
+    let inputs = Inputs::of(
+        manifest
+            .files()
+            .into_iter()
+            .chain(arguments.postprocess.clone()),
+    );
     for file in [Some(&arguments.out), probabilities.as_ref()]
         .into_iter()
         .flatten()
@@ -274,9 +289,12 @@ fn predict_images(
         probabilities,
     };
     let subject = &manifest.subjects[0];
-    predictor.predict_to_files(&manifest, subject, &files, session, &mut |done, total| {
-        bar.at(1000 * done as u64 / total.max(1) as u64, "");
-    })?;
+    let cleaned =
+        predictor.predict_to_files(&manifest, subject, &files, session, &mut |done, total| {
+            bar.at(1000 * done as u64 / total.max(1) as u64, "");
+        })?;
     bar.finish();
-    super::print(&format!("written: {}\n", arguments.out.display()))
+    let removed = cleaned.iter().map(|class| format!("{class}\n"));
+    let removed = removed.collect::<String>();
+    super::print(&format!("{removed}written: {}\n", arguments.out.display()))
 }

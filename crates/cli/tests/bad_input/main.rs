@@ -9,6 +9,7 @@ mod ensembles;
 mod image_files;
 mod labels_and_manifest;
 mod output_folders;
+mod postprocess;
 mod predictions;
 mod run_folders;
 

@@ -12,8 +12,12 @@ pub(super) fn check(runs: &[TrainedRun], average: Average) -> Result<(), RunErro
     let Some((first, others)) = runs.split_first() else {
         return Ok(());
     };
+    let file = |run: &TrainedRun| {
+        run.weights()
+            .canonicalize()
+            .unwrap_or_else(|_| run.weights())
+    };
     for (number, run) in runs.iter().enumerate() {
-        let file = |run: &TrainedRun| run.weights().canonicalize().ok();
         if runs[..number]
             .iter()
             .any(|before| file(before) == file(run))

@@ -17,6 +17,9 @@ pub enum RunError {
     /// The configuration was refused.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    /// The postprocess file was refused.
+    #[error(transparent)]
+    Postprocess(#[from] crate::postprocess::PostprocessError),
     /// The manifest was refused.
     #[error(transparent)]
     Manifest(#[from] lacuna_data::manifest::ManifestError),
