@@ -97,8 +97,7 @@ impl Preflight {
         let cohort = dataset.training(config, &outputs, &mut store, &mut note)?;
         cohort.lost_lesions().into_iter().for_each(&mut note);
         let validation = dataset.validation(config, &mut store, &mut note)?;
-        let (_, effective) = geometry.sizes(config.patch.plane);
-        let grid = loss_maps::patch_grid(&cohort, &config.loss, effective)?;
+        let grid = loss_maps::patch_grid(&cohort, &config.loss, geometry, config.patch.plane)?;
         let cohort = Arc::new(cohort);
         let (sampler, warnings) = Sampler::new(cohort, &config.patch, geometry, config.seed)?;
         warnings.into_iter().for_each(&mut note);
