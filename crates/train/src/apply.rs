@@ -32,6 +32,8 @@ pub struct TrainedRun {
     pub device: DeviceName,
     pub(crate) weights: PathBuf,
     pub(crate) model: SingleNetwork,
+    /// The precision it was trained in, where the device computes in f32 for want of it.
+    pub(crate) lacking: Option<PrecisionName>,
 }
 
 /// The prediction of a subject on the grid and axes of its first image.
@@ -78,7 +80,14 @@ impl TrainedRun {
             return Err(RunError::not_a_run(run, "run.toml"));
         }
         let config = RunConfig::read(&config_path, &[])?;
-        let compute = Compute::new(device, precision.unwrap_or(config.train.precision))?;
+        let trained = config.train.precision;
+        // A run may come from a processor that had what this one lacks.
+        let (compute, lacking) = match Compute::new(device, precision.unwrap_or(trained)) {
+            Err(_) if precision.is_none() && trained != PrecisionName::F32 => {
+                (Compute::new(device, PrecisionName::F32)?, Some(trained))
+            }
+            computes => (computes?, None),
+        };
         let facts: DatasetFacts = read_json(run, "dataset.json")?;
         let outputs = Outputs::new(&config, &facts.classes)?;
         let network = Network::new(
@@ -97,6 +106,7 @@ impl TrainedRun {
             model: SingleNetwork::new(network, compute, outputs, config.patch.plane),
             config,
             facts,
+            lacking,
             weights,
         })
     }

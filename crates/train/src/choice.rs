@@ -106,6 +106,12 @@ impl TrainedRun {
             ));
         }
         // Predicting needs no events.
+        if let Some(trained) = self.lacking {
+            doubts.push(format!(
+                "{run}: trained in {trained}, and predicted in f32; probabilities differ by \
+                 rounding"
+            ));
+        }
         let ending = Ending::of(&read_events(&self.path).unwrap_or_default());
         if let Some(collapse) = ending.collapse() {
             doubts.push(format!(
