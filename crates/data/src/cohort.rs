@@ -244,6 +244,20 @@ impl Held {
         ))
     }
 
+    /// A box of where images show something: the mask, or without one all but the
+    /// voxels of `images`, the same box of each channel, that are 0 in every channel.
+    pub(crate) fn inside(
+        &self,
+        window: Window,
+        images: &[Volume<f32>],
+    ) -> Result<Option<Volume<bool>>, CohortError> {
+        let mask = match self {
+            Self::Memory(case) => case.mask.as_ref().map(|mask| cut(mask, window)),
+            Self::Disk(cached) => cached.reading(|r| r.windows(Role::Mask, window))?.pop(),
+        };
+        Ok(inside_of(mask, images))
+    }
+
     /// The weights of one row along x, numbered in memory order; 0 outside the mask.
     pub(crate) fn weight_row(&self, row: usize) -> Result<Vec<f32>, CohortError> {
         let [width, height, _] = self.grid().shape;
@@ -272,14 +286,35 @@ impl Held {
     }
 }
 
-fn cut<T: Copy>(volume: &Volume<T>, (origin, size): Window) -> Volume<T> {
+/// The mask, or without one where any of the images, which lie on one grid, is not 0.
+pub(crate) fn inside_of(
+    mask: Option<Volume<bool>>,
+    images: &[Volume<f32>],
+) -> Option<Volume<bool>> {
+    mask.or_else(|| {
+        let (first, others) = images.split_first()?;
+        let mut inside = first.map(|v| *v != 0.0);
+        for image in others {
+            let pairs = inside.data_mut().iter_mut().zip(image.data());
+            pairs.for_each(|(inside, v)| *inside |= *v != 0.0);
+        }
+        Some(inside)
+    })
+}
+
+pub(crate) fn cut<T: Copy>(volume: &Volume<T>, (origin, size): Window) -> Volume<T> {
     let mut data = Vec::new();
     append_window(&mut data, volume, origin, size);
     part_of(&volume.grid(), origin, size, data)
 }
 
 /// A box of a grid as a volume, in its place.
-fn part_of<T>(grid: &Grid, origin: [isize; 3], size: [usize; 3], data: Vec<T>) -> Volume<T> {
+pub(crate) fn part_of<T>(
+    grid: &Grid,
+    origin: [isize; 3],
+    size: [usize; 3],
+    data: Vec<T>,
+) -> Volume<T> {
     let mut affine = grid.affine;
     let corner = affine.apply(origin.map(|o| o as f64));
     for (row, corner) in affine.0.iter_mut().zip(corner) {

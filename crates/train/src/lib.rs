@@ -4,6 +4,7 @@
 //! run folder ([`run`]), and [`apply::TrainedRun`] applies the result to images.
 
 pub mod apply;
+pub mod augmentation;
 pub mod checkpoint;
 pub mod choice;
 mod clip;

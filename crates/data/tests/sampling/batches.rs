@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{SHAPE, case, filled, lesion_at, sampler};
 use lacuna_data::prefetch::Prefetch;
 use lacuna_data::sampler::{Batch, Patch, Plane, Realised, SamplerKind};
-use lacuna_data::transform::{AnatomicalAxis, Flip, Transform};
+use lacuna_data::transform::{AnatomicalAxis, Flip, Frame, Transform};
 
 #[test]
 fn realised_shares_by_hand() {
@@ -51,7 +51,7 @@ fn batches_do_not_depend_on_threads_or_on_earlier_iterations() {
 struct ShiftByOne;
 
 impl Transform for ShiftByOne {
-    fn margin(&self) -> [usize; 3] {
+    fn margin(&self, _: &Frame, _: &mut rand_chacha::ChaCha8Rng) -> [usize; 3] {
         [1, 0, 0]
     }
 

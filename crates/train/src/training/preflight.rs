@@ -11,6 +11,7 @@ use lacuna_nets::Network;
 use lacuna_record::{Sessions, read_json};
 
 use super::Progress;
+use crate::augmentation;
 use crate::checkpoint;
 use crate::compute::Compute;
 use crate::config::RunConfig;
@@ -66,9 +67,7 @@ impl Preflight {
             false => RunFolder::check_new(out).map(|()| None)?,
         };
 
-        for transform in &config.transform {
-            transform.check(geometry, config.patch.plane)?;
-        }
+        augmentation::check(config, geometry, &dataset.facts)?;
 
         let ids = &dataset.facts.split.train;
         progress(Progress::Note(format!(
@@ -83,11 +82,7 @@ impl Preflight {
         let validation = dataset.validation(config, &mut store, &mut note)?;
         let (_, effective) = geometry.sizes(config.patch.plane);
         let grid = loss_maps::patch_grid(&cohort, &config.loss, effective)?;
-        let cohort = Arc::new(cohort);
-        let (sampler, warnings) = Sampler::new(cohort, &config.patch, geometry, config.seed)?;
-        warnings.into_iter().for_each(&mut note);
-        let transforms = config.transform.iter().map(|transform| transform.build());
-        let sampler = sampler.with_transforms(transforms.collect());
+        let sampler = augmentation::sampler(config, geometry, Arc::new(cohort), &mut note)?;
         dataset.record_spacing()?;
         let run = held.as_ref().map(|folder| folder.path.as_path());
         let sessions =
