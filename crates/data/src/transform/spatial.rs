@@ -93,7 +93,7 @@ impl Spatial {
             check_share(NAME, key, share)?;
         }
         self.rotation.check(NAME, "rotation", [-180.0, 180.0])?;
-        self.scale.check(NAME, "scale", [0.1, 10.0])?;
+        self.scale.check(NAME, "scale", [0.25, 4.0])?;
         self.check_axes(setting)?;
         self.check_elastic(setting)
     }

@@ -393,7 +393,7 @@ fn what_cannot_be_honoured_is_refused() {
         ),
         ("rotation = [10, -10]", 3, "`rotation` is [10, -10]"),
         ("rotation = [-200, 0]", 3, "within -180 to 180"),
-        ("scale = [0, 1]", 3, "within 0.1 to 10"),
+        ("scale = [0, 1]", 3, "within 0.25 to 4"),
         (
             "rotation_axes = [\"left-right\"]",
             2,
