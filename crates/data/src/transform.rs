@@ -20,6 +20,7 @@ mod gamma;
 mod inside;
 mod low_resolution;
 mod noise;
+mod paste;
 mod separable;
 mod span;
 mod spatial;
@@ -30,6 +31,7 @@ use lacuna_volume::Spacing;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::cohort::Cohort;
 use crate::sampler::{Patch, PatchGeometry, Plane};
 
 pub use bias_field::BiasField;
@@ -42,6 +44,7 @@ pub use flip::{AnatomicalAxis, Flip, check_axes, mirror};
 pub use gamma::Gamma;
 pub use low_resolution::LowResolution;
 pub use noise::Noise;
+pub use paste::Paste;
 pub use span::Span;
 pub use spatial::Spatial;
 
@@ -124,6 +127,8 @@ pub enum TransformConfig {
     Flip(Flip),
     /// Turns, scales and deforms patches.
     Spatial(Spatial),
+    /// Pastes lesions of other subjects.
+    Paste(Paste),
     /// Bends intensities.
     Gamma(Gamma),
     /// Brighter and darker.
@@ -144,9 +149,10 @@ pub enum TransformConfig {
 
 impl TransformConfig {
     /// What entries are called, in the order of the variants.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 11] = [
         "flip",
         "spatial",
+        "paste",
         "gamma",
         "brightness",
         "contrast",
@@ -165,6 +171,7 @@ impl TransformConfig {
         match self {
             Self::Flip(flip) => flip.check(setting.slices()),
             Self::Spatial(spatial) => spatial.check(setting),
+            Self::Paste(paste) => paste.check(setting),
             Self::Gamma(gamma) => gamma.check(),
             Self::Brightness(brightness) => brightness.check(),
             Self::Contrast(contrast) => contrast.check(),
@@ -176,11 +183,19 @@ impl TransformConfig {
         }
     }
 
-    /// The transform.
-    pub fn build(&self) -> Box<dyn Transform> {
-        match self {
+    /// The transform, of which some take something from the training subjects.
+    ///
+    /// # Errors
+    /// When the subjects do not have what it takes, or one cannot be read.
+    pub fn build(
+        &self,
+        setting: &Setting,
+        cohort: &Cohort,
+    ) -> Result<Box<dyn Transform>, TransformError> {
+        let transform: Box<dyn Transform> = match self {
             Self::Flip(flip) => Box::new(flip.clone()),
             Self::Spatial(spatial) => Box::new(spatial.clone()),
+            Self::Paste(paste) => Box::new(paste.build(setting, cohort)?),
             Self::Gamma(gamma) => Box::new(gamma.clone()),
             Self::Brightness(brightness) => Box::new(brightness.clone()),
             Self::Contrast(contrast) => Box::new(contrast.clone()),
@@ -189,7 +204,8 @@ impl TransformConfig {
             Self::Blur(blur) => Box::new(blur.clone()),
             Self::LowResolution(low) => Box::new(low.clone()),
             Self::ChannelDropout(dropout) => Box::new(dropout.clone()),
-        }
+        };
+        Ok(transform)
     }
 }
 

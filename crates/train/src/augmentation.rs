@@ -12,15 +12,15 @@ use crate::dataset::{self, Dataset};
 use crate::outputs::Outputs;
 use crate::run::{DatasetFacts, RunError};
 
-/// Refuses transforms that the run cannot honour.
+/// What the transforms of a run work in; refuses those that cannot work there.
 ///
 /// # Errors
 /// [`RunError::Transform`]
-pub fn check(
+pub fn setting(
     config: &RunConfig,
     geometry: PatchGeometry,
     facts: &DatasetFacts,
-) -> Result<(), RunError> {
+) -> Result<Setting, RunError> {
     let reads = config.loss.named.reads();
     let setting = Setting {
         geometry,
@@ -33,23 +33,26 @@ pub fn check(
             weight: config.train.voxel_weights == VoxelWeights::Map,
         },
     };
-    Ok(transform::check(&config.transform, &setting)?)
+    transform::check(&config.transform, &setting)?;
+    Ok(setting)
 }
 
 /// Draws the patches of a training, transformed.
 ///
 /// # Errors
-/// When no patches can be drawn.
+/// When no patches can be drawn, or a transform does not find in the subjects what it
+/// takes from them.
 pub fn sampler(
     config: &RunConfig,
-    geometry: PatchGeometry,
+    setting: &Setting,
     cohort: Arc<Cohort>,
     note: &mut dyn FnMut(String),
 ) -> Result<Sampler, RunError> {
-    let (sampler, warnings) = Sampler::new(cohort, &config.patch, geometry, config.seed)?;
+    let (sampler, warnings) =
+        Sampler::new(cohort.clone(), &config.patch, setting.geometry, config.seed)?;
     warnings.into_iter().for_each(note);
-    let transforms = config.transform.iter().map(|transform| transform.build());
-    Ok(sampler.with_transforms(transforms.collect()))
+    let transforms = config.transform.iter().map(|t| t.build(setting, &cohort));
+    Ok(sampler.with_transforms(transforms.collect::<Result<_, _>>()?))
 }
 
 /// A training patch before and after the transforms of the run, without margins.
@@ -75,12 +78,12 @@ pub fn examples(
     let dataset = Dataset::open(config)?;
     let outputs = Outputs::new(config, &dataset.facts.classes)?;
     let geometry = dataset::patch_geometry(config)?;
-    check(config, geometry, &dataset.facts)?;
+    let setting = setting(config, geometry, &dataset.facts)?;
     let ids = &dataset.facts.split.train;
     note(format!("loading {} training subject(s)", ids.len()));
     let mut store = dataset::store(config);
     let cohort = Arc::new(dataset.training(config, &outputs, &mut store, note)?);
-    let sampler = sampler(config, geometry, cohort, note)?;
+    let sampler = sampler(config, &setting, cohort, note)?;
     let batch = config.train.batch as u64;
     let example = |number: u64| {
         let (iteration, sample) = (number / batch, number % batch);

@@ -1,6 +1,7 @@
 //! Why a transform is refused.
 
 use super::{AnatomicalAxis, Span};
+use crate::cohort::CohortError;
 use crate::sampler::Plane;
 
 /// Why nothing is done along some axes.
@@ -109,6 +110,36 @@ pub enum TransformError {
         /// Number of entries.
         found: usize,
     },
+    /// There is nothing to paste.
+    #[error(
+        "transform paste: no lesion of the {subjects} training subjects fits into an effective \
+         patch of {} x {} x {} voxels ({too_large} too large); choose a larger patch.size, or \
+         remove it",
+        effective[0], effective[1], effective[2]
+    )]
+    NoLesions {
+        /// Training subjects.
+        subjects: usize,
+        /// Lesions that do not fit.
+        too_large: usize,
+        /// Voxels of the effective patch along x, y, z.
+        effective: [usize; 3],
+    },
+    /// A lesion keeps its voxels.
+    #[error(
+        "transform paste: subject {} has a spacing of {:?} mm and {} one of {:?}, so that pasted \
+         lesions would change their size: set geometry.spacing, so that all are resampled to one",
+        subjects[0], spacings[0], subjects[1], spacings[1]
+    )]
+    UnlikeSpacings {
+        /// Two subjects.
+        subjects: [String; 2],
+        /// Their spacings along x, y, z.
+        spacings: [[f64; 3]; 2],
+    },
+    /// A subject on disk cannot be read.
+    #[error(transparent)]
+    Cohort(#[from] CohortError),
     /// The loss reads what the transform would make wrong.
     #[error("transform {transform}: the loss reads {map}, which {why}; {remedy}")]
     Stale {

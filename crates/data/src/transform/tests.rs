@@ -42,9 +42,23 @@ fn read(text: &str) -> TransformConfig {
     toml::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
+/// Slices.
+fn setting(channels: usize) -> Setting {
+    Setting {
+        geometry: PatchGeometry {
+            rank: 2,
+            input: PatchSize::Edge(8).along(2).unwrap(),
+            effective: PatchSize::Edge(8).along(2).unwrap(),
+        },
+        plane: Plane::Axial,
+        channels,
+        reads: MapsRead::default(),
+    }
+}
+
 fn applied(text: &str, sample: u64) -> Patch {
     let mut patch = patch();
-    let transform = read(text).build();
+    let transform = read(text).build(&setting(2), &Cohort::default()).unwrap();
     transform.apply(&mut patch, &mut keyed_rng(0, Domain::Transform, 0, sample));
     patch
 }
@@ -198,16 +212,6 @@ fn one_channel_always_stays() {
 
 #[test]
 fn options_that_cannot_be_honoured_are_refused() {
-    let setting = |channels| Setting {
-        geometry: PatchGeometry {
-            rank: 2,
-            input: PatchSize::Edge(8).along(2).unwrap(),
-            effective: PatchSize::Edge(8).along(2).unwrap(),
-        },
-        plane: Plane::Axial,
-        channels,
-        reads: MapsRead::default(),
-    };
     for text in INTENSITIES {
         assert!(read(text).check(&setting(2)).is_ok(), "{text}");
         let never = read(&text.replace("probability = 1", "probability = 0"));

@@ -67,7 +67,7 @@ impl Preflight {
             false => RunFolder::check_new(out).map(|()| None)?,
         };
 
-        augmentation::check(config, geometry, &dataset.facts)?;
+        let setting = augmentation::setting(config, geometry, &dataset.facts)?;
 
         let ids = &dataset.facts.split.train;
         progress(Progress::Note(format!(
@@ -82,7 +82,7 @@ impl Preflight {
         let validation = dataset.validation(config, &mut store, &mut note)?;
         let (_, effective) = geometry.sizes(config.patch.plane);
         let grid = loss_maps::patch_grid(&cohort, &config.loss, effective)?;
-        let sampler = augmentation::sampler(config, geometry, Arc::new(cohort), &mut note)?;
+        let sampler = augmentation::sampler(config, &setting, Arc::new(cohort), &mut note)?;
         dataset.record_spacing()?;
         let run = held.as_ref().map(|folder| folder.path.as_path());
         let sessions =
