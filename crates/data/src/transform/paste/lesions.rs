@@ -192,9 +192,10 @@ fn lesions_of(case: &Case, slice_axis: Option<usize>) -> Vec<Found> {
         if slice_axis.is_some_and(|axis| chosen[lesion] != Some(voxel[axis])) {
             continue;
         }
-        for axis in 0..3 {
-            found[lesion].first[axis] = found[lesion].first[axis].min(voxel[axis]);
-            found[lesion].last[axis] = found[lesion].last[axis].max(voxel[axis]);
+        let Found { first, last, .. } = &mut found[lesion];
+        for (axis, at) in voxel.into_iter().enumerate() {
+            first[axis] = first[axis].min(at);
+            last[axis] = last[axis].max(at);
         }
     }
     found
