@@ -55,7 +55,7 @@ pub enum TransformError {
         /// The plane of the slices.
         plane: Plane,
     },
-    /// Not a share of the patches.
+    /// A number out of range.
     #[error("transform {transform}: `{key}` is {found}, expected {expected}")]
     Number {
         /// The transform.

@@ -63,11 +63,10 @@ pub(super) fn change(
 
 /// Replaces the values inside by those of `by`, which are as many as there are voxels.
 pub(super) fn replace(channel: &mut [f32], inside: Option<&[bool]>, by: &[f32]) {
-    let mut by = by.iter();
     match inside {
-        None => channel.copy_from_slice(by.as_slice()),
+        None => channel.copy_from_slice(by),
         Some(inside) => {
-            for ((v, inside), by) in channel.iter_mut().zip(inside).zip(&mut by) {
+            for ((v, inside), by) in channel.iter_mut().zip(inside).zip(by) {
                 *v = if *inside { *by } else { *v };
             }
         }

@@ -61,7 +61,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// Refuses what is no share of the patches; 0 is one where nothing else is.
+/// Refuses what is no share of the patches, and none of them.
 pub(super) fn check_share(
     transform: &'static str,
     key: &'static str,

@@ -175,66 +175,74 @@ fn move_by(patch: &mut Patch, frame: &Frame, motion: &Motion) -> bool {
     if had && moved.labels.iter().all(|label| *label == 0) {
         return false;
     }
-    let before = std::mem::replace(
-        patch,
-        Patch {
-            place: patch.place.clone(),
-            images: Vec::new(),
-            labels: patch.labels.clone(),
-            maps: LossMaps::default(),
-            inside: None,
-            margin: [0; 3],
-        },
-    );
-    let (margin, maps) = (before.margin, &before.maps);
-    patch.labels = placed(&before.labels, margin, moved.labels);
-    patch.maps.lesion = (maps.lesion.as_ref()).map(|lesion| {
-        let mut ids = vec![0; patch.labels.len()];
+    let (maps, margin) = (&patch.maps, patch.margin);
+    let lesion = maps.lesion.as_ref().map(|lesion| {
+        let mut ids = vec![0; moved.labels.len()];
         for (at, source) in &moved.foreground {
             ids[*at as usize] = lesion.data()[*source as usize];
         }
         placed(lesion, margin, ids)
     });
-    patch.maps.weight = (maps.weight.as_ref()).map(|weight| {
+    let weight = maps.weight.as_ref().map(|weight| {
         let values = pull.linear(&[weight.data()], None).0.remove(0);
         placed(weight, margin, values)
     });
     let distances: Vec<&[f32]> = maps.distance.iter().map(Volume::data).collect();
     let magnification = motion.magnification as f32;
     let (values, _) = pull.linear(&distances, None);
-    for (source, mut values) in maps.distance.iter().zip(values) {
+    let distance = maps.distance.iter().zip(values).map(|(map, mut values)| {
         values.iter_mut().for_each(|v| *v *= magnification);
-        patch.maps.distance.push(placed(source, margin, values));
-    }
-    move_images(patch, &before, frame, motion);
+        placed(map, margin, values)
+    });
+    let maps = LossMaps {
+        distance: distance.collect(),
+        lesion,
+        weight,
+    };
+    let (images, inside) = moved_images(patch, frame, motion);
+    *patch = Patch {
+        place: patch.place.clone(),
+        images,
+        labels: placed(&patch.labels, margin, moved.labels),
+        maps,
+        inside,
+        margin: [0; 3],
+    };
     true
 }
 
-fn move_images(patch: &mut Patch, before: &Patch, frame: &Frame, motion: &Motion) {
-    let Some(first) = before.images.first() else {
-        return;
+/// The channels, and what is inside.
+fn moved_images(
+    patch: &Patch,
+    frame: &Frame,
+    motion: &Motion,
+) -> (Vec<Volume<f32>>, Option<Volume<bool>>) {
+    let Some(first) = patch.images.first() else {
+        return (Vec::new(), None);
     };
     let pull = Pull::new(motion, frame, first.shape(), frame.input);
-    let channels: Vec<&[f32]> = before.images.iter().map(Volume::data).collect();
-    let inside = before.inside.as_ref();
-    let (mut values, moved) = pull.linear(&channels, inside.map(Volume::data));
-    let inside = inside.zip(moved).map(|(inside, moved)| {
+    let channels: Vec<&[f32]> = patch.images.iter().map(Volume::data).collect();
+    let before = patch.inside.as_ref();
+    let (mut values, inside) = pull.linear(&channels, before.map(Volume::data));
+    for (before, inside) in before.iter().zip(&inside) {
         // Interpolation blends the edge of the head with the constant around it.
         for (channel, values) in channels.iter().zip(&mut values) {
-            if let Some(outside) = constant_outside(channel, inside.data()) {
-                let pairs = values.iter_mut().zip(&moved);
+            if let Some(outside) = constant_outside(channel, before.data()) {
+                let pairs = values.iter_mut().zip(inside);
                 for (value, _) in pairs.filter(|(_, inside)| !**inside) {
                     *value = outside;
                 }
             }
         }
-        placed(inside, before.margin, moved)
-    });
-    patch.inside = inside;
-    let moved = before.images.iter().zip(values);
-    patch.images = moved
-        .map(|(image, values)| placed(image, before.margin, values))
-        .collect();
+    }
+    let images = patch.images.iter().zip(values);
+    let inside = before.zip(inside);
+    (
+        images
+            .map(|(image, values)| placed(image, patch.margin, values))
+            .collect(),
+        inside.map(|(before, inside)| placed(before, patch.margin, inside)),
+    )
 }
 
 /// Whether a label but 0 lies within the margin.
