@@ -11,6 +11,7 @@ use lacuna::evaluate::{Request, evaluate};
 use lacuna::metrics::Options;
 use lacuna::record::Existing;
 use lacuna::train::apply::TrainedRun;
+use lacuna::train::checkpoint::Choice;
 use lacuna::train::predict::Session;
 use lacuna::train::{config::RunConfig, device::DeviceName, into_folder::Target, training::train};
 
@@ -26,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     train(&config, &run, false, &device, &stop, &mut |_| {})?;
 
     let (trained, manifest) = (
-        TrainedRun::open(&run, &device, None)?,
+        TrainedRun::open(&run, Choice::Last, &device, None)?,
         Manifest::read(&dataset)?,
     );
     let (test, session) = (trained.facts.split.test.clone(), Session::new(&stop));

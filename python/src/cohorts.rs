@@ -10,6 +10,7 @@ use lacuna_evaluate::{Request, evaluate as score, regions as score_regions};
 use lacuna_metrics::Options;
 use lacuna_record::Existing;
 use lacuna_train::apply::TrainedRun;
+use lacuna_train::checkpoint::Choice;
 use lacuna_train::choice::Part;
 use lacuna_train::config::RunConfig;
 use lacuna_train::dataset::ids_named;
@@ -108,7 +109,7 @@ pub fn predict_dataset(
     let stop = AtomicBool::new(false);
     let work = || -> Outcome<Vec<String>> {
         let device = DeviceName::Cpu.open().map_err(told)?;
-        let trained = TrainedRun::open(&run, &device, None).map_err(told)?;
+        let trained = TrainedRun::open(&run, Choice::Last, &device, None).map_err(told)?;
         let manifest = Manifest::read(&dataset).map_err(told)?;
         let ids = trained.choose(&manifest, part, &subjects).map_err(told)?;
         let target = Target {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use lacuna_train::apply::{Files, TrainedRun};
+use lacuna_train::checkpoint::Choice;
 use lacuna_train::device::DeviceName;
 use lacuna_train::predict::{Session, WindowOptions};
 use lacuna_volume::PatchSize;
@@ -71,7 +72,7 @@ pub fn predict(
     let work = || -> Result<Vec<String>, String> {
         let told = |error: &dyn std::fmt::Display| error.to_string();
         let device = DeviceName::Cpu.open().map_err(|e| told(&e))?;
-        let trained = TrainedRun::open(&run, &device, None).map_err(|e| told(&e))?;
+        let trained = TrainedRun::open(&run, Choice::Last, &device, None).map_err(|e| told(&e))?;
         let images = images
             .into_iter()
             .map(|(modality, path)| (modality, path.to_string_lossy().into_owned()));

@@ -244,8 +244,8 @@ impl Held {
         ))
     }
 
-    /// A box of where images show something: the mask, or without one all but the
-    /// voxels of `images`, the same box of each channel, that are 0 in every channel.
+    /// A box of where images show something, see [`inside_of`]; `images` is the same box
+    /// of each channel.
     pub(crate) fn inside(
         &self,
         window: Window,
@@ -286,19 +286,23 @@ impl Held {
     }
 }
 
-/// The mask, or without one where any of the images, which lie on one grid, is not 0.
+/// The mask, or without one all but the voxels that in every image, which lie on one
+/// grid, hold 0 or its least value: what prepared images have outside.
 pub(crate) fn inside_of(
     mask: Option<Volume<bool>>,
     images: &[Volume<f32>],
 ) -> Option<Volume<bool>> {
     mask.or_else(|| {
-        let (first, others) = images.split_first()?;
-        let mut inside = first.map(|v| *v != 0.0);
-        for image in others {
+        let mut inside = images.first()?.map(|_| [false; 2]);
+        for image in images {
+            let least = image.data().iter().copied().fold(f32::INFINITY, f32::min);
             let pairs = inside.data_mut().iter_mut().zip(image.data());
-            pairs.for_each(|(inside, v)| *inside |= *v != 0.0);
+            for ([not_zero, not_least], value) in pairs {
+                *not_zero |= *value != 0.0;
+                *not_least |= *value != least;
+            }
         }
-        Some(inside)
+        Some(inside.map(|[not_zero, not_least]| *not_zero && *not_least))
     })
 }
 

@@ -6,10 +6,8 @@
 //! negative voxels together hold less than 1 % of the absolute intensity, only
 //! positive voxels are inside.
 //!
-//! After normalisation every voxel that is not inside holds 0 (for
-//! `white-matter` the intensity of white matter, for `z-score` the mean, for
-//! `percentile` the darkest): a background at -8 would dominate the statistics
-//! of batch normalisation, and 0 is also what padded convolutions see outside.
+//! After normalisation every voxel that is not inside holds the value that
+//! [`Outside`] chooses.
 
 mod background;
 mod statistics;
@@ -30,6 +28,20 @@ pub struct NormaliseConfig {
     pub method: NormaliseMethod,
     /// What statistics leave out of an image without a mask.
     pub background: Background,
+    /// What voxels hold that are not inside.
+    pub outside: Outside,
+}
+
+/// What voxels hold, after normalisation, that are not inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outside {
+    /// 0: for `white-matter` the intensity of white matter, for `z-score` the mean, for
+    /// `percentile` the darkest. It is also what padded convolutions see outside.
+    #[default]
+    Zero,
+    /// The least value inside, so that the outside is as dark as the darkest tissue.
+    Minimum,
 }
 
 /// How intensities are made comparable.
@@ -137,15 +149,27 @@ pub fn normalise(
         }
     };
     let clip = method == NormaliseMethod::Percentile;
+    let scaled = |value: f32| {
+        let scaled = ((f64::from(value) - done.shift) / done.scale) as f32;
+        if clip { scaled.clamp(0.0, 1.0) } else { scaled }
+    };
+    let outside = match config.outside {
+        Outside::Zero => 0.0,
+        // Scaling keeps the order, so that the least is the least before.
+        Outside::Minimum => scaled(least(image, &inside)),
+    };
     for (value, inside) in image.data_mut().iter_mut().zip(inside) {
-        let scaled = ((f64::from(*value) - done.shift) / done.scale) as f32;
-        *value = match (inside, clip) {
-            (false, _) => 0.0,
-            (true, false) => scaled,
-            (true, true) => scaled.clamp(0.0, 1.0),
-        };
+        *value = if inside { scaled(*value) } else { outside };
     }
     Ok(done)
+}
+
+/// The least value of the voxels inside, of which there are some.
+fn least(image: &Volume<f32>, inside: &[bool]) -> f32 {
+    let values = image.data().iter().zip(inside);
+    values
+        .filter(|(_, inside)| **inside)
+        .fold(f32::INFINITY, |least, (value, _)| least.min(*value))
 }
 
 /// For each voxel: do statistics count it?
@@ -218,6 +242,21 @@ mod tests {
     }
 
     #[test]
+    fn the_outside_may_be_as_dark_as_the_darkest_inside() {
+        let mut image = row(vec![1., 3., 5., 7., 99.]);
+        let mask = row(vec![true, true, true, true, false]);
+        let config = NormaliseConfig {
+            method: NormaliseMethod::ZScore,
+            outside: Outside::Minimum,
+            ..NormaliseConfig::default()
+        };
+        normalise(&mut image, "T1", Some(&mask), None, config).unwrap();
+        // Mean 4, variance (9 + 1 + 1 + 9) / 4 = 5: (1 - 4) / sqrt(5) is the least.
+        assert!((image.data()[4] + 3.0 / 5f32.sqrt()).abs() < 1e-6);
+        assert_eq!(image.data()[4], image.data()[0]);
+    }
+
+    #[test]
     fn z_score_counts_the_mask_and_clears_the_rest() {
         let mask = [true, true, true, true, false];
         let (z, done) = run(
@@ -280,6 +319,7 @@ mod tests {
             let config = NormaliseConfig {
                 method: NormaliseMethod::ZScore,
                 background,
+                ..NormaliseConfig::default()
             };
             normalise(&mut scan, "CT", None, None, config).map(|done| (scan, done))
         };

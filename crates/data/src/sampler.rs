@@ -17,38 +17,54 @@
 //! `foreground` is the rule of Sudre et al. 2017: a training patch is kept when
 //! its effective part holds at least one foreground element (any class but 0).
 
+mod components;
 mod config;
 mod error;
+mod mixture;
 mod patch;
 mod places;
+mod realised;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lacuna_volume::Zyx;
 use rand::RngExt;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use crate::cohort::{Cohort, CohortError, Held};
+use crate::cohort::{Annotations, Cohort, CohortError, Held};
 use crate::rng::{Domain, keyed_rng};
 use crate::transform::{Frame, Transform};
 
+pub use components::SubjectComponents;
+use components::{ComponentPlaces, around};
 pub use config::{PatchConfig, PatchGeometry, Plane, SamplerKind};
 pub use error::SamplerError;
+pub use mixture::{Mixture, MixtureError, MixturePart};
 use patch::Extent;
 pub use patch::{Batch, Patch, PatchMaps, PatchPlace, collate};
 use places::Places;
+pub use realised::{DrawnPart, Realised};
 
-/// Draws batches of patches; what it draws depends on the seed and the
-/// iteration alone.
-#[derive(Debug)]
+/// Draws batches of patches; what it draws depends on the seed, the iteration and the
+/// places of errors that it was given alone.
+#[derive(Clone, Debug)]
 pub struct Sampler {
     cohort: Arc<Cohort>,
-    usable: Vec<Usable>,
+    mixture: Mixture,
+    /// Where each part of the mixture draws.
+    parts: Vec<Arc<Source>>,
     extent: Extent,
-    transforms: Vec<Box<dyn Transform>>,
+    transforms: Arc<Vec<Box<dyn Transform>>>,
     seed: u64,
+}
+
+/// Where a part of the mixture draws its places; never empty.
+#[derive(Debug)]
+enum Source {
+    /// In a subject that is drawn first.
+    Subjects(Vec<Usable>),
+    /// Around a component that is drawn over all subjects.
+    Components(ComponentPlaces),
 }
 
 /// A subject that patches can be drawn from.
@@ -76,37 +92,39 @@ impl Sampler {
         if cohort.is_empty() {
             return Err(SamplerError::NoSubjects);
         }
+        let mixture = config.sampler.clone();
         // Collected before the errors are looked at, so that the first is always
         // that of the first subject.
         let found: Vec<Result<Found, CohortError>> = (cohort.held().par_iter())
-            .map(|held| Found::of(held, config.sampler, effective))
+            .map(|held| Found::of(held, &mixture, effective))
             .collect();
         let found: Vec<Found> = found.into_iter().collect::<Result<_, _>>()?;
-        check_cases(&cohort, &found, config.sampler)?;
+        check_cases(&cohort, &found, &mixture)?;
 
-        let mut skipped = Vec::new();
-        let mut usable = Vec::new();
-        for (case, found) in found.into_iter().enumerate() {
-            match found.places? {
-                Some(places) => usable.push(Usable { case, places }),
-                None => skipped.push(cohort.id(case)),
-            }
-        }
-        if usable.is_empty() {
-            return Err(SamplerError::NoForeground {
-                subjects: cohort.len(),
-                lost: cohort.lost_lesions(),
-            });
-        }
         let mut warnings = Vec::new();
-        if !skipped.is_empty() {
-            warnings.push(format!(
-                "the {} sampler skips {} of {} subjects, which hold nothing to draw: {}",
-                config.sampler,
-                skipped.len(),
-                cohort.len(),
-                skipped.join(", ")
-            ));
+        let mut parts = Vec::new();
+        let mut places: Vec<_> = (found.into_iter())
+            .map(|found| found.places.map(Vec::into_iter))
+            .collect::<Result<_, _>>()?;
+        for part in mixture.parts() {
+            let of_part = places.iter_mut().map(|places| places.next());
+            let of_part = of_part.collect::<Option<Vec<_>>>().expect(PLACES_BY_PART);
+            let (source, skipped) =
+                gather(part, of_part).ok_or_else(|| SamplerError::NoForeground {
+                    subjects: cohort.len(),
+                    lost: cohort.lost_lesions(),
+                })?;
+            if !skipped.is_empty() {
+                let ids: Vec<&str> = skipped.iter().map(|case| cohort.id(*case)).collect();
+                warnings.push(format!(
+                    "the {} sampler skips {} of {} subjects, which hold nothing to draw: {}",
+                    part.kind,
+                    ids.len(),
+                    cohort.len(),
+                    ids.join(", ")
+                ));
+            }
+            parts.push(Arc::new(source));
         }
         let small: Vec<&str> = (cohort.held().iter())
             .filter(|held| (0..3).any(|a| held.grid().shape[a] < effective[a]))
@@ -124,22 +142,50 @@ impl Sampler {
         }
         let sampler = Self {
             cohort,
-            usable,
+            mixture,
+            parts,
             extent: Extent {
                 input,
                 effective,
                 margin: [0; 3],
             },
-            transforms: Vec::new(),
+            transforms: Arc::default(),
             seed,
         };
         Ok((sampler, warnings))
     }
 
+    /// Draws the part "errors" of the mixture from these components, one entry for each
+    /// subject of the cohort. Where the network was wrong nowhere, it stays as it is.
+    #[must_use]
+    pub fn with_errors(mut self, subjects: Vec<SubjectComponents>) -> Self {
+        for (part, source) in self.mixture.parts().iter().zip(&mut self.parts) {
+            if part.kind == SamplerKind::Errors {
+                let places = ComponentPlaces::new(subjects, part.exponent);
+                if !places.is_empty() {
+                    *source = Arc::new(Source::Components(places));
+                }
+                break;
+            }
+        }
+        self
+    }
+
+    /// The same with the random numbers of another seed.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// The subjects.
+    pub fn cohort(&self) -> &Cohort {
+        &self.cohort
+    }
+
     /// Changes every patch by these, in their order.
     #[must_use]
     pub fn with_transforms(mut self, transforms: Vec<Box<dyn Transform>>) -> Self {
-        self.transforms = transforms;
+        self.transforms = Arc::new(transforms);
         self
     }
 
@@ -198,14 +244,65 @@ impl Sampler {
 
     fn draw(&self, iteration: u64, sample: u64) -> Result<PatchPlace, CohortError> {
         let mut rng = keyed_rng(self.seed, Domain::Sampling, iteration, sample);
-        let chosen = &self.usable[rng.random_range(0..self.usable.len() as u64) as usize];
-        let held = &self.cohort.held()[chosen.case];
+        let number = match self.parts.len() {
+            1 => 0,
+            _ => self.mixture.part_at(rng.random()),
+        };
+        let effective = self.extent.effective;
+        let (case, origin) = match &*self.parts[number] {
+            Source::Subjects(usable) => {
+                let chosen = &usable[rng.random_range(0..usable.len() as u64) as usize];
+                let held = &self.cohort.held()[chosen.case];
+                let origin = (chosen.places).draw(held, effective, &mut rng)?;
+                (chosen.case, origin)
+            }
+            Source::Components(places) => {
+                let (case, at) = places.draw(&mut rng);
+                let shape @ [nx, ny, _] = self.cohort.held()[case].grid().shape;
+                let voxel = [at % nx, at / nx % ny, at / (nx * ny)];
+                (case, around(voxel, effective, shape, &mut rng))
+            }
+        };
         Ok(PatchPlace {
-            subject: held.id().to_owned(),
-            index: chosen.case,
-            origin: (chosen.places).draw(held, self.extent.effective, &mut rng)?,
+            subject: self.cohort.id(case).to_owned(),
+            index: case,
+            origin,
+            drawn_by: self.mixture.parts()[number].kind,
         })
     }
+}
+
+const PLACES_BY_PART: &str = "every subject has an entry for every part of the mixture";
+
+/// What a part of the mixture finds in a subject.
+enum InSubject {
+    Places(Option<Places>),
+    Components(SubjectComponents),
+}
+
+/// The places of a part from those in each subject, with the subjects that have none;
+/// `None` when none has.
+fn gather(part: &MixturePart, found: Vec<InSubject>) -> Option<(Source, Vec<usize>)> {
+    let mut skipped = Vec::new();
+    let mut usable = Vec::new();
+    let mut components = Vec::new();
+    for (case, found) in found.into_iter().enumerate() {
+        match found {
+            InSubject::Places(Some(places)) => usable.push(Usable { case, places }),
+            InSubject::Places(None) => skipped.push(case),
+            InSubject::Components(found) => {
+                if found.is_empty() {
+                    skipped.push(case);
+                }
+                components.push(found);
+            }
+        }
+    }
+    if part.kind == SamplerKind::Components {
+        let places = ComponentPlaces::new(components, part.exponent);
+        return (!places.is_empty()).then_some((Source::Components(places), skipped));
+    }
+    (!usable.is_empty()).then_some((Source::Subjects(usable), skipped))
 }
 
 /// What is found in a subject when the sampler is made.
@@ -213,20 +310,34 @@ struct Found {
     labelled: bool,
     foreground: bool,
     weighted: bool,
-    places: Result<Option<Places>, SamplerError>,
+    /// For each part of the mixture.
+    places: Result<Vec<InSubject>, SamplerError>,
 }
 
 impl Found {
-    fn of(held: &Held, kind: SamplerKind, effective: [usize; 3]) -> Result<Self, CohortError> {
+    fn of(held: &Held, mixture: &Mixture, effective: [usize; 3]) -> Result<Self, CohortError> {
         let subject = held.annotations()?;
         let classes = subject.label.iter().flat_map(|label| label.data());
+        let places = mixture.parts().iter().map(|part| match part.kind {
+            SamplerKind::Components => Ok(InSubject::Components(lesions(&subject))),
+            kind => Places::of(held.id(), &subject, kind, effective).map(InSubject::Places),
+        });
         Ok(Self {
             labelled: subject.label.is_some(),
             foreground: classes.copied().any(|class| class > 0),
             weighted: subject.weight.is_some(),
-            places: Places::of(held.id(), &subject, kind, effective),
+            places: places.collect(),
         })
     }
+}
+
+/// The components of a subject's foreground, inside its mask.
+fn lesions(subject: &Annotations<'_>) -> SubjectComponents {
+    let Some(label) = &subject.label else {
+        return SubjectComponents::default();
+    };
+    let in_mask = |i: usize| subject.mask.as_ref().is_none_or(|mask| mask.data()[i]);
+    SubjectComponents::of(&label.map(|class| *class > 0), &in_mask)
 }
 
 fn check_geometry(config: &PatchConfig, geometry: PatchGeometry) -> Result<(), SamplerError> {
@@ -252,7 +363,7 @@ fn check_geometry(config: &PatchConfig, geometry: PatchGeometry) -> Result<(), S
     Ok(())
 }
 
-fn check_cases(cohort: &Cohort, found: &[Found], kind: SamplerKind) -> Result<(), SamplerError> {
+fn check_cases(cohort: &Cohort, found: &[Found], mixture: &Mixture) -> Result<(), SamplerError> {
     let named = || (0..found.len()).map(|i| (&found[i], cohort.id(i)));
     if let Some((_, id)) = named().find(|(found, _)| !found.labelled) {
         return Err(SamplerError::NoLabel {
@@ -267,54 +378,8 @@ fn check_cases(cohort: &Cohort, found: &[Found], kind: SamplerKind) -> Result<()
     }
     let unweighted = named().filter(|(found, _)| !found.weighted);
     let subjects: Vec<String> = unweighted.map(|(_, id)| id.to_owned()).collect();
-    match kind == SamplerKind::Weighted && !subjects.is_empty() {
+    match mixture.has(SamplerKind::Weighted) && !subjects.is_empty() {
         true => Err(SamplerError::NoWeight { subjects }),
         false => Ok(()),
-    }
-}
-
-/// What a sampler really drew, summed over batches: how rare the structure
-/// is for the network, whatever it is in the volumes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Realised {
-    /// Patches drawn.
-    pub patches: u64,
-    /// Of these, patches whose effective part holds no foreground.
-    pub empty: u64,
-    /// Elements of all effective patches.
-    pub elements: u64,
-    /// Of these, foreground (any class but 0).
-    pub foreground: u64,
-    /// Patches drawn from each subject.
-    pub per_subject: BTreeMap<String, u64>,
-}
-
-impl Realised {
-    /// Counts one more batch.
-    pub fn add(&mut self, batch: &Batch) {
-        let per_patch = batch.labels.len() / batch.places.len().max(1);
-        for (place, labels) in batch
-            .places
-            .iter()
-            .zip(batch.labels.chunks_exact(per_patch.max(1)))
-        {
-            let foreground = labels.iter().filter(|&&class| class > 0).count() as u64;
-            self.patches += 1;
-            self.empty += u64::from(foreground == 0);
-            self.elements += labels.len() as u64;
-            self.foreground += foreground;
-            *self.per_subject.entry(place.subject.clone()).or_default() += 1;
-        }
-    }
-
-    /// Share of foreground among all elements drawn, 0 to 1; `None` before the
-    /// first patch. The paper's Table 1 lists it.
-    pub fn foreground_share(&self) -> Option<f64> {
-        (self.elements > 0).then(|| self.foreground as f64 / self.elements as f64)
-    }
-
-    /// Share of patches without any foreground, 0 to 1; `None` before the first.
-    pub fn empty_rate(&self) -> Option<f64> {
-        (self.patches > 0).then(|| self.empty as f64 / self.patches as f64)
     }
 }

@@ -159,7 +159,7 @@ fn transformed(
     transforms: &str,
 ) -> Vec<Batch> {
     let config = PatchConfig {
-        sampler,
+        sampler: sampler.into(),
         ..PatchConfig::default()
     };
     let geometry = PatchGeometry {

@@ -22,6 +22,7 @@ use lacuna_nets::{Architecture, NetError};
 use lacuna_record::{Evaluation, Existing, RecordError, Summary, check_folder, read_events};
 use lacuna_report::{Fact, IterationRow, MetricTable, Picture, RunReport, render};
 use lacuna_train::apply::TrainedRun;
+use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::into_folder::{At, Target};
@@ -137,7 +138,7 @@ pub fn demo(
     }
 
     let predictions = out.join("predictions");
-    let trained = TrainedRun::open(&run, &device, None)?;
+    let trained = TrainedRun::open(&run, Choice::Last, &device, None)?;
     let manifest = Manifest::read(&dataset).map_err(RunError::from)?;
     let test = &trained.facts.split.test;
     told(DemoStep::Predicting(test));

@@ -1,12 +1,14 @@
 //! What a run file says about the network.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::encoder_decoder::{self, Stages};
 use crate::error::NetError;
+use crate::parameters::declared;
 use crate::plan::Plan;
 use crate::{deep_medic, high_res_3d_net, two_path_cnn, unet};
 
@@ -175,6 +177,18 @@ impl ModelConfig {
             ModelName::PlainConvUnet => encoder_decoder::plain(self, inputs, classes),
             ModelName::ResidualEncoderUnet => encoder_decoder::residual(self, inputs, classes),
         })
+    }
+
+    /// Names of the tensors whose shape the number of classes decides: those of the last
+    /// layer, and of each coarser output's.
+    ///
+    /// # Errors
+    /// Those of [`Self::validate`].
+    pub fn heads(&self, inputs: usize, classes: usize) -> Result<BTreeSet<String>, NetError> {
+        let [fewer, more] = [classes, classes + 1].map(|classes| self.plan(inputs, classes));
+        let pairs = declared(&fewer?).into_iter().zip(declared(&more?));
+        let heads = pairs.filter(|(fewer, more)| fewer.kind.shape() != more.kind.shape());
+        Ok(heads.map(|(tensor, _)| tensor.name).collect())
     }
 
     /// The stages that were given, or those that stand for none.

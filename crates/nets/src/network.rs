@@ -1,5 +1,6 @@
 //! A network with its weights.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
@@ -115,6 +116,24 @@ impl Network {
             plan: self.plan,
             parameters: change(self.parameters),
         }
+    }
+
+    /// The network whose values lie a `share` of the way from those of this one to those
+    /// of `other`, running statistics too. Both in evaluation mode.
+    ///
+    /// # Panics
+    /// When the two are not of one plan.
+    #[must_use]
+    pub fn towards(self, other: &Self, share: f64) -> Self {
+        self.with(|parameters| parameters.towards(&other.parameters, share))
+    }
+
+    /// The network with the tensors of `other` but those named in `kept`. Both are of one
+    /// configuration, of which the number of classes may differ where the
+    /// [heads](ModelConfig::heads) are kept, and on one device.
+    #[must_use]
+    pub fn taking(self, other: &Self, kept: &BTreeSet<String>) -> Self {
+        self.with(|parameters| parameters.taking(&other.parameters, |name| !kept.contains(name)))
     }
 
     /// The spatial arithmetic of this network: border, legal lengths.

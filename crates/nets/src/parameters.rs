@@ -46,6 +46,16 @@ pub(crate) enum Kind {
     Running { channels: usize, start: f32 },
 }
 
+impl Kind {
+    /// Lengths of the tensor; a kernel's whatever the network's rank.
+    pub fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Kernel { shape, .. } => shape.to_vec(),
+            Self::Row { channels, .. } | Self::Running { channels, .. } => vec![*channels],
+        }
+    }
+}
+
 /// The tensors of a plan, in the order that numbers them.
 pub(crate) fn declared(plan: &Plan) -> Vec<Declared> {
     let mut tensors = Vec::new();
@@ -264,6 +274,41 @@ impl Parameters {
         Self(named.collect())
     }
 
+    /// A share of the way from each tensor to the same one of `other`, running averages
+    /// too.
+    pub fn towards(self, other: &Self, share: f64) -> Self {
+        let pairs = self.0.into_iter().zip(&other.0).enumerate();
+        let named = pairs.map(|(index, (Named { name, tensor }, other))| {
+            let tensor = match (tensor, &other.tensor) {
+                (Held::Row(a), Held::Row(b)) => Held::Row(a.map(|a| between(a, b.val(), share))),
+                (Held::Plane(a), Held::Plane(b)) => {
+                    Held::Plane(a.map(|a| between(a, b.val(), share)))
+                }
+                (Held::Volume(a), Held::Volume(b)) => {
+                    Held::Volume(a.map(|a| between(a, b.val(), share)))
+                }
+                (Held::Running(a), Held::Running(b)) => {
+                    let value = between(a.value(), b.value(), share);
+                    Held::Running(RunningState::with_id(ParamId::from(index as u64), value))
+                }
+                _ => unreachable!("{name}: networks of one plan hold the same tensors"),
+            };
+            Named { name, tensor }
+        });
+        Self(named.collect())
+    }
+
+    /// The tensors of `other` in place of those that `taken` takes by name. Both are of one
+    /// plan but for the number of classes, and on one device.
+    pub fn taking(self, other: &Self, taken: impl Fn(&str) -> bool) -> Self {
+        let pairs = self.0.into_iter().zip(&other.0);
+        let named = pairs.map(|(mine, other)| match taken(&mine.name) {
+            true => other.clone(),
+            false => mine,
+        });
+        Self(named.collect())
+    }
+
     pub fn fork(self, device: &Device) -> Self {
         self.map_each(|held| changed!(held, t => t.fork(device)))
     }
@@ -304,6 +349,10 @@ impl Parameters {
         });
         Self(named.collect())
     }
+}
+
+fn between<const D: usize>(a: Tensor<D>, b: Tensor<D>, share: f64) -> Tensor<D> {
+    a.clone() + (b - a).mul_scalar(share)
 }
 
 fn trains(tensor: &impl Module) -> bool {

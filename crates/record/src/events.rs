@@ -22,6 +22,10 @@ pub struct Event {
     /// version 0.1 did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicted_share: Option<f64>,
+    /// How much of what the network calls foreground is a checkerboard: the share of its
+    /// edges that the next edge follows at once, 0 to 1. None without an edge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alternation: Option<f64>,
     /// Patches of the batch without a foreground voxel.
     pub empty_patches: u64,
     /// Duration of the iteration in seconds, waiting included.
@@ -44,7 +48,8 @@ pub fn read_events(run: &Path) -> Result<Vec<Event>, RecordError> {
 /// the figure of Tables 2 and 3 of Sudre et al. 2017.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastIterations {
-    /// Number of iterations summarised: 200, or all when fewer were run.
+    /// Number of iterations summarised: 200, or all when fewer were run. Those whose
+    /// batch holds no foreground do not count, since predicting none there is no success.
     pub iterations: usize,
     /// Median DSC.
     pub median: f64,
@@ -58,13 +63,16 @@ impl LastIterations {
         &events[events.len().saturating_sub(200)..]
     }
 
-    /// Summarises the last 200 of `events`; `None` without events.
+    /// Summarises the last 200 of `events`; `None` where none of them holds foreground.
     pub fn of(events: &[Event]) -> Option<Self> {
-        let last = Self::events(events);
-        let dsc: Vec<f64> = last.iter().map(|e| e.dsc).collect();
+        let last = Self::events(events).iter();
+        let dsc: Vec<f64> = last
+            .filter(|e| e.foreground_share > 0.0)
+            .map(|e| e.dsc)
+            .collect();
         let quartiles = Quartiles::of(&dsc)?;
         Some(Self {
-            iterations: last.len(),
+            iterations: dsc.len(),
             median: quartiles.median,
             iqr: quartiles.iqr(),
         })
@@ -72,7 +80,8 @@ impl LastIterations {
 }
 
 /// What a network predicts at the end of its training, or on its test subjects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ending {
     /// Both foreground and background.
     Segments,
@@ -80,28 +89,63 @@ pub enum Ending {
     Background,
     /// Collapsed: foreground alone.
     Foreground,
+    /// Collapsed: the checkerboard that transposed convolutions can leave (Odena, Dumoulin
+    /// and Olah 2016).
+    Checkerboard,
     /// Not recorded.
     Unknown,
 }
 
+/// Mean [`Event::alternation`] above which a prediction is a checkerboard. A blob has 0,
+/// lesions of one voxel a half.
+const CHECKERBOARD: f64 = 0.7;
+
 impl Ending {
     /// That of a run's events. Collapsed when more than half of the last 200 iterations
-    /// predicted one class alone.
+    /// predicted one class alone, or when they predicted checkerboards. Iterations whose
+    /// batch holds no foreground do not count, where there are others.
     pub fn of(events: &[Event]) -> Self {
-        let events = LastIterations::events(events);
+        let last = LastIterations::events(events);
+        let telling: Vec<Event> = (last.iter().copied())
+            .filter(|e| e.foreground_share > 0.0)
+            .collect();
+        match telling.is_empty() {
+            true => Self::agreed(last, 0.5),
+            false => Self::agreed(&telling, 0.5),
+        }
+    }
+
+    /// What more than this share of `events` say.
+    pub fn agreed(events: &[Event], agreement: f64) -> Self {
         let (mut background, mut foreground) = (0, 0);
+        let mut alternation = Vec::new();
         for event in events {
             match event.predicted_share {
                 None => return Self::Unknown,
                 Some(share) if share <= 0.0 => background += 1,
                 Some(share) if share >= 1.0 => foreground += 1,
-                Some(_) => {}
+                Some(_) => alternation.extend(event.alternation),
             }
         }
-        match events.len() / 2 {
-            half if background > half => Self::Background,
-            half if foreground > half => Self::Foreground,
-            _ => Self::Segments,
+        let most = |count: usize| count as f64 > agreement * events.len() as f64;
+        let mean = alternation.iter().sum::<f64>() / alternation.len().max(1) as f64;
+        match () {
+            () if most(background) => Self::Background,
+            () if most(foreground) => Self::Foreground,
+            () if most(alternation.len()) && mean > CHECKERBOARD => Self::Checkerboard,
+            () => Self::Segments,
+        }
+    }
+
+    /// What is collapsed, in words; `None` where nothing is.
+    pub fn collapse(self) -> Option<&'static str> {
+        match self {
+            Self::Segments | Self::Unknown => None,
+            Self::Background => Some("it calls every voxel background"),
+            Self::Foreground => Some("it calls every voxel foreground"),
+            Self::Checkerboard => {
+                Some("it predicts a checkerboard, as transposed convolutions can leave it")
+            }
         }
     }
 }
@@ -117,6 +161,7 @@ mod tests {
             dsc: iteration as f64,
             foreground_share: 0.1,
             predicted_share: Some(0.1),
+            alternation: None,
             empty_patches: 0,
             seconds: 0.1,
             wait_seconds: 0.0,
@@ -153,5 +198,43 @@ mod tests {
         let events: Vec<Event> = (1..=300).map(event).collect();
         let last = LastIterations::of(&events).unwrap();
         assert_eq!((last.iterations, last.median, last.iqr), (200, 200.5, 99.5));
+    }
+
+    #[test]
+    fn batches_without_foreground_say_nothing_of_success_or_collapse() {
+        let empty = Event {
+            dsc: 1.0,
+            foreground_share: 0.0,
+            predicted_share: Some(0.0),
+            ..event(1)
+        };
+        let found = Event {
+            dsc: 0.4,
+            ..event(2)
+        };
+        let missed = Event {
+            dsc: 0.0,
+            predicted_share: Some(0.0),
+            ..event(3)
+        };
+        let last = LastIterations::of(&[empty, empty, found]).unwrap();
+        assert_eq!((last.iterations, last.median), (1, 0.4));
+        assert_eq!(LastIterations::of(&[empty]), None);
+        assert_eq!(Ending::of(&[empty, empty, found]), Ending::Segments);
+        assert_eq!(
+            Ending::of(&[empty, found, missed, missed]),
+            Ending::Background
+        );
+        assert_eq!(Ending::of(&[empty, empty]), Ending::Background);
+    }
+
+    #[test]
+    fn checkerboards_are_a_collapse() {
+        let board = |alternation| Event {
+            alternation: Some(alternation),
+            ..event(1)
+        };
+        assert_eq!(Ending::of(&[board(0.9); 3]), Ending::Checkerboard);
+        assert_eq!(Ending::of(&[board(0.5); 3]), Ending::Segments);
     }
 }

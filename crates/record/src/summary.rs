@@ -1,8 +1,10 @@
 //! The end of a run, `summary.json`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::LastIterations;
+use crate::{Ending, LastIterations};
 
 /// How a session of training ended; `summary.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,6 +15,16 @@ pub struct Summary {
     pub finished: bool,
     /// Training DSC over the last 200 iterations.
     pub last_iterations: Option<LastIterations>,
+    /// What the network predicts in its last iterations; version 0.1.0 did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+    /// Times that the training began again since it had collapsed.
+    #[serde(default)]
+    pub restarts: u64,
+    /// What each part of a sampler that is a mixture drew: patches, and of these, patches
+    /// without foreground.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drawn: BTreeMap<String, [u64; 2]>,
     /// Mean foreground share of the effective patches drawn.
     pub foreground_share: f64,
     /// Share of patches without foreground.
@@ -27,4 +39,8 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
     /// Mean whole-volume foreground DSC of the validation subjects at the end.
     pub validation_dsc: Option<f64>,
+    /// Iteration of the best checkpoint, by whole-volume DSC and lesion F1 of the
+    /// validation subjects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_iteration: Option<u64>,
 }

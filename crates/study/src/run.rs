@@ -12,6 +12,7 @@ use lacuna_record::{
     Existing, Outcome, State, StudyFolder, Summary, read_events, unix_time, write_json,
 };
 use lacuna_train::apply::{PredictedSubject, TrainedRun};
+use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::into_folder::Target;
@@ -133,7 +134,7 @@ fn test(
     told: &mut dyn FnMut(RunStep),
 ) -> Result<(), StudyError> {
     let device = device.open().map_err(RunError::from)?;
-    let trained = TrainedRun::open(run, &device, None)?;
+    let trained = TrainedRun::open(run, Choice::Last, &device, None)?;
     let ids = &trained.facts.split.test;
     if ids.is_empty() {
         return Ok(());

@@ -11,7 +11,7 @@ use lacuna_nets::Network;
 use lacuna_record::read_json;
 use lacuna_volume::{LabelMap, Volume};
 
-use crate::checkpoint;
+use crate::checkpoint::{self, Choice};
 use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::dataset::preprocess;
@@ -32,8 +32,7 @@ pub struct TrainedRun {
     pub iteration: u64,
     /// Where it computes.
     pub device: DeviceName,
-    /// The newest checkpoint.
-    checkpoint: PathBuf,
+    weights: PathBuf,
     model: SingleNetwork,
 }
 
@@ -61,14 +60,16 @@ impl PredictedSubject {
 }
 
 impl TrainedRun {
-    /// Opens `run` with its newest checkpoint on `device`, to compute in
-    /// `precision` or else in the one it was trained in.
+    /// Opens `run` with the checkpoint of that `choice` on `device`, to compute in
+    /// `precision` or else in the one it was trained in. Where an average of the weights
+    /// was trained (`train.ema`), it predicts.
     ///
     /// # Errors
-    /// When `run` is no run folder, its weights are of another network or the
-    /// device does not know the precision.
+    /// When `run` is no run folder or has no such checkpoint, its weights are of another
+    /// network or the device does not know the precision.
     pub fn open(
         run: &Path,
+        choice: Choice,
         device: &Device,
         precision: Option<PrecisionName>,
     ) -> Result<Self, RunError> {
@@ -87,9 +88,8 @@ impl TrainedRun {
             config.seed,
             device,
         )?;
-        let (checkpoint, state) = checkpoint::latest(run)?
-            .ok_or_else(|| RunError::not_a_run(run, "checkpoint-NNNNNN"))?;
-        let network = checkpoint::load_weights(&checkpoint, network)?;
+        let (weights, state) = checkpoint::chosen(run, choice)?;
+        let network = checkpoint::load_weights(&weights, network)?;
         Ok(Self {
             path: run.to_owned(),
             iteration: state.iteration,
@@ -97,13 +97,13 @@ impl TrainedRun {
             model: SingleNetwork::new(network, compute, outputs, config.patch.plane),
             config,
             facts,
-            checkpoint,
+            weights,
         })
     }
 
     /// The file of the weights.
-    pub fn weights(&self) -> PathBuf {
-        self.checkpoint.join("weights.safetensors")
+    pub fn weights(&self) -> &Path {
+        &self.weights
     }
 
     /// Refuses a manifest whose modalities are not those of the run, in order.
@@ -206,7 +206,7 @@ impl TrainedRun {
             _ => &mirrored,
         };
         let prediction = predict_case(model, &case, on_run_grid, on_window)
-            .map_err(|e| e.naming(manifest, &self.checkpoint))?;
+            .map_err(|e| e.naming(manifest, self.weights.parent().unwrap_or(&self.path)))?;
         let outputs = self.model.outputs();
         let (labels, probabilities) = match prediction.probabilities {
             Some(volumes) => {

@@ -4,13 +4,18 @@
 //! all: it is filled under another name, synced and renamed. The two newest are
 //! kept. Random numbers need no state: they are keyed by (seed, iteration,
 //! sample), so the seed and the iteration say it all.
+//!
+//! Beside them `best-NNNNNN` has the weights that scored best on the validation subjects:
+//! those that are predicted with, without what a training would go on with.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use burn::module::{Module, Param};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
-use lacuna_data::sampler::Realised;
+use lacuna_data::sampler::{Realised, SubjectComponents};
 use lacuna_nets::{NetError, Network, weights};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +25,11 @@ use crate::run::RunError;
 
 /// Checkpoints kept in a run folder.
 const KEPT: usize = 2;
+const NEWEST: &str = "checkpoint-";
+const BEST: &str = "best-";
+const WEIGHTS: &str = "weights.safetensors";
+const AVERAGE: &str = "average.safetensors";
+const ERRORS: &str = "errors.json";
 
 /// The counters of a checkpoint; `state.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,57 +38,137 @@ pub struct State {
     pub iteration: u64,
     /// Key of the random numbers.
     pub seed: u64,
+    /// Times that the training has begun again.
+    #[serde(default)]
+    pub restarts: u64,
+    /// Iterations in all, where a budget of time chose them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// Mean of DSC and lesion F1 of the validation subjects, of the best weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
     /// What the sampler has drawn so far.
     pub realised: Realised,
+}
+
+/// What a training goes on with.
+pub struct Saved<'a> {
+    /// The counters.
+    pub state: &'a State,
+    /// With gradients.
+    pub network: &'a Network,
+    /// The average of its weights, where there is one.
+    pub average: Option<&'a Network>,
+    /// Of `network`.
+    pub optimiser: &'a ModuleOptimizer,
+    /// What the network got wrong on each training subject when it was last asked.
+    pub errors: Option<&'a [SubjectComponents]>,
+}
+
+/// Which checkpoint of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The newest.
+    #[default]
+    Last,
+    /// The one that scored best on the validation subjects.
+    Best,
+    /// The one of this iteration.
+    Iteration(u64),
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "last" => Ok(Self::Last),
+            "best" => Ok(Self::Best),
+            number => number.parse().map(Self::Iteration).map_err(|_| {
+                "expected \"best\", \"last\" or the iteration of a checkpoint".to_owned()
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Last => f.write_str("last"),
+            Self::Best => f.write_str("best"),
+            Self::Iteration(iteration) => iteration.fmt(f),
+        }
+    }
 }
 
 /// Writes a checkpoint into `run` and removes those older than the two newest.
 ///
 /// # Errors
 /// When the folder cannot be written; the older checkpoints are then still there.
-pub fn save(
+pub fn save(run: &Path, saved: &Saved) -> Result<(), RunError> {
+    place(run, NEWEST, saved.state.iteration, KEPT, &|partial| {
+        write_weights(&partial.join(WEIGHTS), saved.network)?;
+        if let Some(average) = saved.average {
+            write_weights(&partial.join(AVERAGE), average)?;
+        }
+        if let Some(errors) = saved.errors {
+            write_json(&partial.join(ERRORS), &errors)?;
+        }
+        let path = partial.join("optimiser.bin");
+        let bytes = (saved.optimiser.into_bytes()).map_err(|e| RecordError::Corrupt {
+            path: path.clone(),
+            found: format!("the optimiser state cannot be serialised: {e}"),
+        })?;
+        lacuna_io::atomic::write_bytes(&path, &bytes)?;
+        write_json(&partial.join("state.json"), saved.state)?;
+        Ok(())
+    })
+}
+
+/// Writes the weights that are predicted with as the best of `run` so far.
+///
+/// # Errors
+/// When the folder cannot be written; the best before are then still there.
+pub fn save_best(run: &Path, state: &State, network: &Network) -> Result<(), RunError> {
+    place(run, BEST, state.iteration, 1, &|partial| {
+        write_weights(&partial.join(WEIGHTS), network)?;
+        write_json(&partial.join("state.json"), state)?;
+        Ok(())
+    })
+}
+
+/// Makes the folder `{prefix}NNNNNN` of `run` by `fill`, and removes all of that prefix
+/// but the `kept` newest.
+fn place(
     run: &Path,
-    state: &State,
-    network: &Network,
-    optimiser: &ModuleOptimizer,
+    prefix: &str,
+    iteration: u64,
+    kept: usize,
+    fill: &dyn Fn(&Path) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
-    let target = run.join(format!("checkpoint-{:06}", state.iteration));
-    let partial = run.join(format!("checkpoint-{:06}.partial", state.iteration));
+    let target = run.join(format!("{prefix}{iteration:06}"));
+    let partial = run.join(format!("{prefix}{iteration:06}.partial"));
     for leftover in [&partial, &target] {
         if leftover.exists() {
             std::fs::remove_dir_all(leftover).map_err(RunError::io(leftover))?;
         }
     }
-    if let Err(error) = fill(&partial, state, network, optimiser) {
+    let filled = std::fs::create_dir_all(&partial).map_err(RunError::io(&partial));
+    if let Err(error) = filled.and_then(|()| fill(&partial)) {
         // What cannot be finished, on a full disk for example, is not left behind.
         let _ = std::fs::remove_dir_all(&partial);
         return Err(error);
     }
     std::fs::rename(&partial, &target).map_err(RunError::io(&target))?;
     sync_folder(run)?;
-    for (_, old) in list(run)?.into_iter().rev().skip(KEPT) {
+    for (_, old) in list(run, prefix)?.into_iter().rev().skip(kept) {
         std::fs::remove_dir_all(&old).map_err(RunError::io(&old))?;
     }
     Ok(())
 }
 
-/// Writes the three files of a checkpoint into the new folder `partial`.
-fn fill(
-    partial: &Path,
-    state: &State,
-    network: &Network,
-    optimiser: &ModuleOptimizer,
-) -> Result<(), RunError> {
-    std::fs::create_dir_all(partial).map_err(RunError::io(partial))?;
-    let weights = weights::to_safetensors(network)?;
-    lacuna_io::atomic::write_bytes(partial.join("weights.safetensors"), &weights)?;
-    let path = partial.join("optimiser.bin");
-    let bytes = optimiser.into_bytes().map_err(|e| RecordError::Corrupt {
-        path: path.clone(),
-        found: format!("the optimiser state cannot be serialised: {e}"),
-    })?;
-    lacuna_io::atomic::write_bytes(&path, &bytes)?;
-    write_json(&partial.join("state.json"), state)?;
+fn write_weights(path: &Path, network: &Network) -> Result<(), RunError> {
+    lacuna_io::atomic::write_bytes(path, &weights::to_safetensors(network)?)?;
     Ok(())
 }
 
@@ -87,32 +177,127 @@ fn fill(
 /// # Errors
 /// When its `state.json` cannot be read.
 pub fn latest(run: &Path) -> Result<Option<(PathBuf, State)>, RunError> {
-    let Some((_, folder)) = list(run)?.pop() else {
+    newest(run, NEWEST)
+}
+
+/// The best checkpoint of `run`: its folder and counters. `None` before a validation.
+///
+/// # Errors
+/// When its `state.json` cannot be read.
+pub fn best(run: &Path) -> Result<Option<(PathBuf, State)>, RunError> {
+    newest(run, BEST)
+}
+
+fn newest(run: &Path, prefix: &str) -> Result<Option<(PathBuf, State)>, RunError> {
+    let Some((_, folder)) = list(run, prefix)?.pop() else {
         return Ok(None);
     };
     let state = read_json(&folder, "state.json")?;
     Ok(Some((folder, state)))
 }
 
-/// Loads the weights of a checkpoint folder into a network of the same shape.
+/// The file of the weights that `run` is predicted with, and the counters beside it.
+///
+/// # Errors
+/// [`RunError::NoCheckpoint`] when there is none of that choice, and when its
+/// `state.json` cannot be read.
+pub fn chosen(run: &Path, choice: Choice) -> Result<(PathBuf, State), RunError> {
+    let newest = list(run, NEWEST)?;
+    let of_iteration = |iteration| {
+        let all = newest.iter().cloned().chain(list(run, BEST)?);
+        let found = all.into_iter().find(|(there, _)| *there == iteration);
+        let read = |(_, folder): (u64, PathBuf)| {
+            let state = read_json(&folder, "state.json")?;
+            Ok::<_, RunError>((folder, state))
+        };
+        found.map(read).transpose()
+    };
+    let found = match choice {
+        Choice::Last => latest(run)?,
+        Choice::Best => best(run)?,
+        Choice::Iteration(iteration) => of_iteration(iteration)?,
+    };
+    let (folder, state) = match (found, choice) {
+        (Some(found), _) => found,
+        (None, Choice::Last) => return Err(RunError::not_a_run(run, "checkpoint-NNNNNN")),
+        (None, _) => {
+            let mut kept: Vec<String> = (newest.iter())
+                .map(|(iteration, _)| iteration.to_string())
+                .collect();
+            if let Some((_, best)) = best(run)? {
+                kept.push(format!("best ({})", best.iteration));
+            }
+            return Err(RunError::NoCheckpoint {
+                run: run.to_owned(),
+                choice,
+                kept: kept.join(", "),
+            });
+        }
+    };
+    let average = folder.join(AVERAGE);
+    let weights = match average.exists() {
+        true => average,
+        false => folder.join(WEIGHTS),
+    };
+    Ok((weights, state))
+}
+
+/// Removes every checkpoint of `run`.
+///
+/// # Errors
+/// When a folder cannot be removed.
+pub fn clear(run: &Path) -> Result<(), RunError> {
+    for prefix in [NEWEST, BEST] {
+        for (_, folder) in list(run, prefix)? {
+            std::fs::remove_dir_all(&folder).map_err(RunError::io(&folder))?;
+        }
+    }
+    Ok(())
+}
+
+/// The network and the average that a checkpoint folder holds, each in the shape of
+/// `network`.
+///
+/// # Errors
+/// As [`load_weights`].
+pub fn load_both(folder: &Path, network: Network) -> Result<(Network, Option<Network>), RunError> {
+    let path = folder.join(AVERAGE);
+    let average = match path.exists() {
+        true => Some(load_weights(&path, network.valid())?),
+        false => None,
+    };
+    Ok((load_weights(&folder.join(WEIGHTS), network)?, average))
+}
+
+/// The wrong places that a checkpoint folder holds.
+///
+/// # Errors
+/// When the file is damaged.
+pub fn load_errors(folder: &Path) -> Result<Option<Vec<SubjectComponents>>, RunError> {
+    match folder.join(ERRORS).exists() {
+        true => Ok(Some(read_json(folder, ERRORS)?)),
+        false => Ok(None),
+    }
+}
+
+/// Loads a file of weights into a network of the same shape.
 ///
 /// # Errors
 /// When the file is missing, truncated, of another network, or holds a weight that is
 /// not finite.
-pub fn load_weights(folder: &Path, network: Network) -> Result<Network, RunError> {
-    let path = folder.join("weights.safetensors");
-    let bytes = std::fs::read(&path).map_err(|e| damaged(&path, &e))?;
+pub fn load_weights(path: &Path, network: Network) -> Result<Network, RunError> {
+    let bytes = std::fs::read(path).map_err(|e| damaged(path, &e))?;
     let loaded = weights::load_safetensors(network, &bytes);
     let network = loaded.map_err(|source| match source {
         NetError::WeightsMismatch { .. } => RunError::OtherNetwork {
-            path: path.clone(),
+            path: path.to_owned(),
             source,
         },
-        other => damaged(&path, &other),
+        other => damaged(path, &other),
     })?;
     match weights_are_finite(&network) {
         true => Ok(network),
-        false => Err(damaged(&path, &"a weight is NaN or infinite")),
+        false => Err(damaged(path, &"a weight is NaN or infinite")),
     }
 }
 
@@ -139,15 +324,15 @@ fn damaged(path: &Path, found: &dyn std::fmt::Display) -> RunError {
     }
 }
 
-/// Checkpoint folders with their iterations, oldest first.
-fn list(run: &Path) -> Result<Vec<(u64, PathBuf)>, RunError> {
+/// The folders `{prefix}NNNNNN` of `run` with their iterations, oldest first.
+fn list(run: &Path, prefix: &str) -> Result<Vec<(u64, PathBuf)>, RunError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(run).map_err(RunError::io(run))? {
         let entry = entry.map_err(RunError::io(run))?;
         let name = entry.file_name();
         let iteration = name
             .to_str()
-            .and_then(|n| n.strip_prefix("checkpoint-"))
+            .and_then(|n| n.strip_prefix(prefix))
             .and_then(|n| n.parse().ok());
         if let Some(iteration) = iteration {
             found.push((iteration, entry.path()));

@@ -64,15 +64,12 @@ impl TrainedRun {
             ));
         }
         // Predicting needs no events.
-        let collapsed = match Ending::of(&read_events(&self.path).unwrap_or_default()) {
-            Ending::Background => "background",
-            Ending::Foreground => "foreground",
-            Ending::Segments | Ending::Unknown => return doubts,
-        };
-        doubts.push(format!(
-            "{run}: the training collapsed: in most of its last iterations the network called \
-             every voxel {collapsed}"
-        ));
+        let ending = Ending::of(&read_events(&self.path).unwrap_or_default());
+        if let Some(collapse) = ending.collapse() {
+            doubts.push(format!(
+                "{run}: the training collapsed: in most of its last iterations {collapse}"
+            ));
+        }
         doubts
     }
 }

@@ -3,6 +3,7 @@
 //! `run_template.toml` is the documentation of every key and the source of the
 //! set of known keys; a test holds it equal to the defaults of the types.
 
+mod budget;
 mod check;
 mod error;
 mod keys;
@@ -21,6 +22,7 @@ use lacuna_nets::{ModelConfig, ModelName};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+pub use budget::Budget;
 pub use error::ConfigError;
 pub use keys::{apply_override, parse_value};
 use keys::{check_keys, flatten, with_suggestion};
@@ -102,7 +104,12 @@ impl RunConfig {
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut config = Self::parse(&text, overrides, &path.display().to_string(), folder)?;
-        // Whole, so that the copy in the run folder means the same file.
+        // Whole, so that the copy in the run folder means the same file and folder.
+        if let Some(from) = &mut config.train.from
+            && let Ok(whole) = std::path::absolute(folder.join(&*from))
+        {
+            *from = whole;
+        }
         config.dataset = std::fs::canonicalize(&config.dataset)
             .or_else(|_| std::path::absolute(&config.dataset))
             .map_err(|e| ConfigError::Invalid {

@@ -1,4 +1,7 @@
-//! A run's loss examined on patches that are as rare as those of its dataset.
+//! A run examined before it is trained: its loss on patches that are as rare as those of
+//! its dataset, and a few of its own steps.
+
+mod steps;
 
 use lacuna_losses::PatchGrid;
 use lacuna_losses::doctor::{Examination, examine, examined_grid};
@@ -8,6 +11,8 @@ use crate::config::RunConfig;
 use crate::dataset::{Dataset, patch_geometry};
 use crate::outputs::Outputs;
 use crate::run::RunError;
+
+pub use steps::{TriedSteps, try_steps};
 
 /// What came of the examination of a run's loss.
 #[derive(Clone, Debug, PartialEq)]

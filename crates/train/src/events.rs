@@ -90,7 +90,8 @@ impl EventLog {
         validation: &Validation,
         wall_time: f64,
     ) -> Result<(), RunError> {
-        let values = [("validation/dsc", validation.dsc)];
+        let mut values = vec![("validation/dsc", validation.dsc)];
+        values.extend(validation.lesion_f1.map(|f1| ("validation/lesion_f1", f1)));
         self.tensorboard
             .scalars(wall_time, validation.iteration, &values)
             .and_then(|()| self.tensorboard.flush())
@@ -130,6 +131,7 @@ mod tests {
             dsc: iteration as f64,
             foreground_share: 0.1,
             predicted_share: Some(0.1),
+            alternation: None,
             empty_patches: 0,
             seconds: 0.1,
             wait_seconds: 0.0,

@@ -105,7 +105,7 @@ impl TrainedRun {
         for id in ids {
             manifest.subject(id)?;
         }
-        let weights = sha256_of(&self.weights())?;
+        let weights = sha256_of(self.weights())?;
         let predictions = Predictions {
             run: self.path.clone(),
             iteration: self.iteration,

@@ -8,6 +8,7 @@ pub mod augmentation;
 pub mod checkpoint;
 pub mod choice;
 mod clip;
+mod collapse;
 pub mod compute;
 pub mod config;
 pub mod dataset;

@@ -38,6 +38,11 @@ impl Outputs {
         self.regions.as_ref().map_or(self.classes, Regions::count)
     }
 
+    /// Classes of the dataset, with the background.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
     /// The regions, where the channels are such.
     pub fn regions(&self) -> Option<&Regions> {
         self.regions.as_ref()

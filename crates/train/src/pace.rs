@@ -104,8 +104,8 @@ impl Pace {
                 iteration: u64::from(repetition),
             };
             let (taken, seconds) =
-                timed(|| step.take(network, &mut optimiser, images.clone(), target));
-            (network, _) = taken?;
+                timed(|| step.take(network, &mut optimiser, vec![(images.clone(), target)]));
+            network = taken?.network;
             steps.push(seconds);
         }
         let network = network.valid();

@@ -27,24 +27,25 @@ pub struct Schedule {
     pub first: f64,
     /// Iterations of the whole run, T.
     pub iterations: u64,
-    /// Iterations of which the n-th has n / `warm_up` of its rate.
+    /// Iterations of which the n-th has n / `warm_up` of the first rate; the rate falls
+    /// behind them.
     pub warm_up: u64,
 }
 
 impl Schedule {
     /// The rate of the iteration that follows `done` others.
     pub fn rate(&self, done: u64) -> f64 {
-        let share = done as f64 / self.iterations.max(1) as f64;
-        let rate = match self.name {
+        if done + 1 < self.warm_up {
+            return self.first * (done + 1) as f64 / self.warm_up as f64;
+        }
+        let falling = self.iterations.saturating_sub(self.warm_up).max(1);
+        let share = done.saturating_sub(self.warm_up) as f64 / falling as f64;
+        match self.name {
             ScheduleName::Constant => self.first,
             ScheduleName::Polynomial => self.first * (1.0 - share).max(0.0).powf(POWER),
             ScheduleName::Cosine => {
                 self.first * (1.0 + (std::f64::consts::PI * share.min(1.0)).cos()) / 2.0
             }
-        };
-        match done + 1 < self.warm_up {
-            true => rate * (done + 1) as f64 / self.warm_up as f64,
-            false => rate,
         }
     }
 
@@ -82,6 +83,25 @@ mod tests {
         };
         let found = [0, 1, 2, 3, 4].map(|done| schedule.rate(done));
         assert_eq!(found, [0.0025, 0.005, 0.0075, 0.01, 0.01]);
+    }
+
+    /// So that the length of a run need not be known while the rate rises.
+    #[test]
+    fn a_rate_falls_behind_its_warm_up() {
+        let rate = |iterations, done| {
+            let schedule = Schedule {
+                name: ScheduleName::Cosine,
+                first: 0.01,
+                iterations,
+                warm_up: 4,
+            };
+            schedule.rate(done)
+        };
+        for done in 0..=4 {
+            assert_eq!(rate(12, done), rate(1000, done));
+        }
+        // Half-way through the eight behind it.
+        assert!((rate(12, 8) - 0.005).abs() < 1e-12);
     }
 
     fn close(found: [f64; 3], expected: [f64; 3]) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Tensor, TensorData};
 use lacuna_data::sampler::PatchMaps;
 use lacuna_losses::wrappers::{DeepSupervision, coarser_labels};
@@ -15,6 +15,7 @@ use lacuna_nets::Network;
 use lacuna_volume::Zyx;
 
 use crate::clip::clipped;
+use crate::collapse::Alternation;
 use crate::compute::Compute;
 use crate::config::{MOMENTUM, OptimiserName, TrainConfig};
 
@@ -48,49 +49,83 @@ pub struct Target<'a> {
     pub iteration: u64,
 }
 
+/// What came of a step.
+pub struct Taken {
+    /// After the step.
+    pub network: Network,
+    /// Before it.
+    pub evaluation: Evaluation,
+    /// How much of the foreground that was predicted before it is a checkerboard, see
+    /// [`Alternation`].
+    pub alternation: Option<f64>,
+}
+
 impl Step<'_> {
-    /// The network after one step on `images` `[B, C, H, W]` or
-    /// `[B, C, D, H, W]`, and the loss before it.
+    /// The network after one step on the mean of the losses of `batches`, each with its
+    /// images `[B, C, H, W]` or `[B, C, D, H, W]`, and that loss before it with the counts
+    /// of all.
     ///
     /// # Errors
     /// Those of [`LossConfig::value_and_gradient`]: [`LossError::NonFiniteLogit`] where the
     /// network's output is not finite.
+    ///
+    /// # Panics
+    /// Without a batch.
     pub fn take(
         &self,
         network: Network,
         optimiser: &mut ModuleOptimizer,
-        images: TensorData,
-        target: Target,
-    ) -> Result<(Network, Evaluation), LossError> {
-        let (sum, evaluation) = self.judge_outputs(&network, images, target)?;
-        let gradients = sum.backward();
-        let gradients = GradientsParams::from_grads(gradients, &network);
+        batches: Vec<(TensorData, Target)>,
+    ) -> Result<Taken, LossError> {
+        let share = 1.0 / batches.len() as f64;
+        let mut gradients = GradientsAccumulator::new();
+        let mut judged: Option<Evaluation> = None;
+        let mut pattern = Alternation::default();
+        for (images, target) in batches {
+            let (sum, evaluation) =
+                self.judge_outputs(&network, images, target, share, &mut pattern)?;
+            let own = GradientsParams::from_grads(sum.backward(), &network);
+            gradients.accumulate(&network, own);
+            judged = Some(match judged {
+                None => evaluation,
+                Some(before) => together(before, evaluation),
+            });
+        }
         let gradients = match self.clip_norm > 0.0 {
-            true => clipped(gradients, &network, self.clip_norm),
-            false => gradients,
+            true => clipped(gradients.grads(), &network, self.clip_norm),
+            false => gradients.grads(),
         };
-        Ok((optimiser.step(self.rate, network, gradients), evaluation))
+        Ok(Taken {
+            network: optimiser.step(self.rate, network, gradients),
+            evaluation: judged.expect("a step has a batch"),
+            alternation: pattern.share(),
+        })
     }
 
-    /// The weighted mean of the losses of the finest outputs, with the counts of the
-    /// finest one, and what their gradients are handed to autodiff by.
+    /// `share` times the weighted mean of the losses of the finest outputs, with the counts
+    /// of the finest one, and what their gradients are handed to autodiff by.
     fn judge_outputs(
         &self,
         network: &Network,
         images: TensorData,
         target: Target,
+        share: f64,
+        pattern: &mut Alternation,
     ) -> Result<(Tensor<1>, Evaluation), LossError> {
         let count = self.deep_supervision + 1;
         let supervision = DeepSupervision::halving(count)?;
         let outputs = self.compute.outputs(network, images, count > 1);
         let mut judged: Option<(Tensor<1>, Evaluation)> = None;
         for ((logits, shape), &weight) in outputs.into_iter().zip(supervision.weights()) {
+            if judged.is_none() {
+                self.add_pattern(&logits, shape, pattern);
+            }
             let (labels, grid) = self.coarser(target.labels, shape);
             let target = Target {
                 labels: &labels,
                 ..target
             };
-            let (evaluation, gradient) = self.judge(&logits, grid, target, weight)?;
+            let (evaluation, gradient) = self.judge(&logits, grid, target, share * weight)?;
             // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to autodiff.
             let gradient = Tensor::<3>::from_data(gradient, &logits.device());
             let sum = (logits * gradient).sum();
@@ -106,6 +141,28 @@ impl Step<'_> {
             });
         }
         Ok(judged.expect("a network has an output"))
+    }
+
+    /// Adds what a network calls foreground to `pattern`, by the rule of
+    /// [`Evaluation::tp`].
+    fn add_pattern(&self, logits: &Tensor<3>, shape: Zyx<usize>, pattern: &mut Alternation) {
+        let [_, classes, elements] = logits.dims();
+        let host = logits.to_data();
+        let host: &[f32] = host.as_slice().expect("the device computes in f32");
+        let mut called = vec![false; elements];
+        for sample in host.chunks_exact(classes * elements) {
+            let (first, others) = match self.regions {
+                Some(_) => (&[][..], sample),
+                None => sample.split_at(elements),
+            };
+            called.fill(false);
+            for class in others.chunks_exact(elements) {
+                for (i, logit) in class.iter().enumerate() {
+                    called[i] |= *logit > first.get(i).copied().unwrap_or(0.0);
+                }
+            }
+            pattern.add(&called, shape.to_xyz());
+        }
     }
 
     /// The labels of a batch, and their grid, on an output of those lengths.
@@ -168,6 +225,16 @@ impl Step<'_> {
         let gradient = TensorData::new(gradient, [batch, classes, elements]);
         Ok((evaluation, gradient))
     }
+}
+
+/// The sum of two losses, with the counts of both.
+fn together(mut one: Evaluation, other: Evaluation) -> Evaluation {
+    one.value += other.value;
+    one.values.extend(other.values);
+    one.tp += other.tp;
+    one.fp += other.fp;
+    one.fn_ += other.fn_;
+    one
 }
 
 /// A map, unless it is empty because nothing reads it.

@@ -4,11 +4,13 @@
 //! works with, and [`train`] is the loop.
 
 mod divergence;
+mod earlier;
 mod preflight;
 mod session;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use burn::tensor::Device;
 use lacuna_record::{Event, Summary};
@@ -50,13 +52,24 @@ pub fn train(
     stop: &AtomicBool,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Summary, RunError> {
+    let started = Instant::now();
     let preflight = Preflight::new(config, out, resume, device, progress)?;
-    let mut session = Session::start(config, out, preflight)?;
-    progress(Progress::Start {
+    let mut session = Session::start(config, out, preflight, started)?;
+    let start = |session: &Session| Progress::Start {
         done: session.done(),
-        total: config.train.iterations,
-    });
+        // As long as a budget has not chosen, the iterations that it will choose by.
+        total: session.length().unwrap_or(config.train.measured()),
+    };
+    progress(start(&session));
     loop {
+        if session.length_is_due() {
+            match session.choose_length(stop) {
+                Ok(told) => progress(Progress::Note(told)),
+                Err(RunError::Stopped) => break,
+                Err(error) => return Err(error),
+            }
+            progress(start(&session));
+        }
         if session.validation_is_due() {
             match session.validate(stop) {
                 Ok(scored) => progress(Progress::Validation(scored)),
@@ -67,12 +80,28 @@ pub fn train(
         if session.is_complete() || stop.load(Ordering::Relaxed) {
             break;
         }
+        if session.errors_are_due() {
+            match session.find_errors(stop) {
+                Ok(told) => progress(Progress::Note(told)),
+                Err(RunError::Stopped) => break,
+                Err(error) => return Err(error),
+            }
+        }
         let Some(batch) = session.next_batch()? else {
             break;
         };
         session = session.step(batch)?;
         if let Some(event) = session.last_event() {
             progress(Progress::Iteration(event));
+        }
+        if let Some(told) = session.collapse() {
+            progress(Progress::Note(told));
+            if session.may_restart() {
+                session = session.restart()?;
+                progress(Progress::Note("the training begins again".to_owned()));
+                progress(start(&session));
+                continue;
+            }
         }
         if session.checkpoint_is_due() {
             session.save()?;

@@ -7,10 +7,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use lacuna_data::cohort::Cohort;
-use lacuna_metrics::Counts;
+use lacuna_metrics::{Counts, Lesions, MaskPair, MetricsError};
 use lacuna_record::read_lines;
+use lacuna_volume::LabelMap;
 use serde::{Deserialize, Serialize};
 
+use crate::outputs::Outputs;
 use crate::predict::{Session, WindowModel, predict_case};
 use crate::run::RunError;
 
@@ -21,6 +23,12 @@ pub struct Validation {
     pub iteration: u64,
     /// Mean foreground DSC over whole volumes (1 when both sides are empty).
     pub dsc: f64,
+    /// Mean F1 of lesions by the convention "wmh" over whole volumes; version 0.1.0 did
+    /// not take it.
+    pub lesion_f1: Option<f64>,
+    /// What the best checkpoint is chosen by: the mean, over subjects, of the DSC of the
+    /// classes and the F1 of lesions together.
+    pub score: Option<f64>,
 }
 
 /// One subject at one time.
@@ -28,7 +36,19 @@ pub struct Validation {
 struct Line {
     iteration: u64,
     subject: String,
+    /// Of all foreground as one.
     dsc: f64,
+    /// Mean of the classes, each 1 when both sides are empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    class_dsc: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lesion_f1: Option<f64>,
+}
+
+impl Line {
+    fn score(&self) -> Option<f64> {
+        Some((self.class_dsc? + self.lesion_f1?) / 2.0)
+    }
 }
 
 /// Predicts every case and appends the lines of all, or nothing.
@@ -49,10 +69,14 @@ pub fn score(
         let Some(reference) = &case.label else {
             continue;
         };
+        let found = &prediction.labels;
+        let lesions = Lesions::find(&MaskPair::of_labels(reference, found, |class| class > 0)?);
         lines.push(Line {
             iteration,
             subject: case.id.clone(),
-            dsc: Counts::of_foreground(reference.data(), prediction.labels.data())?.dsc(),
+            dsc: Counts::of_foreground(reference.data(), found.data())?.dsc(),
+            class_dsc: Some(class_dsc(reference, found, model.outputs())?),
+            lesion_f1: Some(lesions.wmh().f1),
         });
     }
     let path = run.join("validation.jsonl");
@@ -67,6 +91,22 @@ pub fn score(
         })
         .map_err(RunError::io(&path))?;
     Ok(mean(iteration, &lines))
+}
+
+/// Mean DSC of the classes but the first.
+fn class_dsc(
+    reference: &LabelMap,
+    found: &LabelMap,
+    outputs: &Outputs,
+) -> Result<f64, MetricsError> {
+    let classes = 1..outputs.classes() as u8;
+    let mut sum = 0.0;
+    for class in classes.clone() {
+        let [reference, found] = [reference, found]
+            .map(|map| -> Vec<u8> { map.data().iter().map(|c| u8::from(*c == class)).collect() });
+        sum += Counts::of_foreground(&reference, &found)?.dsc();
+    }
+    Ok(sum / classes.len().max(1) as f64)
 }
 
 /// Keeps the lines up to `iteration`, drops those that an interrupted session
@@ -93,9 +133,15 @@ pub fn keep(run: &Path, iteration: u64, subjects: usize) -> Result<Vec<Validatio
 
 fn mean(iteration: u64, lines: &[Line]) -> Validation {
     let sum: f64 = lines.iter().map(|line| line.dsc).sum();
+    let mean = |of: fn(&Line) -> Option<f64>| {
+        let values: Option<Vec<f64>> = lines.iter().map(of).collect();
+        values.map(|values| values.iter().sum::<f64>() / lines.len() as f64)
+    };
     Validation {
         iteration,
         dsc: sum / lines.len() as f64,
+        lesion_f1: mean(|line| line.lesion_f1),
+        score: mean(Line::score),
     }
 }
 

@@ -6,6 +6,7 @@ use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
 use lacuna_metrics::Counts;
 use lacuna_train::apply::TrainedRun;
+use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::predict::Session;
@@ -43,7 +44,7 @@ fn a_phantom_is_overfitted() {
     let stop = AtomicBool::new(false);
     train(&config, &run, false, &device, &stop, &mut |_| {}).unwrap();
 
-    let trained = TrainedRun::open(&run, &device, None).unwrap();
+    let trained = TrainedRun::open(&run, Choice::Last, &device, None).unwrap();
     let manifest = Manifest::read(&dataset).unwrap();
     let subject = &manifest.subjects[0];
     let predicted = trained

@@ -12,7 +12,7 @@ use lacuna_nets::{ModelConfig, ModelName, Network, Stages, load_safetensors, to_
 use lacuna_train::compute::Compute;
 use lacuna_train::config::{OptimiserName, TrainConfig};
 use lacuna_train::device::PrecisionName;
-use lacuna_train::step::{Step, Target, new_optimiser};
+use lacuna_train::step::{Step, Taken, Target, new_optimiser};
 use lacuna_volume::Zyx;
 use safetensors::SafeTensors;
 
@@ -85,9 +85,12 @@ fn compare(config: &TrainConfig, golden: &str, tolerance: f32) {
             maps: &PatchMaps::default(),
             iteration,
         };
-        let (stepped, evaluation) = step
-            .take(network, &mut optimiser, images(), target)
-            .unwrap();
+        let taken = step.take(network, &mut optimiser, vec![(images(), target)]);
+        let Taken {
+            network: stepped,
+            evaluation,
+            ..
+        } = taken.unwrap();
         network = stepped;
         let before = f64::from(expected["loss"][iteration as usize - 1]);
         let off = (evaluation.value - before).abs();
@@ -221,11 +224,11 @@ fn coarser_outputs_are_trained_with_half_the_weight() {
             clip_norm: 0.0,
         };
         let mut sgd = new_optimiser(&optimiser(OptimiserName::Sgd, 0.1));
-        let taken = step.take(network.clone(), &mut sgd, images.clone(), target);
-        let (stepped, evaluation) = taken.unwrap();
-        let off = (evaluation.value - expected[below]).abs();
-        assert!(off < 1e-5, "{below}: {}", evaluation.value);
-        let stepped = values(&to_safetensors(&stepped).unwrap());
+        let batches = vec![(images.clone(), target)];
+        let taken = step.take(network.clone(), &mut sgd, batches).unwrap();
+        let off = (taken.evaluation.value - expected[below]).abs();
+        assert!(off < 1e-5, "{below}: {}", taken.evaluation.value);
+        let stepped = values(&to_safetensors(&taken.network).unwrap());
         // The first class's bias of the finest head, and of the coarser one.
         ["1", "0"].map(|head| {
             let name = format!("decoder.seg_layers.{head}.bias");

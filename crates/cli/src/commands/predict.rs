@@ -9,6 +9,7 @@ use lacuna_data::manifest::Manifest;
 use lacuna_data::transform::AnatomicalAxis;
 use lacuna_record::{Existing, Inputs, check_file};
 use lacuna_train::apply::{Files, TrainedRun};
+use lacuna_train::checkpoint::Choice;
 use lacuna_train::choice::Part;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::into_folder::{At, Target};
@@ -56,6 +57,10 @@ pub struct Arguments {
     /// for each region where the run has `regions`
     #[arg(long)]
     probabilities: bool,
+    /// "last"; "best" on the validation subjects, by whole-volume DSC and lesion F1; or the
+    /// iteration of a checkpoint
+    #[arg(long, value_name = "best|last|N", default_value_t)]
+    checkpoint: Choice,
     /// Voxels of the input window: one number, or one for each axis of the network, x
     /// first; default: a legal size that fits the volume
     #[arg(long, value_name = "N[,N,N]")]
@@ -144,7 +149,7 @@ fn overlap(text: &str) -> Result<f64, String> {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
-    let trained = TrainedRun::open(&arguments.run, &device, precision)?;
+    let trained = TrainedRun::open(&arguments.run, arguments.checkpoint, &device, precision)?;
     for doubt in trained.doubts() {
         eprintln!("warning: {doubt}");
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lacuna_record::{Event, Summary};
+use lacuna_record::{Ending, Event, Summary};
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::training::{Progress as Step, train};
@@ -25,6 +25,10 @@ pub struct Arguments {
     /// Continue the run in --out from its newest checkpoint
     #[arg(long)]
     resume: bool,
+    /// Start from the newest weights of this run: the same network and modalities; other
+    /// classes get a new last layer
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    from: Option<PathBuf>,
     /// Override a key of the configuration, for example --set train.batch=5
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -34,7 +38,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let config = RunConfig::read(&arguments.config, &arguments.overrides)?;
+    let mut config = RunConfig::read(&arguments.config, &arguments.overrides)?;
+    if let Some(from) = &arguments.from {
+        config.train.from = Some(std::path::absolute(from)?);
+    }
     let stop = stop_flag()?;
     let device = DeviceName::from(arguments.device).open()?;
     let mut watch = Watch::default();
@@ -73,22 +80,27 @@ impl Watch {
     /// Shows what the training tells.
     pub fn told(&mut self, step: Step) {
         match (step, &mut self.bar) {
-            (Step::Note(text), _) => eprintln!("{text}"),
+            (Step::Note(text), Some(bar)) => bar.note(&text),
+            (Step::Note(text), None) => eprintln!("{text}"),
             (Step::Start { done, total }, bar) => *bar = Some(Progress::new("train", done, total)),
             (Step::Iteration(event), Some(bar)) => {
                 self.recent.add(event);
                 let state = format!(
-                    "loss {:.3} DSC {:.3}{}",
+                    "loss {:.3} {}{}",
                     event.loss,
-                    event.dsc,
+                    dsc_of(event),
                     self.recent.remark()
                 );
                 bar.at(event.iteration, &state);
             }
-            (Step::Validation(scored), Some(bar)) => bar.note(&format!(
-                "validation after {}: mean DSC {:.3}",
-                scored.iteration, scored.dsc
-            )),
+            (Step::Validation(scored), Some(bar)) => {
+                let lesions = scored.lesion_f1;
+                let lesions = lesions.map_or_else(String::new, |f1| format!(", lesion F1 {f1:.3}"));
+                bar.note(&format!(
+                    "validation after {}: mean DSC {:.3}{lesions}",
+                    scored.iteration, scored.dsc
+                ));
+            }
             (Step::Iteration(_) | Step::Validation(_), None) => {}
         }
     }
@@ -97,6 +109,15 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.finish();
+    }
+}
+
+/// The DSC of a batch; where it holds no foreground, 1 for predicting none would be no
+/// success.
+fn dsc_of(event: &Event) -> String {
+    match event.foreground_share > 0.0 {
+        true => format!("DSC {:.3}", event.dsc),
+        false => "no foreground".to_owned(),
     }
 }
 
@@ -145,6 +166,21 @@ pub fn describe(summary: &Summary, out: &Path) -> String {
         true => " (raise train.loader_threads)",
         false => "",
     };
+    if let Some(collapse) = summary.ending.and_then(Ending::collapse) {
+        text += &format!("warning: the training collapsed: in its last iterations {collapse}\n");
+    }
+    if let Some(best) = summary
+        .best_iteration
+        .filter(|best| *best < summary.iterations)
+    {
+        text += &format!(
+            "the validation subjects were segmented best after {best} iterations: predict with \
+             --checkpoint best\n"
+        );
+    }
+    for (part, [patches, empty]) in &summary.drawn {
+        text += &format!("{part}: {patches} patches, {empty} of them without foreground\n");
+    }
     text + &format!(
         "patches: foreground share {:.4}, without foreground {:.1} %\n\
          {:.3} s per iteration (median), {:.1} % of the time waiting for patches{remedy}{memory}\n\
@@ -168,11 +204,23 @@ mod tests {
             dsc: 0.5,
             foreground_share: 0.1,
             predicted_share: Some(0.1),
+            alternation: None,
             empty_patches: 0,
             seconds,
             wait_seconds,
             wall_time: 1.0,
         }
+    }
+
+    #[test]
+    fn a_batch_without_foreground_is_no_success() {
+        assert_eq!(dsc_of(&event(1.0, 0.0)), "DSC 0.500");
+        let empty = Event {
+            dsc: 1.0,
+            foreground_share: 0.0,
+            ..event(1.0, 0.0)
+        };
+        assert_eq!(dsc_of(&empty), "no foreground");
     }
 
     #[test]

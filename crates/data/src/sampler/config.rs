@@ -5,6 +5,8 @@ use std::fmt;
 use lacuna_volume::{PatchSize, Zyx};
 use serde::{Deserialize, Serialize};
 
+use super::Mixture;
+
 /// The `[patch]` section of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -12,7 +14,7 @@ pub struct PatchConfig {
     /// Size of the input patch in voxels; the network decides which are legal.
     pub size: PatchSize,
     /// How places are drawn.
-    pub sampler: SamplerKind,
+    pub sampler: Mixture,
     /// The plane that a 2-D network sees.
     pub plane: Plane,
 }
@@ -21,7 +23,7 @@ impl Default for PatchConfig {
     fn default() -> Self {
         Self {
             size: PatchSize::Edge(64),
-            sampler: SamplerKind::default(),
+            sampler: Mixture::default(),
             plane: Plane::default(),
         }
     }
@@ -44,6 +46,24 @@ pub enum SamplerKind {
     /// The centre is drawn in proportion to the subject's weight map. Near the
     /// volume's edge the patch is moved inside.
     Weighted,
+    /// A connected component of the foreground is drawn, uniformly over those of all
+    /// subjects unless an exponent says otherwise, then one of its voxels, then a patch
+    /// anywhere around it.
+    Components,
+    /// The same for the components of what the network got wrong on the training
+    /// subjects when it was last asked; uniform before.
+    Errors,
+}
+
+impl SamplerKind {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Foreground,
+        Self::Uniform,
+        Self::Balanced,
+        Self::Weighted,
+        Self::Components,
+        Self::Errors,
+    ];
 }
 
 impl fmt::Display for SamplerKind {
@@ -53,6 +73,8 @@ impl fmt::Display for SamplerKind {
             Self::Uniform => "uniform",
             Self::Balanced => "balanced",
             Self::Weighted => "weighted",
+            Self::Components => "components",
+            Self::Errors => "errors",
         })
     }
 }

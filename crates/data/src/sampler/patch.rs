@@ -7,6 +7,7 @@
 use lacuna_volume::{LabelMap, Volume};
 use serde::{Deserialize, Serialize};
 
+use super::SamplerKind;
 use crate::cohort::{CohortError, Held, cut};
 use crate::subject::LossMaps;
 use crate::window::append_window;
@@ -20,6 +21,9 @@ pub struct PatchPlace {
     pub index: usize,
     /// First voxel (x, y, z) of the effective patch in the case's volume.
     pub origin: [usize; 3],
+    /// The part of the mixture that drew it.
+    #[serde(default)]
+    pub drawn_by: SamplerKind,
 }
 
 /// A part of a subject. Images, labels and maps have one centre; the images reach
@@ -35,9 +39,9 @@ pub struct Patch {
     pub labels: LabelMap,
     /// What the loss reads, voxel by voxel beside `labels`.
     pub maps: LossMaps,
-    /// Where the images show something: inside the subject's mask, or without one where
-    /// a channel is not 0. Beside `images`; `None` is everywhere, or that no transform
-    /// asks.
+    /// Where the images show something: inside the subject's mask, or without one where a
+    /// channel is neither 0 nor the least of the patch, the values of an outside. Beside
+    /// `images`; `None` is everywhere, or that no transform asks.
     pub inside: Option<Volume<bool>>,
     /// Voxels along x, y, z on each side that [`collate`] takes off.
     pub margin: [usize; 3],
@@ -55,6 +59,31 @@ pub struct Batch {
     pub maps: PatchMaps,
     /// Where each of the B patches was cut.
     pub places: Vec<PatchPlace>,
+}
+
+impl Batch {
+    /// The patches in `parts` batches of as many, in order.
+    ///
+    /// # Panics
+    /// When the patches cannot be divided so.
+    pub fn split(&self, parts: usize) -> Vec<Self> {
+        assert_eq!(self.places.len() % parts, 0, "parts are of as many patches");
+        fn part<T: Clone>(all: &[T], parts: usize, number: usize) -> Vec<T> {
+            let length = all.len() / parts;
+            all[number * length..][..length].to_vec()
+        }
+        let of = |number| Self {
+            images: part(&self.images, parts, number),
+            labels: part(&self.labels, parts, number),
+            maps: PatchMaps {
+                distance: part(&self.maps.distance, parts, number),
+                lesion: part(&self.maps.lesion, parts, number),
+                weight: part(&self.maps.weight, parts, number),
+            },
+            places: part(&self.places, parts, number),
+        };
+        (0..parts).map(of).collect()
+    }
 }
 
 /// The [`LossMaps`] of the effective patches, each patch in the order of its labels.
@@ -219,6 +248,7 @@ mod tests {
                 subject: "a".to_owned(),
                 index: 0,
                 origin: [1, 0, 0],
+                drawn_by: SamplerKind::default(),
             };
             let extent = Extent {
                 input: [3, 1, 1],

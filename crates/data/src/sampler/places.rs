@@ -33,11 +33,12 @@ impl Places {
         let foreground = |i: usize| label(i) > 0;
         let in_mask = |i: usize| subject.mask.as_ref().is_none_or(|mask| mask.data()[i]);
         Ok(match kind {
-            SamplerKind::Foreground => {
+            SamplerKind::Foreground | SamplerKind::Components => {
                 let origins = Positions::of_boxes(shape, held, &[&foreground, &in_mask]);
                 (!origins.is_empty()).then_some(Self::Origins(origins))
             }
-            SamplerKind::Uniform => {
+            // Where the network is wrong is not known yet.
+            SamplerKind::Uniform | SamplerKind::Errors => {
                 let origins = Positions::of_boxes(shape, held, &[&in_mask]);
                 (!origins.is_empty()).then_some(Self::Origins(origins))
             }

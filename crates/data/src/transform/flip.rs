@@ -129,7 +129,7 @@ pub fn mirror<T>(values: &mut [T], shape: [usize; 3], axis: usize) {
 mod tests {
     use super::*;
     use crate::rng::{Domain, keyed_rng};
-    use crate::sampler::PatchPlace;
+    use crate::sampler::{PatchPlace, SamplerKind};
     use crate::subject::LossMaps;
     use lacuna_volume::Affine;
 
@@ -151,6 +151,7 @@ mod tests {
                 subject: "a".to_owned(),
                 index: 0,
                 origin: [0; 3],
+                drawn_by: SamplerKind::default(),
             },
             images: vec![numbered([5, 2, 2]).map(|v| *v as f32)],
             labels: effective.map(|v| *v as u8),

@@ -27,6 +27,7 @@ fn patch() -> Patch {
             subject: "a".to_owned(),
             index: 0,
             origin: [0; 3],
+            drawn_by: Default::default(),
         },
         labels: ramp.map(|v| u8::from(*v > 0.5)),
         images: vec![ramp, waves],

@@ -13,6 +13,7 @@ fn realised_shares_by_hand() {
         subject: subject.to_owned(),
         index: 0,
         origin: [0; 3],
+        drawn_by: SamplerKind::Foreground,
     };
     let mut realised = Realised::default();
     assert_eq!(
@@ -28,6 +29,8 @@ fn realised_shares_by_hand() {
     assert_eq!(realised.foreground_share(), Some(0.25));
     assert_eq!(realised.empty_rate(), Some(0.5));
     assert_eq!((realised.patches, realised.per_subject["b"]), (2, 1));
+    let drawn = realised.per_part["foreground"];
+    assert_eq!((drawn.patches, drawn.empty), (2, 1));
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn patches_have_their_own_length_along_each_axis() {
         };
         let config = PatchConfig {
             size: sizes[0],
-            sampler: SamplerKind::Uniform,
+            sampler: SamplerKind::Uniform.into(),
             plane: which,
         };
         let cases = vec![case("a", SHAPE, |[x, y, z]| (x + 10 * y + 50 * z) as u8)];

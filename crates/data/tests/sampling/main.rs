@@ -7,7 +7,7 @@ mod positions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lacuna_data::sampler::{PatchConfig, PatchGeometry, Plane, Sampler, SamplerError, SamplerKind};
+use lacuna_data::sampler::{Mixture, PatchConfig, PatchGeometry, Plane, Sampler, SamplerError};
 use lacuna_data::subject::Case;
 use lacuna_volume::{Affine, PatchSize, Volume, Zyx};
 
@@ -44,13 +44,13 @@ fn lesion_at(places: &'static [[usize; 3]]) -> impl Fn([usize; 3]) -> u8 {
 
 fn sampler(
     cases: Vec<Case>,
-    sampler: SamplerKind,
+    sampler: impl Into<Mixture>,
     plane: Plane,
     (rank, input, effective): (usize, usize, usize),
 ) -> Result<(Sampler, Vec<String>), SamplerError> {
     let config = PatchConfig {
         size: PatchSize::Edge(input),
-        sampler,
+        sampler: sampler.into(),
         plane,
     };
     // A rank that no network has is refused by its sizes too.

@@ -1,7 +1,9 @@
 //! Where patches are drawn, and how often.
 
 use crate::{SHAPE, assert_uniform, case, filled, lesion_at, origins, sampler};
-use lacuna_data::sampler::{Plane, Realised, SamplerKind};
+use lacuna_data::sampler::{
+    PatchConfig, PatchPlace, Plane, Realised, Sampler, SamplerKind, SubjectComponents,
+};
 
 /// Origins of all boxes of 2x2x2 that hold a voxel for each of the conditions.
 fn boxes_that_hold(conditions: &[&dyn Fn([usize; 3]) -> bool]) -> Vec<[usize; 3]> {
@@ -122,4 +124,71 @@ fn subjects_are_drawn_equally_and_lesion_free_ones_skipped_with_one_warning() {
     }
     assert_eq!(realised.per_subject.len(), 4);
     assert!(realised.empty_rate().unwrap() > 0.5);
+}
+
+/// One lesion of one voxel in the first subject, one of four in the second, none in the
+/// third: a mixture of components and uniform places.
+#[test]
+fn a_mixture_draws_each_part_by_its_share() {
+    let cases = vec![
+        case("a", SHAPE, lesion_at(&[[1, 1, 1]])),
+        case(
+            "b",
+            SHAPE,
+            lesion_at(&[[4, 3, 2], [4, 3, 3], [4, 4, 2], [4, 4, 3]]),
+        ),
+        case("c", SHAPE, |_| 0),
+    ];
+    let mixture = "sampler = [{ components = 0.5 }, { uniform = 0.25 }, { errors = 0.25 }]";
+    let mixture = toml::from_str::<PatchConfig>(mixture).unwrap().sampler;
+    let (first, warnings) = sampler(cases, mixture, Plane::Axial, (3, 2, 2)).unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("components sampler skips 1 of 3"),
+        "{warnings:?}"
+    );
+
+    let drawn = |sampler: &Sampler| {
+        let mut realised = Realised::default();
+        let mut of_errors = Vec::new();
+        for iteration in 0..1000 {
+            let batch = sampler.batch(iteration, 4).unwrap();
+            realised.add(&batch);
+            let errors = |place: &&PatchPlace| place.drawn_by == SamplerKind::Errors;
+            of_errors.extend(batch.places.iter().filter(errors).cloned());
+        }
+        (realised, of_errors)
+    };
+    let (realised, _) = drawn(&first);
+    // 2000, 1000 and 1000 of 4000 expected; SD at most 32. Every patch of a component
+    // holds foreground, and both lesions are drawn as often: 1000 patches of each beside
+    // a third of the 2000 uniform ones.
+    for (part, expected) in [("components", 2000), ("uniform", 1000), ("errors", 1000)] {
+        let found = realised.per_part[part].patches;
+        assert!(found.abs_diff(expected) < 130, "{part}: {found}");
+    }
+    assert_eq!(realised.per_part["components"].empty, 0);
+    assert!(realised.per_part["uniform"].empty > 500);
+    for subject in ["a", "b"] {
+        let found = realised.per_subject[subject];
+        assert!(found.abs_diff(1667) < 160, "{subject}: {found}");
+    }
+
+    // Errors that are known take the place of the uniform ones: a voxel of subject c.
+    let mut wrong = vec![SubjectComponents::default(); 3];
+    wrong[2].components.push((1, vec![0]));
+    let (_, of_errors) = drawn(&first.clone().with_errors(wrong));
+    assert!(
+        of_errors
+            .iter()
+            .all(|p| p.subject == "c" && p.origin == [0; 3])
+    );
+    assert!(of_errors.len() > 800);
+    // Where the network was wrong nowhere, places stay uniform.
+    let (again, _) = drawn(
+        &first
+            .clone()
+            .with_errors(vec![SubjectComponents::default(); 3]),
+    );
+    assert_eq!(again, realised);
 }

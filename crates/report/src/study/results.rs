@@ -147,12 +147,13 @@ impl RunResult {
         }
     }
 
-    /// True when the run ended predicting one class alone; `None` when unknown.
+    /// True when the run ended predicting one class alone or a checkerboard; `None` when
+    /// unknown.
     pub fn collapsed(&self) -> Option<bool> {
         match self.final_ending() {
             Ending::Unknown => None,
             Ending::Segments => Some(false),
-            Ending::Background | Ending::Foreground => Some(true),
+            Ending::Background | Ending::Foreground | Ending::Checkerboard => Some(true),
         }
     }
 }
@@ -200,6 +201,7 @@ mod tests {
             dsc: 0.25,
             foreground_share: 0.1,
             predicted_share: *predicted_share,
+            alternation: None,
             empty_patches: 0,
             seconds: 0.1,
             wait_seconds: 0.0,

@@ -126,6 +126,9 @@ pub fn write_trained(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
         iterations: events.len() as u64,
         finished: true,
         last_iterations: LastIterations::of(&events),
+        ending: None,
+        restarts: 0,
+        drawn: Default::default(),
         foreground_share: 0.25,
         empty_patch_rate: 0.0,
         seconds_per_iteration: 0.5,
@@ -133,6 +136,7 @@ pub fn write_trained(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
         parameters: 1000,
         peak_memory_bytes: None,
         validation_dsc: None,
+        best_iteration: None,
     };
     write_json(&run.join("summary.json"), &summary);
 }
@@ -162,6 +166,7 @@ fn event(i: usize, dsc: f64, predicted_share: Option<f64>) -> Event {
         dsc,
         foreground_share: 0.25,
         predicted_share,
+        alternation: None,
         empty_patches: 0,
         seconds: 0.5,
         wait_seconds: 0.0,

@@ -2,6 +2,7 @@
 
 use lacuna_losses::{Activation, Loss, Reduction};
 
+use super::train::MEASURED;
 use super::{ConfigError, OptimiserName, RunConfig, VoxelWeights};
 
 impl RunConfig {
@@ -24,6 +25,8 @@ impl RunConfig {
         self.check_regions().map_err(invalid)?;
         self.check_optimiser().map_err(invalid)?;
         self.check_supervision().map_err(invalid)?;
+        self.check_budget().map_err(invalid)?;
+        self.check_restarts().map_err(invalid)?;
         // The number of classes is the dataset's: here, some number must do.
         if (1..=256).all(|classes| self.loss.check(classes).is_err()) {
             let refused = self.loss.check(2).expect_err("all are");
@@ -74,6 +77,32 @@ impl RunConfig {
                  train.optimiser = \"adamw\", or leave it out"
                     .to_owned(),
             );
+        }
+        Ok(())
+    }
+
+    /// What begins again has other random weights, which a start from a run has none of.
+    fn check_restarts(&self) -> Result<(), String> {
+        match self.train.from.is_some() && self.train.restarts > 0 {
+            true => Err(
+                "`train.restarts` begins again with other random weights, and `train.from` \
+                         begins with those of a run; set train.restarts = 0"
+                    .to_owned(),
+            ),
+            false => Ok(()),
+        }
+    }
+
+    /// A rate that falls to the end needs the end when it begins to fall.
+    fn check_budget(&self) -> Result<(), String> {
+        let t = &self.train;
+        let falls = !t.schedule().forgives_another_length();
+        if t.budget.is_some() && falls && t.warm_up < MEASURED {
+            return Err(format!(
+                "`train.budget` with a rate that falls to its end measures its speed while the \
+                 rate rises, and `train.warm_up` is {}; set it to {MEASURED} or more",
+                t.warm_up
+            ));
         }
         Ok(())
     }
@@ -134,6 +163,18 @@ impl RunConfig {
             "train.batch",
             t.batch.to_string(),
             "an integer from 1 to 4096",
+        )?;
+        require(
+            (1..=4096).contains(&t.accumulate),
+            "train.accumulate",
+            t.accumulate.to_string(),
+            "an integer from 1 to 4096",
+        )?;
+        require(
+            (0.0..1.0).contains(&t.ema),
+            "train.ema",
+            t.ema.to_string(),
+            "a number from 0 to below 1",
         )?;
         require(
             t.checkpoint_every > 0,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::MemoryLimit;
+use super::{Budget, MemoryLimit};
 use crate::device::PrecisionName;
 use crate::schedule::{Schedule, ScheduleName};
 
@@ -26,6 +26,9 @@ pub enum OptimiserName {
 /// Momentum of [`OptimiserName::Sgd`] where none is given.
 pub const MOMENTUM: f64 = 0.9;
 
+/// Least number of iterations by whose speed those that fit into a budget are counted.
+pub const MEASURED: u64 = 10;
+
 /// What the loss of a voxel is multiplied by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -43,16 +46,25 @@ pub enum VoxelWeights {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
+    /// Run folder from whose weights the training starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// Number of optimiser steps.
     pub iterations: u64,
-    /// Patches per iteration.
+    /// Time that the training may take, which replaces `iterations`: as many as fit are
+    /// chosen after the first, by their own speed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// Patches that the network sees together.
     pub batch: usize,
+    /// Batches in one iteration, whose gradients are averaged.
+    pub accumulate: usize,
     /// Learning rate of the first iteration.
     pub learning_rate: f64,
     /// How it changes from there.
     #[serde(rename = "schedule")]
     pub schedule_name: ScheduleName,
-    /// Iterations over which the rate rises linearly to what it would be without.
+    /// Iterations over which the rate rises linearly; what it falls by begins behind them.
     pub warm_up: u64,
     /// The optimiser.
     pub optimiser: OptimiserName,
@@ -70,6 +82,11 @@ pub struct TrainConfig {
     /// Outputs of the network below the finest that the loss is asked of too (deep
     /// supervision, Lee et al. 2015), with half the weight of the one above each.
     pub deep_supervision: usize,
+    /// Decay of the exponential moving average of the weights (Polyak and Juditsky 1992),
+    /// in [0, 1): the average is validated and predicted with. 0 is no average.
+    pub ema: f64,
+    /// Times that a training that has collapsed begins again with other random numbers.
+    pub restarts: u64,
     /// What convolutions multiply.
     pub precision: PrecisionName,
     /// What the loss of a voxel is multiplied by.
@@ -89,8 +106,11 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
+            from: None,
             iterations: 1000,
+            budget: None,
             batch: 3,
+            accumulate: 1,
             learning_rate: 1e-4,
             schedule_name: ScheduleName::Constant,
             warm_up: 0,
@@ -100,6 +120,8 @@ impl Default for TrainConfig {
             weight_decay: 0.0,
             clip_norm: 0.0,
             deep_supervision: 0,
+            ema: 0.0,
+            restarts: 0,
             precision: PrecisionName::F32,
             voxel_weights: VoxelWeights::None,
             checkpoint_every: 100,
@@ -120,5 +142,10 @@ impl TrainConfig {
             iterations: self.iterations,
             warm_up: self.warm_up,
         }
+    }
+
+    /// Iterations by whose speed the number that fits into a budget is chosen.
+    pub fn measured(&self) -> u64 {
+        self.warm_up.max(MEASURED)
     }
 }

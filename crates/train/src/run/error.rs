@@ -148,6 +148,52 @@ pub enum RunError {
         /// "`key` was old, now new", separated by semicolons.
         differences: String,
     },
+    /// Weights that do not fit.
+    #[error(
+        "{from} has other {what} than this run, which cannot start from it: {found}, expected \
+         {expected}; take the configuration of that run, or leave --from (train.from) out"
+    )]
+    OtherStart {
+        /// The folder of the run with the weights.
+        from: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// There.
+        found: String,
+        /// Here.
+        expected: String,
+    },
+    /// No checkpoint of that choice.
+    #[error(
+        "{run} has no checkpoint {choice}; it has: {}", match kept.is_empty() {
+            true => "none",
+            false => kept.as_str(),
+        }
+    )]
+    NoCheckpoint {
+        /// The folder.
+        run: PathBuf,
+        /// What was asked for.
+        choice: crate::checkpoint::Choice,
+        /// Those there are.
+        kept: String,
+    },
+    /// No training fits into the time.
+    #[error(
+        "train.budget is {budget}, which {steps} iterations take up already, by whose speed \
+         the others would be counted ({seconds:.2} s each); give at least {}s, or a smaller \
+         patch, batch or network", least.ceil()
+    )]
+    Budget {
+        /// The time given.
+        budget: crate::config::Budget,
+        /// Iterations done.
+        steps: u64,
+        /// Seconds for each.
+        seconds: f64,
+        /// Seconds in which as many again would fit.
+        least: f64,
+    },
     /// The loss or the network's output is no longer a number.
     #[error("training diverged at iteration {iteration}: {found}; the patches of that iteration are listed in {report}; {}; try a lower train.learning_rate, or look at the subjects named: {subjects}",
         if *kept == 0 { "no checkpoint was written before".to_owned() }

@@ -1,6 +1,6 @@
 //! Everything about a training that can be refused, before its folder is touched.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
@@ -10,7 +10,7 @@ use lacuna_losses::PatchGrid;
 use lacuna_nets::Network;
 use lacuna_record::{Sessions, read_json};
 
-use super::Progress;
+use super::{Progress, earlier};
 use crate::augmentation;
 use crate::checkpoint;
 use crate::compute::Compute;
@@ -31,6 +31,8 @@ pub(super) struct Preflight {
     pub(super) network: Network,
     /// The folder of a run that goes on.
     pub(super) held: Option<RunFolder>,
+    /// The run whose weights it started from.
+    pub(super) from: Option<PathBuf>,
     pub(super) validation: Cohort,
     pub(super) geometry: PatchGeometry,
     /// Of the effective patches.
@@ -55,17 +57,31 @@ impl Preflight {
         let outputs = Outputs::new(config, &dataset.facts.classes)?;
         config.loss.check(outputs.count())?;
         let geometry = dataset::patch_geometry(config)?;
-        let network = Network::new(
+        let mut network = Network::new(
             &config.model,
             dataset.facts.modalities.len(),
             outputs.count(),
             config.seed,
             compute.autodiff().device(),
         )?;
+        let mut from = config.train.from.clone();
         let held = match resume {
-            true => Some(open_to_resume(config, &dataset.facts, out)?),
+            true => {
+                let (folder, before) = open_to_resume(config, &dataset.facts, out)?;
+                from = from.or(before.train.from);
+                Some(folder)
+            }
             false => RunFolder::check_new(out).map(|()| None)?,
         };
+
+        let begun = held.as_ref().map(|folder| checkpoint::latest(&folder.path));
+        let begun = begun.transpose()?.flatten().is_some();
+        if let Some(from) = from.as_ref().filter(|_| !begun) {
+            let own = (config, &dataset.facts);
+            let note = &mut |text| progress(Progress::Note(text));
+            let training = compute.autodiff();
+            network = earlier::start(network, own, &outputs, from, training.device(), note)?;
+        }
 
         let setting = augmentation::setting(config, geometry, &dataset.facts)?;
 
@@ -93,6 +109,7 @@ impl Preflight {
             outputs,
             network,
             held,
+            from,
             validation,
             geometry,
             grid,
@@ -102,14 +119,14 @@ impl Preflight {
     }
 }
 
-/// Opens the run in `out`; refused when its configuration or the subjects were
+/// Opens the run in `out`, with the configuration it was begun with; refused when its configuration or the subjects were
 /// others. Another checkpoint interval and other loader threads do not change the
 /// numbers of an iteration; whether another length does, the schedule knows.
 fn open_to_resume(
     config: &RunConfig,
     facts: &DatasetFacts,
     out: &Path,
-) -> Result<RunFolder, RunError> {
+) -> Result<(RunFolder, RunConfig), RunError> {
     let path = out.join("run.toml");
     if !path.exists() {
         return Err(RunError::not_a_run(out, "run.toml"));
@@ -124,7 +141,12 @@ fn open_to_resume(
         | "train.loader_threads"
         | "train.memory"
         | "train.cache" => true,
-        "train.iterations" => longer && config.train.iterations >= done,
+        // What was started from is in the checkpoints.
+        "train.from" => done > 0,
+        // Where a budget chose them, those of the file are not asked for.
+        "train.iterations" => {
+            config.train.budget.is_some() || longer && config.train.iterations >= done
+        }
         _ => false,
     };
     let facts_before: DatasetFacts = read_json(out, "dataset.json")?;
@@ -134,7 +156,7 @@ fn open_to_resume(
         .map(|(key, old, new)| format!("{key} was {old}, now {new}"))
         .collect();
     if differences.is_empty() {
-        return Ok(folder);
+        return Ok((folder, before));
     }
     Err(RunError::Changed {
         run: out.to_owned(),

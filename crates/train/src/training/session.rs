@@ -1,30 +1,38 @@
 //! A training under way: network, optimiser, sampler, logs and counters.
 
+mod asked;
+mod length;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::TensorData;
 use lacuna_data::prefetch::{Prefetch, Prefetched};
-use lacuna_data::sampler::{Batch, PatchGeometry, PatchPlace, Realised};
+use lacuna_data::sampler::{
+    Batch, PatchGeometry, PatchPlace, Realised, Sampler, SubjectComponents,
+};
 use lacuna_losses::{Evaluation, LossError};
 use lacuna_metrics::{Counts, Quartiles};
 use lacuna_nets::Network;
-use lacuna_record::{Event, LastIterations, Summary, unix_time, write_json};
+use lacuna_record::{Ending, Event, LastIterations, Summary, unix_time, write_json};
 
 use super::divergence;
 use super::preflight::Preflight;
-use crate::checkpoint::{self, State};
+use crate::checkpoint::{self, Saved, State};
+use crate::collapse::{self, Watch};
 use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::events::EventLog;
-use crate::predict::SingleNetwork;
 use crate::run::{RunError, RunFolder, peak_memory_bytes};
 use crate::step::{Step, Target, new_optimiser};
 use crate::validation::{self, Validation};
+
+/// Share of the average's values that its first iterations replace: as in many
+/// implementations, the decay is at most (1 + t) / (10 + t) after t iterations.
+const YOUNG: f64 = 10.0;
 
 /// Holds the run folder while it lives.
 pub(super) struct Session<'a> {
@@ -34,16 +42,24 @@ pub(super) struct Session<'a> {
     /// With gradients.
     training: Compute,
     network: Network,
+    /// Of the weights, in evaluation mode, with `train.ema`.
+    average: Option<Network>,
     optimiser: ModuleOptimizer,
     state: State,
+    /// What the network got wrong on each training subject when it was last asked.
+    errors: Option<Vec<SubjectComponents>>,
+    sampler: Arc<Sampler>,
     prefetch: Prefetch,
     log: EventLog,
     events: Vec<Event>,
+    watch: Watch,
+    collapse_told: bool,
     validated: Option<Validation>,
     /// Iteration of the newest checkpoint.
     saved_at: u64,
     /// Patches of the newest iteration.
     places: Vec<PatchPlace>,
+    started: Instant,
 }
 
 impl<'a> Session<'a> {
@@ -52,6 +68,7 @@ impl<'a> Session<'a> {
         config: &'a RunConfig,
         out: &Path,
         mut preflight: Preflight,
+        started: Instant,
     ) -> Result<Self, RunError> {
         let folder = match preflight.held.take() {
             Some(folder) => folder,
@@ -60,44 +77,68 @@ impl<'a> Session<'a> {
         let run = folder.path.as_path();
         write_json(&run.join("dataset.json"), &preflight.dataset.facts)?;
         preflight.sessions.write(run)?;
-        // Last, since this file is what makes the folder a run.
-        lacuna_io::atomic::write_bytes(run.join("run.toml"), config.to_toml()?.as_bytes())?;
 
         let mut network = preflight.network.clone();
+        let mut average = (config.train.ema > 0.0).then(|| network.valid());
         let mut optimiser = new_optimiser(&config.train);
         let mut state = State {
             iteration: 0,
             seed: config.seed,
+            restarts: 0,
+            length: None,
+            score: None,
             realised: Realised::default(),
         };
+        let mut errors = None;
         if let Some((checkpoint, saved)) = checkpoint::latest(run)? {
-            network = checkpoint::load_weights(&checkpoint, network)?;
+            (network, average) = checkpoint::load_both(&checkpoint, network)?;
             optimiser = checkpoint::load_optimiser(&checkpoint, optimiser)?;
+            errors = checkpoint::load_errors(&checkpoint)?;
             state = saved;
         }
+        let mut sampler = Sampler::clone(&preflight.sampler).with_seed(state.seed);
+        if let Some(errors) = &errors {
+            sampler = sampler.with_errors(errors.clone());
+        }
+        let sampler = Arc::new(sampler);
         let validations = validation::keep(run, state.iteration, preflight.validation.len())?;
         let (log, events) = EventLog::open(run, state.iteration, &validations)?;
-        let prefetch = Prefetch::new(
-            Arc::clone(&preflight.sampler),
-            config.train.batch,
-            state.iteration..config.train.iterations,
-            config.train.loader_threads,
-        )?;
-        Ok(Self {
+        let mut watch = Watch::default();
+        events.iter().for_each(|event| watch.add(event));
+        let session = Self {
             config,
             training: preflight.compute.autodiff(),
             network,
+            average,
             optimiser,
             saved_at: state.iteration,
+            prefetch: prefetch(config, &sampler, &state)?,
             state,
-            prefetch,
+            errors,
+            sampler,
             log,
             events,
+            collapse_told: false,
+            watch,
             validated: validations.last().copied(),
             places: Vec::new(),
             preflight,
             folder,
-        })
+            started,
+        };
+        // Last, since this file is what makes the folder a run.
+        session.write_config()?;
+        Ok(session)
+    }
+
+    /// Writes `run.toml`, with the iterations that a budget chose.
+    fn write_config(&self) -> Result<(), RunError> {
+        let mut config = self.config.clone();
+        config.train.iterations = self.state.length.unwrap_or(config.train.iterations);
+        config.train.from = self.preflight.from.clone();
+        let text = config.to_toml()?;
+        lacuna_io::atomic::write_bytes(self.run().join("run.toml"), text.as_bytes())?;
+        Ok(())
     }
 
     fn run(&self) -> PathBuf {
@@ -111,36 +152,7 @@ impl<'a> Session<'a> {
 
     /// True when all iterations asked for are done.
     pub(super) fn is_complete(&self) -> bool {
-        self.done() >= self.config.train.iterations
-    }
-
-    /// At the end, and at every multiple of `train.validate_every`.
-    pub(super) fn validation_is_due(&self) -> bool {
-        let train = &self.config.train;
-        let (every, done) = (train.validate_every, self.done());
-        let due = done == train.iterations || every > 0 && done.is_multiple_of(every);
-        let last = self.validated.map_or(0, |v| v.iteration);
-        due && done > last && !self.preflight.validation.is_empty()
-    }
-
-    /// Predicts and scores the validation subjects.
-    ///
-    /// # Errors
-    /// [`RunError::Stopped`] when `stop` is set; nothing is then recorded.
-    pub(super) fn validate(&mut self, stop: &AtomicBool) -> Result<Validation, RunError> {
-        let prepared = &self.preflight;
-        let model = SingleNetwork::new(
-            self.network.valid(),
-            prepared.compute.clone(),
-            prepared.outputs.clone(),
-            self.config.patch.plane,
-        );
-        let run = self.run();
-        let scored = validation::score(&run, self.done(), &model, &prepared.validation, stop)
-            .map_err(|e| e.naming(&prepared.dataset.manifest, &run))?;
-        self.log.validation(&run, &scored, unix_time())?;
-        self.validated = Some(scored);
-        Ok(scored)
+        self.length().is_some_and(|length| self.done() >= length)
     }
 
     /// Waits for the next batch; `None` after the last.
@@ -160,42 +172,53 @@ impl<'a> Session<'a> {
             loss: &self.config.loss,
             regions: self.preflight.outputs.regions(),
             grid: self.preflight.grid,
-            rate: self.config.train.schedule().rate(self.state.iteration),
+            rate: self.rate(),
             deep_supervision: self.config.train.deep_supervision,
             clip_norm: self.config.train.clip_norm,
         };
-        let images = images_of(&ready.batch, &self.preflight.geometry);
-        let target = Target {
-            labels: &ready.batch.labels,
-            maps: &ready.batch.maps,
-            iteration,
-        };
-        let stepped = step.take(self.network, &mut self.optimiser, images, target);
-        if let Err(LossError::NonFiniteLogit { .. }) = &stepped {
+        let parts = ready.batch.split(self.config.train.accumulate);
+        let batches = parts.iter().map(|batch| {
+            let target = Target {
+                labels: &batch.labels,
+                maps: &batch.maps,
+                iteration,
+            };
+            (images_of(batch, &self.preflight.geometry), target)
+        });
+        let taken = step.take(self.network, &mut self.optimiser, batches.collect());
+        if let Err(LossError::NonFiniteLogit { .. }) = &taken {
             let found = "the network's output is not finite".to_owned();
             let (run, kept) = (&self.folder.path, self.saved_at);
             let places = &ready.batch.places;
             return Err(divergence::report(run, iteration, kept, found, places)?);
         }
-        let (network, evaluation) = stepped?;
-        self.network = network;
+        let taken = taken?;
+        self.network = taken.network;
+        if let Some(average) = self.average.take() {
+            let t = iteration as f64;
+            let decay = self.config.train.ema.min((1.0 + t) / (YOUNG + t));
+            self.average = Some(average.towards(&self.network.valid(), 1.0 - decay));
+        }
 
         self.state.iteration = iteration;
         let mut drawn = Realised::default();
         drawn.add(&ready.batch);
         self.state.realised.add(&ready.batch);
+        let evaluation = taken.evaluation;
         let event = Event {
             iteration,
             loss: evaluation.value,
             dsc: foreground_dsc(&evaluation),
             foreground_share: drawn.foreground_share().unwrap_or(0.0),
             predicted_share: Some(predicted_share(&evaluation, ready.batch.labels.len())),
+            alternation: taken.alternation,
             empty_patches: drawn.empty,
             seconds: ready.waited_seconds + started.elapsed().as_secs_f64(),
             wait_seconds: ready.waited_seconds,
             wall_time: unix_time(),
         };
         self.log.append(&self.folder.path, &event)?;
+        self.watch.add(&event);
         self.events.push(event);
         self.places = ready.batch.places;
         Ok(self)
@@ -206,10 +229,64 @@ impl<'a> Session<'a> {
         self.events.last()
     }
 
+    /// What to tell, once, of a training that has collapsed.
+    pub(super) fn collapse(&mut self) -> Option<String> {
+        if self.collapse_told {
+            return None;
+        }
+        let told = collapse::told(self.watch.verdict(), self.config.train.learning_rate)?;
+        self.collapse_told = true;
+        Some(told)
+    }
+
+    /// Whether a training that has collapsed begins again.
+    pub(super) fn may_restart(&self) -> bool {
+        self.state.restarts < self.config.train.restarts
+    }
+
+    /// Begins again with other random numbers; what was trained is removed.
+    pub(super) fn restart(mut self) -> Result<Self, RunError> {
+        let run = self.run();
+        let restarts = self.state.restarts + 1;
+        // The first seed's neighbours are the seeds of other runs.
+        let seed = self.config.seed.wrapping_add(restarts << 32);
+        self.state = State {
+            iteration: 0,
+            seed,
+            restarts,
+            length: self.state.length,
+            score: None,
+            realised: Realised::default(),
+        };
+        let prepared = &self.preflight;
+        self.network = Network::new(
+            &self.config.model,
+            prepared.dataset.facts.modalities.len(),
+            prepared.outputs.count(),
+            seed,
+            self.training.device(),
+        )?;
+        self.average = self.average.is_some().then(|| self.network.valid());
+        self.optimiser = new_optimiser(&self.config.train);
+        self.errors = None;
+        self.sampler = Arc::new(Sampler::clone(&prepared.sampler).with_seed(seed));
+        self.prefetch = prefetch(self.config, &self.sampler, &self.state)?;
+        checkpoint::clear(&run)?;
+        self.saved_at = 0;
+        validation::keep(&run, 0, prepared.validation.len())?;
+        (self.log, self.events) = EventLog::open(&run, 0, &[])?;
+        self.watch = Watch::default();
+        self.collapse_told = false;
+        self.validated = None;
+        // So that a run which ends at once goes on with these random numbers.
+        self.write_checkpoint()?;
+        Ok(self)
+    }
+
     /// At every multiple of `train.checkpoint_every`, and at the end.
     pub(super) fn checkpoint_is_due(&self) -> bool {
         let every = self.config.train.checkpoint_every;
-        self.done().is_multiple_of(every) || self.done() == self.config.train.iterations
+        self.done().is_multiple_of(every) || self.is_complete()
     }
 
     /// Writes a checkpoint, unless there is one of this iteration.
@@ -232,7 +309,18 @@ impl<'a> Session<'a> {
                 &self.places,
             )?);
         }
-        checkpoint::save(&run, &self.state, &self.network, &self.optimiser)?;
+        self.write_checkpoint()
+    }
+
+    fn write_checkpoint(&mut self) -> Result<(), RunError> {
+        let saved = Saved {
+            state: &self.state,
+            network: &self.network,
+            average: self.average.as_ref(),
+            optimiser: &self.optimiser,
+            errors: self.errors.as_deref(),
+        };
+        checkpoint::save(&self.folder.path, &saved)?;
         self.saved_at = self.done();
         Ok(())
     }
@@ -240,29 +328,62 @@ impl<'a> Session<'a> {
     /// Saves what is not saved yet and writes the summary.
     pub(super) fn finish(mut self) -> Result<Summary, RunError> {
         self.save()?;
-        let summary = self.summary();
+        let summary = self.summary()?;
         write_json(&self.run().join("summary.json"), &summary)?;
         Ok(summary)
     }
 
-    fn summary(&self) -> Summary {
+    fn summary(&self) -> Result<Summary, RunError> {
         let events = &self.events;
         let seconds: Vec<f64> = events.iter().map(|e| e.seconds).collect();
         let spent: f64 = seconds.iter().sum();
         let waited: f64 = events.iter().map(|e| e.wait_seconds).sum();
-        Summary {
+        let realised = &self.state.realised;
+        let parts = realised.per_part.iter();
+        let drawn = parts.map(|(part, drawn)| (part.clone(), [drawn.patches, drawn.empty]));
+        Ok(Summary {
             iterations: self.done(),
-            finished: self.done() == self.config.train.iterations,
+            finished: self.is_complete(),
             last_iterations: LastIterations::of(events),
-            foreground_share: self.state.realised.foreground_share().unwrap_or(0.0),
-            empty_patch_rate: self.state.realised.empty_rate().unwrap_or(0.0),
+            ending: Some(Ending::of(events)),
+            restarts: self.state.restarts,
+            drawn: match realised.per_part.len() {
+                0 | 1 => Default::default(),
+                _ => drawn.collect(),
+            },
+            foreground_share: realised.foreground_share().unwrap_or(0.0),
+            empty_patch_rate: realised.empty_rate().unwrap_or(0.0),
             seconds_per_iteration: Quartiles::of(&seconds).map_or(0.0, |q| q.median),
             wait_share: if spent > 0.0 { waited / spent } else { 0.0 },
             parameters: self.network.parameter_count(),
             peak_memory_bytes: peak_memory_bytes(),
             validation_dsc: self.validated.map(|v| v.dsc),
-        }
+            best_iteration: checkpoint::best(&self.run())?.map(|(_, state)| state.iteration),
+        })
     }
+}
+
+/// Batches from the next iteration of `state` on, drawn by `sampler`.
+fn prefetch(
+    config: &RunConfig,
+    sampler: &Arc<Sampler>,
+    state: &State,
+) -> Result<Prefetch, RunError> {
+    let train = &config.train;
+    let end = match train.budget {
+        // How many fit is known only after the first.
+        Some(_) => state.length.unwrap_or(u64::MAX),
+        None => train.iterations,
+    };
+    let iterations = state.iteration..end;
+    let patches = train.batch * train.accumulate;
+    let sampler = Arc::clone(sampler);
+    Ok(Prefetch::new(
+        sampler,
+        patches,
+        iterations,
+        train.loader_threads,
+    )?)
 }
 
 fn images_of(batch: &Batch, geometry: &PatchGeometry) -> TensorData {

@@ -39,6 +39,7 @@ fn patch(labels: LabelMap, margin: [usize; 3]) -> Patch {
             subject: "b".to_owned(),
             index: 0,
             origin: [0; 3],
+            drawn_by: Default::default(),
         },
         images: vec![image.clone(), image],
         labels,

@@ -21,6 +21,7 @@ fn patch(image: Volume<f32>, labels: LabelMap, margin: [usize; 3]) -> Patch {
             subject: "a".to_owned(),
             index: 0,
             origin: [0; 3],
+            drawn_by: Default::default(),
         },
         inside: None,
         maps: LossMaps::default(),

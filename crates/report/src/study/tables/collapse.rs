@@ -1,4 +1,4 @@
-//! Runs that end predicting one class alone.
+//! Runs that end predicting one class alone, or a checkerboard.
 
 use super::share_of;
 use crate::study::cells::Cells;
@@ -9,8 +9,9 @@ use lacuna_record::Ending;
 
 const CONVENTION: &str = "Over all settings, seeds and folds. A run has collapsed to the background \
     when more than half of its last 200 iterations predicted no foreground voxel in the effective \
-    patches, to the foreground when more than half predicted nothing else. Runs that did not record \
-    it are judged by their test subjects. Rate: collapsed runs over judged ones. Empty test maps: \
+    patches, to the foreground when more than half predicted nothing else, to a checkerboard when most edges \
+    of what was predicted lie side by side. Batches without foreground do not count. Runs that did \
+    not record it are judged by their test subjects. Rate: collapsed runs over judged ones. Empty test maps: \
     runs whose label maps of all test subjects together hold no foreground voxel, over tested runs.";
 
 /// Collapsed runs by network and loss.
@@ -31,6 +32,7 @@ pub(crate) fn collapse(cells: &Cells) -> StudyTable {
             Column::numbers("Runs trained"),
             Column::numbers("To background"),
             Column::numbers("To foreground"),
+            Column::numbers("To checkerboard"),
             Column::numbers("Rate"),
             Column::numbers("Empty test maps"),
         ],
@@ -42,7 +44,8 @@ pub(crate) fn collapse(cells: &Cells) -> StudyTable {
 fn row(network: &str, loss: &str, runs: &[&RunResult]) -> Vec<Cell> {
     let trained = runs.iter().filter(|r| r.trained().is_some()).count();
     let ended = |ending| runs.iter().filter(|r| r.final_ending() == ending).count();
-    let [background, foreground] = [Ending::Background, Ending::Foreground].map(ended);
+    let [background, foreground, checkerboard] =
+        [Ending::Background, Ending::Foreground, Ending::Checkerboard].map(ended);
     let judged = runs.len() - ended(Ending::Unknown);
     let tested = |wanted: fn(Ending) -> bool| {
         let endings = runs.iter().map(|r| r.test_ending());
@@ -58,7 +61,8 @@ fn row(network: &str, loss: &str, runs: &[&RunResult]) -> Vec<Cell> {
         trained.into(),
         background.into(),
         foreground.into(),
-        share_of(background + foreground, judged).into(),
+        checkerboard.into(),
+        share_of(background + foreground + checkerboard, judged).into(),
         format!("{empty} of {tested}").into(),
     ]
 }

@@ -63,6 +63,7 @@ fn found(run: &RunResult) -> [Cell; 8] {
         Ending::Segments => "segments",
         Ending::Background => "background only",
         Ending::Foreground => "foreground only",
+        Ending::Checkerboard => "checkerboard",
         Ending::Unknown => "–",
     };
     let seconds = run

@@ -1,0 +1,125 @@
+//! The network asked about whole subjects while it trains: those it is validated with,
+//! and those it is trained on, to find what it gets wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use burn::module::Module;
+use lacuna_data::sampler::{Sampler, SamplerKind, SubjectComponents};
+use lacuna_record::unix_time;
+
+use super::{Session, prefetch};
+use crate::checkpoint::{self, State};
+use crate::predict::{Session as Prediction, SingleNetwork, predict_case};
+use crate::run::RunError;
+use crate::validation::{self, Validation};
+
+/// Times that a training asks what its network gets wrong, evenly over its iterations.
+pub(super) const PASSES: u64 = 4;
+/// Wrong components kept of a subject: the largest.
+const KEPT: usize = 4096;
+
+impl Session<'_> {
+    /// What predicts: the average of the weights where there is one.
+    pub(super) fn predictor(&self) -> SingleNetwork {
+        let network = self.average.clone();
+        SingleNetwork::new(
+            network.unwrap_or_else(|| self.network.valid()),
+            self.preflight.compute.clone(),
+            self.preflight.outputs.clone(),
+            self.config.patch.plane,
+        )
+    }
+
+    /// At the end, and at every multiple of `train.validate_every`.
+    pub(in crate::training) fn validation_is_due(&self) -> bool {
+        let (every, done) = (self.config.train.validate_every, self.done());
+        let due = self.is_complete() || every > 0 && done.is_multiple_of(every);
+        let last = self.validated.map_or(0, |v| v.iteration);
+        due && done > last && !self.preflight.validation.is_empty()
+    }
+
+    /// Predicts and scores the validation subjects; the best weights so far are kept.
+    ///
+    /// # Errors
+    /// [`RunError::Stopped`] when `stop` is set; nothing is then recorded.
+    pub(in crate::training) fn validate(
+        &mut self,
+        stop: &AtomicBool,
+    ) -> Result<Validation, RunError> {
+        let (run, done) = (self.run(), self.done());
+        let model = self.predictor();
+        let prepared = &self.preflight;
+        let scored = validation::score(&run, done, &model, &prepared.validation, stop)
+            .map_err(|e| e.naming(&prepared.dataset.manifest, &run))?;
+        self.log.validation(&run, &scored, unix_time())?;
+        self.validated = Some(scored);
+        if let Some(score) = scored.score
+            && self.state.score.is_none_or(|best| score > best)
+        {
+            self.state.score = Some(score);
+            let state = State {
+                score: Some(score),
+                ..self.state.clone()
+            };
+            let network = self.average.clone();
+            let network = network.unwrap_or_else(|| self.network.valid());
+            checkpoint::save_best(&run, &state, &network)?;
+        }
+        Ok(scored)
+    }
+
+    /// After each fifth of the iterations but the last, where a part of the sampler draws
+    /// around errors.
+    pub(in crate::training) fn errors_are_due(&self) -> bool {
+        let (Some(length), done) = (self.length(), self.done()) else {
+            return false;
+        };
+        let due = |pass: u64| done == length * pass / (PASSES + 1);
+        done > 0 && self.config.patch.sampler.has(SamplerKind::Errors) && (1..=PASSES).any(due)
+    }
+
+    /// Predicts the training subjects and draws patches around what is wrong from here on;
+    /// tells how much there is.
+    ///
+    /// # Errors
+    /// [`RunError::Stopped`] when `stop` is set; patches are then drawn as before.
+    pub(in crate::training) fn find_errors(
+        &mut self,
+        stop: &AtomicBool,
+    ) -> Result<String, RunError> {
+        let model = self.predictor();
+        let cohort = self.sampler.cohort();
+        let mut wrong = Vec::new();
+        for subject in 0..cohort.len() {
+            let case = cohort.case(subject)?;
+            let found = predict_case(&model, &case, Prediction::new(stop), &mut |_, _| {})
+                .map_err(|e| e.naming(&self.preflight.dataset.manifest, &self.folder.path))?;
+            let label = case.label.as_ref().expect("training subjects have labels");
+            let mut mask = label.map(|_| false);
+            let both = label.data().iter().zip(found.labels.data());
+            for (wrong, (label, found)) in mask.data_mut().iter_mut().zip(both) {
+                *wrong = label != found;
+            }
+            let mut components = SubjectComponents::of(&mask, &|i| case.in_mask(i));
+            components
+                .components
+                .sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+            components.components.truncate(KEPT);
+            wrong.push(components);
+        }
+        let parts = || wrong.iter().flat_map(|subject| &subject.components);
+        let voxels: u64 = parts().map(|(size, _)| size).sum();
+        let told = format!(
+            "after {} iterations {} voxels in {} places of the training subjects are wrong",
+            self.done(),
+            voxels,
+            parts().count()
+        );
+        let sampler = Sampler::clone(&self.preflight.sampler).with_seed(self.state.seed);
+        self.sampler = Arc::new(sampler.with_errors(wrong.clone()));
+        self.errors = Some(wrong);
+        self.prefetch = prefetch(self.config, &self.sampler, &self.state)?;
+        Ok(told)
+    }
+}
