@@ -183,14 +183,13 @@ fn move_by(patch: &mut Patch, frame: &Frame, motion: &Motion) -> bool {
         }
         placed(lesion, margin, ids)
     });
-    let weight = maps.weight.as_ref().map(|weight| {
-        let values = pull.linear(&[weight.data()], None).0.remove(0);
-        placed(weight, margin, values)
-    });
-    let distances: Vec<&[f32]> = maps.distance.iter().map(Volume::data).collect();
+    let weight = maps
+        .weight
+        .as_ref()
+        .map(|weight| placed(weight, margin, pull.linear(weight.data())));
     let magnification = motion.magnification as f32;
-    let (values, _) = pull.linear(&distances, None);
-    let distance = maps.distance.iter().zip(values).map(|(map, mut values)| {
+    let distance = maps.distance.iter().map(|map| {
+        let mut values = pull.linear(map.data());
         values.iter_mut().for_each(|v| *v *= magnification);
         placed(map, margin, values)
     });
@@ -199,7 +198,11 @@ fn move_by(patch: &mut Patch, frame: &Frame, motion: &Motion) -> bool {
         lesion,
         weight,
     };
-    let (images, inside) = moved_images(patch, frame, motion);
+    let of_images = match frame.input == frame.effective {
+        true => pull,
+        false => Pull::new(motion, frame, patch.images[0].shape(), frame.input),
+    };
+    let (images, inside) = moved_images(patch, &of_images);
     *patch = Patch {
         place: patch.place.clone(),
         images,
@@ -212,35 +215,26 @@ fn move_by(patch: &mut Patch, frame: &Frame, motion: &Motion) -> bool {
 }
 
 /// The channels, and what is inside.
-fn moved_images(
-    patch: &Patch,
-    frame: &Frame,
-    motion: &Motion,
-) -> (Vec<Volume<f32>>, Option<Volume<bool>>) {
-    let Some(first) = patch.images.first() else {
-        return (Vec::new(), None);
-    };
-    let pull = Pull::new(motion, frame, first.shape(), frame.input);
-    let channels: Vec<&[f32]> = patch.images.iter().map(Volume::data).collect();
+fn moved_images(patch: &Patch, pull: &Pull) -> (Vec<Volume<f32>>, Option<Volume<bool>>) {
     let before = patch.inside.as_ref();
-    let (mut values, inside) = pull.linear(&channels, before.map(Volume::data));
-    for (before, inside) in before.iter().zip(&inside) {
-        // Interpolation blends the edge of the head with the constant around it.
-        for (channel, values) in channels.iter().zip(&mut values) {
-            if let Some(outside) = constant_outside(channel, before.data()) {
-                let pairs = values.iter_mut().zip(inside);
-                for (value, _) in pairs.filter(|(_, inside)| !**inside) {
-                    *value = outside;
-                }
+    let inside = before.map(|before| pull.nearest(before.data()));
+    let image = |image: &Volume<f32>| {
+        let mut values = pull.linear(image.data());
+        if let (Some(before), Some(inside)) = (before, &inside)
+            && let Some(outside) = constant_outside(image.data(), before.data())
+        {
+            // Interpolation blends the edge of the head with the constant around it.
+            let pairs = values.iter_mut().zip(inside);
+            for (value, _) in pairs.filter(|(_, inside)| !**inside) {
+                *value = outside;
             }
         }
-    }
-    let images = patch.images.iter().zip(values);
+        placed(image, patch.margin, values)
+    };
+    let images = patch.images.iter().map(image).collect();
     let inside = before.zip(inside);
     (
-        images
-            .map(|(image, values)| placed(image, patch.margin, values))
-            .collect(),
+        images,
         inside.map(|(before, inside)| placed(before, patch.margin, inside)),
     )
 }

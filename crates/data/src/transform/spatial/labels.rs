@@ -33,47 +33,45 @@ struct Touched {
     share: f32,
 }
 
-pub(super) fn resample_labels(source: &LabelMap, pull: &Pull<'_>) -> Moved {
+pub(super) fn resample_labels(source: &LabelMap, pull: &Pull) -> Moved {
     let data = source.data();
     let mut labels = vec![0; pull.target().iter().product()];
     let mut foreground = Vec::new();
     // What holds some of a label that another label outweighs.
     let mut outweighed = Vec::new();
     let steps = corners(pull.strides());
-    pull.rows(|first, row| {
-        for (x, (&base, &part)) in row.base.iter().zip(&row.part).enumerate() {
-            let classes: [u8; 8] = std::array::from_fn(|c| data[base + steps[c]]);
-            let at = (first + x) as u32;
-            if classes == [classes[0]; 8] {
-                if classes[0] > 0 {
-                    labels[first + x] = classes[0];
-                    foreground.push((at, (base + steps[corner_near(part)]) as u32));
-                }
-                continue;
+    for (at, cell) in pull.cells().iter().enumerate() {
+        let (base, part) = (cell.base as usize, cell.part);
+        let around = &data[base..][..=steps[7]];
+        let classes = steps.map(|step| around[step]);
+        if classes == [classes[0]; 8] {
+            if classes[0] > 0 {
+                labels[at] = classes[0];
+                foreground.push((at as u32, (base + steps[corner_near(part)]) as u32));
             }
-            let weights = weights(part);
-            let winner = heaviest(&classes, &weights);
-            labels[first + x] = winner;
-            for class in foreground_in(&classes) {
-                let of_class = |c: &usize| classes[*c] == class;
-                let share = (0..8).filter(of_class).map(|c| weights[c]).sum();
-                let largest = (0..8)
-                    .filter(of_class)
-                    .max_by(|a, b| weights[*a].total_cmp(&weights[*b]));
-                let source = (base + largest.map_or(0, |c| steps[c])) as u32;
-                if class == winner {
-                    foreground.push((at, source));
-                } else if share > 0.0 {
-                    outweighed.push(Touched {
-                        class,
-                        at,
-                        source,
-                        share,
-                    });
-                }
+            continue;
+        }
+        let weights = weights(part);
+        let winner = heaviest(&classes, &weights);
+        labels[at] = winner;
+        for class in foreground_in(&classes) {
+            let of_class = |c: &usize| classes[*c] == class;
+            let share = (0..8).filter(of_class).map(|c| weights[c]).sum();
+            let by_weight = |a: &usize, b: &usize| weights[*a].total_cmp(&weights[*b]);
+            let largest = (0..8).filter(of_class).max_by(by_weight);
+            let (at, source) = (at as u32, (base + largest.map_or(0, |c| steps[c])) as u32);
+            if class == winner {
+                foreground.push((at, source));
+            } else if share > 0.0 {
+                outweighed.push(Touched {
+                    class,
+                    at,
+                    source,
+                    share,
+                });
             }
         }
-    });
+    }
     let mut moved = Moved { labels, foreground };
     keep_lesions(source, &mut moved, outweighed, pull.target());
     moved
@@ -90,18 +88,18 @@ fn keep_lesions(
     let classes: BTreeSet<u8> = touched.iter().map(|voxel| voxel.class).collect();
     for class in classes {
         let mask = source.map(|label| *label == class);
-        let lesions = label_components(&mask, Connectivity::TwentySix).labels;
-        let lesion_of = |source: u32| lesions.data()[source as usize];
-        let mut stands = BTreeSet::new();
+        let lesions = label_components(&mask, Connectivity::TwentySix);
+        let lesion_of = |source: u32| lesions.labels.data()[source as usize] as usize;
+        let mut stands = vec![false; lesions.count + 1];
         for (at, source) in &moved.foreground {
             if moved.labels[*at as usize] == class {
-                stands.insert(lesion_of(*source));
+                stands[lesion_of(*source)] = true;
             }
         }
-        let mut best: BTreeMap<u32, &Touched> = BTreeMap::new();
+        let mut best: BTreeMap<usize, &Touched> = BTreeMap::new();
         for voxel in touched.iter().filter(|voxel| voxel.class == class) {
             let lesion = lesion_of(voxel.source);
-            if stands.contains(&lesion) {
+            if stands[lesion] {
                 continue;
             }
             let best = best.entry(lesion).or_insert(voxel);

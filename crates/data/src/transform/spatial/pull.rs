@@ -1,7 +1,6 @@
-//! Resampling of a patch: where each voxel of the result reads, row by row, and what
-//! it reads there.
+//! Resampling of a patch: where each voxel of the result reads, and what it reads
+//! there.
 
-use super::elastic::Around;
 use super::motion::Motion;
 use crate::transform::Frame;
 
@@ -10,51 +9,77 @@ use crate::transform::Frame;
 const ON_CENTRE: f64 = 1e-6;
 
 /// From a patch with its margin to the same patch without one.
-pub(super) struct Pull<'a> {
-    motion: &'a Motion,
+pub(super) struct Pull {
     /// Voxels of what is read.
     source: [usize; 3],
     /// Voxels of the result, around the same centre.
     target: [usize; 3],
-    /// The control points around each voxel of the result, along each axis.
-    around: Option<[Vec<Around>; 3]>,
+    /// Where each voxel of the result reads, x fastest.
+    cells: Vec<Cell>,
 }
 
-/// Where the voxels of one row read.
-#[derive(Default)]
-pub(super) struct Row {
-    /// Place in memory of the lowest of the eight voxels around each position.
-    pub(super) base: Vec<usize>,
+/// The eight voxels around a position.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell {
+    /// Place in memory of the lowest.
+    pub(super) base: u32,
     /// Weight of the next voxel along x, y, z, 0 to 1.
-    pub(super) part: Vec<[f32; 3]>,
-    /// Control points along the row.
-    controls: Vec<[f32; 3]>,
+    pub(super) part: [f32; 3],
 }
 
-impl<'a> Pull<'a> {
+impl Pull {
     pub(super) fn new(
-        motion: &'a Motion,
+        motion: &Motion,
         frame: &Frame,
         source: [usize; 3],
         target: [usize; 3],
     ) -> Self {
-        let around = motion.elastic.as_ref().map(|elastic| {
-            [0, 1, 2].map(|a| {
-                let border = (frame.input[a] as f64 - target[a] as f64) / 2.0;
-                elastic.around(a, border, target[a])
-            })
+        let middle = |size: [usize; 3]| size.map(|n| (n as f64 - 1.0) / 2.0);
+        let (to, from) = (middle(source), middle(target));
+        let border = [0, 1, 2].map(|a| middle(frame.input)[a] - from[a]);
+        let deformed = motion.elastic.as_ref().map(|elastic| {
+            let around = [0, 1, 2].map(|a| elastic.around(a, border[a], target[a]));
+            (elastic, around)
         });
+        let [nx, ny, nz] = target;
+        let m = motion.matrix;
+        let mut cells = Vec::with_capacity(nx * ny * nz);
+        let mut controls = Vec::new();
+        for z in 0..nz {
+            for y in 0..ny {
+                let [dy, dz] = [y as f64 - from[1], z as f64 - from[2]];
+                let row = [0, 1, 2].map(|a| to[a] + m[a][1] * dy + m[a][2] * dz);
+                if let Some((elastic, [_, around_y, around_z])) = &deformed {
+                    elastic.row_at(&around_y[y], &around_z[z], &mut controls);
+                }
+                for x in 0..nx {
+                    let dx = x as f64 - from[0];
+                    let mut position = [0, 1, 2].map(|a| row[a] + m[a][0] * dx);
+                    if let Some((_, [around_x, ..])) = &deformed {
+                        let u = around_x[x].displacement(&controls);
+                        for (position, m) in position.iter_mut().zip(m) {
+                            *position += m[0] * u[0] + m[1] * u[1] + m[2] * u[2];
+                        }
+                    }
+                    cells.push(Cell::around(position, source));
+                }
+            }
+        }
         Self {
-            motion,
             source,
             target,
-            around,
+            cells,
         }
     }
 
     /// Voxels of the result along x, y, z.
     pub(super) fn target(&self) -> [usize; 3] {
         self.target
+    }
+
+    /// Where each voxel of the result reads.
+    pub(super) fn cells(&self) -> &[Cell] {
+        &self.cells
     }
 
     /// Distance in memory to the next voxel along each axis; 0 where there is none.
@@ -64,109 +89,49 @@ impl<'a> Pull<'a> {
         [0, 1, 2].map(|a| if self.source[a] > 1 { stride[a] } else { 0 })
     }
 
-    /// Calls `read` with each row along x and the place in memory of its first voxel.
-    pub(super) fn rows(&self, mut read: impl FnMut(usize, &Row)) {
-        let [nx, ny, nz] = self.target;
-        let mut row = Row {
-            base: vec![0; nx],
-            part: vec![[0.0; 3]; nx],
-            controls: Vec::new(),
-        };
-        for z in 0..nz {
-            for y in 0..ny {
-                self.place(y, z, &mut row);
-                read(nx * (y + ny * z), &row);
-            }
-        }
-    }
-
-    fn place(&self, y: usize, z: usize, row: &mut Row) {
-        let middle = |n: usize| (n as f64 - 1.0) / 2.0;
-        let matrix = self.motion.matrix;
-        let [dy, dz] = [
-            y as f64 - middle(self.target[1]),
-            z as f64 - middle(self.target[2]),
-        ];
-        let dx = -middle(self.target[0]);
-        let first = [0, 1, 2].map(|a| {
-            middle(self.source[a]) + matrix[a][0] * dx + matrix[a][1] * dy + matrix[a][2] * dz
-        });
-        let along = matrix.map(|row| row[0]);
-        let elastic = self.motion.elastic.as_ref().zip(self.around.as_ref());
-        if let Some((elastic, [_, around_y, around_z])) = elastic {
-            elastic.row_at(&around_y[y], &around_z[z], &mut row.controls);
-        }
-        for x in 0..row.base.len() {
-            let mut position = [0, 1, 2].map(|a| first[a] + along[a] * x as f64);
-            if let Some((_, [around_x, ..])) = elastic {
-                let u = around_x[x].displacement(&row.controls);
-                for (position, m) in position.iter_mut().zip(matrix) {
-                    *position += m[0] * u[0] + m[1] * u[1] + m[2] * u[2];
-                }
-            }
-            (row.base[x], row.part[x]) = self.cell(position);
-        }
-    }
-
-    fn cell(&self, position: [f64; 3]) -> (usize, [f32; 3]) {
-        let (mut base, mut part, mut stride) = (0, [0.0; 3], 1);
-        for axis in 0..3 {
-            let n = self.source[axis];
-            let p = position[axis].clamp(0.0, (n - 1) as f64);
-            let nearest = (p + 0.5) as usize;
-            let p = match (p - nearest as f64).abs() <= ON_CENTRE {
-                true => nearest as f64,
-                false => p,
-            };
-            let below = (p as usize).min(n.saturating_sub(2));
-            base += below * stride;
-            part[axis] = (p - below as f64) as f32;
-            stride *= n;
-        }
-        (base, part)
-    }
-
-    /// Channels on the grid of the result, interpolated linearly; beside them a mask, of
-    /// which the nearest voxel counts.
-    pub(super) fn linear(
-        &self,
-        channels: &[&[f32]],
-        mask: Option<&[bool]>,
-    ) -> (Vec<Vec<f32>>, Option<Vec<bool>>) {
-        let count = self.target.iter().product();
-        let mut out: Vec<Vec<f32>> = channels.iter().map(|_| vec![0.0; count]).collect();
-        let mut inside = mask.map(|_| vec![false; count]);
-        if channels.is_empty() {
-            return (out, inside);
-        }
-        self.rows(|at, row| {
-            for (channel, out) in channels.iter().zip(&mut out) {
-                self.read_linear(channel, row, &mut out[at..]);
-            }
-            if let Some((mask, inside)) = mask.zip(inside.as_mut()) {
-                self.read_nearest(mask, row, &mut inside[at..]);
-            }
-        });
-        (out, inside)
-    }
-
-    fn read_linear(&self, channel: &[f32], row: &Row, out: &mut [f32]) {
+    /// A channel on the grid of the result, interpolated linearly.
+    pub(super) fn linear(&self, channel: &[f32]) -> Vec<f32> {
         let [sx, sy, sz] = self.strides();
         let mix = |a: f32, b: f32, part: f32| a * (1.0 - part) + b * part;
-        for ((out, &base), &[px, py, pz]) in out.iter_mut().zip(&row.base).zip(&row.part) {
+        let value = |cell: &Cell| {
+            let [px, py, pz] = cell.part;
             // One check of the bounds for eight voxels.
-            let cell = &channel[base..][..sx + sy + sz + 1];
-            let along_x = |i: usize| mix(cell[i], cell[i + sx], px);
+            let around = &channel[cell.base as usize..][..sx + sy + sz + 1];
+            let along_x = |i: usize| mix(around[i], around[i + sx], px);
             let along_y = |i: usize| mix(along_x(i), along_x(i + sy), py);
-            *out = mix(along_y(0), along_y(sz), pz);
-        }
+            mix(along_y(0), along_y(sz), pz)
+        };
+        self.cells.iter().map(value).collect()
     }
 
-    fn read_nearest(&self, mask: &[bool], row: &Row, out: &mut [bool]) {
+    /// A mask on the grid of the result, of which the nearest voxel counts.
+    pub(super) fn nearest(&self, mask: &[bool]) -> Vec<bool> {
         let strides = self.strides();
-        for ((out, &base), part) in out.iter_mut().zip(&row.base).zip(&row.part) {
-            let step = |a: usize| if part[a] > 0.5 { strides[a] } else { 0 };
-            *out = mask[base + step(0) + step(1) + step(2)];
+        let value = |cell: &Cell| {
+            let step = |a: usize| if cell.part[a] > 0.5 { strides[a] } else { 0 };
+            mask[cell.base as usize + step(0) + step(1) + step(2)]
+        };
+        self.cells.iter().map(value).collect()
+    }
+}
+
+impl Cell {
+    fn around(position: [f64; 3], shape: [usize; 3]) -> Self {
+        let (mut base, mut part, mut stride) = (0, [0.0; 3], 1);
+        for axis in 0..3 {
+            let n = shape[axis] as i32;
+            let p = position[axis].clamp(0.0, f64::from(n - 1));
+            let nearest = f64::from((p + 0.5) as i32);
+            let p = if (p - nearest).abs() <= ON_CENTRE {
+                nearest
+            } else {
+                p
+            };
+            let below = (p as i32).min((n - 2).max(0));
+            base += below as u32 * stride;
+            part[axis] = (p - f64::from(below)) as f32;
+            stride *= n as u32;
         }
+        Self { base, part }
     }
 }
