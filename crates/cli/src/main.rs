@@ -41,6 +41,8 @@ enum Command {
     Networks,
     /// List the losses, explain one, draw them, or examine a run's
     Losses(commands::losses::Arguments),
+    /// Draw training patches before and after the transforms of a run
+    Augment(commands::augment::Arguments),
     /// Train a network
     Train(commands::train::Arguments),
     /// Segment images with a trained network
@@ -151,6 +153,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config => commands::print(lacuna_train::config::TEMPLATE),
         Command::Networks => commands::print(&commands::networks()?),
         Command::Losses(arguments) => commands::losses::run(&arguments),
+        Command::Augment(arguments) => commands::augment::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),

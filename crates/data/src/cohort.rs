@@ -244,6 +244,20 @@ impl Held {
         ))
     }
 
+    /// A box of where images show something, see [`inside_of`]; `images` is the same box
+    /// of each channel.
+    pub(crate) fn inside(
+        &self,
+        window: Window,
+        images: &[Volume<f32>],
+    ) -> Result<Option<Volume<bool>>, CohortError> {
+        let mask = match self {
+            Self::Memory(case) => case.mask.as_ref().map(|mask| cut(mask, window)),
+            Self::Disk(cached) => cached.reading(|r| r.windows(Role::Mask, window))?.pop(),
+        };
+        Ok(inside_of(mask, images))
+    }
+
     /// The weights of one row along x, numbered in memory order; 0 outside the mask.
     pub(crate) fn weight_row(&self, row: usize) -> Result<Vec<f32>, CohortError> {
         let [width, height, _] = self.grid().shape;
@@ -272,14 +286,39 @@ impl Held {
     }
 }
 
-fn cut<T: Copy>(volume: &Volume<T>, (origin, size): Window) -> Volume<T> {
+/// The mask, or without one all but the voxels that in every image, which lie on one
+/// grid, hold 0 or its least value: what prepared images have outside.
+pub(crate) fn inside_of(
+    mask: Option<Volume<bool>>,
+    images: &[Volume<f32>],
+) -> Option<Volume<bool>> {
+    mask.or_else(|| {
+        let mut inside = images.first()?.map(|_| [false; 2]);
+        for image in images {
+            let least = image.data().iter().copied().fold(f32::INFINITY, f32::min);
+            let pairs = inside.data_mut().iter_mut().zip(image.data());
+            for ([not_zero, not_least], value) in pairs {
+                *not_zero |= *value != 0.0;
+                *not_least |= *value != least;
+            }
+        }
+        Some(inside.map(|[not_zero, not_least]| *not_zero && *not_least))
+    })
+}
+
+pub(crate) fn cut<T: Copy>(volume: &Volume<T>, (origin, size): Window) -> Volume<T> {
     let mut data = Vec::new();
     append_window(&mut data, volume, origin, size);
     part_of(&volume.grid(), origin, size, data)
 }
 
 /// A box of a grid as a volume, in its place.
-fn part_of<T>(grid: &Grid, origin: [isize; 3], size: [usize; 3], data: Vec<T>) -> Volume<T> {
+pub(crate) fn part_of<T>(
+    grid: &Grid,
+    origin: [isize; 3],
+    size: [usize; 3],
+    data: Vec<T>,
+) -> Volume<T> {
     let mut affine = grid.affine;
     let corner = affine.apply(origin.map(|o| o as f64));
     for (row, corner) in affine.0.iter_mut().zip(corner) {

@@ -33,7 +33,7 @@ use rayon::prelude::*;
 
 use crate::cohort::{Annotations, Cohort, CohortError, Held};
 use crate::rng::{Domain, keyed_rng};
-use crate::transform::Transform;
+use crate::transform::{Frame, Transform};
 
 pub use components::SubjectComponents;
 use components::{ComponentPlaces, around};
@@ -185,8 +185,6 @@ impl Sampler {
     /// Changes every patch by these, in their order.
     #[must_use]
     pub fn with_transforms(mut self, transforms: Vec<Box<dyn Transform>>) -> Self {
-        let margins = || transforms.iter().map(|transform| transform.margin());
-        self.extent.margin = [0, 1, 2].map(|a| margins().map(|m| m[a]).max().unwrap_or(0));
         self.transforms = Arc::new(transforms);
         self
     }
@@ -201,13 +199,45 @@ impl Sampler {
         Ok(collate(patches.collect::<Result<_, _>>()?))
     }
 
-    /// One patch of this iteration: drawn, cut and transformed.
-    fn patch(&self, iteration: u64, sample: u64) -> Result<Patch, CohortError> {
+    /// One patch of this iteration as it was cut, without a margin.
+    ///
+    /// # Errors
+    /// When a subject on disk can no longer be read.
+    pub fn untransformed(&self, iteration: u64, sample: u64) -> Result<Patch, CohortError> {
         let place = self.draw(iteration, sample)?;
-        let mut patch = Patch::cut(&self.cohort.held()[place.index], place, self.extent)?;
-        let mut rng = keyed_rng(self.seed, Domain::Transform, iteration, sample);
-        for transform in self.transforms.iter() {
-            transform.apply(&mut patch, &mut rng);
+        Patch::cut(&self.cohort.held()[place.index], place, self.extent)
+    }
+
+    /// One patch of this iteration: drawn, cut and transformed.
+    ///
+    /// # Errors
+    /// When a subject on disk can no longer be read.
+    pub fn patch(&self, iteration: u64, sample: u64) -> Result<Patch, CohortError> {
+        if self.transforms.is_empty() {
+            return self.untransformed(iteration, sample);
+        }
+        let place = self.draw(iteration, sample)?;
+        let held = &self.cohort.held()[place.index];
+        // Each transform has a stream of its own, whatever the others draw.
+        let rng = |number: usize| {
+            let mut rng = keyed_rng(self.seed, Domain::Transform, iteration, sample);
+            rng.set_stream(number as u64);
+            rng
+        };
+        let mut extent = self.extent;
+        let frame = Frame {
+            input: extent.input,
+            effective: extent.effective,
+            spacing: held.grid().spacing(),
+        };
+        for (number, transform) in self.transforms.iter().enumerate() {
+            let asked = transform.margin(&frame, &mut rng(number));
+            extent.margin = [0, 1, 2].map(|a| extent.margin[a].max(asked[a]));
+        }
+        let mut patch = Patch::cut(held, place, extent)?;
+        patch.find_inside(held)?;
+        for (number, transform) in self.transforms.iter().enumerate() {
+            transform.apply(&mut patch, &mut rng(number));
         }
         Ok(patch)
     }

@@ -67,7 +67,7 @@ pub(crate) fn reach(origin: isize, size: usize, n: usize) -> Range<usize> {
 }
 
 /// The index inside an axis of `n` voxels that index `i` is a reflection of.
-fn reflect(i: isize, n: usize) -> usize {
+pub(crate) fn reflect(i: isize, n: usize) -> usize {
     if n == 1 {
         return 0;
     }

@@ -1,5 +1,6 @@
 //! Subjects that are read from disk are those in memory, to the last bit.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod};
 use lacuna_data::sampler::{Batch, PatchConfig, PatchGeometry, Sampler, SamplerKind};
 use lacuna_data::subject::{Case, CaseError, Preprocess};
+use lacuna_data::transform::{MapsRead, Setting, TransformConfig, check};
 use lacuna_io::{Reference, write_image, write_labels};
 use lacuna_volume::{Affine, PatchSize, Spacing, Volume};
 
@@ -145,7 +147,17 @@ impl Files {
     }
 }
 
-fn batches(cohort: Cohort, sampler: SamplerKind, (rank, input): (usize, usize)) -> Vec<Batch> {
+fn batches(cohort: Cohort, sampler: SamplerKind, sizes: (usize, usize)) -> Vec<Batch> {
+    transformed(cohort, sampler, sizes, "")
+}
+
+/// With the list `transform` of a run.
+fn transformed(
+    cohort: Cohort,
+    sampler: SamplerKind,
+    (rank, input): (usize, usize),
+    transforms: &str,
+) -> Vec<Batch> {
     let config = PatchConfig {
         sampler: sampler.into(),
         ..PatchConfig::default()
@@ -155,7 +167,19 @@ fn batches(cohort: Cohort, sampler: SamplerKind, (rank, input): (usize, usize)) 
         input: PatchSize::Edge(input).along(rank).unwrap(),
         effective: PatchSize::Edge(input - 2).along(rank).unwrap(),
     };
+    let setting = Setting {
+        geometry,
+        plane: config.plane,
+        channels: 2,
+        reads: MapsRead::default(),
+    };
+    let list: BTreeMap<String, Vec<TransformConfig>> =
+        toml::from_str(&format!("transform = [{transforms}]")).unwrap();
+    check(&list["transform"], &setting).unwrap();
+    let built = list["transform"].iter();
+    let built = built.map(|t| t.build(&setting, &cohort).unwrap()).collect();
     let (sampler, _) = Sampler::new(Arc::new(cohort), &config, geometry, 3).unwrap();
+    let sampler = sampler.with_transforms(built);
     (0..20).map(|i| sampler.batch(i, 3).unwrap()).collect()
 }
 
@@ -183,6 +207,30 @@ fn patches_from_disk_are_those_from_memory() {
     }
     // One file for each subject and spacing, shared by all cohorts.
     assert_eq!(files.files().len(), 6);
+}
+
+#[test]
+fn transformed_patches_from_disk_are_those_from_memory() {
+    let files = Files::new();
+    let transforms = "{ name = 'flip', axes = ['left-right'] }, \
+        { name = 'spatial', rotation_probability = 0.7, elastic_probability = 0.3 }, \
+        { name = 'noise', probability = 0.5 }, { name = 'channel-dropout' }";
+    for geometry in [(3, 6), (2, 7)] {
+        let batches = |memory, transforms| {
+            let cohort = files.cohort(memory, None).0;
+            transformed(cohort, SamplerKind::Uniform, geometry, transforms)
+        };
+        let held = batches(ALL, transforms);
+        assert_eq!(batches(0, transforms), held);
+        let plain = batches(ALL, "");
+        let changed = held.iter().zip(&plain).filter(|(a, b)| a != b).count();
+        assert!(changed > 15, "{changed}");
+        for (held, plain) in held.iter().zip(&plain) {
+            assert_eq!(held.places, plain.places);
+            assert_eq!(held.images.len(), plain.images.len());
+            assert_eq!(held.maps.distance.len(), plain.maps.distance.len());
+        }
+    }
 }
 
 #[test]

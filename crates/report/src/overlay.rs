@@ -11,12 +11,14 @@
 
 mod canvas;
 mod choose;
+mod patches;
 
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::ReportError;
 use canvas::{Canvas, Window};
 use choose::{Pick, choose, choose_lesions};
+pub use patches::{PatchPair, PatchView, patch_sheet};
 
 /// How a picture is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]

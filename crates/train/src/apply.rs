@@ -125,8 +125,8 @@ impl TrainedRun {
 /// The axes along which no transform of a training mirrors.
 fn unseen(transforms: &[TransformConfig], mirrored: &[AnatomicalAxis]) -> Vec<AnatomicalAxis> {
     let seen = |axis: &AnatomicalAxis| {
-        let mut flips = transforms.iter();
-        flips.any(|TransformConfig::Flip(flip)| flip.axes.contains(axis))
+        let flips = |t: &TransformConfig| matches!(t, TransformConfig::Flip(flip) if flip.axes.contains(axis));
+        transforms.iter().any(flips)
     };
     mirrored
         .iter()

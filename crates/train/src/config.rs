@@ -232,6 +232,40 @@ mod tests {
         }
     }
 
+    /// Each transform stands in the template with all its options and their defaults.
+    #[test]
+    fn the_template_states_the_defaults_of_the_transforms() {
+        let stated = TEMPLATE
+            .lines()
+            .filter_map(|line| line.strip_prefix("#   "));
+        let mut names = Vec::new();
+        for entry in stated.filter(|line| line.starts_with("{ name = ")) {
+            let table: Table = format!("v = {entry}").parse().unwrap();
+            let table = table["v"].as_table().unwrap();
+            let name = table["name"].as_str().unwrap();
+            let bare = match name {
+                "flip" => "name = \"flip\"\naxes = [\"left-right\"]".to_owned(),
+                _ => format!("name = {name:?}"),
+            };
+            let defaults: TransformConfig = toml::from_str(&bare).unwrap();
+            let read: TransformConfig = table.clone().try_into().unwrap();
+            assert_eq!(read, defaults, "{name}");
+            // What is empty is not written, and has to stand there all the same.
+            let mut written = Table::try_from(&read).unwrap();
+            for axes in ["axes", "rotation_axes"]
+                .into_iter()
+                .filter(|key| table.contains_key(*key))
+            {
+                written
+                    .entry(axes)
+                    .or_insert_with(|| toml::Value::Array(Vec::new()));
+            }
+            assert_eq!(&written, table, "{name}");
+            names.push(name.to_owned());
+        }
+        assert_eq!(names, TransformConfig::NAMES);
+    }
+
     #[test]
     fn every_key_of_the_template_is_a_key_of_the_types() {
         let mut table: Table = full_template().parse().unwrap();

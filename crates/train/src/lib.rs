@@ -5,6 +5,7 @@
 //! several, to images.
 
 pub mod apply;
+pub mod augmentation;
 pub mod checkpoint;
 pub mod choice;
 mod clip;

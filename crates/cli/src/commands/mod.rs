@@ -1,5 +1,6 @@
 //! One file or folder per subcommand.
 
+pub mod augment;
 pub mod bench;
 pub mod check;
 pub mod dataset;

@@ -8,7 +8,7 @@ use lacuna_volume::{LabelMap, Volume};
 use serde::{Deserialize, Serialize};
 
 use super::SamplerKind;
-use crate::cohort::{CohortError, Held};
+use crate::cohort::{CohortError, Held, cut};
 use crate::subject::LossMaps;
 use crate::window::append_window;
 
@@ -39,6 +39,10 @@ pub struct Patch {
     pub labels: LabelMap,
     /// What the loss reads, voxel by voxel beside `labels`.
     pub maps: LossMaps,
+    /// Where the images show something: inside the subject's mask, or without one where a
+    /// channel is neither 0 nor the least of the patch, the values of an outside. Beside
+    /// `images`; `None` is everywhere, or that no transform asks.
+    pub inside: Option<Volume<bool>>,
     /// Voxels along x, y, z on each side that [`collate`] takes off.
     pub margin: [usize; 3],
 }
@@ -133,9 +137,46 @@ impl Patch {
             images,
             labels,
             maps,
+            inside: None,
             margin,
         })
     }
+
+    /// Finds what is inside; the box is that of the images.
+    ///
+    /// # Errors
+    /// When a subject on disk cannot be read.
+    pub(super) fn find_inside(&mut self, subject: &Held) -> Result<(), CohortError> {
+        let (images, labels) = (self.images[0].shape(), self.labels.shape());
+        let origin = [0, 1, 2].map(|a| {
+            let before = (images[a] - labels[a]) / 2 + self.margin[a];
+            self.place.origin[a] as isize - before as isize
+        });
+        self.inside = subject.inside((origin, images), &self.images)?;
+        Ok(())
+    }
+
+    /// Takes the margin off.
+    pub fn trim(&mut self) {
+        let margin = std::mem::take(&mut self.margin);
+        if margin == [0; 3] {
+            return;
+        }
+        let maps = &mut self.maps;
+        for volume in self.images.iter_mut().chain(&mut maps.distance) {
+            trim(volume, margin);
+        }
+        trim(&mut self.labels, margin);
+        maps.lesion.iter_mut().for_each(|v| trim(v, margin));
+        maps.weight.iter_mut().for_each(|v| trim(v, margin));
+        self.inside.iter_mut().for_each(|v| trim(v, margin));
+    }
+}
+
+fn trim<T: Copy>(volume: &mut Volume<T>, margin: [usize; 3]) {
+    let shape = volume.shape();
+    let size = [0, 1, 2].map(|a| shape[a] - 2 * margin[a]);
+    *volume = cut(volume, (margin.map(|m| m as isize), size));
 }
 
 /// Lays patches side by side, without their margins.
@@ -227,6 +268,12 @@ mod tests {
             patch.maps.lesion.as_ref().unwrap().data(),
             [11, 10, 11, 12, 13]
         );
+
+        let mut trimmed = patch.clone();
+        trimmed.trim();
+        assert_eq!(trimmed.images[0].data(), [10., 11., 12.]);
+        assert_eq!(trimmed.images[0].affine(), cut(0).images[0].affine());
+        assert_eq!((trimmed.labels.data(), trimmed.margin), (&[11][..], [0; 3]));
 
         let batch = collate(vec![patch, cut(0)]);
         assert_eq!(batch.images, [10., 11., 12., 10., 11., 12.]);

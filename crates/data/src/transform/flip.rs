@@ -7,6 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::span::check_share;
 use super::{AxesError, Transform, TransformError};
 use crate::sampler::{Patch, Plane};
 
@@ -60,13 +61,12 @@ impl Flip {
         if self.axes.is_empty() {
             return Err(TransformError::NoAxis);
         }
-        check_axes(&self.axes, slices)?;
-        match self.probability > 0.0 && self.probability <= 1.0 {
-            true => Ok(()),
-            false => Err(TransformError::Probability {
-                found: self.probability,
-            }),
-        }
+        check_axes(&self.axes, slices).map_err(|source| TransformError::Axes {
+            transform: "flip",
+            key: "axes",
+            source,
+        })?;
+        check_share("flip", "probability", self.probability)
     }
 }
 
@@ -99,6 +99,7 @@ impl Transform for Flip {
                 mirror_volume(volume, axis);
             }
             mirror_volume(&mut patch.labels, axis);
+            (patch.inside.iter_mut()).for_each(|inside| mirror_volume(inside, axis));
             (maps.lesion.iter_mut()).for_each(|map| mirror_volume(map, axis));
             (maps.weight.iter_mut()).for_each(|map| mirror_volume(map, axis));
         }
@@ -159,6 +160,7 @@ mod tests {
                 weight: Some(effective.map(|v| *v as f32 / 2.0)),
                 lesion: Some(effective),
             },
+            inside: Some(numbered([5, 2, 2]).map(|v| *v == 4)),
             margin: [0; 3],
         }
     }
@@ -188,8 +190,9 @@ mod tests {
             let lesion = patch.maps.lesion.as_ref().unwrap();
             assert_eq!(lesion.map(|v| *v as u8), patch.labels);
         }
-        let image = &flipped(&AXES[..1], 1.0, 0).images[0];
-        assert_eq!(image.data()[..6], [4., 3., 2., 1., 0., 9.]);
+        let Patch { images, inside, .. } = flipped(&AXES[..1], 1.0, 0);
+        assert_eq!(images[0].data()[..6], [4., 3., 2., 1., 0., 9.]);
+        assert_eq!(inside.unwrap(), images[0].map(|v| *v == 4.0));
         let all = flipped(&AXES, 1.0, 0);
         assert_eq!(all.labels.data(), [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
     }

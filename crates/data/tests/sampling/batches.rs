@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{SHAPE, case, filled, lesion_at, sampler};
 use lacuna_data::prefetch::Prefetch;
 use lacuna_data::sampler::{Batch, Patch, Plane, Realised, SamplerKind};
-use lacuna_data::transform::{AnatomicalAxis, Flip, Transform};
+use lacuna_data::transform::{AnatomicalAxis, Flip, Frame, Span, Spatial, Transform};
 
 #[test]
 fn realised_shares_by_hand() {
@@ -54,7 +54,7 @@ fn batches_do_not_depend_on_threads_or_on_earlier_iterations() {
 struct ShiftByOne;
 
 impl Transform for ShiftByOne {
-    fn margin(&self) -> [usize; 3] {
+    fn margin(&self, _: &Frame, _: &mut rand_chacha::ChaCha8Rng) -> [usize; 3] {
         [1, 0, 0]
     }
 
@@ -107,6 +107,52 @@ fn transforms_draw_on_a_margin_and_do_not_change_what_is_drawn() {
         .count();
     // 18 rows of a patch in two channels.
     assert!(reversed > 0 && reversed < 20 * 18, "{reversed}");
+}
+
+#[test]
+fn a_turned_patch_shows_what_lies_around_it() {
+    let case = case("a", [40; 3], |at| {
+        u8::from(at.iter().all(|i| (16..24).contains(i)))
+    });
+    let (sampler, _) = sampler(vec![case], SamplerKind::Uniform, Plane::Axial, (3, 9, 7)).unwrap();
+    let sampler = sampler.with_transforms(vec![Box::new(Spatial {
+        rotation_probability: 0.5,
+        rotation: Span(-45.0, 45.0),
+        scale_probability: 0.5,
+        scale: Span(0.7, 1.4),
+        ..Spatial::default()
+    })]);
+    let (mut inner, mut changed) = (0, 0);
+    for sample in 0..400 {
+        let (before, after) = (
+            sampler.untransformed(0, sample).unwrap(),
+            sampler.patch(0, sample).unwrap(),
+        );
+        assert_eq!(
+            (after.margin, after.place.origin),
+            ([0; 3], before.place.origin)
+        );
+        assert_eq!(after.images[0].grid(), before.images[0].grid());
+        assert_eq!(after.labels.grid(), before.labels.grid());
+        // The images are linear in x, y, z; moved, they still are, unless the volume's end
+        // was reflected, 9 voxels of 1 / 0.7 on a diagonal being 11 to each side.
+        let image = &after.images[0];
+        if before.place.origin.iter().any(|o| !(9..25).contains(o)) {
+            continue;
+        }
+        inner += 1;
+        changed += usize::from(image != &before.images[0]);
+        let at = |x: usize| f64::from(image.data()[image.index([x, 4, 8 - x])]);
+        for x in 1..8 {
+            let bend = at(x - 1) - 2.0 * at(x) + at(x + 1);
+            assert!(bend.abs() < 0.5, "{bend} at {:?}", before.place);
+        }
+    }
+    // 3 of 4 are moved.
+    assert!(
+        inner > 30 && 4 * changed > 2 * inner && changed < inner,
+        "{changed} of {inner}"
+    );
 }
 
 #[test]

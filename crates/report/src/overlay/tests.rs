@@ -18,7 +18,7 @@ fn image(shape: [usize; 3], spacing: [f64; 3]) -> Volume<f32> {
     image
 }
 
-fn decode(overlay: &Overlay) -> (Vec<u8>, usize) {
+pub(super) fn decode(overlay: &Overlay) -> (Vec<u8>, usize) {
     let mut reader = png::Decoder::new(std::io::Cursor::new(&overlay.png))
         .read_info()
         .unwrap();
@@ -29,7 +29,7 @@ fn decode(overlay: &Overlay) -> (Vec<u8>, usize) {
     (bytes, info.width as usize)
 }
 
-fn pixel((bytes, width): &(Vec<u8>, usize), x: usize, y: usize) -> colour::Rgb {
+pub(super) fn pixel((bytes, width): &(Vec<u8>, usize), x: usize, y: usize) -> colour::Rgb {
     let at = 3 * (x + width * y);
     [bytes[at], bytes[at + 1], bytes[at + 2]]
 }

@@ -11,6 +11,7 @@ use lacuna_nets::Network;
 use lacuna_record::{Sessions, read_json};
 
 use super::{Progress, earlier};
+use crate::augmentation;
 use crate::checkpoint;
 use crate::compute::Compute;
 use crate::config::RunConfig;
@@ -82,9 +83,7 @@ impl Preflight {
             network = earlier::start(network, own, &outputs, from, training.device(), note)?;
         }
 
-        for transform in &config.transform {
-            transform.check(geometry, config.patch.plane)?;
-        }
+        let setting = augmentation::setting(config, geometry, &dataset.facts)?;
 
         let ids = &dataset.facts.split.train;
         progress(Progress::Note(format!(
@@ -98,11 +97,7 @@ impl Preflight {
         cohort.lost_lesions().into_iter().for_each(&mut note);
         let validation = dataset.validation(config, &mut store, &mut note)?;
         let grid = loss_maps::patch_grid(&cohort, &config.loss, geometry, config.patch.plane)?;
-        let cohort = Arc::new(cohort);
-        let (sampler, warnings) = Sampler::new(cohort, &config.patch, geometry, config.seed)?;
-        warnings.into_iter().for_each(&mut note);
-        let transforms = config.transform.iter().map(|transform| transform.build());
-        let sampler = sampler.with_transforms(transforms.collect());
+        let sampler = augmentation::sampler(config, &setting, Arc::new(cohort), &mut note)?;
         dataset.record_spacing()?;
         let run = held.as_ref().map(|folder| folder.path.as_path());
         let sessions =
