@@ -51,18 +51,23 @@ pub enum SamplerKind {
     /// anywhere around it.
     Components,
     /// The same for the components of what the network got wrong on the training
-    /// subjects when it was last asked; uniform before.
+    /// subjects when it was last asked; as [`Self::Mask`] before.
     Errors,
+    /// A voxel of the subject's mask (without one, of its volume) is drawn uniformly, then a
+    /// patch anywhere around it: [`Self::Uniform`] in proportion to the mask that a patch
+    /// holds, so that few patches lie at its rim.
+    Mask,
 }
 
 impl SamplerKind {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Foreground,
         Self::Uniform,
         Self::Balanced,
         Self::Weighted,
         Self::Components,
         Self::Errors,
+        Self::Mask,
     ];
 }
 
@@ -75,6 +80,7 @@ impl fmt::Display for SamplerKind {
             Self::Weighted => "weighted",
             Self::Components => "components",
             Self::Errors => "errors",
+            Self::Mask => "mask",
         })
     }
 }

@@ -36,14 +36,14 @@ pub enum MixtureError {
     /// A list without entries draws nothing.
     #[error(
         "the mixture names no part; write for example \
-         [{{ components = 0.33 }}, {{ uniform = 0.34 }}, {{ errors = 0.33 }}]"
+         [{{ components = 0.33 }}, {{ mask = 0.34 }}, {{ errors = 0.33 }}]"
     )]
     Empty,
     /// An entry that names no way, or two.
     #[error(
         "a part of the mixture names {found} of the ways \"foreground\", \"uniform\", \
-         \"balanced\", \"weighted\", \"components\" and \"errors\"; give each part one, such as \
-         {{ uniform = 0.5 }}"
+         \"balanced\", \"weighted\", \"components\", \"mask\" and \"errors\"; give each part one, \
+         such as {{ mask = 0.5 }}"
     )]
     Ways {
         /// How many it names.
@@ -192,6 +192,8 @@ struct PartForm {
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    mask: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     exponent: Option<f64>,
 }
 
@@ -204,6 +206,7 @@ impl PartForm {
             SamplerKind::Weighted => &mut self.weighted,
             SamplerKind::Components => &mut self.components,
             SamplerKind::Errors => &mut self.errors,
+            SamplerKind::Mask => &mut self.mask,
         }
     }
 

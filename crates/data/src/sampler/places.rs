@@ -2,6 +2,7 @@
 
 use rand::{Rng, RngExt};
 
+use super::components::around;
 use super::{SamplerError, SamplerKind};
 use crate::cohort::{Annotations, CohortError, Held};
 use crate::positions::{Positions, WeightedVoxels};
@@ -13,6 +14,8 @@ pub(super) enum Places {
     Origins(Positions),
     /// Centres of effective patches, by class present.
     CentresByClass(Vec<Positions>),
+    /// Voxels that patches lie anywhere around.
+    Voxels(Positions),
     /// Centres in proportion to the case's weight map.
     CentresByWeight(WeightedVoxels),
 }
@@ -38,7 +41,11 @@ impl Places {
                 (!origins.is_empty()).then_some(Self::Origins(origins))
             }
             // Where the network is wrong is not known yet.
-            SamplerKind::Uniform | SamplerKind::Errors => {
+            SamplerKind::Mask | SamplerKind::Errors => {
+                let voxels = Positions::of_boxes(shape, [1; 3], &[&in_mask]);
+                (!voxels.is_empty()).then_some(Self::Voxels(voxels))
+            }
+            SamplerKind::Uniform => {
                 let origins = Positions::of_boxes(shape, held, &[&in_mask]);
                 (!origins.is_empty()).then_some(Self::Origins(origins))
             }
@@ -93,6 +100,10 @@ impl Places {
         let shape = subject.grid().shape;
         let centre = match self {
             Self::Origins(origins) => return Ok(origins.draw(rng).expect(NEVER_EMPTY)),
+            Self::Voxels(voxels) => {
+                let voxel = voxels.draw(rng).expect(NEVER_EMPTY);
+                return Ok(around(voxel, effective, shape, rng));
+            }
             Self::CentresByClass(classes) => {
                 let class = rng.random_range(0..classes.len() as u64) as usize;
                 classes[class].draw(rng)

@@ -192,3 +192,16 @@ fn a_mixture_draws_each_part_by_its_share() {
     );
     assert_eq!(again, realised);
 }
+
+/// Along an axis of 4 voxels, patches of 2 start at 0, 1 and 2. The outer voxels have one
+/// patch, the inner ones two: 1/4 + 1/8, 1/8 + 1/8 and 1/8 + 1/4 of the draws.
+#[test]
+fn patches_lie_anywhere_around_the_voxels_of_the_mask() {
+    let cases = vec![case("a", [4, 2, 2], lesion_at(&[[0, 0, 0]]))];
+    let (sampler, _) = sampler(cases, SamplerKind::Mask, Plane::Axial, (3, 2, 2)).unwrap();
+    let counts = origins(&sampler, 8000);
+    for (x, expected) in [(0, 3000), (1, 2000), (2, 3000)] {
+        let found: u64 = counts[&[x, 0, 0]];
+        assert!(found.abs_diff(expected) < 180, "{counts:?}");
+    }
+}
