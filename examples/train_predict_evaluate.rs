@@ -13,6 +13,7 @@ use lacuna::record::Existing;
 use lacuna::train::apply::TrainedRun;
 use lacuna::train::checkpoint::Choice;
 use lacuna::train::predict::Session;
+use lacuna::train::predictor::Predictor;
 use lacuna::train::{config::RunConfig, device::DeviceName, into_folder::Target, training::train};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,18 +27,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = folder.join("run");
     train(&config, &run, false, &device, &stop, &mut |_| {})?;
 
-    let (trained, manifest) = (
-        TrainedRun::open(&run, Choice::Last, &device, None)?,
-        Manifest::read(&dataset)?,
-    );
-    let (test, session) = (trained.facts.split.test.clone(), Session::new(&stop));
+    // `Predictor::open` takes several runs, and predicts their mean.
+    let predictor = Predictor::from(TrainedRun::open(&run, Choice::Last, &device, None)?);
+    let manifest = Manifest::read(&dataset)?;
+    let (test, session) = (&predictor.first().facts.split.test, Session::new(&stop));
     let target = Target {
         folder: &folder.join("predictions"),
         probabilities: false,
         label_values: false,
         existing: Existing::Refuse,
     };
-    trained.predict_into(&manifest, &test, &target, session, &mut |_| {})?;
+    predictor.predict_into(&manifest, test, &target, session, &mut |_| {})?;
 
     let request = Request {
         manifest: &manifest,

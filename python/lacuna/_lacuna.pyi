@@ -31,7 +31,7 @@ def read_nifti(
     path: str,
 ) -> Tuple["np.ndarray[Any, np.dtype[np.float32]]", Tuple[int, int, int], List[List[float]]]: ...
 def predict(
-    run: str,
+    runs: List[str],
     images: Dict[str, str],
     out: str,
     mask: Optional[str],
@@ -40,11 +40,13 @@ def predict(
     overlap: float,
     blend: str,
     mirror: List[str],
+    average: str,
+    postprocess: Optional[str],
 ) -> List[str]: ...
 def check(dataset: str) -> str: ...
 def train(config: str, out: str, overrides: List[str], resume: bool) -> str: ...
 def predict_dataset(
-    run: str,
+    runs: List[str],
     dataset: str,
     out: str,
     split: Optional[str],
@@ -55,6 +57,8 @@ def predict_dataset(
     overlap: float,
     blend: str,
     mirror: List[str],
+    average: str,
+    postprocess: Optional[str],
 ) -> List[str]: ...
 def evaluate_folder(
     dataset: str,

@@ -2,10 +2,10 @@
 
 import json
 import os
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from . import _lacuna
-from .files import Path
+from .files import Path, run_folders
 
 Record = Dict[str, Any]
 
@@ -34,7 +34,7 @@ def train(
 
 
 def predict_dataset(
-    run: Path,
+    run: Union[Path, Sequence[Path]],
     dataset: Path,
     out: Path,
     *,
@@ -46,19 +46,22 @@ def predict_dataset(
     overlap: float = 0.25,
     blend: str = "linear",
     mirror: Sequence[str] = (),
+    average: str = "probabilities",
+    postprocess: Optional[Path] = None,
 ) -> List[str]:
     """Predicts subjects of a manifest into a folder (``lacuna predict --dataset``).
 
     ``split`` is "train", "validation", "test" or "unlabelled"; else ``subjects`` are
     predicted, else all. ``existing`` says what becomes of files that are there:
-    "refuse", "replace" or "skip"; ``overlap``, ``blend`` and ``mirror`` are those of
-    :func:`lacuna.predict`. Returns the ids. Raises OSError with the reason when
-    something is wrong; what was written before stays listed in ``predictions.json``.
+    "refuse", "replace" or "skip"; ``run``, ``overlap``, ``blend``, ``mirror``, ``average``
+    and ``postprocess`` are those of :func:`lacuna.predict`. Returns the ids. Raises
+    OSError with the reason when something is wrong; what was written before stays listed
+    in ``predictions.json``.
     """
     if not 0.0 <= overlap <= 0.9:
         raise ValueError(f"overlap: found {overlap}, expected a number from 0 to 0.9")
     return _lacuna.predict_dataset(
-        os.fspath(run),
+        run_folders(run),
         os.fspath(dataset),
         os.fspath(out),
         split,
@@ -69,6 +72,8 @@ def predict_dataset(
         overlap,
         blend,
         list(mirror),
+        average,
+        None if postprocess is None else os.fspath(postprocess),
     )
 
 

@@ -36,8 +36,15 @@ def read_nifti(path: Path) -> Image:
     return Image(voxels.reshape(z, y, x).transpose(2, 1, 0), np.array(affine))
 
 
+def run_folders(run: Union[Path, Sequence[Path]]) -> List[str]:
+    """The folders of one run or of several."""
+    if isinstance(run, (str, os.PathLike)):
+        return [os.fspath(run)]
+    return [os.fspath(folder) for folder in run]
+
+
 def predict(
-    run: Path,
+    run: Union[Path, Sequence[Path]],
     images: Mapping[str, Path],
     out: Path,
     *,
@@ -47,18 +54,22 @@ def predict(
     overlap: float = 0.25,
     blend: str = "linear",
     mirror: Sequence[str] = (),
+    average: str = "probabilities",
+    postprocess: Optional[Path] = None,
 ) -> List[str]:
     """Segments one subject with a trained run and writes a label map.
 
-    ``run`` is the folder of ``lacuna train``, ``images`` has a file for each of
-    its modalities. The label map of class indices is written to ``out`` on the
-    grid of the first image; with ``probabilities``, one volume per class as well.
+    ``run`` is the folder of ``lacuna train``, or a list of several, whose mean is
+    predicted: that of their ``average``, "probabilities" or "logits". ``images`` has a
+    file for each of the modalities. The label map of class indices is written to ``out``
+    on the grid of the first image; with ``probabilities``, one volume per class as well.
     Outside ``mask`` everything is background. ``window`` is the size of the
     input window in voxels, a number or one for each axis of the network, x first;
     ``overlap`` is the share by which neighbours overlap (0 to 0.9), ``blend`` their
     weights ("linear" or "gaussian"). Along the axes of ``mirror`` ("left-right",
     "posterior-anterior", "inferior-superior") mirror images are predicted too, and the
-    mean is taken.
+    mean is taken. ``postprocess`` is a file of thresholds and rules for components, as
+    ``lacuna predict --postprocess`` reads it.
 
     Returns the class names in the order of the values written. Raises OSError
     with the reason when something is wrong; nothing is half-written then.
@@ -76,7 +87,7 @@ def predict(
         raise ValueError(f"overlap: found {overlap}, expected a number from 0 to 0.9")
     files: Dict[str, str] = {name: os.fspath(path) for name, path in images.items()}
     return _lacuna.predict(
-        os.fspath(run),
+        run_folders(run),
         files,
         os.fspath(out),
         None if mask is None else os.fspath(mask),
@@ -85,4 +96,6 @@ def predict(
         overlap,
         blend,
         list(mirror),
+        average,
+        None if postprocess is None else os.fspath(postprocess),
     )

@@ -9,20 +9,21 @@ use lacuna_data::manifest::Manifest;
 use lacuna_evaluate::{Request, evaluate as score, regions as score_regions};
 use lacuna_metrics::Options;
 use lacuna_record::Existing;
-use lacuna_train::apply::TrainedRun;
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::choice::Part;
 use lacuna_train::config::RunConfig;
 use lacuna_train::dataset::ids_named;
 use lacuna_train::device::DeviceName;
 use lacuna_train::into_folder::Target;
+use lacuna_train::postprocess::Postprocess;
 use lacuna_train::predict::{Session, WindowOptions};
+use lacuna_train::predictor::Predictor;
 use lacuna_train::training::train as train_run;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::interrupt::{failed, interruptible};
-use crate::windows::{axes_named, blend_named};
+use crate::windows::{average_named, axes_named, blend_named};
 
 type Outcome<T> = Result<T, String>;
 
@@ -66,7 +67,7 @@ pub fn train(
 #[allow(clippy::too_many_arguments, reason = "each is a different thing")]
 pub fn predict_dataset(
     py: Python<'_>,
-    run: PathBuf,
+    runs: Vec<PathBuf>,
     dataset: PathBuf,
     out: PathBuf,
     split: Option<String>,
@@ -77,6 +78,8 @@ pub fn predict_dataset(
     overlap: f64,
     blend: &str,
     mirror: Vec<String>,
+    average: &str,
+    postprocess: Option<PathBuf>,
 ) -> PyResult<Vec<String>> {
     let part = match split.as_deref() {
         None => None,
@@ -106,12 +109,19 @@ pub fn predict_dataset(
         blend: blend_named(blend)?,
     };
     let mirror = axes_named(&mirror)?;
+    let average = average_named(average)?;
     let stop = AtomicBool::new(false);
     let work = || -> Outcome<Vec<String>> {
         let device = DeviceName::Cpu.open().map_err(told)?;
-        let trained = TrainedRun::open(&run, Choice::Last, &device, None).map_err(told)?;
+        let mut predictor =
+            Predictor::open(&runs, Choice::Last, &device, None, average).map_err(told)?;
+        if let Some(path) = postprocess {
+            let rules = Postprocess::read(&path).map_err(told)?;
+            predictor = predictor.with_postprocess(rules).map_err(told)?;
+        }
         let manifest = Manifest::read(&dataset).map_err(told)?;
-        let ids = trained.choose(&manifest, part, &subjects).map_err(told)?;
+        let ids = predictor.choose(&manifest, part, &subjects);
+        let ids = ids.map_err(told)?;
         let target = Target {
             folder: &out,
             probabilities,
@@ -123,7 +133,7 @@ pub fn predict_dataset(
             mirror: &mirror,
             ..Session::new(&stop)
         };
-        let written = trained.predict_into(&manifest, &ids, &target, session, &mut |_| {});
+        let written = predictor.predict_into(&manifest, &ids, &target, session, &mut |_| {});
         written.map_err(told)?;
         Ok(ids)
     };

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use lacuna_train::apply::{Files, TrainedRun};
+use lacuna_train::apply::Files;
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::device::DeviceName;
+use lacuna_train::postprocess::Postprocess;
 use lacuna_train::predict::{Session, WindowOptions};
+use lacuna_train::predictor::Predictor;
 use lacuna_volume::PatchSize;
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::interrupt::{failed, interruptible};
-use crate::windows::{axes_named, blend_named};
+use crate::windows::{average_named, axes_named, blend_named};
 
 /// Voxels (float32, x fastest), shape (x, y, z) and affine (4 rows) of a file.
 #[pyfunction]
@@ -41,7 +43,7 @@ pub fn read_nifti(
 #[allow(clippy::too_many_arguments, reason = "each is a different thing")]
 pub fn predict(
     py: Python<'_>,
-    run: PathBuf,
+    runs: Vec<PathBuf>,
     images: BTreeMap<String, PathBuf>,
     out: PathBuf,
     mask: Option<PathBuf>,
@@ -50,6 +52,8 @@ pub fn predict(
     overlap: f64,
     blend: &str,
     mirror: Vec<String>,
+    average: &str,
+    postprocess: Option<PathBuf>,
 ) -> PyResult<Vec<String>> {
     let window = match window.as_deref() {
         None => None,
@@ -68,15 +72,21 @@ pub fn predict(
         blend: blend_named(blend)?,
     };
     let mirror = axes_named(&mirror)?;
+    let average = average_named(average)?;
     let stop = AtomicBool::new(false);
     let work = || -> Result<Vec<String>, String> {
         let told = |error: &dyn std::fmt::Display| error.to_string();
         let device = DeviceName::Cpu.open().map_err(|e| told(&e))?;
-        let trained = TrainedRun::open(&run, Choice::Last, &device, None).map_err(|e| told(&e))?;
+        let mut predictor =
+            Predictor::open(&runs, Choice::Last, &device, None, average).map_err(|e| told(&e))?;
+        if let Some(path) = postprocess {
+            let rules = Postprocess::read(&path).map_err(|e| told(&e))?;
+            predictor = predictor.with_postprocess(rules).map_err(|e| told(&e))?;
+        }
         let images = images
             .into_iter()
             .map(|(modality, path)| (modality, path.to_string_lossy().into_owned()));
-        let manifest = trained
+        let manifest = predictor
             .one_subject("images", images, mask)
             .map_err(|e| told(&e))?;
         let files = Files {
@@ -89,11 +99,12 @@ pub fn predict(
             mirror: &mirror,
             ..Session::new(&stop)
         };
-        trained.check_session(&session).map_err(|e| told(&e))?;
+        predictor.check_session(&session).map_err(|e| told(&e))?;
         let subject = &manifest.subjects[0];
-        let written = trained.predict_to_files(&manifest, subject, &files, session, &mut |_, _| {});
+        let written =
+            predictor.predict_to_files(&manifest, subject, &files, session, &mut |_, _| {});
         written.map_err(|e| told(&e))?;
-        Ok(trained.facts.classes.clone())
+        Ok(predictor.first().facts.classes.clone())
     };
     interruptible(py, &stop, work).and_then(|result| result.map_err(failed))
 }

@@ -1,7 +1,7 @@
-//! How windows are predicted, by name.
+//! How windows are predicted and averaged, by name.
 
 use lacuna_data::transform::AnatomicalAxis;
-use lacuna_train::predict::Blend;
+use lacuna_train::predict::{Average, Blend};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -12,6 +12,17 @@ pub fn blend_named(name: &str) -> PyResult<Blend> {
         "gaussian" => Ok(Blend::Gaussian),
         other => Err(PyValueError::new_err(format!(
             "blend: found {other:?}, expected linear or gaussian"
+        ))),
+    }
+}
+
+/// The mean of that name.
+pub fn average_named(name: &str) -> PyResult<Average> {
+    match name {
+        "probabilities" => Ok(Average::Probabilities),
+        "logits" => Ok(Average::Logits),
+        other => Err(PyValueError::new_err(format!(
+            "average: found {other:?}, expected probabilities or logits"
         ))),
     }
 }

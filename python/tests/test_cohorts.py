@@ -82,6 +82,26 @@ batch = 1
         other, dataset, predictions, split="test", existing="replace", blend="gaussian", mirror=["left-right"]
     )
 
+    # Several runs are another maker.
+    with pytest.raises(OSError, match="--force"):
+        lacuna.predict_dataset([run, other], dataset, predictions, split="test")
+    with pytest.raises(ValueError, match="average"):
+        lacuna.predict_dataset([run, other], dataset, predictions, average="labels")
+    both = tmp_path / "both"
+    assert lacuna.predict_dataset([run, other], dataset, both, split="test") == ["c"]
+    listed = json.loads((both / "predictions.json").read_text())
+    assert [entry["run"] for entry in listed["ensemble"]["runs"]] == [str(run), str(other)]
+    rules = tmp_path / "postprocess.toml"
+    rules.write_text('classes = ["background", "cube"]\n[foreground]\nlargest_component = true\n')
+    cleaned = tmp_path / "cleaned"
+    lacuna.predict_dataset([run, other], dataset, cleaned, split="test", postprocess=rules)
+    assert (cleaned / "postprocess.csv").read_text().splitlines()[1].startswith("c,cube,")
+    rules.write_text('classes = ["background"]\n[foreground]\nthreshold = 0.5\n')
+    with pytest.raises(OSError, match="another dataset"):
+        lacuna.predict_dataset(run, dataset, tmp_path / "none", postprocess=rules)
+    with pytest.raises(OSError, match="no run folder"):
+        lacuna.predict_dataset([], dataset, tmp_path / "none", split="test")
+
     # A prediction that is known: the reference moved by two voxels along x.
     moved = np.zeros((48, 48, 4), dtype=np.uint8)
     moved[22:26, 20:24, :] = 1

@@ -88,7 +88,12 @@ fn loss_refuses_shapes_that_are_none() {
 fn step_says_what_was_measured() {
     let place = Place::empty();
     let step = "bench step --net unet --patch 44 --channels 1 --steps 1";
-    for precision in ["f32", "bf16"] {
+    let tiles = lacuna_kernels::has_tiles();
+    if !tiles {
+        let refused = &["bf16", "matrix tiles", "choose \"f32\""];
+        place.refused(&format!("{step} --precision bf16"), refused);
+    }
+    for precision in ["f32", "bf16"].into_iter().take(1 + usize::from(tiles)) {
         let said = figures(&place.ok(&format!("{step} --precision {precision} --json")));
         assert_eq!(said["net"], "unet");
         assert_eq!(said["precision"], precision);

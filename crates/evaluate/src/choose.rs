@@ -215,6 +215,7 @@ fn find_file(
         sha256,
         run: listed.map(|list| list.run.clone()),
         weights: listed.and_then(|list| list.weights.clone()),
+        ensemble: listed.and_then(|list| list.ensemble.clone()),
     }))
 }
 

@@ -27,6 +27,7 @@ use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::into_folder::{At, Target};
 use lacuna_train::predict::Session;
+use lacuna_train::predictor::Predictor;
 use lacuna_train::run::RunError;
 use lacuna_train::training::{Progress, train};
 use lacuna_volume::PatchSize;
@@ -138,9 +139,9 @@ pub fn demo(
     }
 
     let predictions = out.join("predictions");
-    let trained = TrainedRun::open(&run, Choice::Last, &device, None)?;
+    let predictor = Predictor::from(TrainedRun::open(&run, Choice::Last, &device, None)?);
     let manifest = Manifest::read(&dataset).map_err(RunError::from)?;
-    let test = &trained.facts.split.test;
+    let test = &predictor.first().facts.split.test;
     told(DemoStep::Predicting(test));
     let target = Target {
         folder: &predictions,
@@ -148,7 +149,7 @@ pub fn demo(
         label_values: false,
         existing: Existing::Refuse,
     };
-    trained.predict_into(&manifest, test, &target, Session::new(stop), &mut |at| {
+    predictor.predict_into(&manifest, test, &target, Session::new(stop), &mut |at| {
         told(DemoStep::Predict(at));
     })?;
 

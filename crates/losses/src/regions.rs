@@ -104,6 +104,12 @@ impl Regions {
         self.members[region][usize::from(class)]
     }
 
+    /// The class of a voxel whose last region is this. Each foreground class is that of
+    /// one region.
+    pub fn own_class(&self, region: usize) -> u8 {
+        self.own[region]
+    }
+
     /// Labels `[B, N]` as shares of 0 and 1 `[B, regions, N]`. A label that names
     /// no class is in no region.
     pub fn shares(&self, layout: Layout, labels: &[u8]) -> Vec<f32> {

@@ -93,6 +93,23 @@ impl Axis {
         size
     }
 
+    /// What `self` and `other` take alike; see [`Architecture::beside`].
+    fn beside(&self, other: &Self) -> Option<Self> {
+        if self == other {
+            return Some(self.clone());
+        }
+        let branches = vec![self.layers.clone(), other.layers.clone()];
+        let both = Self {
+            network: self.network,
+            layers: vec![Extent::Join(branches)],
+        };
+        // Legal lengths are evenly spaced, so a common one is found within one round.
+        let first = self.smallest_legal().max(other.smallest_legal());
+        let round = self.alignment() * other.alignment();
+        let common = (first..first + round).any(|size| both.is_legal(size));
+        common.then_some(both)
+    }
+
     fn walk(&self, size: usize) -> Result<Walk, String> {
         if size == 0 {
             return Err("no voxels".to_owned());
@@ -137,6 +154,21 @@ impl Architecture {
             rank: plan.rank,
             axes: Zyx([0, 1, 2].map(through)),
         }
+    }
+
+    /// That of two networks side by side, which read the same input and give outputs of
+    /// the same lengths: legal is what both take. `None` where nothing is, as where their
+    /// ranks or borders differ. It has the name of `self`.
+    pub fn beside(&self, other: &Self) -> Option<Self> {
+        if self.rank != other.rank {
+            return None;
+        }
+        let [z, y, x] = [0, 1, 2].map(|axis| self.axes.0[axis].beside(&other.axes.0[axis]));
+        Some(Self {
+            name: self.name,
+            rank: self.rank,
+            axes: Zyx([z?, y?, x?]),
+        })
     }
 
     /// Which network this is.
@@ -216,6 +248,7 @@ impl Architecture {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Stages;
     use crate::config::TwoPathPreset;
 
     fn of(name: ModelName) -> Architecture {
@@ -358,6 +391,37 @@ mod tests {
             };
             assert_eq!(along_x(&architecture).padding_reach(), reach);
         }
+    }
+
+    #[test]
+    fn networks_side_by_side_take_what_both_take() {
+        let unet = of(ModelName::Unet);
+        assert_eq!(unet.beside(&unet), Some(unet.clone()));
+        // Multiples of 16 and of 8, both without a border.
+        let padded = of(ModelName::PaddedUnet);
+        let mut plain = ModelConfig::new(ModelName::PlainConvUnet);
+        plain.stages = Some(Stages::regular(2, 4, 2));
+        let both = Architecture::of(&plain).unwrap().beside(&padded).unwrap();
+        assert_eq!(along_x(&both).legal_sizes(1..=48), [16, 32, 48]);
+        assert_eq!(both.border(), Zyx([0; 3]));
+        // 40 voxels of border and none; 2-D and 3-D.
+        assert_eq!(unet.beside(&padded), None);
+        assert_eq!(unet.beside(&of(ModelName::DeepMedic)), None);
+    }
+
+    #[test]
+    fn lengths_that_two_axes_share() {
+        let axis = |layers| Axis {
+            network: ModelName::Unet,
+            layers,
+        };
+        let multiples_of = |n| {
+            let halved = Extent::Window { span: n, stride: n };
+            axis(vec![halved, Extent::Grow(n)])
+        };
+        let both = multiples_of(2).beside(&multiples_of(3)).unwrap();
+        assert_eq!(both.legal_sizes(1..=20), [6, 12, 18]);
+        assert_eq!(multiples_of(2).beside(&axis(vec![Extent::Odd])), None);
     }
 
     #[test]

@@ -72,16 +72,14 @@ pub enum RecordError {
     },
     /// A folder of predictions holds those of another run.
     #[error(
-        "{folder} holds predictions of another run or state of it, or in other label values: {run} \
-         after {iteration} iterations; choose another --out, or replace them with --force"
+        "{folder} holds predictions of another run or state of it, of other runs, in other label \
+         values or by another postprocess file: {maker}; choose another --out, or replace them with --force"
     )]
     OtherPredictions {
         /// The folder.
         folder: PathBuf,
-        /// The run that made what is there.
-        run: PathBuf,
-        /// Iterations behind its weights.
-        iteration: u64,
+        /// What made what is there.
+        maker: String,
     },
     /// A file to write is there and not one's own.
     #[error(

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use lacuna_metrics::ClassScores;
 use serde::{Deserialize, Serialize};
 
+use crate::Ensemble;
 use crate::files::{read_optional, write_json};
 use crate::{Provenance, RecordError};
 
@@ -61,6 +62,9 @@ pub struct ScoredFile {
     /// SHA-256 of the run's weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// The runs, where it is the mean of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<Ensemble>,
 }
 
 /// A picture on disk.

@@ -7,6 +7,7 @@
 //! runs with the plan they follow ([`Study`]), the state of each ([`Status`]) and the
 //! end of each ([`Outcome`]). Every file is written and read by one type.
 
+mod cleaned;
 mod error;
 mod evaluation;
 mod events;
@@ -20,6 +21,7 @@ mod study;
 mod summary;
 mod test;
 
+pub use cleaned::CleanedClass;
 pub use error::RecordError;
 pub use evaluation::{Evaluation, Overlay, ScoredFile, SubjectScores};
 pub use events::{Ending, Event, LastIterations, read_events};
@@ -27,7 +29,8 @@ pub use files::{lock, read_json, read_lines, unix_time, write_json};
 pub use hash::{sha256, sha256_of};
 pub use outputs::{Inputs, check_file, check_folder, check_no_run};
 pub use predictions::{
-    Existing, PredictedFile, Predictions, PredictionsFolder, prediction_path, probabilities_path,
+    AveragedRun, Ensemble, Existing, PredictedFile, Predictions, PredictionsFolder,
+    prediction_path, probabilities_path,
 };
 pub use provenance::{Provenance, built_from};
 pub use sessions::{SessionRecord, Sessions, SourceFile};

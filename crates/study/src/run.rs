@@ -18,6 +18,7 @@ use lacuna_train::device::DeviceName;
 use lacuna_train::into_folder::Target;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::Session;
+use lacuna_train::predictor::Predictor;
 use lacuna_train::run::RunError;
 use lacuna_train::training::{Progress, train};
 
@@ -134,7 +135,8 @@ fn test(
     told: &mut dyn FnMut(RunStep),
 ) -> Result<(), StudyError> {
     let device = device.open().map_err(RunError::from)?;
-    let trained = TrainedRun::open(run, Choice::Last, &device, None)?;
+    let predictor = Predictor::from(TrainedRun::open(run, Choice::Last, &device, None)?);
+    let trained = predictor.first();
     let ids = &trained.facts.split.test;
     if ids.is_empty() {
         return Ok(());
@@ -149,7 +151,7 @@ fn test(
         // What an attempt that was cut off has left.
         existing: Existing::Replace,
     };
-    let (mut written, _) = trained.open_folder(&manifest, ids, &target)?;
+    let (mut written, _) = predictor.open_folder(&manifest, ids, &target)?;
     let mut reliability = Reliability::default();
     for (number, id) in ids.iter().enumerate() {
         let subject = manifest.subject(id).map_err(RunError::from)?;
@@ -157,17 +159,17 @@ fn test(
             probabilities: true,
             ..Session::new(stop)
         };
-        let predicted = trained.predict(&manifest, subject, session, &mut |done, total| {
+        let predicted = predictor.predict(&manifest, subject, session, &mut |done, total| {
             let share = 1000 * done as u64 / total.max(1) as u64;
             let done = 1000 * number as u64 + share;
             told(RunStep::Predicted(done, 1000 * ids.len() as u64, id));
         })?;
         let path = written.start(id)?;
         predicted.write_labels(&path, None)?;
-        written.done(id)?;
+        written.done(id, predicted.cleaned.clone())?;
         judge(
             &mut reliability,
-            trained.outputs(),
+            predictor.outputs(),
             &manifest,
             subject,
             &predicted,

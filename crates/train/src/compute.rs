@@ -18,14 +18,16 @@ impl Compute {
     ///
     /// # Errors
     /// [`DeviceError::Precision`] for another precision than f32 where the
-    /// device is not the processor; [`DeviceError::NoTiles`] for bf16x3 where
-    /// the processor has no matrix tiles.
+    /// device is not the processor; [`DeviceError::NoTiles`] where the processor has no
+    /// matrix tiles.
     pub fn new(device: &Device, precision: PrecisionName) -> Result<Self, DeviceError> {
-        if precision != PrecisionName::F32 && !lacuna_ops::is_processor(device) {
-            return Err(DeviceError::Precision { precision });
-        }
-        if precision == PrecisionName::Bf16x3 && !lacuna_ops::has_tiles() {
-            return Err(DeviceError::NoTiles);
+        if precision != PrecisionName::F32 {
+            if !lacuna_ops::is_processor(device) {
+                return Err(DeviceError::Precision { precision });
+            }
+            if !lacuna_ops::has_tiles() {
+                return Err(DeviceError::NoTiles { precision });
+            }
         }
         Ok(Self {
             device: device.clone(),

@@ -64,10 +64,14 @@ pub enum DeviceError {
     },
     /// The processor has no matrix tiles, without which nothing is gained.
     #[error(
-        "precision \"bf16x3\" needs a processor with matrix tiles (AMX), and this one has none \
-         or the system does not allow them; choose \"f32\" or \"bf16\""
+        "precision \"{precision}\" needs a processor with matrix tiles (AMX), and this one has \
+         none or the system does not allow them, so that it would be slower than \"f32\"; choose \
+         \"f32\""
     )]
-    NoTiles,
+    NoTiles {
+        /// What was asked for.
+        precision: PrecisionName,
+    },
 }
 
 /// What convolutions multiply, as run files and the command line name it. Sums

@@ -4,12 +4,15 @@ use std::path::Path;
 
 use lacuna_data::manifest::Manifest;
 use lacuna_record::{
-    Existing, Inputs, Predictions, PredictionsFolder, Provenance, probabilities_path, sha256_of,
+    AveragedRun, Ensemble, Existing, Inputs, Predictions, PredictionsFolder, Provenance,
+    probabilities_path, sha256_of,
 };
 
 use crate::apply::{Files, TrainedRun};
 use crate::origin;
+use crate::postprocess::Postprocess;
 use crate::predict::Session;
+use crate::predictor::Predictor;
 use crate::run::RunError;
 
 /// A folder that predictions go into.
@@ -38,7 +41,7 @@ pub struct At<'a> {
     pub share: f64,
 }
 
-impl TrainedRun {
+impl Predictor {
     /// Predicts the subjects `ids` of a manifest. Each file is on the folder's list, with
     /// its hash, as soon as it is whole. `on_window` hears after each window
     /// where the work is.
@@ -66,15 +69,17 @@ impl TrainedRun {
                     .then(|| probabilities_path(target.folder, id)),
             };
             let subject = manifest.subject(id)?;
-            self.predict_to_files(manifest, subject, &files, session, &mut |done, total| {
+            let mut on_share = |done, total: usize| {
                 on_window(At {
                     subject: id,
                     number,
                     subjects: left.len(),
                     share: done as f64 / total.max(1) as f64,
                 });
-            })?;
-            folder.done(id)?;
+            };
+            let cleaned =
+                self.predict_to_files(manifest, subject, &files, session, &mut on_share)?;
+            folder.done(id, cleaned)?;
         }
         Ok(())
     }
@@ -89,7 +94,7 @@ impl TrainedRun {
             .transpose()
     }
 
-    /// Opens a folder for predictions of the subjects `ids`, with this run and process on
+    /// Opens a folder for predictions of the subjects `ids`, with the runs and this process on
     /// its list. The second value holds the subjects that are left to predict.
     ///
     /// # Errors
@@ -105,22 +110,34 @@ impl TrainedRun {
         for id in ids {
             manifest.subject(id)?;
         }
-        let weights = sha256_of(self.weights())?;
-        let predictions = Predictions {
-            run: self.path.clone(),
-            iteration: self.iteration,
-            weights: Some(weights.clone()),
-            classes: self.facts.classes.clone(),
+        let runs = self.runs.iter().map(averaged_run);
+        let mut runs = runs.collect::<Result<Vec<_>, _>>()?;
+        let first = self.first();
+        let mut predictions = Predictions {
+            run: first.path.clone(),
+            iteration: first.iteration,
+            classes: first.facts.classes.clone(),
             values: self.values_for(manifest, target)?,
-            regions: self.config.regions.clone(),
+            postprocess: self.postprocess.as_ref().map(Postprocess::to_json),
+            regions: first.config.regions.clone(),
             subjects: ids.to_vec(),
             ..Predictions::default()
         };
+        match runs.len() {
+            1 => predictions.weights = runs.pop().map(|run| run.weights),
+            _ => {
+                predictions.ensemble = Some(Ensemble {
+                    average: self.average.name().to_owned(),
+                    runs,
+                });
+            }
+        }
         let provenance = Provenance {
-            weights: Some(weights),
-            ..origin::of_process(self.device)
+            weights: predictions.weights.clone(),
+            ..origin::of_process(first.device)
         };
-        let inputs = Inputs::of(manifest.files());
+        let rules = self.postprocess.iter().map(|rules| rules.path.clone());
+        let inputs = Inputs::of(manifest.files().into_iter().chain(rules));
         Ok(PredictionsFolder::open(
             target.folder,
             predictions,
@@ -129,4 +146,13 @@ impl TrainedRun {
             &inputs,
         )?)
     }
+}
+
+/// A run as the list of predictions names it.
+fn averaged_run(run: &TrainedRun) -> Result<AveragedRun, RunError> {
+    Ok(AveragedRun {
+        run: run.path.clone(),
+        iteration: run.iteration,
+        weights: sha256_of(run.weights())?,
+    })
 }

@@ -1,7 +1,8 @@
 //! The training loop, checkpoints and prediction.
 //!
 //! [`config::RunConfig`] says what to do, [`training::train`] does it into a
-//! run folder ([`run`]), and [`apply::TrainedRun`] applies the result to images.
+//! run folder ([`run`]), and a [`predictor::Predictor`] applies the result, or the mean of
+//! several, to images.
 
 pub mod apply;
 pub mod augmentation;
@@ -20,7 +21,9 @@ mod loss_maps;
 pub mod origin;
 pub mod outputs;
 pub mod pace;
+pub mod postprocess;
 pub mod predict;
+pub mod predictor;
 pub mod run;
 pub mod schedule;
 pub mod step;

@@ -2,6 +2,7 @@
 //! subject, so that a patch has the distances and lesions of the subject.
 
 use lacuna_data::cohort::Cohort;
+use lacuna_data::sampler::{PatchGeometry, Plane};
 use lacuna_data::subject::Case;
 use lacuna_losses::maps::{lesions, signed_distances};
 use lacuna_losses::{Loss, LossConfig, PatchGrid};
@@ -63,7 +64,8 @@ fn missing(case: &Case, key: &'static str) -> RunError {
     }
 }
 
-/// The grid of the effective patches, `effective` voxels along x, y and z.
+/// The grid of the effective patches along the network's axes, whose slices lie in
+/// `plane` where it is 2-D.
 ///
 /// # Errors
 /// When the loss measures distances inside a patch and the subjects do not have
@@ -71,12 +73,13 @@ fn missing(case: &Case, key: &'static str) -> RunError {
 pub fn patch_grid(
     cohort: &Cohort,
     loss: &LossConfig,
-    effective: [usize; 3],
+    geometry: PatchGeometry,
+    plane: Plane,
 ) -> Result<PatchGrid, RunError> {
     let spacing = |subject: usize| cohort.spacing(subject).0;
-    let [x, y, z] = spacing(0);
+    let first = spacing(0);
     let unlike = |subject: &usize| {
-        let mut pairs = spacing(*subject).into_iter().zip([x, y, z]);
+        let mut pairs = spacing(*subject).into_iter().zip(first);
         pairs.any(|(a, b)| (a / b - 1.0).abs() > SPACING_TOLERANCE)
     };
     if loss.named.reads().grid
@@ -88,9 +91,13 @@ pub fn patch_grid(
             spacings: [0, other].map(spacing),
         });
     }
+    let axes = match geometry.rank {
+        2 => plane.axes(),
+        _ => [0, 1, 2],
+    };
     Ok(PatchGrid {
-        shape: Zyx::from_xyz(effective),
-        spacing: Zyx::from_xyz([x, y, z]),
+        shape: geometry.effective,
+        spacing: Zyx::from_xyz(axes.map(|axis| first[axis])),
     })
 }
 
@@ -109,13 +116,29 @@ mod tests {
         toml::from_str(&format!("name = \"{name}\"")).unwrap()
     }
 
-    /// The loss walks the patch as memory has it, x last; so lengths and edges.
+    fn geometry(rank: usize, effective: [usize; 3]) -> PatchGeometry {
+        PatchGeometry {
+            rank,
+            input: Zyx(effective),
+            effective: Zyx(effective),
+        }
+    }
+
+    /// The loss walks the patch as memory has it, x last; so lengths and edges. A slice
+    /// has one voxel along its first axis, in whatever plane it lies.
     #[test]
     fn a_patch_has_its_lengths_and_edges_in_the_order_of_memory() {
         let cohort = Cohort::from(vec![case("a", [0.5, 1.0, 3.0])]);
-        let grid = patch_grid(&cohort, &loss("hausdorff"), [20, 16, 6]).unwrap();
-        assert_eq!(grid.shape.0, [6, 16, 20]);
-        assert_eq!(grid.spacing.0, [3.0, 1.0, 0.5]);
+        let of = |geometry, plane| {
+            let grid = patch_grid(&cohort, &loss("hausdorff"), geometry, plane).unwrap();
+            (grid.shape.0, grid.spacing.0)
+        };
+        let solid = of(geometry(3, [6, 16, 20]), Plane::Axial);
+        assert_eq!(solid, ([6, 16, 20], [3.0, 1.0, 0.5]));
+        let slice = geometry(2, [1, 6, 20]);
+        assert_eq!(of(slice, Plane::Axial), ([1, 6, 20], [3.0, 1.0, 0.5]));
+        assert_eq!(of(slice, Plane::Coronal), ([1, 6, 20], [1.0, 3.0, 0.5]));
+        assert_eq!(of(slice, Plane::Sagittal), ([1, 6, 20], [0.5, 3.0, 1.0]));
     }
 
     #[test]
@@ -123,14 +146,28 @@ mod tests {
         // The same edges along other axes.
         let cases = || vec![case("a", [0.5, 1.0, 3.0]), case("b", [3.0, 1.0, 0.5])];
         let cohort = Cohort::from(cases());
-        let refused = patch_grid(&cohort, &loss("hausdorff"), [4; 3]).unwrap_err();
+        let refused = patch_grid(
+            &cohort,
+            &loss("hausdorff"),
+            geometry(3, [4; 3]),
+            Plane::Axial,
+        )
+        .unwrap_err();
         let told = refused.to_string();
         for part in ["\"hausdorff\"", "subject a", "[0.5, 1.0, 3.0]", "and b"] {
             assert!(told.contains(part), "{part}: {told}");
         }
-        assert!(patch_grid(&cohort, &loss("dice"), [4; 3]).is_ok());
+        assert!(patch_grid(&cohort, &loss("dice"), geometry(3, [4; 3]), Plane::Axial).is_ok());
         // A hundredth is what headers are rounded by.
         let near = vec![case("a", [1.0; 3]), case("b", [1.0, 1.009, 1.0])];
-        assert!(patch_grid(&near.into(), &loss("hausdorff"), [4; 3]).is_ok());
+        assert!(
+            patch_grid(
+                &near.into(),
+                &loss("hausdorff"),
+                geometry(3, [4; 3]),
+                Plane::Axial
+            )
+            .is_ok()
+        );
     }
 }

@@ -11,6 +11,8 @@ pub struct Outputs {
     classes: usize,
     activation: Activation,
     regions: Option<Regions>,
+    /// Least probability of a voxel of each class; empty where no class has one.
+    thresholds: Vec<Option<f32>>,
 }
 
 impl Outputs {
@@ -30,7 +32,21 @@ impl Outputs {
             classes: classes.len(),
             activation: config.loss.options.activation,
             regions,
+            thresholds: Vec::new(),
         })
+    }
+
+    /// The same with a least probability of the voxels of each class, `None` where a class
+    /// has none. Of the classes at or above theirs, a voxel gets the likeliest; one
+    /// without a least probability is among them where it is likelier than all others.
+    /// With regions, it is that of the region of which a class is the last, instead of
+    /// more than 1/2.
+    pub(crate) fn with_thresholds(self, thresholds: Vec<Option<f32>>) -> Self {
+        let any = thresholds.iter().any(Option::is_some);
+        Self {
+            thresholds: if any { thresholds } else { Vec::new() },
+            ..self
+        }
     }
 
     /// Channels of the output: regions, or classes with the background.
@@ -64,16 +80,61 @@ impl Outputs {
 
     /// The class of a voxel with these probabilities; of equal ones the first.
     pub(crate) fn class(&self, probability: impl Fn(usize) -> f32) -> u8 {
-        if let Some(regions) = &self.regions {
-            return regions.class(probability);
+        match (&self.regions, self.thresholds.is_empty()) {
+            (Some(regions), true) => regions.class(probability),
+            (Some(regions), false) => self.last_region(regions, probability),
+            (None, true) => likeliest(0, 1..self.classes, probability) as u8,
+            (None, false) => self.likeliest_reached(probability) as u8,
         }
-        let mut best = 0;
-        for class in 1..self.classes {
-            if probability(class) > probability(best) {
-                best = class;
-            }
+    }
+
+    /// The class of the last region that a voxel is in, by the thresholds.
+    fn last_region(&self, regions: &Regions, probability: impl Fn(usize) -> f32) -> u8 {
+        let inside = |region: usize| {
+            let least = self.thresholds[usize::from(regions.own_class(region))];
+            least.map_or(probability(region) > 0.5, |p| probability(region) >= p)
+        };
+        let last = (0..regions.count()).rfind(|region| inside(*region));
+        last.map_or(0, |region| regions.own_class(region))
+    }
+
+    /// The likeliest foreground class that reaches its threshold; else the background.
+    fn likeliest_reached(&self, probability: impl Fn(usize) -> f32) -> usize {
+        let of_all = likeliest(0, 1..self.classes, &probability);
+        let reached = |class: &usize| match self.thresholds[*class] {
+            Some(least) => probability(*class) >= least,
+            None => *class == of_all,
+        };
+        let mut candidates = (1..self.classes).filter(reached);
+        match candidates.next() {
+            Some(first) => likeliest(first, candidates, &probability),
+            None => 0,
         }
-        best as u8
+    }
+
+    /// Of a voxel of that class: the probability of the class, or of the region of which
+    /// it is the last; 0 for the background.
+    pub(crate) fn painted(&self, class: u8, probability: impl Fn(usize) -> f32) -> f32 {
+        let channel = match &self.regions {
+            _ if class == 0 => None,
+            None => Some(usize::from(class)),
+            Some(regions) => (0..regions.count()).find(|r| regions.own_class(*r) == class),
+        };
+        channel.map_or(0.0, probability)
+    }
+
+    /// [`painted`](Self::painted) of every voxel. All volumes share one grid.
+    pub(crate) fn painted_of(
+        &self,
+        labels: &LabelMap,
+        probabilities: &[Volume<f32>],
+    ) -> Volume<f32> {
+        let mut painted = labels.map(|_| 0.0);
+        let voxels = painted.data_mut().iter_mut().zip(labels.data());
+        for (i, (value, class)) in voxels.enumerate() {
+            *value = self.painted(*class, |channel| probabilities[channel].data()[i]);
+        }
+        painted
     }
 
     /// The class of every voxel. All volumes share one grid.
@@ -97,5 +158,65 @@ impl Outputs {
             (largest.iter_mut().zip(volume.data())).for_each(|(most, p)| *most = most.max(*p));
         }
         largest
+    }
+}
+
+/// The likeliest of `first` and the `others`; of equal ones the first.
+fn likeliest(
+    first: usize,
+    others: impl Iterator<Item = usize>,
+    probability: impl Fn(usize) -> f32,
+) -> usize {
+    let mut best = first;
+    for class in others {
+        if probability(class) > probability(best) {
+            best = class;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn outputs(toml: &str, thresholds: [Option<f32>; 3]) -> Outputs {
+        let config = RunConfig::parse(toml, &[], "", Path::new("")).unwrap();
+        let classes = ["background", "rim", "core"].map(str::to_owned);
+        (Outputs::new(&config, &classes).unwrap()).with_thresholds(thresholds.to_vec())
+    }
+
+    #[test]
+    fn the_likeliest_class_above_its_threshold_is_painted() {
+        let class = |thresholds, p: [f32; 3]| outputs("", thresholds).class(|c| p[c]);
+        let both = [None, Some(0.3), Some(0.2)];
+        assert_eq!(class(both, [0.5, 0.3, 0.2]), 1);
+        assert_eq!(class(both, [0.5, 0.29, 0.21]), 2);
+        assert_eq!(class(both, [0.7, 0.15, 0.15]), 0);
+        // A high threshold takes voxels away, even from the likeliest class.
+        assert_eq!(class([None, Some(0.6), Some(0.6)], [0.3, 0.59, 0.11]), 0);
+        // A class without one is painted where it is the likeliest of all.
+        let one = [None, Some(0.3), None];
+        assert_eq!(class(one, [0.2, 0.35, 0.45]), 2);
+        assert_eq!(class(one, [0.45, 0.35, 0.4]), 1);
+        assert_eq!(class(one, [0.45, 0.15, 0.4]), 0);
+        assert_eq!(class([None; 3], [0.4, 0.3, 0.3]), 0);
+    }
+
+    #[test]
+    fn a_region_has_the_threshold_of_its_last_class() {
+        let toml = "regions = [[\"rim\", \"core\"], [\"core\"]]\n\
+                    loss = { name = \"dice\", activation = \"sigmoid\" }\n";
+        let class = |thresholds, p: [f32; 2]| outputs(toml, thresholds).class(|c| p[c]);
+        let thresholds = [None, Some(0.7), Some(0.2)];
+        assert_eq!(class(thresholds, [0.69, 0.19]), 0);
+        assert_eq!(class(thresholds, [0.7, 0.19]), 1);
+        assert_eq!(class(thresholds, [0.1, 0.2]), 2);
+        assert_eq!(class([None, Some(0.7), None], [0.7, 0.5]), 1);
+        assert_eq!(class([None, Some(0.7), None], [0.7, 0.51]), 2);
+        let outputs = outputs(toml, thresholds);
+        let painted = [0, 1, 2].map(|class| outputs.painted(class, |c| [0.8, 0.3][c]));
+        assert_eq!(painted, [0.0, 0.8, 0.3]);
     }
 }

@@ -4,6 +4,7 @@
 //! over a subject, blended and made a label map. Memory holds one row of windows
 //! along the slab axis, never a probability volume, unless the caller keeps them.
 
+mod averaged;
 mod blend;
 mod mirrored;
 mod model;
@@ -16,6 +17,7 @@ use lacuna_data::transform::AnatomicalAxis;
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::run::RunError;
+pub use averaged::{Average, Averaged};
 use blend::{Plane, Slab};
 pub use mirrored::Mirrored;
 pub use model::{NotFinite, SingleNetwork, Window, WindowModel};
@@ -27,11 +29,13 @@ pub use windows::{Blend, WindowOptions};
 pub struct Session<'a> {
     /// How windows are laid.
     pub windows: WindowOptions,
-    /// Axes along which a [`TrainedRun`](crate::apply::TrainedRun)'s windows are mirrored
+    /// Axes along which a [`Predictor`](crate::predictor::Predictor)'s windows are mirrored
     /// too, in every combination, and the mean is taken.
     pub mirror: &'a [AnatomicalAxis],
     /// Keep the probabilities.
     pub probabilities: bool,
+    /// Keep the probability of the class of each voxel.
+    pub painted: bool,
     /// Ends the prediction where it is set.
     pub stop: &'a AtomicBool,
     /// Hears what the user should know of the result.
@@ -45,6 +49,7 @@ impl<'a> Session<'a> {
             windows: WindowOptions::default(),
             mirror: &[],
             probabilities: false,
+            painted: false,
             stop,
             warn: &|_| {},
         }
@@ -57,6 +62,9 @@ pub struct Prediction {
     pub labels: LabelMap,
     /// Probability of each class or region, when asked for.
     pub probabilities: Option<Vec<Volume<f32>>>,
+    /// Probability of the class of each voxel, or of the region that gave it; 0 where it is
+    /// background. When asked for.
+    pub painted: Option<Volume<f32>>,
 }
 
 /// Predicts `case`. `on_window` hears (windows done, windows in all).
@@ -78,6 +86,7 @@ pub fn predict_case(
     let mut prediction = Prediction {
         labels: grid.map(|_| 0u8),
         probabilities: session.probabilities.then(volumes),
+        painted: session.painted.then(|| grid.map(|_| 0.0)),
     };
 
     let starts: [Vec<usize>; 3] = layout.starts();
@@ -129,7 +138,12 @@ impl Prediction {
                     continue;
                 }
                 let at = i * width + j;
-                self.labels.data_mut()[index] = outputs.class(|channel| values[channel][at]);
+                let class = outputs.class(|channel| values[channel][at]);
+                self.labels.data_mut()[index] = class;
+                if let Some(painted) = &mut self.painted {
+                    let probability = outputs.painted(class, |channel| values[channel][at]);
+                    painted.data_mut()[index] = probability;
+                }
                 for (volume, values) in self.probabilities.iter_mut().flatten().zip(values) {
                     volume.data_mut()[index] = values[at];
                 }

@@ -10,6 +10,7 @@ use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::predict::Session;
+use lacuna_train::predictor::Predictor;
 use lacuna_train::training::train;
 
 /// Lesion voxels as a share of the volume. Calling everything a lesion has a DSC
@@ -44,7 +45,7 @@ fn a_phantom_is_overfitted() {
     let stop = AtomicBool::new(false);
     train(&config, &run, false, &device, &stop, &mut |_| {}).unwrap();
 
-    let trained = TrainedRun::open(&run, Choice::Last, &device, None).unwrap();
+    let trained = Predictor::from(TrainedRun::open(&run, Choice::Last, &device, None).unwrap());
     let manifest = Manifest::read(&dataset).unwrap();
     let subject = &manifest.subjects[0];
     let predicted = trained

@@ -8,43 +8,17 @@ use lacuna_data::phantom::{PhantomConfig, write_cohort};
 use lacuna_data::sampler::Plane;
 use lacuna_data::subject::{Case, load_case};
 use lacuna_data::transform::AnatomicalAxis;
-use lacuna_nets::{Architecture, ModelConfig, ModelName, Network};
+use lacuna_nets::{Architecture, ModelConfig, ModelName, Network, Stages};
 use lacuna_train::compute::Compute;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::{
-    Mirrored, NotFinite, Session, SingleNetwork, Window, WindowModel, WindowOptions, predict_case,
+    Average, Averaged, Mirrored, NotFinite, Session, SingleNetwork, Window, WindowModel,
+    WindowOptions, predict_case,
 };
 use lacuna_train::run::RunError;
 use lacuna_volume::Zyx;
-
-/// The mean of what several networks say.
-struct Mean(Vec<SingleNetwork>);
-
-impl WindowModel for Mean {
-    fn architecture(&self) -> Architecture {
-        self.0[0].architecture()
-    }
-
-    fn plane(&self) -> Plane {
-        self.0[0].plane()
-    }
-
-    fn outputs(&self) -> &Outputs {
-        self.0[0].outputs()
-    }
-
-    fn probabilities(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
-        let mut sum = self.0[0].probabilities(window.clone())?;
-        for model in &self.0[1..] {
-            let other = model.probabilities(window.clone())?;
-            (sum.iter_mut().zip(other)).for_each(|(sum, p)| *sum += p);
-        }
-        sum.iter_mut().for_each(|p| *p /= self.0.len() as f32);
-        Ok(sum)
-    }
-}
 
 /// Infinity wherever it is asked.
 struct Overflow(SingleNetwork);
@@ -83,13 +57,17 @@ fn case() -> Case {
 }
 
 fn network(case: &Case, seed: u64) -> SingleNetwork {
-    let mut config = ModelConfig::new(ModelName::Unet);
-    config.width = 0.05;
+    let mut unet = ModelConfig::new(ModelName::Unet);
+    unet.width = 0.05;
+    network_of(&unet, case, seed)
+}
+
+fn network_of(config: &ModelConfig, case: &Case, seed: u64) -> SingleNetwork {
     let compute = Compute::new(&Device::flex(), PrecisionName::F32).unwrap();
     let classes = ["background".to_owned(), "lesion".to_owned()];
     let outputs = Outputs::new(&RunConfig::default(), &classes).unwrap();
     let channels = case.channels.len();
-    let network = Network::new(&config, channels, 2, seed, compute.device()).unwrap();
+    let network = Network::new(config, channels, 2, seed, compute.device()).unwrap();
     SingleNetwork::new(network, compute, outputs, Plane::Coronal)
 }
 
@@ -112,8 +90,11 @@ fn probabilities(model: &dyn WindowModel, case: &Case) -> Vec<Vec<f32>> {
 #[test]
 fn a_mean_of_networks_is_predicted_like_one() {
     let case = case();
-    let parts = [1, 2].map(|seed| probabilities(&network(&case, seed), &case));
-    let mean = probabilities(&Mean(vec![network(&case, 1), network(&case, 2)]), &case);
+    let networks = [1, 2].map(|seed| network(&case, seed));
+    let parts = networks
+        .each_ref()
+        .map(|network| probabilities(network, &case));
+    let mean = probabilities(&averaged(&networks, Average::Probabilities), &case);
     assert_ne!(parts[0], parts[1]);
     for (channel, mean) in mean.iter().enumerate() {
         for (voxel, mean) in mean.iter().enumerate() {
@@ -123,6 +104,75 @@ fn a_mean_of_networks_is_predicted_like_one() {
     }
 }
 
+fn averaged(networks: &[SingleNetwork], average: Average) -> Averaged<'_> {
+    let outputs = networks[0].outputs();
+    Averaged::new(networks.iter().collect(), outputs, average).unwrap()
+}
+
+/// A window of noise for the network.
+fn noise(channels: usize) -> Window {
+    let values = (0..channels * 52 * 56).map(|i| (i * 7919 % 1009) as f32 / 500.0 - 1.0);
+    Window {
+        values: values.collect(),
+        channels,
+        size: Zyx([1, 52, 56]),
+    }
+}
+
+/// The softmax of mean logits is the geometric mean of the probabilities, brought to 1.
+#[test]
+fn a_mean_of_logits_is_a_geometric_mean() {
+    let case = case();
+    let networks = [1, 2].map(|seed| network(&case, seed));
+    let window = || noise(case.channels.len());
+    let [a, b] = networks
+        .each_ref()
+        .map(|network| network.probabilities(window()).unwrap());
+    let model = averaged(&networks, Average::Logits);
+    let found = model.probabilities(window()).unwrap();
+    let voxels = found.len() / 2;
+    let mut unlike = 0.0_f32;
+    for i in 0..voxels {
+        let geometric = |i: usize| (a[i] * b[i]).sqrt();
+        let [background, lesion] = [geometric(i), geometric(i + voxels)];
+        let expected = lesion / (background + lesion);
+        assert!((found[i + voxels] - expected).abs() < 1e-5, "{expected}");
+        unlike = unlike.max((expected - (a[i + voxels] + b[i + voxels]) / 2.0).abs());
+    }
+    assert!(unlike > 1e-4, "{unlike}: the other mean is the same");
+}
+
+#[test]
+fn the_mean_of_one_network_is_the_network() {
+    let case = case();
+    let networks = [network(&case, 1)];
+    let window = || noise(case.channels.len());
+    let alone = networks[0].probabilities(window()).unwrap();
+    for average in [Average::Probabilities, Average::Logits] {
+        let found = averaged(&networks, average).probabilities(window());
+        assert_eq!(found.unwrap(), alone);
+    }
+}
+
+#[test]
+fn networks_that_share_no_window_have_no_mean() {
+    let case = case();
+    let unet = network(&case, 1);
+    // Lengths in steps of 16 and of 8, both without a border.
+    let mut padded = ModelConfig::new(ModelName::PaddedUnet);
+    padded.width = 0.05;
+    let mut plain = ModelConfig::new(ModelName::PlainConvUnet);
+    plain.stages = Some(Stages::regular(2, 4, 2));
+    let [padded, plain] = [padded, plain].map(|config| network_of(&config, &case, 1));
+    let mean = |networks: [&SingleNetwork; 2]| {
+        let outputs = unet.outputs();
+        let model = Averaged::new(networks.to_vec(), outputs, Average::Probabilities)?;
+        Some(model.architecture().smallest_legal())
+    };
+    assert_eq!(mean([&unet, &padded]), None);
+    assert_eq!(mean([&plain, &padded]), Some(Zyx([1, 16, 16])));
+}
+
 /// A mirrored model of a mirrored window says the mirror image, to the last bit: the
 /// two images are the same, in the other order.
 #[test]
@@ -130,9 +180,7 @@ fn a_mirrored_model_knows_no_side() {
     let case = case();
     let channels = case.channels.len();
     let single = network(&case, 1);
-    let values: Vec<f32> = (0..channels * 52 * 56)
-        .map(|i| (i * 7919 % 1009) as f32 / 500.0 - 1.0)
-        .collect();
+    let values = noise(channels).values;
     let window = |values| Window {
         values,
         channels,

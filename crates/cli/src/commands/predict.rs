@@ -8,12 +8,14 @@ use clap::ValueEnum;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::transform::AnatomicalAxis;
 use lacuna_record::{Existing, Inputs, check_file};
-use lacuna_train::apply::{Files, TrainedRun};
+use lacuna_train::apply::Files;
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::choice::Part;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::into_folder::{At, Target};
-use lacuna_train::predict::{Blend, Session, WindowOptions};
+use lacuna_train::postprocess::Postprocess;
+use lacuna_train::predict::{Average, Blend, Session, WindowOptions};
+use lacuna_train::predictor::Predictor;
 use lacuna_volume::PatchSize;
 
 use crate::terminal::{Progress, stop_flag};
@@ -21,8 +23,9 @@ use crate::{DeviceArgument, PrecisionArgument};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Run folder made by `lacuna train`
-    run: PathBuf,
+    /// Run folder made by `lacuna train`, or several, whose mean is predicted
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
     /// Predict the subjects of this manifest into the folder --out
     #[arg(long, required_unless_present = "images", conflicts_with = "images")]
     dataset: Option<PathBuf>,
@@ -36,7 +39,7 @@ pub struct Arguments {
     /// itself must stand alone
     #[arg(long, value_name = "ID,...", conflicts_with = "images")]
     subjects: Vec<String>,
-    /// With --dataset: predict the subjects of this part of the run's split only, or those
+    /// With --dataset: predict the subjects of this part of the runs' split only, or those
     /// of the manifest that have no label
     #[arg(long, value_enum, conflicts_with_all = ["images", "subjects"])]
     split: Option<PartArgument>,
@@ -75,6 +78,14 @@ pub struct Arguments {
     /// mean; with one axis the time doubles
     #[arg(long, value_enum, value_delimiter = ',', value_name = "AXIS,...")]
     mirror: Vec<AxisArgument>,
+    /// With several runs: take the mean of their probabilities, or of what they say before
+    /// the activation makes it probabilities
+    #[arg(long, value_enum, default_value = "probabilities")]
+    average: AverageArgument,
+    /// Thresholds for the classes and components to remove, as this TOML file says: README.md
+    /// shows one
+    #[arg(long, value_name = "FILE")]
+    postprocess: Option<PathBuf>,
     /// What convolutions multiply; default: what they did in training
     #[arg(long, value_enum)]
     precision: Option<PrecisionArgument>,
@@ -121,6 +132,22 @@ impl From<BlendArgument> for Blend {
     }
 }
 
+/// `--average`
+#[derive(Clone, Copy, ValueEnum)]
+enum AverageArgument {
+    Probabilities,
+    Logits,
+}
+
+impl From<AverageArgument> for Average {
+    fn from(argument: AverageArgument) -> Self {
+        match argument {
+            AverageArgument::Probabilities => Self::Probabilities,
+            AverageArgument::Logits => Self::Logits,
+        }
+    }
+}
+
 /// `--mirror`
 #[derive(Clone, Copy, ValueEnum)]
 enum AxisArgument {
@@ -147,10 +174,22 @@ fn overlap(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let postprocess = arguments.postprocess.as_deref().map(Postprocess::read);
+    let postprocess = postprocess.transpose()?;
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
-    let trained = TrainedRun::open(&arguments.run, arguments.checkpoint, &device, precision)?;
-    for doubt in trained.doubts() {
+    let average = arguments.average.into();
+    let mut predictor = Predictor::open(
+        &arguments.runs,
+        arguments.checkpoint,
+        &device,
+        precision,
+        average,
+    )?;
+    if let Some(postprocess) = postprocess {
+        predictor = predictor.with_postprocess(postprocess)?;
+    }
+    for doubt in predictor.doubts() {
         eprintln!("warning: {doubt}");
     }
     let stop = stop_flag()?;
@@ -166,11 +205,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ..Session::new(&stop)
     };
     let Some(dataset) = &arguments.dataset else {
-        return predict_images(arguments, &trained, session);
+        return predict_images(arguments, &predictor, session);
     };
     let manifest = Manifest::read(dataset)?;
     let part = arguments.split.map(Part::from);
-    let ids = trained.choose(&manifest, part, &arguments.subjects)?;
+    let ids = predictor.choose(&manifest, part, &arguments.subjects)?;
     let target = Target {
         folder: &arguments.out,
         probabilities: arguments.probabilities,
@@ -182,7 +221,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         },
     };
     let mut bar = PredictBar::default();
-    trained.predict_into(&manifest, &ids, &target, session, &mut |at| bar.at(at))?;
+    predictor.predict_into(&manifest, &ids, &target, session, &mut |at| bar.at(at))?;
     bar.finish();
     super::print(&format!("written: {}\n", arguments.out.display()))
 }
@@ -212,7 +251,7 @@ impl PredictBar {
 /// `--image`: a manifest of one subject, made from the arguments.
 fn predict_images(
     arguments: &Arguments,
-    trained: &TrainedRun,
+    predictor: &Predictor,
     session: Session,
 ) -> anyhow::Result<ExitCode> {
     let name = arguments.out.to_string_lossy();
@@ -220,7 +259,7 @@ fn predict_images(
         bail!("--out {name}: expected a file name ending in .nii.gz or .nii with --image");
     };
     check_file(&arguments.out)?;
-    trained.check_session(&session)?;
+    predictor.check_session(&session)?;
     let images = arguments.images.iter().map(|argument| {
         let (modality, file) = argument.split_once('=').with_context(|| {
             format!("--image {argument}: expected MODALITY=FILE, for example FLAIR=flair.nii.gz")
@@ -228,15 +267,20 @@ fn predict_images(
         Ok((modality.to_owned(), file.to_owned()))
     });
     let images = images.collect::<anyhow::Result<Vec<_>>>()?;
-    let manifest = trained.one_subject("--image", images, arguments.mask.clone())?;
+    let manifest = predictor.one_subject("--image", images, arguments.mask.clone())?;
     let probabilities = arguments
         .probabilities
         .then(|| PathBuf::from(format!("{stem}.probabilities.nii.gz")));
     let values = match arguments.label_values {
-        true => Some(trained.label_values(None)?),
+        true => Some(predictor.label_values(None)?),
         false => None,
     };
-    let inputs = Inputs::of(manifest.files());
+    let inputs = Inputs::of(
+        manifest
+            .files()
+            .into_iter()
+            .chain(arguments.postprocess.clone()),
+    );
     for file in [Some(&arguments.out), probabilities.as_ref()]
         .into_iter()
         .flatten()
@@ -256,9 +300,12 @@ fn predict_images(
         probabilities,
     };
     let subject = &manifest.subjects[0];
-    trained.predict_to_files(&manifest, subject, &files, session, &mut |done, total| {
-        bar.at(1000 * done as u64 / total.max(1) as u64, "");
-    })?;
+    let cleaned =
+        predictor.predict_to_files(&manifest, subject, &files, session, &mut |done, total| {
+            bar.at(1000 * done as u64 / total.max(1) as u64, "");
+        })?;
     bar.finish();
-    super::print(&format!("written: {}\n", arguments.out.display()))
+    let removed = cleaned.iter().map(|class| format!("{class}\n"));
+    let removed = removed.collect::<String>();
+    super::print(&format!("{removed}written: {}\n", arguments.out.display()))
 }

@@ -5,9 +5,11 @@
 mod harness;
 
 mod configuration;
+mod ensembles;
 mod image_files;
 mod labels_and_manifest;
 mod output_folders;
+mod postprocess;
 mod predictions;
 mod run_folders;
 

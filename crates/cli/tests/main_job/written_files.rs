@@ -109,6 +109,7 @@ fn the_run_folder_is_complete(place: &Place) {
     assert_eq!(
         keys,
         [
+            "alternation",
             "dsc",
             "empty_patches",
             "foreground_share",

@@ -63,6 +63,24 @@ impl SingleNetwork {
             plane,
         }
     }
+
+    /// What the network says before [`Outputs::activate`] makes it probabilities: logits
+    /// `[channels, z, y, x]` of the effective window of `window`.
+    ///
+    /// # Errors
+    /// [`NotFinite`] when any is NaN or infinite.
+    pub fn logits(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
+        let mut shape = vec![1, window.channels];
+        let size = window.size.0;
+        shape.extend(&size[3 - self.network.rank()..]);
+        let images = TensorData::new(window.values, shape);
+        let logits = self.compute.logits(&self.network, images).into_data();
+        let values: Vec<f32> = logits.try_into_vec().expect("the device computes in f32");
+        match values.iter().all(|v| v.is_finite()) {
+            true => Ok(values),
+            false => Err(NotFinite),
+        }
+    }
 }
 
 impl WindowModel for SingleNetwork {
@@ -79,15 +97,7 @@ impl WindowModel for SingleNetwork {
     }
 
     fn probabilities(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
-        let mut shape = vec![1, window.channels];
-        let size = window.size.0;
-        shape.extend(&size[3 - self.network.rank()..]);
-        let images = TensorData::new(window.values, shape);
-        let logits = self.compute.logits(&self.network, images).into_data();
-        let mut values: Vec<f32> = logits.try_into_vec().expect("the device computes in f32");
-        if !values.iter().all(|v| v.is_finite()) {
-            return Err(NotFinite);
-        }
+        let mut values = self.logits(window)?;
         self.outputs.activate(&mut values);
         Ok(values)
     }

@@ -8,6 +8,8 @@ use lacuna_data::transform::AxesError;
 use lacuna_record::RecordError;
 use lacuna_volume::PatchSize;
 
+use crate::apply::TrainedRun;
+
 /// Anything that stops training or prediction.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -15,6 +17,9 @@ pub enum RunError {
     /// The configuration was refused.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),
+    /// The postprocess file was refused.
+    #[error(transparent)]
+    Postprocess(#[from] crate::postprocess::PostprocessError),
     /// The manifest was refused.
     #[error(transparent)]
     Manifest(#[from] lacuna_data::manifest::ManifestError),
@@ -246,6 +251,31 @@ pub enum RunError {
         /// Modalities of the run.
         expected: Vec<String>,
     },
+    /// No run to predict with.
+    #[error("no run folder was given; give one made by `lacuna train`, or several")]
+    NoRuns,
+    /// A run among those to average is named twice.
+    #[error("{run} is given twice, and would weigh double in the mean; name each run once")]
+    RunTwice {
+        /// The run.
+        run: PathBuf,
+    },
+    /// Two runs that have no mean.
+    #[error("{first} and {other} cannot be averaged: {found}; name only runs that agree in this")]
+    RunsUnlike {
+        /// The first run.
+        first: PathBuf,
+        /// One that differs from it.
+        other: PathBuf,
+        /// What differs, with both values.
+        found: String,
+    },
+    /// Runs of which every two may share a window, but not all.
+    #[error("no window fits all networks, so they cannot be averaged: {runs}; name fewer runs")]
+    NoCommonWindow {
+        /// Each run with its windows.
+        runs: String,
+    },
     /// Axes that windows cannot be mirrored along.
     #[error("mirrored prediction: --mirror {0}")]
     Mirror(#[from] AxesError),
@@ -309,8 +339,22 @@ impl RunError {
         RecordError::NotARun { run, missing }.into()
     }
 
+    /// These runs have no mean, for they differ in what was `found`.
+    pub(crate) fn unlike(first: &TrainedRun, other: &TrainedRun, found: String) -> Self {
+        Self::RunsUnlike {
+            first: first.path.clone(),
+            other: other.path.clone(),
+            found,
+        }
+    }
+
     /// Of a subject whose images and weights are those files.
     pub(crate) fn naming(self, manifest: &Manifest, from: &Path) -> Self {
+        self.naming_one_of(manifest, &[from])
+    }
+
+    /// As [`Self::naming`], where any of several weights may be the cause.
+    pub(crate) fn naming_one_of(self, manifest: &Manifest, from: &[&Path]) -> Self {
         match self {
             Self::NotFiniteOutput {
                 subject,
@@ -330,7 +374,9 @@ impl RunError {
                     image: file,
                     intensity,
                     place_mm,
-                    weights: from.display().to_string(),
+                    weights: (from.iter().map(|path| path.display().to_string()))
+                        .collect::<Vec<_>>()
+                        .join(" or "),
                 }
             }
             other => other,

@@ -96,8 +96,7 @@ impl Preflight {
         let cohort = dataset.training(config, &outputs, &mut store, &mut note)?;
         cohort.lost_lesions().into_iter().for_each(&mut note);
         let validation = dataset.validation(config, &mut store, &mut note)?;
-        let (_, effective) = geometry.sizes(config.patch.plane);
-        let grid = loss_maps::patch_grid(&cohort, &config.loss, effective)?;
+        let grid = loss_maps::patch_grid(&cohort, &config.loss, geometry, config.patch.plane)?;
         let sampler = augmentation::sampler(config, &setting, Arc::new(cohort), &mut note)?;
         dataset.record_spacing()?;
         let run = held.as_ref().map(|folder| folder.path.as_path());

@@ -1,0 +1,322 @@
+//! One trained run or the mean of several applied to subjects: load, predict, return to
+//! the input's grid, write.
+
+mod alike;
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use lacuna_data::manifest::{ImageRef, Manifest, Subject, value_of_each};
+use lacuna_data::subject::load_case;
+use lacuna_record::CleanedClass;
+
+use crate::apply::{Files, PredictedSubject, TrainedRun};
+use crate::checkpoint::Choice;
+use crate::dataset::preprocess;
+use crate::device::PrecisionName;
+use crate::outputs::Outputs;
+use crate::postprocess::Postprocess;
+use crate::predict::{Average, Averaged, Mirrored, Session, WindowModel, predict_case};
+use crate::run::RunError;
+
+/// What subjects are predicted with: a run, or the mean of several that are alike in
+/// all that the mean depends on.
+pub struct Predictor {
+    /// At least one.
+    pub(crate) runs: Vec<TrainedRun>,
+    pub(crate) average: Average,
+    pub(crate) postprocess: Option<Postprocess>,
+    outputs: Outputs,
+}
+
+impl From<TrainedRun> for Predictor {
+    fn from(run: TrainedRun) -> Self {
+        Self {
+            outputs: run.model.outputs().clone(),
+            average: Average::default(),
+            postprocess: None,
+            runs: vec![run],
+        }
+    }
+}
+
+impl Predictor {
+    /// Opens the `runs`, each with its checkpoint of that `choice` on `device`, to compute
+    /// in `precision` or else in the one it was trained in.
+    ///
+    /// # Errors
+    /// Those of [`TrainedRun::open`] and of [`Self::of`].
+    pub fn open(
+        runs: &[PathBuf],
+        choice: Choice,
+        device: &Device,
+        precision: Option<PrecisionName>,
+        average: Average,
+    ) -> Result<Self, RunError> {
+        let open = |run: &PathBuf| TrainedRun::open(run, choice, device, precision);
+        Self::of(runs.iter().map(open).collect::<Result<_, _>>()?, average)
+    }
+
+    /// The mean of `runs`.
+    ///
+    /// # Errors
+    /// [`RunError::NoRuns`] without a run, [`RunError::RunTwice`],
+    /// [`RunError::RunsUnlike`] for two that differ in classes, regions, modalities,
+    /// normalisation, spacing, plane, rank or border, or in the activation where logits
+    /// are averaged.
+    pub fn of(runs: Vec<TrainedRun>, average: Average) -> Result<Self, RunError> {
+        let first = runs.first().ok_or(RunError::NoRuns)?;
+        let outputs = first.model.outputs().clone();
+        alike::check(&runs, average)?;
+        Ok(Self {
+            runs,
+            average,
+            postprocess: None,
+            outputs,
+        })
+    }
+
+    /// The same with labels by the thresholds and rules of a file.
+    ///
+    /// # Errors
+    /// When the file is for other classes, or for another dataset.
+    pub fn with_postprocess(self, postprocess: Postprocess) -> Result<Self, RunError> {
+        for run in &self.runs {
+            postprocess.check_run(run)?;
+        }
+        Ok(Self {
+            outputs: self.outputs.with_thresholds(postprocess.thresholds()),
+            postprocess: Some(postprocess),
+            ..self
+        })
+    }
+
+    /// The runs, at least one.
+    pub fn runs(&self) -> &[TrainedRun] {
+        &self.runs
+    }
+
+    /// The first run, with which the others agree in classes, regions and modalities.
+    pub fn first(&self) -> &TrainedRun {
+        &self.runs[0]
+    }
+
+    /// What the channels of the probabilities are.
+    pub fn outputs(&self) -> &Outputs {
+        &self.outputs
+    }
+
+    fn model(&self) -> Averaged<'_> {
+        let networks = self.runs.iter().map(|run| &run.model).collect();
+        let model = Averaged::new(networks, &self.outputs, self.average);
+        model.expect("the runs were compared when they were put together")
+    }
+
+    /// Refuses a manifest whose modalities are not those of the runs, in order.
+    ///
+    /// # Errors
+    /// [`RunError::Modalities`]
+    pub fn check_modalities(&self, manifest: &Manifest) -> Result<(), RunError> {
+        let run = self.first();
+        if manifest.modalities == run.facts.modalities {
+            return Ok(());
+        }
+        Err(RunError::Modalities {
+            path: manifest.path.clone(),
+            run: run.path.clone(),
+            found: manifest.modalities.clone(),
+            expected: run.facts.modalities.clone(),
+        })
+    }
+
+    /// Refuses windows that a network cannot take, and axes that it cannot be mirrored
+    /// along; warns of those that it was never shown mirrored.
+    ///
+    /// # Errors
+    /// [`RunError::Window`], [`RunError::Mirror`]
+    pub fn check_session(&self, session: &Session) -> Result<(), RunError> {
+        let model = self.model();
+        session.windows.check(&model.architecture())?;
+        Mirrored::new(&model, session.mirror)?;
+        for run in &self.runs {
+            for axis in run.unseen(session.mirror) {
+                (session.warn)(&format!(
+                    "{}: the network was not trained on images mirrored along {axis} (transform \
+                     flip), and may be wrong about them; without --mirror they are not asked for",
+                    run.path.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A manifest of one subject with an image for each modality of the runs.
+    /// `origin` stands for the manifest's path in errors.
+    ///
+    /// # Errors
+    /// When a modality is unknown, missing or given twice.
+    pub fn one_subject(
+        &self,
+        origin: &str,
+        images: impl IntoIterator<Item = (String, String)>,
+        mask: Option<PathBuf>,
+    ) -> Result<Manifest, RunError> {
+        let mut subject = Subject {
+            id: "image".to_owned(),
+            mask,
+            ..Subject::default()
+        };
+        for (modality, file) in images {
+            let image = ImageRef::parse(&file);
+            if subject.images.insert(modality.clone(), image).is_some() {
+                return Err(RunError::ModalityTwice { modality });
+            }
+        }
+        let facts = &self.first().facts;
+        let label_values = (0..).zip(facts.classes.iter().cloned()).collect();
+        Ok(Manifest::new(
+            Path::new(origin),
+            facts.name.clone(),
+            facts.modalities.clone(),
+            facts.classes.clone(),
+            label_values,
+            vec![subject],
+        )?)
+    }
+
+    /// The label value of each class: in the dataset of `manifest`, or else in the one
+    /// that the runs were trained on.
+    ///
+    /// # Errors
+    /// [`RunError::NoLabelValues`], [`RunError::ClassWithoutValue`],
+    /// [`RunError::RunsUnlike`] for runs whose own values differ.
+    pub fn label_values(&self, manifest: Option<&Manifest>) -> Result<Vec<u16>, RunError> {
+        let of_run = |run: &TrainedRun| {
+            let (from, known) = match (manifest, &run.facts.label_values) {
+                (Some(manifest), _) => (&manifest.path, &manifest.label_values),
+                (None, Some(known)) => (&run.path, known),
+                (None, None) => {
+                    return Err(RunError::NoLabelValues {
+                        run: run.path.clone(),
+                    });
+                }
+            };
+            let values = value_of_each(known, &run.facts.classes);
+            values.map_err(|class| RunError::ClassWithoutValue {
+                from: from.clone(),
+                class: class.to_owned(),
+                run: run.path.clone(),
+            })
+        };
+        let first = of_run(self.first())?;
+        for run in &self.runs[1..] {
+            let other = of_run(run)?;
+            if other != first {
+                let found = format!("the label values are {first:?} and {other:?}");
+                return Err(RunError::unlike(self.first(), run, found));
+            }
+        }
+        Ok(first)
+    }
+
+    /// Predicts one subject; `on_window` hears (windows done, windows in all).
+    ///
+    /// # Errors
+    /// When the subject cannot be loaded, and those of [`predict_case`].
+    pub fn predict(
+        &self,
+        manifest: &Manifest,
+        subject: &Subject,
+        session: Session,
+        on_window: &mut dyn FnMut(usize, usize),
+    ) -> Result<PredictedSubject, RunError> {
+        // The reference label is not needed to predict, and may not even be readable.
+        let unlabelled = Subject {
+            label: None,
+            ..subject.clone()
+        };
+        let case = load_case(manifest, &unlabelled, &preprocess(&self.first().config))?;
+        let resampled = case.channels[0].grid() != case.source.grid;
+        for warning in self.unlike_spacing(case.source.grid.spacing().0) {
+            (session.warn)(&format!("subject {}: {warning}", subject.id));
+        }
+        let probabilities = session.probabilities || resampled;
+        let postprocess = self.postprocess.as_ref();
+        let needs_peaks = postprocess.is_some_and(Postprocess::needs_peaks);
+        let on_run_grid = Session {
+            probabilities,
+            painted: needs_peaks && !probabilities,
+            ..session
+        };
+        let averaged = self.model();
+        let mirrored = Mirrored::new(&averaged, session.mirror)?;
+        let model: &dyn WindowModel = match session.mirror {
+            [] => &averaged,
+            _ => &mirrored,
+        };
+        let prediction = predict_case(model, &case, on_run_grid, on_window)
+            .map_err(|e| e.naming_one_of(manifest, &self.checkpoints()))?;
+        let outputs = &self.outputs;
+        let (mut labels, probabilities, painted) = match prediction.probabilities {
+            Some(volumes) => {
+                let restored = case.restore_probabilities(volumes, &outputs.outside())?;
+                let labels = outputs.labels(&restored);
+                let painted = needs_peaks.then(|| outputs.painted_of(&labels, &restored));
+                let asked = session.probabilities.then_some(restored);
+                (labels, asked, painted)
+            }
+            None => {
+                let labels = case.restore_class_indices(&prediction.labels)?;
+                let restore = |painted| case.restore_probabilities(vec![painted], &[0.0]);
+                let painted = prediction.painted.map(restore).transpose()?;
+                (labels, None, painted.and_then(|mut volumes| volumes.pop()))
+            }
+        };
+        let cleaned = postprocess.map(|rules| rules.clean(&mut labels, painted.as_ref()));
+        Ok(PredictedSubject {
+            labels,
+            probabilities,
+            cleaned: cleaned.unwrap_or_default(),
+            mask: case.restore_mask()?,
+            reference: case.source.reference,
+        })
+    }
+
+    /// Predicts one subject into files, and says what the postprocess file removed.
+    ///
+    /// # Errors
+    /// When the subject cannot be loaded or the files cannot be written, and those of
+    /// [`predict_case`].
+    pub fn predict_to_files(
+        &self,
+        manifest: &Manifest,
+        subject: &Subject,
+        files: &Files,
+        session: Session,
+        on_window: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<CleanedClass>, RunError> {
+        let session = Session {
+            probabilities: files.probabilities.is_some(),
+            ..session
+        };
+        let predicted = self.predict(manifest, subject, session, on_window)?;
+        if let (Some(path), Some(volumes)) = (&files.probabilities, &predicted.probabilities) {
+            lacuna_io::write_image_4d(path, volumes, &predicted.reference)?;
+        }
+        predicted.write_labels(&files.labels, files.values.as_deref())?;
+        Ok(predicted.cleaned)
+    }
+
+    /// What the runs warn of in voxels of these edges; what several say, once.
+    fn unlike_spacing(&self, spacing: [f64; 3]) -> Vec<String> {
+        let of_run = |run: &TrainedRun| run.facts.unlike_spacing(spacing);
+        let mut warnings: Vec<String> = self.runs.iter().filter_map(of_run).collect();
+        warnings.dedup();
+        warnings
+    }
+
+    fn checkpoints(&self) -> Vec<&Path> {
+        let paths = self.runs.iter().filter_map(|run| run.weights.parent());
+        paths.collect()
+    }
+}
