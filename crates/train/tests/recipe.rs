@@ -8,7 +8,6 @@ use lacuna_record::{Ending, Summary, read_events};
 use lacuna_train::checkpoint::{self, Choice};
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
-use lacuna_train::run::RunError;
 use lacuna_train::training::{Progress, train};
 use safetensors::SafeTensors;
 use tempfile::TempDir;
@@ -55,7 +54,7 @@ impl Place {
         config: &RunConfig,
         name: &str,
         resume: bool,
-    ) -> Result<(Summary, Vec<String>), RunError> {
+    ) -> Result<(Summary, Vec<String>), String> {
         let device = DeviceName::Cpu.open().unwrap();
         let stop = AtomicBool::new(false);
         let mut told = Vec::new();
@@ -64,7 +63,8 @@ impl Place {
                 told.push(note);
             }
         };
-        let summary = train(config, &self.run(name), resume, &device, &stop, &mut hear)?;
+        let trained = train(config, &self.run(name), resume, &device, &stop, &mut hear);
+        let summary = trained.map_err(|error| error.to_string())?;
         Ok((summary, told))
     }
 }
