@@ -25,9 +25,10 @@ mod patch;
 mod places;
 mod realised;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use lacuna_volume::Zyx;
+use lacuna_volume::{Volume, Zyx};
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -318,8 +319,21 @@ impl Found {
     fn of(held: &Held, mixture: &Mixture, effective: [usize; 3]) -> Result<Self, CohortError> {
         let subject = held.annotations()?;
         let classes = subject.label.iter().flat_map(|label| label.data());
+        let tissue = match &subject.mask {
+            Some(mask) => Some(mask.clone()),
+            None if mixture.has(SamplerKind::Mask) || mixture.has(SamplerKind::Errors) => {
+                Some(Cow::Owned(tissue(held)?))
+            }
+            None => None,
+        };
         let places = mixture.parts().iter().map(|part| match part.kind {
             SamplerKind::Components => Ok(InSubject::Components(lesions(&subject))),
+            SamplerKind::Mask | SamplerKind::Errors => {
+                let tissue = tissue
+                    .as_deref()
+                    .expect("it is made where a part draws in it");
+                Ok(InSubject::Places(Places::around_all(tissue)))
+            }
             kind => Places::of(held.id(), &subject, kind, effective).map(InSubject::Places),
         });
         Ok(Self {
@@ -329,6 +343,24 @@ impl Found {
             places: places.collect(),
         })
     }
+}
+
+/// What stands for the mask of a subject without one: the voxels at which some channel
+/// holds neither 0 nor its least value, which normalisation gives to the outside; all
+/// voxels where there is none.
+fn tissue(held: &Held) -> Result<Volume<bool>, CohortError> {
+    let channels = held.images(([0; 3], held.grid().shape))?;
+    let mut inside = channels[0].map(|_| false);
+    for channel in &channels {
+        let least = channel.data().iter().copied().fold(f32::INFINITY, f32::min);
+        for (inside, value) in inside.data_mut().iter_mut().zip(channel.data()) {
+            *inside |= *value != 0.0 && *value != least;
+        }
+    }
+    if !inside.data().contains(&true) {
+        inside.data_mut().fill(true);
+    }
+    Ok(inside)
 }
 
 /// The components of a subject's foreground, inside its mask.

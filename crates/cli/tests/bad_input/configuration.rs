@@ -148,6 +148,71 @@ fn regions_that_are_none() {
 }
 
 #[test]
+fn a_recipe_that_contradicts_itself() {
+    let place = Place::new();
+    let good = place.text("run.toml");
+    for (key, parts) in [
+        (
+            "budget = \"1.5h\"",
+            &["budget = \"1.5h\"", "is no time", "\"1h30m\""][..],
+        ),
+        (
+            "budget = \"1h\"\nschedule = \"cosine\"",
+            &["`train.warm_up` is 0", "set it to 10 or more"],
+        ),
+        ("ema = 1.0", &["`train.ema` is 1", "from 0 to below 1"]),
+        ("accumulate = 0", &["`train.accumulate` is 0", "1 to 4096"]),
+        (
+            "restarts = 1\nfrom = \"other\"",
+            &["`train.restarts`", "`train.from`", "train.restarts = 0"],
+        ),
+        ("from = \"other\"", &["other", "run.toml"]),
+    ] {
+        place.edit("run.toml", "batch = 2", &format!("batch = 2\n{key}"));
+        no_training(&place, "", parts);
+        place.write("run.toml", &good);
+    }
+    for (sampler, told) in [
+        ("[]", "names no part"),
+        ("[{ components = 0.5 }, { mask = 0.1 }]", "add up to 0.600"),
+        ("\"errors\"", "cannot stand alone"),
+    ] {
+        place.edit(
+            "run.toml",
+            "size = 44",
+            &format!("size = 44\nsampler = {sampler}"),
+        );
+        no_training(&place, "", &["run.toml", told]);
+        place.write("run.toml", &good);
+    }
+}
+
+/// The speed is that of ten steps, which take longer than this budget.
+#[test]
+fn a_budget_too_short_for_a_step() {
+    let place = Place::new();
+    let set = "--set train.budget=1s --set train.batch=64 --set train.accumulate=8";
+    let parts = ["train.budget is 1s", "give at least"];
+    place.refused(&format!("train run.toml --out run {set}"), &parts);
+}
+
+#[test]
+fn a_checkpoint_that_a_run_does_not_have() {
+    let place = trained();
+    let predict = "predict run --dataset cohort/dataset.toml --out pred --checkpoint";
+    let has = "it has: 3, 6";
+    place.refused(
+        &format!("{predict} best"),
+        &["run", "no checkpoint best", has],
+    );
+    place.refused(&format!("{predict} 5"), &["run", "no checkpoint 5", has]);
+    let outcome = place.run(&format!("{predict} newest"));
+    assert_eq!(outcome.code, Some(2), "{outcome}");
+    assert!(outcome.stderr.contains("\"best\", \"last\""), "{outcome}");
+    assert!(!place.path("pred").exists());
+}
+
+#[test]
 fn an_illegal_patch_size() {
     let place = Place::new();
     no_training(

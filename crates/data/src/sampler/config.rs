@@ -53,8 +53,8 @@ pub enum SamplerKind {
     /// The same for the components of what the network got wrong on the training
     /// subjects when it was last asked; as [`Self::Mask`] before.
     Errors,
-    /// A voxel of the subject's mask (without one, of its volume) is drawn uniformly, then a
-    /// patch anywhere around it: [`Self::Uniform`] in proportion to the mask that a patch
+    /// A voxel of the subject's mask (without one, of what is not background in some
+    /// channel) is drawn uniformly, then a patch anywhere around it: [`Self::Uniform`] in proportion to the mask that a patch
     /// holds, so that few patches lie at its rim.
     Mask,
 }

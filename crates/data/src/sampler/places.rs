@@ -1,5 +1,6 @@
 //! Where effective patches may be cut in one subject.
 
+use lacuna_volume::Volume;
 use rand::{Rng, RngExt};
 
 use super::components::around;
@@ -36,15 +37,11 @@ impl Places {
         let foreground = |i: usize| label(i) > 0;
         let in_mask = |i: usize| subject.mask.as_ref().is_none_or(|mask| mask.data()[i]);
         Ok(match kind {
-            SamplerKind::Foreground | SamplerKind::Components => {
+            SamplerKind::Foreground => {
                 let origins = Positions::of_boxes(shape, held, &[&foreground, &in_mask]);
                 (!origins.is_empty()).then_some(Self::Origins(origins))
             }
             // Where the network is wrong is not known yet.
-            SamplerKind::Mask | SamplerKind::Errors => {
-                let voxels = Positions::of_boxes(shape, [1; 3], &[&in_mask]);
-                (!voxels.is_empty()).then_some(Self::Voxels(voxels))
-            }
             SamplerKind::Uniform => {
                 let origins = Positions::of_boxes(shape, held, &[&in_mask]);
                 (!origins.is_empty()).then_some(Self::Origins(origins))
@@ -83,7 +80,17 @@ impl Places {
                     .ok_or_else(|| SamplerError::ZeroWeights { subject: named() })?;
                 Some(Self::CentresByWeight(voxels))
             }
+            SamplerKind::Components | SamplerKind::Mask | SamplerKind::Errors => {
+                unreachable!("these draw around voxels")
+            }
         })
+    }
+
+    /// Patches anywhere around the voxels of a mask.
+    pub(super) fn around_all(mask: &Volume<bool>) -> Option<Self> {
+        let inside = |i: usize| mask.data()[i];
+        let voxels = Positions::of_boxes(mask.shape(), [1; 3], &[&inside]);
+        (!voxels.is_empty()).then_some(Self::Voxels(voxels))
     }
 
     /// First voxel of an effective patch. A patch around a centre is moved

@@ -197,7 +197,14 @@ fn a_mixture_draws_each_part_by_its_share() {
 /// patch, the inner ones two: 1/4 + 1/8, 1/8 + 1/8 and 1/8 + 1/4 of the draws.
 #[test]
 fn patches_lie_anywhere_around_the_voxels_of_the_mask() {
-    let cases = vec![case("a", [4, 2, 2], lesion_at(&[[0, 0, 0]]))];
+    // The voxels of [`case`] hold other values than 0 and the least but for the first.
+    let mut cases = vec![case("a", [4, 2, 2], lesion_at(&[[0, 0, 0]]))];
+    let (unmasked, _) = sampler(cases.clone(), SamplerKind::Mask, Plane::Axial, (3, 2, 2)).unwrap();
+    let first: u64 = origins(&unmasked, 8000)[&[0, 0, 0]];
+    // Of the 15 others, 3 lie at the first voxel of the axis and 4 at the second.
+    assert!(first.abs_diff(8000 * (3 * 2 + 4) / 30) < 180, "{first}");
+
+    cases[0].mask = Some(filled([4, 2, 2], |_| true));
     let (sampler, _) = sampler(cases, SamplerKind::Mask, Plane::Axial, (3, 2, 2)).unwrap();
     let counts = origins(&sampler, 8000);
     for (x, expected) in [(0, 3000), (1, 2000), (2, 3000)] {
