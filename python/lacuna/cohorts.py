@@ -48,13 +48,14 @@ def predict_dataset(
     mirror: Sequence[str] = (),
     average: str = "probabilities",
     postprocess: Optional[Path] = None,
+    checkpoint: Union[str, int] = "last",
 ) -> List[str]:
     """Predicts subjects of a manifest into a folder (``lacuna predict --dataset``).
 
     ``split`` is "train", "validation", "test" or "unlabelled"; else ``subjects`` are
     predicted, else all. ``existing`` says what becomes of files that are there:
-    "refuse", "replace" or "skip"; ``run``, ``overlap``, ``blend``, ``mirror``, ``average``
-    and ``postprocess`` are those of :func:`lacuna.predict`. Returns the ids. Raises
+    "refuse", "replace" or "skip"; ``run``, ``overlap``, ``blend``, ``mirror``, ``average``,
+    ``postprocess`` and ``checkpoint`` are those of :func:`lacuna.predict`. Returns the ids. Raises
     OSError with the reason when something is wrong; what was written before stays listed
     in ``predictions.json``.
     """
@@ -74,6 +75,7 @@ def predict_dataset(
         list(mirror),
         average,
         None if postprocess is None else os.fspath(postprocess),
+        str(checkpoint),
     )
 
 

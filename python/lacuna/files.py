@@ -56,6 +56,7 @@ def predict(
     mirror: Sequence[str] = (),
     average: str = "probabilities",
     postprocess: Optional[Path] = None,
+    checkpoint: Union[str, int] = "last",
 ) -> List[str]:
     """Segments one subject with a trained run and writes a label map.
 
@@ -69,7 +70,8 @@ def predict(
     weights ("linear" or "gaussian"). Along the axes of ``mirror`` ("left-right",
     "posterior-anterior", "inferior-superior") mirror images are predicted too, and the
     mean is taken. ``postprocess`` is a file of thresholds and rules for components, as
-    ``lacuna predict --postprocess`` reads it.
+    ``lacuna predict --postprocess`` reads it. ``checkpoint`` is "last", "best" (on the
+    validation subjects) or the iteration of one.
 
     Returns the class names in the order of the values written. Raises OSError
     with the reason when something is wrong; nothing is half-written then.
@@ -98,4 +100,5 @@ def predict(
         list(mirror),
         average,
         None if postprocess is None else os.fspath(postprocess),
+        str(checkpoint),
     )

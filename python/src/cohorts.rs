@@ -80,6 +80,7 @@ pub fn predict_dataset(
     mirror: Vec<String>,
     average: &str,
     postprocess: Option<PathBuf>,
+    checkpoint: &str,
 ) -> PyResult<Vec<String>> {
     let part = match split.as_deref() {
         None => None,
@@ -110,11 +111,13 @@ pub fn predict_dataset(
     };
     let mirror = axes_named(&mirror)?;
     let average = average_named(average)?;
+    let choice: Choice = (checkpoint.parse())
+        .map_err(|e| PyValueError::new_err(format!("checkpoint: found {checkpoint:?}, {e}")))?;
     let stop = AtomicBool::new(false);
     let work = || -> Outcome<Vec<String>> {
         let device = DeviceName::Cpu.open().map_err(told)?;
         let mut predictor =
-            Predictor::open(&runs, Choice::Last, &device, None, average).map_err(told)?;
+            Predictor::open(&runs, choice, &device, None, average).map_err(told)?;
         if let Some(path) = postprocess {
             let rules = Postprocess::read(&path).map_err(told)?;
             predictor = predictor.with_postprocess(rules).map_err(told)?;

@@ -54,6 +54,7 @@ pub fn predict(
     mirror: Vec<String>,
     average: &str,
     postprocess: Option<PathBuf>,
+    checkpoint: &str,
 ) -> PyResult<Vec<String>> {
     let window = match window.as_deref() {
         None => None,
@@ -73,12 +74,14 @@ pub fn predict(
     };
     let mirror = axes_named(&mirror)?;
     let average = average_named(average)?;
+    let choice: Choice = (checkpoint.parse())
+        .map_err(|e| PyValueError::new_err(format!("checkpoint: found {checkpoint:?}, {e}")))?;
     let stop = AtomicBool::new(false);
     let work = || -> Result<Vec<String>, String> {
         let told = |error: &dyn std::fmt::Display| error.to_string();
         let device = DeviceName::Cpu.open().map_err(|e| told(&e))?;
         let mut predictor =
-            Predictor::open(&runs, Choice::Last, &device, None, average).map_err(|e| told(&e))?;
+            Predictor::open(&runs, choice, &device, None, average).map_err(|e| told(&e))?;
         if let Some(path) = postprocess {
             let rules = Postprocess::read(&path).map_err(|e| told(&e))?;
             predictor = predictor.with_postprocess(rules).map_err(|e| told(&e))?;
