@@ -116,8 +116,7 @@ pub fn predict_dataset(
     let stop = AtomicBool::new(false);
     let work = || -> Outcome<Vec<String>> {
         let device = DeviceName::Cpu.open().map_err(told)?;
-        let mut predictor =
-            Predictor::open(&runs, choice, &device, None, average).map_err(told)?;
+        let mut predictor = Predictor::open(&runs, choice, &device, None, average).map_err(told)?;
         if let Some(path) = postprocess {
             let rules = Postprocess::read(&path).map_err(told)?;
             predictor = predictor.with_postprocess(rules).map_err(told)?;

@@ -35,8 +35,8 @@ enum Command {
     Dataset(commands::dataset::Arguments),
     /// Check a dataset before training: geometry, values, labels, lesions, duplicates
     Check(commands::check::Arguments),
-    /// Print the documented default run configuration
-    Config,
+    /// Print the documented default run configuration, or a recipe to start from
+    Config(commands::config::Arguments),
     /// List the networks with their borders and legal patch sizes
     Networks,
     /// List the losses, explain one, draw them, or examine a run's
@@ -150,7 +150,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Dataset(arguments) => commands::dataset::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
-        Command::Config => commands::print(lacuna_train::config::TEMPLATE),
+        Command::Config(arguments) => commands::config::run(&arguments),
         Command::Networks => commands::print(&commands::networks()?),
         Command::Losses(arguments) => commands::losses::run(&arguments),
         Command::Augment(arguments) => commands::augment::run(&arguments),

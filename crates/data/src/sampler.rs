@@ -20,19 +20,19 @@
 mod components;
 mod config;
 mod error;
+mod found;
 mod mixture;
 mod patch;
 mod places;
 mod realised;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use lacuna_volume::{Volume, Zyx};
+use lacuna_volume::Zyx;
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::cohort::{Annotations, Cohort, CohortError, Held};
+use crate::cohort::{Cohort, CohortError, Held};
 use crate::rng::{Domain, keyed_rng};
 use crate::transform::{Frame, Transform};
 
@@ -40,6 +40,7 @@ pub use components::SubjectComponents;
 use components::{ComponentPlaces, around};
 pub use config::{PatchConfig, PatchGeometry, Plane, SamplerKind};
 pub use error::SamplerError;
+use found::{Found, gather};
 pub use mixture::{Mixture, MixtureError, MixturePart};
 use patch::Extent;
 pub use patch::{Batch, Patch, PatchMaps, PatchPlace, collate};
@@ -274,103 +275,6 @@ impl Sampler {
 }
 
 const PLACES_BY_PART: &str = "every subject has an entry for every part of the mixture";
-
-/// What a part of the mixture finds in a subject.
-enum InSubject {
-    Places(Option<Places>),
-    Components(SubjectComponents),
-}
-
-/// The places of a part from those in each subject, with the subjects that have none;
-/// `None` when none has.
-fn gather(part: &MixturePart, found: Vec<InSubject>) -> Option<(Source, Vec<usize>)> {
-    let mut skipped = Vec::new();
-    let mut usable = Vec::new();
-    let mut components = Vec::new();
-    for (case, found) in found.into_iter().enumerate() {
-        match found {
-            InSubject::Places(Some(places)) => usable.push(Usable { case, places }),
-            InSubject::Places(None) => skipped.push(case),
-            InSubject::Components(found) => {
-                if found.is_empty() {
-                    skipped.push(case);
-                }
-                components.push(found);
-            }
-        }
-    }
-    if part.kind == SamplerKind::Components {
-        let places = ComponentPlaces::new(components, part.exponent);
-        return (!places.is_empty()).then_some((Source::Components(places), skipped));
-    }
-    (!usable.is_empty()).then_some((Source::Subjects(usable), skipped))
-}
-
-/// What is found in a subject when the sampler is made.
-struct Found {
-    labelled: bool,
-    foreground: bool,
-    weighted: bool,
-    /// For each part of the mixture.
-    places: Result<Vec<InSubject>, SamplerError>,
-}
-
-impl Found {
-    fn of(held: &Held, mixture: &Mixture, effective: [usize; 3]) -> Result<Self, CohortError> {
-        let subject = held.annotations()?;
-        let classes = subject.label.iter().flat_map(|label| label.data());
-        let tissue = match &subject.mask {
-            Some(mask) => Some(mask.clone()),
-            None if mixture.has(SamplerKind::Mask) || mixture.has(SamplerKind::Errors) => {
-                Some(Cow::Owned(tissue(held)?))
-            }
-            None => None,
-        };
-        let places = mixture.parts().iter().map(|part| match part.kind {
-            SamplerKind::Components => Ok(InSubject::Components(lesions(&subject))),
-            SamplerKind::Mask | SamplerKind::Errors => {
-                let tissue = tissue
-                    .as_deref()
-                    .expect("it is made where a part draws in it");
-                Ok(InSubject::Places(Places::around_all(tissue)))
-            }
-            kind => Places::of(held.id(), &subject, kind, effective).map(InSubject::Places),
-        });
-        Ok(Self {
-            labelled: subject.label.is_some(),
-            foreground: classes.copied().any(|class| class > 0),
-            weighted: subject.weight.is_some(),
-            places: places.collect(),
-        })
-    }
-}
-
-/// What stands for the mask of a subject without one: the voxels at which some channel
-/// holds neither 0 nor its least value, which normalisation gives to the outside; all
-/// voxels where there is none.
-fn tissue(held: &Held) -> Result<Volume<bool>, CohortError> {
-    let channels = held.images(([0; 3], held.grid().shape))?;
-    let mut inside = channels[0].map(|_| false);
-    for channel in &channels {
-        let least = channel.data().iter().copied().fold(f32::INFINITY, f32::min);
-        for (inside, value) in inside.data_mut().iter_mut().zip(channel.data()) {
-            *inside |= *value != 0.0 && *value != least;
-        }
-    }
-    if !inside.data().contains(&true) {
-        inside.data_mut().fill(true);
-    }
-    Ok(inside)
-}
-
-/// The components of a subject's foreground, inside its mask.
-fn lesions(subject: &Annotations<'_>) -> SubjectComponents {
-    let Some(label) = &subject.label else {
-        return SubjectComponents::default();
-    };
-    let in_mask = |i: usize| subject.mask.as_ref().is_none_or(|mask| mask.data()[i]);
-    SubjectComponents::of(&label.map(|class| *class > 0), &in_mask)
-}
 
 fn check_geometry(config: &PatchConfig, geometry: PatchGeometry) -> Result<(), SamplerError> {
     let PatchGeometry {

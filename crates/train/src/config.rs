@@ -32,6 +32,10 @@ pub use train::{MOMENTUM, OptimiserName, TrainConfig, VoxelWeights};
 /// The documented default configuration, as `lacuna config` prints it.
 pub const TEMPLATE: &str = include_str!("run_template.toml");
 
+/// A run for lesions in 3-D images, judged on whole volumes; docs/recipe.md has what each
+/// part of it brought.
+pub const LESIONS_3D: &str = include_str!("recipes/lesions_3d.toml");
+
 /// `[geometry]`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -215,6 +219,13 @@ mod tests {
         let stated: RunConfig = toml::from_str(TEMPLATE).unwrap();
         assert_eq!(stated, RunConfig::default());
         assert_eq!(parse("", &[]).unwrap(), parse(TEMPLATE, &[]).unwrap());
+    }
+
+    #[test]
+    fn recipes_are_runs() {
+        let recipe = parse(LESIONS_3D, &[]).unwrap();
+        assert!(recipe.model.plan(2, 2).is_ok());
+        assert_eq!(recipe.patch.sampler.parts().len(), 3);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A training under way: network, optimiser, sampler, logs and counters.
 
 mod asked;
+mod ending;
 mod length;
 
 use std::path::{Path, PathBuf};
@@ -15,9 +16,9 @@ use lacuna_data::sampler::{
     Batch, PatchGeometry, PatchPlace, Realised, Sampler, SubjectComponents,
 };
 use lacuna_losses::{Evaluation, LossError};
-use lacuna_metrics::{Counts, Quartiles};
+use lacuna_metrics::Counts;
 use lacuna_nets::Network;
-use lacuna_record::{Ending, Event, LastIterations, Summary, unix_time, write_json};
+use lacuna_record::{Event, unix_time, write_json};
 
 use super::divergence;
 use super::preflight::Preflight;
@@ -26,7 +27,7 @@ use crate::collapse::{self, Watch};
 use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::events::EventLog;
-use crate::run::{RunError, RunFolder, peak_memory_bytes};
+use crate::run::{RunError, RunFolder};
 use crate::step::{Step, Target, new_optimiser};
 use crate::validation::{self, Validation};
 
@@ -323,43 +324,6 @@ impl<'a> Session<'a> {
         checkpoint::save(&self.folder.path, &saved)?;
         self.saved_at = self.done();
         Ok(())
-    }
-
-    /// Saves what is not saved yet and writes the summary.
-    pub(super) fn finish(mut self) -> Result<Summary, RunError> {
-        self.save()?;
-        let summary = self.summary()?;
-        write_json(&self.run().join("summary.json"), &summary)?;
-        Ok(summary)
-    }
-
-    fn summary(&self) -> Result<Summary, RunError> {
-        let events = &self.events;
-        let seconds: Vec<f64> = events.iter().map(|e| e.seconds).collect();
-        let spent: f64 = seconds.iter().sum();
-        let waited: f64 = events.iter().map(|e| e.wait_seconds).sum();
-        let realised = &self.state.realised;
-        let parts = realised.per_part.iter();
-        let drawn = parts.map(|(part, drawn)| (part.clone(), [drawn.patches, drawn.empty]));
-        Ok(Summary {
-            iterations: self.done(),
-            finished: self.is_complete(),
-            last_iterations: LastIterations::of(events),
-            ending: Some(Ending::of(events)),
-            restarts: self.state.restarts,
-            drawn: match realised.per_part.len() {
-                0 | 1 => Default::default(),
-                _ => drawn.collect(),
-            },
-            foreground_share: realised.foreground_share().unwrap_or(0.0),
-            empty_patch_rate: realised.empty_rate().unwrap_or(0.0),
-            seconds_per_iteration: Quartiles::of(&seconds).map_or(0.0, |q| q.median),
-            wait_share: if spent > 0.0 { waited / spent } else { 0.0 },
-            parameters: self.network.parameter_count(),
-            peak_memory_bytes: peak_memory_bytes(),
-            validation_dsc: self.validated.map(|v| v.dsc),
-            best_iteration: checkpoint::best(&self.run())?.map(|(_, state)| state.iteration),
-        })
     }
 }
 

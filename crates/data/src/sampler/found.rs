@@ -1,0 +1,111 @@
+//! What the parts of a mixture find in each subject, when the sampler is made.
+
+use std::borrow::Cow;
+
+use lacuna_volume::Volume;
+
+use super::components::{ComponentPlaces, SubjectComponents};
+use super::places::Places;
+use super::{Mixture, MixturePart, SamplerError, SamplerKind, Source, Usable};
+use crate::cohort::{Annotations, CohortError, Held};
+
+/// What a part of the mixture finds in a subject.
+pub(super) enum InSubject {
+    Places(Option<Places>),
+    Components(SubjectComponents),
+}
+
+/// The places of a part from those in each subject, with the subjects that have none;
+/// `None` when none has.
+pub(super) fn gather(part: &MixturePart, found: Vec<InSubject>) -> Option<(Source, Vec<usize>)> {
+    let mut skipped = Vec::new();
+    let mut usable = Vec::new();
+    let mut components = Vec::new();
+    for (case, found) in found.into_iter().enumerate() {
+        match found {
+            InSubject::Places(Some(places)) => usable.push(Usable { case, places }),
+            InSubject::Places(None) => skipped.push(case),
+            InSubject::Components(found) => {
+                if found.is_empty() {
+                    skipped.push(case);
+                }
+                components.push(found);
+            }
+        }
+    }
+    if part.kind == SamplerKind::Components {
+        let places = ComponentPlaces::new(components, part.exponent);
+        return (!places.is_empty()).then_some((Source::Components(places), skipped));
+    }
+    (!usable.is_empty()).then_some((Source::Subjects(usable), skipped))
+}
+
+/// What is found in a subject when the sampler is made.
+pub(super) struct Found {
+    pub(super) labelled: bool,
+    pub(super) foreground: bool,
+    pub(super) weighted: bool,
+    /// For each part of the mixture.
+    pub(super) places: Result<Vec<InSubject>, SamplerError>,
+}
+
+impl Found {
+    pub(super) fn of(
+        held: &Held,
+        mixture: &Mixture,
+        effective: [usize; 3],
+    ) -> Result<Self, CohortError> {
+        let subject = held.annotations()?;
+        let classes = subject.label.iter().flat_map(|label| label.data());
+        let tissue = match &subject.mask {
+            Some(mask) => Some(mask.clone()),
+            None if mixture.has(SamplerKind::Mask) || mixture.has(SamplerKind::Errors) => {
+                Some(Cow::Owned(tissue(held)?))
+            }
+            None => None,
+        };
+        let places = mixture.parts().iter().map(|part| match part.kind {
+            SamplerKind::Components => Ok(InSubject::Components(lesions(&subject))),
+            SamplerKind::Mask | SamplerKind::Errors => {
+                let tissue = tissue
+                    .as_deref()
+                    .expect("it is made where a part draws in it");
+                Ok(InSubject::Places(Places::around_all(tissue)))
+            }
+            kind => Places::of(held.id(), &subject, kind, effective).map(InSubject::Places),
+        });
+        Ok(Self {
+            labelled: subject.label.is_some(),
+            foreground: classes.copied().any(|class| class > 0),
+            weighted: subject.weight.is_some(),
+            places: places.collect(),
+        })
+    }
+}
+
+/// What stands for the mask of a subject without one: the voxels at which some channel
+/// holds neither 0 nor its least value, which normalisation gives to the outside; all
+/// voxels where there is none.
+fn tissue(held: &Held) -> Result<Volume<bool>, CohortError> {
+    let channels = held.images(([0; 3], held.grid().shape))?;
+    let mut inside = channels[0].map(|_| false);
+    for channel in &channels {
+        let least = channel.data().iter().copied().fold(f32::INFINITY, f32::min);
+        for (inside, value) in inside.data_mut().iter_mut().zip(channel.data()) {
+            *inside |= *value != 0.0 && *value != least;
+        }
+    }
+    if !inside.data().contains(&true) {
+        inside.data_mut().fill(true);
+    }
+    Ok(inside)
+}
+
+/// The components of a subject's foreground, inside its mask.
+fn lesions(subject: &Annotations<'_>) -> SubjectComponents {
+    let Some(label) = &subject.label else {
+        return SubjectComponents::default();
+    };
+    let in_mask = |i: usize| subject.mask.as_ref().is_none_or(|mask| mask.data()[i]);
+    SubjectComponents::of(&label.map(|class| *class > 0), &in_mask)
+}
