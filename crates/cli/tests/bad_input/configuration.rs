@@ -200,7 +200,7 @@ fn a_budget_too_short_for_a_step() {
 fn a_checkpoint_that_a_run_does_not_have() {
     let place = trained();
     let predict = "predict run --dataset cohort/dataset.toml --out pred --checkpoint";
-    let has = "it has: 3, 6";
+    let has = "it has: 1";
     place.refused(
         &format!("{predict} best"),
         &["run", "no checkpoint best", has],
