@@ -186,8 +186,8 @@ pub enum RunError {
     /// No training fits into the time.
     #[error(
         "train.budget is {budget}, which {steps} iterations take up already, by whose speed \
-         the others would be counted ({seconds:.2} s each); give at least {}s, or a smaller \
-         patch, batch or network", least.ceil()
+         the others would be counted ({seconds:.2} s each); give at least {}s (with --resume), or \
+         a smaller patch, batch or network", least.ceil()
     )]
     Budget {
         /// The time given.

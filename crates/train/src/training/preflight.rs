@@ -140,6 +140,8 @@ fn open_to_resume(
         | "train.loader_threads"
         | "train.memory"
         | "train.cache" => true,
+        // Before the first checkpoint, another budget chooses anew.
+        "train.budget" => done == 0,
         // What was started from is in the checkpoints.
         "train.from" => done > 0,
         // Where a budget chose them, those of the file are not asked for.
