@@ -56,7 +56,7 @@ pub struct Taken {
     /// Before it.
     pub evaluation: Evaluation,
     /// How much of the foreground that was predicted before it is a checkerboard, see
-    /// [`Alternation`].
+    /// [`Event::alternation`](lacuna_record::Event::alternation).
     pub alternation: Option<f64>,
 }
 
