@@ -15,7 +15,7 @@ use crate::config::RunConfig;
 use crate::device::{DeviceName, PrecisionName};
 use crate::outputs::Outputs;
 use crate::predict::SingleNetwork;
-use crate::run::{DatasetFacts, RunError};
+use crate::run::{DatasetFacts, RunError, config_of};
 
 /// A run folder opened for prediction, network in evaluation mode. A
 /// [`Predictor`](crate::predictor::Predictor) applies it, alone or with others.
@@ -30,7 +30,7 @@ pub struct TrainedRun {
     pub iteration: u64,
     /// Where it computes.
     pub device: DeviceName,
-    pub(crate) weights: PathBuf,
+    weights: PathBuf,
     pub(crate) model: SingleNetwork,
     /// The precision it was trained in, where the device computes in f32 for want of it.
     pub(crate) lacking: Option<PrecisionName>,
@@ -75,11 +75,7 @@ impl TrainedRun {
         device: &Device,
         precision: Option<PrecisionName>,
     ) -> Result<Self, RunError> {
-        let config_path = run.join("run.toml");
-        if !config_path.exists() {
-            return Err(RunError::not_a_run(run, "run.toml"));
-        }
-        let config = RunConfig::read(&config_path, &[])?;
+        let config = config_of(run)?;
         let trained = config.train.precision;
         // A run may come from a processor that had what this one lacks.
         let (compute, lacking) = match Compute::new(device, precision.unwrap_or(trained)) {

@@ -6,7 +6,9 @@
 //! RUN/provenance.json     what trained it on which files, one entry for each session
 //! RUN/events.jsonl        one line per iteration
 //! RUN/tensorboard/        the same for TensorBoard
-//! RUN/checkpoint-000100/  weights.safetensors, optimiser.bin, state.json
+//! RUN/checkpoint-000100/  weights.safetensors, optimiser.bin, state.json; where the run has
+//!                         them, average.safetensors and errors.json
+//! RUN/best-000100/        weights.safetensors, state.json
 //! RUN/validation.jsonl    whole-volume DSC of the validation subjects
 //! RUN/summary.json        last-200 DSC, sampler shares, time and memory
 //! ```
@@ -19,6 +21,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lacuna_record::lock;
+
+use crate::config::RunConfig;
 
 pub use dataset_facts::{DatasetFacts, UNLIKE_SPACING};
 pub use error::RunError;
@@ -88,6 +92,18 @@ impl RunFolder {
             }),
         }
     }
+}
+
+/// The configuration that a run was made with.
+///
+/// # Errors
+/// When `run` is no run folder, and those of [`RunConfig::read`].
+pub(crate) fn config_of(run: &Path) -> Result<RunConfig, RunError> {
+    let path = run.join("run.toml");
+    if !path.exists() {
+        return Err(RunError::not_a_run(run, "run.toml"));
+    }
+    Ok(RunConfig::read(&path, &[])?)
 }
 
 /// Peak resident memory of this process in bytes, where the system tells (Linux).

@@ -117,15 +117,23 @@ impl Step<'_> {
         let outputs = self.compute.outputs(network, images, count > 1);
         let mut judged: Option<(Tensor<1>, Evaluation)> = None;
         for ((logits, shape), &weight) in outputs.into_iter().zip(supervision.weights()) {
+            let [batch, classes, elements] = logits.dims();
+            let layout = Layout {
+                batch,
+                classes,
+                elements,
+            };
+            let host = logits.to_data();
+            let host: &[f32] = host.as_slice().expect("the device computes in f32");
             if judged.is_none() {
-                self.add_pattern(&logits, shape, pattern);
+                self.add_pattern(host, layout, shape, pattern);
             }
             let (labels, grid) = self.coarser(target.labels, shape);
             let target = Target {
                 labels: &labels,
                 ..target
             };
-            let (evaluation, gradient) = self.judge(&logits, grid, target, share * weight)?;
+            let (evaluation, gradient) = self.judge(host, layout, grid, target, share * weight)?;
             // d(sum(logits * g))/d(logits) is g: this hands the loss gradient to autodiff.
             let gradient = Tensor::<3>::from_data(gradient, &logits.device());
             let sum = (logits * gradient).sum();
@@ -145,12 +153,16 @@ impl Step<'_> {
 
     /// Adds what a network calls foreground to `pattern`, by the rule of
     /// [`Evaluation::tp`].
-    fn add_pattern(&self, logits: &Tensor<3>, shape: Zyx<usize>, pattern: &mut Alternation) {
-        let [_, classes, elements] = logits.dims();
-        let host = logits.to_data();
-        let host: &[f32] = host.as_slice().expect("the device computes in f32");
+    fn add_pattern(
+        &self,
+        logits: &[f32],
+        layout: Layout,
+        shape: Zyx<usize>,
+        pattern: &mut Alternation,
+    ) {
+        let elements = layout.elements;
         let mut called = vec![false; elements];
-        for sample in host.chunks_exact(classes * elements) {
+        for sample in logits.chunks_exact(layout.classes * elements) {
             let (first, others) = match self.regions {
                 Some(_) => (&[][..], sample),
                 None => sample.split_at(elements),
@@ -189,20 +201,13 @@ impl Step<'_> {
     /// logits. Both are finite when the logits are.
     fn judge(
         &self,
-        logits: &Tensor<3>,
+        logits: &[f32],
+        layout: Layout,
         grid: PatchGrid,
         target: Target,
         weight: f64,
     ) -> Result<(Evaluation, TensorData), LossError> {
-        let [batch, classes, elements] = logits.dims();
-        let layout = Layout {
-            batch,
-            classes,
-            elements,
-        };
-        let host = logits.to_data();
-        let host: &[f32] = host.as_slice().expect("the device computes in f32");
-        let mut gradient = vec![0.0f32; host.len()];
+        let mut gradient = vec![0.0f32; logits.len()];
         let maps = target.maps;
         let shares = self.regions.map(|r| r.shares(layout, target.labels));
         let labels = Reference::Labels(target.labels);
@@ -215,15 +220,15 @@ impl Step<'_> {
                 lesion: given(&maps.lesion),
             },
             iteration: target.iteration,
-            ..Input::new(layout, host, target.labels)
+            ..Input::new(layout, logits, target.labels)
         };
         let mut evaluation = self.loss.value_and_gradient(&input, &mut gradient)?;
         if weight != 1.0 {
             evaluation.value *= weight;
             gradient.iter_mut().for_each(|g| *g *= weight as f32);
         }
-        let gradient = TensorData::new(gradient, [batch, classes, elements]);
-        Ok((evaluation, gradient))
+        let shape = [layout.batch, layout.classes, layout.elements];
+        Ok((evaluation, TensorData::new(gradient, shape)))
     }
 }
 

@@ -15,6 +15,12 @@ pub(super) enum InSubject {
     Components(SubjectComponents),
 }
 
+impl From<Option<Places>> for InSubject {
+    fn from(places: Option<Places>) -> Self {
+        Self::Places(places)
+    }
+}
+
 /// The places of a part from those in each subject, with the subjects that have none;
 /// `None` when none has.
 pub(super) fn gather(part: &MixturePart, found: Vec<InSubject>) -> Option<(Source, Vec<usize>)> {
@@ -66,13 +72,18 @@ impl Found {
         };
         let places = mixture.parts().iter().map(|part| match part.kind {
             SamplerKind::Components => Ok(InSubject::Components(lesions(&subject))),
+            SamplerKind::Foreground => Ok(Places::foreground(&subject, effective).into()),
+            SamplerKind::Uniform => Ok(Places::uniform(&subject, effective).into()),
+            SamplerKind::Balanced => Ok(Places::balanced(&subject).into()),
+            SamplerKind::Weighted => {
+                Places::weighted(held.id(), &subject).map(|places| Some(places).into())
+            }
             SamplerKind::Mask | SamplerKind::Errors => {
                 let tissue = tissue
                     .as_deref()
                     .expect("it is made where a part draws in it");
-                Ok(InSubject::Places(Places::around_all(tissue)))
+                Ok(Places::around_all(tissue).into())
             }
-            kind => Places::of(held.id(), &subject, kind, effective).map(InSubject::Places),
         });
         Ok(Self {
             labelled: subject.label.is_some(),

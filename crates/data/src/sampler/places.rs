@@ -3,8 +3,8 @@
 use lacuna_volume::Volume;
 use rand::{Rng, RngExt};
 
+use super::SamplerError;
 use super::components::around;
-use super::{SamplerError, SamplerKind};
 use crate::cohort::{Annotations, CohortError, Held};
 use crate::positions::{Positions, WeightedVoxels};
 
@@ -21,69 +21,72 @@ pub(super) enum Places {
     CentresByWeight(WeightedVoxels),
 }
 
+/// Each way to find places gives `None` when there is nothing to draw.
 impl Places {
-    /// The places of a subject; `None` when there is nothing to draw. An effective
-    /// patch that is longer than the volume starts with it.
-    pub(super) fn of(
-        id: &str,
+    /// Effective patches that hold foreground and touch the mask. One that is longer than
+    /// the volume starts with it.
+    pub(super) fn foreground(subject: &Annotations<'_>, effective: [usize; 3]) -> Option<Self> {
+        let holds = |i: usize| class(subject, i) > 0;
+        Self::origins(subject, effective, &[&holds, &|i| in_mask(subject, i)])
+    }
+
+    /// All effective patches that touch the mask.
+    pub(super) fn uniform(subject: &Annotations<'_>, effective: [usize; 3]) -> Option<Self> {
+        Self::origins(subject, effective, &[&|i| in_mask(subject, i)])
+    }
+
+    fn origins(
         subject: &Annotations<'_>,
-        kind: SamplerKind,
         effective: [usize; 3],
-    ) -> Result<Option<Self>, SamplerError> {
-        let shape = subject.shape;
+        conditions: &[&dyn Fn(usize) -> bool],
+    ) -> Option<Self> {
         // The part of a patch that lies in the volume.
-        let held = [0, 1, 2].map(|axis| effective[axis].min(shape[axis]));
-        let label = |i: usize| subject.label.as_ref().map_or(0, |label| label.data()[i]);
-        let foreground = |i: usize| label(i) > 0;
-        let in_mask = |i: usize| subject.mask.as_ref().is_none_or(|mask| mask.data()[i]);
-        Ok(match kind {
-            SamplerKind::Foreground => {
-                let origins = Positions::of_boxes(shape, held, &[&foreground, &in_mask]);
-                (!origins.is_empty()).then_some(Self::Origins(origins))
-            }
-            // Where the network is wrong is not known yet.
-            SamplerKind::Uniform => {
-                let origins = Positions::of_boxes(shape, held, &[&in_mask]);
-                (!origins.is_empty()).then_some(Self::Origins(origins))
-            }
-            SamplerKind::Balanced => {
-                let classes: Vec<Positions> = classes_present(subject)
-                    .map(|class| {
-                        let of_class = |i: usize| label(i) == class && in_mask(i);
-                        Positions::of_boxes(shape, [1; 3], &[&of_class])
-                    })
-                    .filter(|centres| !centres.is_empty())
-                    .collect();
-                (!classes.is_empty()).then_some(Self::CentresByClass(classes))
-            }
-            SamplerKind::Weighted => {
-                let named = || id.to_owned();
-                let weights = subject
-                    .weight
-                    .as_ref()
-                    .ok_or_else(|| SamplerError::NoWeight {
-                        subjects: vec![named()],
-                    })?;
-                let bad = |w: &f32| !(w.is_finite() && *w >= 0.0);
-                if let Some(i) = weights.data().iter().position(bad) {
-                    return Err(SamplerError::Weight {
-                        subject: named(),
-                        value: weights.data()[i],
-                        voxel: [
-                            i % shape[0],
-                            i / shape[0] % shape[1],
-                            i / (shape[0] * shape[1]),
-                        ],
-                    });
-                }
-                let voxels = WeightedVoxels::new(weights, &in_mask)
-                    .ok_or_else(|| SamplerError::ZeroWeights { subject: named() })?;
-                Some(Self::CentresByWeight(voxels))
-            }
-            SamplerKind::Components | SamplerKind::Mask | SamplerKind::Errors => {
-                unreachable!("these draw around voxels")
-            }
-        })
+        let held = [0, 1, 2].map(|axis| effective[axis].min(subject.shape[axis]));
+        let origins = Positions::of_boxes(subject.shape, held, conditions);
+        (!origins.is_empty()).then_some(Self::Origins(origins))
+    }
+
+    /// Centres of each class that lies in the mask.
+    pub(super) fn balanced(subject: &Annotations<'_>) -> Option<Self> {
+        let centres = |present| {
+            let of_class = |i: usize| class(subject, i) == present && in_mask(subject, i);
+            Positions::of_boxes(subject.shape, [1; 3], &[&of_class])
+        };
+        let classes: Vec<Positions> = classes_present(subject)
+            .map(centres)
+            .filter(|centres| !centres.is_empty())
+            .collect();
+        (!classes.is_empty()).then_some(Self::CentresByClass(classes))
+    }
+
+    /// Centres in the mask in proportion to the weight map.
+    ///
+    /// # Errors
+    /// Without weights, and where they are negative, not finite or all 0.
+    pub(super) fn weighted(id: &str, subject: &Annotations<'_>) -> Result<Self, SamplerError> {
+        let shape = subject.shape;
+        let named = || id.to_owned();
+        let weights = subject
+            .weight
+            .as_ref()
+            .ok_or_else(|| SamplerError::NoWeight {
+                subjects: vec![named()],
+            })?;
+        let bad = |w: &f32| !(w.is_finite() && *w >= 0.0);
+        if let Some(i) = weights.data().iter().position(bad) {
+            return Err(SamplerError::Weight {
+                subject: named(),
+                value: weights.data()[i],
+                voxel: [
+                    i % shape[0],
+                    i / shape[0] % shape[1],
+                    i / (shape[0] * shape[1]),
+                ],
+            });
+        }
+        WeightedVoxels::new(weights, &|i| in_mask(subject, i))
+            .map(Self::CentresByWeight)
+            .ok_or_else(|| SamplerError::ZeroWeights { subject: named() })
     }
 
     /// Patches anywhere around the voxels of a mask.
@@ -129,6 +132,14 @@ impl Places {
 }
 
 const NEVER_EMPTY: &str = "subjects without places are left out when the sampler is made";
+
+fn class(subject: &Annotations<'_>, i: usize) -> u8 {
+    subject.label.as_ref().map_or(0, |label| label.data()[i])
+}
+
+fn in_mask(subject: &Annotations<'_>, i: usize) -> bool {
+    subject.mask.as_ref().is_none_or(|mask| mask.data()[i])
+}
 
 fn classes_present(subject: &Annotations<'_>) -> impl Iterator<Item = u8> {
     let mut present = [false; 256];

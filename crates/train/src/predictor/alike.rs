@@ -1,5 +1,7 @@
 //! Which runs have a mean: those that see the same image and say the same of it.
 
+use std::collections::BTreeSet;
+
 use lacuna_nets::Architecture;
 use lacuna_volume::PatchSize;
 
@@ -12,16 +14,10 @@ pub(super) fn check(runs: &[TrainedRun], average: Average) -> Result<(), RunErro
     let Some((first, others)) = runs.split_first() else {
         return Ok(());
     };
-    let file = |run: &TrainedRun| {
-        run.weights()
-            .canonicalize()
-            .unwrap_or_else(|_| run.weights().to_owned())
-    };
-    for (number, run) in runs.iter().enumerate() {
-        if runs[..number]
-            .iter()
-            .any(|before| file(before) == file(run))
-        {
+    let mut files = BTreeSet::new();
+    for run in runs {
+        let file = run.weights().canonicalize();
+        if !files.insert(file.unwrap_or_else(|_| run.weights().to_owned())) {
             return Err(RunError::RunTwice {
                 run: run.path.clone(),
             });

@@ -10,11 +10,11 @@ use lacuna_record::read_json;
 use crate::checkpoint::{self, Choice};
 use crate::config::RunConfig;
 use crate::outputs::Outputs;
-use crate::run::{DatasetFacts, RunError};
+use crate::run::{DatasetFacts, RunError, config_of};
 
-/// `network`, on `device`, with the weights of the newest checkpoint of the run in `from`: all of them
-/// where the classes are the same, else all but those of its heads. `note` hears which
-/// they are, and what else differs.
+/// `network`, on `device`, with the weights of the newest checkpoint of the run in `from`:
+/// all of them where the classes are the same, else all but those of its heads. `note`
+/// hears which they are, and what else differs.
 ///
 /// # Errors
 /// When `from` is no run, or one of another network or other modalities.
@@ -26,11 +26,7 @@ pub(super) fn start(
     device: &Device,
     note: &mut dyn FnMut(String),
 ) -> Result<Network, RunError> {
-    let config_path = from.join("run.toml");
-    if !config_path.exists() {
-        return Err(RunError::not_a_run(from, "run.toml"));
-    }
-    let before = RunConfig::read(&config_path, &[])?;
+    let before = config_of(from)?;
     let facts_before: DatasetFacts = read_json(from, "dataset.json")?;
     let outputs_before = Outputs::new(&before, &facts_before.classes)?;
     let other = |what, found, expected| RunError::OtherStart {
