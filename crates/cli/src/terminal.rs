@@ -90,6 +90,18 @@ impl Progress {
         );
     }
 
+    /// Shows what is done between two steps.
+    pub fn between(&mut self, message: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(message.to_owned()),
+            None if self.last_line.elapsed() >= PLAIN_EVERY => {
+                self.last_line = Instant::now();
+                eprintln!("{} {message}", self.label);
+            }
+            None => {}
+        }
+    }
+
     /// A line that stays above the bar.
     pub fn note(&self, text: &str) {
         match &self.bar {

@@ -29,7 +29,9 @@ const NEWEST: &str = "checkpoint-";
 const BEST: &str = "best-";
 const WEIGHTS: &str = "weights.safetensors";
 const AVERAGE: &str = "average.safetensors";
+const OPTIMISER: &str = "optimiser.bin";
 const ERRORS: &str = "errors.json";
+const STATE: &str = "state.json";
 
 /// The counters of a checkpoint; `state.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +51,20 @@ pub struct State {
     pub score: Option<f64>,
     /// What the sampler has drawn so far.
     pub realised: Realised,
+}
+
+impl State {
+    /// Before the first iteration.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            iteration: 0,
+            seed,
+            restarts: 0,
+            length: None,
+            score: None,
+            realised: Realised::default(),
+        }
+    }
 }
 
 /// What a training goes on with.
@@ -114,13 +130,13 @@ pub fn save(run: &Path, saved: &Saved) -> Result<(), RunError> {
         if let Some(errors) = saved.errors {
             write_json(&partial.join(ERRORS), &errors)?;
         }
-        let path = partial.join("optimiser.bin");
+        let path = partial.join(OPTIMISER);
         let bytes = (saved.optimiser.into_bytes()).map_err(|e| RecordError::Corrupt {
             path: path.clone(),
             found: format!("the optimiser state cannot be serialised: {e}"),
         })?;
         lacuna_io::atomic::write_bytes(&path, &bytes)?;
-        write_json(&partial.join("state.json"), saved.state)?;
+        write_json(&partial.join(STATE), saved.state)?;
         Ok(())
     })
 }
@@ -132,7 +148,7 @@ pub fn save(run: &Path, saved: &Saved) -> Result<(), RunError> {
 pub fn save_best(run: &Path, state: &State, network: &Network) -> Result<(), RunError> {
     place(run, BEST, state.iteration, 1, &|partial| {
         write_weights(&partial.join(WEIGHTS), network)?;
-        write_json(&partial.join("state.json"), state)?;
+        write_json(&partial.join(STATE), state)?;
         Ok(())
     })
 }
@@ -189,11 +205,20 @@ pub fn best(run: &Path) -> Result<Option<(PathBuf, State)>, RunError> {
 }
 
 fn newest(run: &Path, prefix: &str) -> Result<Option<(PathBuf, State)>, RunError> {
-    let Some((_, folder)) = list(run, prefix)?.pop() else {
-        return Ok(None);
-    };
-    let state = read_json(&folder, "state.json")?;
-    Ok(Some((folder, state)))
+    let newest = list(run, prefix)?.pop();
+    newest.map(|(_, folder)| with_state(folder)).transpose()
+}
+
+/// The checkpoint or the best weights after that iteration.
+fn of_iteration(run: &Path, iteration: u64) -> Result<Option<(PathBuf, State)>, RunError> {
+    let mut all = list(run, NEWEST)?.into_iter().chain(list(run, BEST)?);
+    let found = all.find(|(there, _)| *there == iteration);
+    found.map(|(_, folder)| with_state(folder)).transpose()
+}
+
+fn with_state(folder: PathBuf) -> Result<(PathBuf, State), RunError> {
+    let state = read_json(&folder, STATE)?;
+    Ok((folder, state))
 }
 
 /// The file of the weights that `run` is predicted with, and the counters beside it.
@@ -202,37 +227,13 @@ fn newest(run: &Path, prefix: &str) -> Result<Option<(PathBuf, State)>, RunError
 /// [`RunError::NoCheckpoint`] when there is none of that choice, and when its
 /// `state.json` cannot be read.
 pub fn chosen(run: &Path, choice: Choice) -> Result<(PathBuf, State), RunError> {
-    let newest = list(run, NEWEST)?;
-    let of_iteration = |iteration| {
-        let all = newest.iter().cloned().chain(list(run, BEST)?);
-        let found = all.into_iter().find(|(there, _)| *there == iteration);
-        let read = |(_, folder): (u64, PathBuf)| {
-            let state = read_json(&folder, "state.json")?;
-            Ok::<_, RunError>((folder, state))
-        };
-        found.map(read).transpose()
-    };
     let found = match choice {
         Choice::Last => latest(run)?,
         Choice::Best => best(run)?,
-        Choice::Iteration(iteration) => of_iteration(iteration)?,
+        Choice::Iteration(iteration) => of_iteration(run, iteration)?,
     };
-    let (folder, state) = match (found, choice) {
-        (Some(found), _) => found,
-        (None, Choice::Last) => return Err(RunError::not_a_run(run, "checkpoint-NNNNNN")),
-        (None, _) => {
-            let mut kept: Vec<String> = (newest.iter())
-                .map(|(iteration, _)| iteration.to_string())
-                .collect();
-            if let Some((_, best)) = best(run)? {
-                kept.push(format!("best ({})", best.iteration));
-            }
-            return Err(RunError::NoCheckpoint {
-                run: run.to_owned(),
-                choice,
-                kept: kept.join(", "),
-            });
-        }
+    let Some((folder, state)) = found else {
+        return Err(not_there(run, choice)?);
     };
     let average = folder.join(AVERAGE);
     let weights = match average.exists() {
@@ -240,6 +241,40 @@ pub fn chosen(run: &Path, choice: Choice) -> Result<(PathBuf, State), RunError> 
         false => folder.join(WEIGHTS),
     };
     Ok((weights, state))
+}
+
+/// The error that names what there is instead.
+fn not_there(run: &Path, choice: Choice) -> Result<RunError, RunError> {
+    if choice == Choice::Last {
+        return Ok(RunError::not_a_run(run, "checkpoint-NNNNNN"));
+    }
+    let mut kept: Vec<String> = (list(run, NEWEST)?.iter())
+        .map(|(iteration, _)| iteration.to_string())
+        .collect();
+    if let Some((_, best)) = best(run)? {
+        kept.push(format!("best ({})", best.iteration));
+    }
+    Ok(RunError::NoCheckpoint {
+        run: run.to_owned(),
+        choice,
+        kept: kept.join(", "),
+    })
+}
+
+/// Removes the best weights of `run` where they are of an iteration after this one, which a
+/// training that goes on from here may never come to as it did; the score of those that
+/// stay.
+///
+/// # Errors
+/// When a folder cannot be removed, and when a `state.json` cannot be read.
+pub fn best_until(run: &Path, iteration: u64) -> Result<Option<f64>, RunError> {
+    match best(run)? {
+        Some((folder, state)) if state.iteration > iteration => {
+            std::fs::remove_dir_all(&folder).map_err(RunError::io(&folder))?;
+            Ok(None)
+        }
+        found => Ok(found.and_then(|(_, state)| state.score)),
+    }
 }
 
 /// Removes every checkpoint of `run`.
@@ -309,14 +344,14 @@ pub fn load_optimiser(
     folder: &Path,
     optimiser: ModuleOptimizer,
 ) -> Result<ModuleOptimizer, RunError> {
-    let path = folder.join("optimiser.bin");
+    let path = folder.join(OPTIMISER);
     let bytes = std::fs::read(&path).map_err(|e| damaged(&path, &e))?;
     optimiser
         .from_bytes(burn::tensor::Bytes::from_bytes_vec(bytes))
         .map_err(|e| damaged(&path, &format!("not an optimiser state: {e}")))
 }
 
-fn damaged(path: &Path, found: &dyn std::fmt::Display) -> RunError {
+fn damaged(path: &Path, found: &dyn fmt::Display) -> RunError {
     RunError::Checkpoint {
         path: path.to_owned(),
         found: found.to_string(),

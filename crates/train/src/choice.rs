@@ -96,22 +96,20 @@ impl Predictor {
 
 impl TrainedRun {
     /// What a user should know before predictions of this run are believed: that its
-    /// training is not finished, or that it collapsed.
+    /// training is not finished, was of another precision, or collapsed.
     pub fn doubts(&self) -> Vec<String> {
         let run = self.path.display();
         let mut doubts = Vec::new();
         if !Summary::read(&self.path).is_ok_and(|summary| summary.finished) {
-            doubts.push(format!(
-                "{run}: the training is not finished; its newest checkpoint is used"
-            ));
+            doubts.push(format!("{run}: the training is not finished"));
         }
-        // Predicting needs no events.
         if let Some(trained) = self.lacking {
             doubts.push(format!(
                 "{run}: trained in {trained}, and predicted in f32; probabilities differ by \
                  rounding"
             ));
         }
+        // Predicting needs no events.
         let ending = Ending::of(&read_events(&self.path).unwrap_or_default());
         if let Some(collapse) = ending.collapse() {
             doubts.push(format!(

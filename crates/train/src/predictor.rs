@@ -3,11 +3,12 @@
 
 mod alike;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject, value_of_each};
-use lacuna_data::subject::load_case;
+use lacuna_data::subject::{Case, load_case};
 use lacuna_record::CleanedClass;
 
 use crate::apply::{Files, PredictedSubject, TrainedRun};
@@ -16,7 +17,7 @@ use crate::dataset::preprocess;
 use crate::device::PrecisionName;
 use crate::outputs::Outputs;
 use crate::postprocess::Postprocess;
-use crate::predict::{Average, Averaged, Mirrored, Session, WindowModel, predict_case};
+use crate::predict::{Average, Averaged, Mirrored, Prediction, Session, WindowModel, predict_case};
 use crate::run::RunError;
 
 /// What subjects are predicted with: a run, or the mean of several that are alike in
@@ -256,29 +257,46 @@ impl Predictor {
         };
         let prediction = predict_case(model, &case, on_run_grid, on_window)
             .map_err(|e| e.naming_one_of(manifest, &self.checkpoints()))?;
-        let outputs = &self.outputs;
-        let (mut labels, probabilities, painted) = match prediction.probabilities {
-            Some(volumes) => {
-                let restored = case.restore_probabilities(volumes, &outputs.outside())?;
-                let labels = outputs.labels(&restored);
-                let painted = needs_peaks.then(|| outputs.painted_of(&labels, &restored));
-                let asked = session.probabilities.then_some(restored);
-                (labels, asked, painted)
-            }
-            None => {
-                let labels = case.restore_class_indices(&prediction.labels)?;
-                let restore = |painted| case.restore_probabilities(vec![painted], &[0.0]);
-                let painted = prediction.painted.map(restore).transpose()?;
-                (labels, None, painted.and_then(|mut volumes| volumes.pop()))
-            }
-        };
+        let restored = self.restored(&case, prediction, needs_peaks)?;
+        let (mut labels, painted) = (restored.labels, restored.painted);
+        // They may have been kept for the labels alone.
+        let asked = restored.probabilities.filter(|_| session.probabilities);
         let cleaned = postprocess.map(|rules| rules.clean(&mut labels, painted.as_ref()));
         Ok(PredictedSubject {
             labels,
-            probabilities,
+            probabilities: asked,
             cleaned: cleaned.unwrap_or_default(),
             mask: case.restore_mask()?,
             reference: case.source.reference,
+        })
+    }
+
+    /// A prediction on the grid of the subject's first image. Where there are probabilities,
+    /// labels are made of them, and with `needs_peaks` what is painted, too.
+    fn restored(
+        &self,
+        case: &Case,
+        prediction: Prediction,
+        needs_peaks: bool,
+    ) -> Result<Prediction, RunError> {
+        let Some(volumes) = prediction.probabilities else {
+            let restore = |painted| case.restore_probabilities(vec![painted], &[0.0]);
+            let labels = case.restore_class_indices(&prediction.labels)?;
+            let painted = prediction.painted.map(restore).transpose()?;
+            return Ok(Prediction {
+                labels,
+                probabilities: None,
+                painted: painted.and_then(|mut volumes| volumes.pop()),
+            });
+        };
+        let outputs = &self.outputs;
+        let probabilities = case.restore_probabilities(volumes, &outputs.outside())?;
+        let labels = outputs.labels(&probabilities);
+        let painted = needs_peaks.then(|| outputs.painted_of(&labels, &probabilities));
+        Ok(Prediction {
+            labels,
+            probabilities: Some(probabilities),
+            painted,
         })
     }
 
@@ -310,13 +328,12 @@ impl Predictor {
     /// What the runs warn of in voxels of these edges; what several say, once.
     fn unlike_spacing(&self, spacing: [f64; 3]) -> Vec<String> {
         let of_run = |run: &TrainedRun| run.facts.unlike_spacing(spacing);
-        let mut warnings: Vec<String> = self.runs.iter().filter_map(of_run).collect();
-        warnings.dedup();
-        warnings
+        let warnings: BTreeSet<String> = self.runs.iter().filter_map(of_run).collect();
+        warnings.into_iter().collect()
     }
 
     fn checkpoints(&self) -> Vec<&Path> {
-        let paths = self.runs.iter().filter_map(|run| run.weights.parent());
+        let paths = self.runs.iter().filter_map(|run| run.weights().parent());
         paths.collect()
     }
 }

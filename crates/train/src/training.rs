@@ -34,6 +34,15 @@ pub enum Progress<'a> {
     },
     /// An iteration is done.
     Iteration(&'a Event),
+    /// A whole subject is about to be predicted.
+    Subject {
+        /// What for.
+        purpose: &'static str,
+        /// From 1.
+        number: usize,
+        /// Subjects in all.
+        total: usize,
+    },
     /// Validation subjects were scored.
     Validation(Validation),
 }
@@ -63,29 +72,26 @@ pub fn train(
     progress(start(&session));
     loop {
         if session.length_is_due() {
-            match session.choose_length(stop) {
-                Ok(told) => progress(Progress::Note(told)),
-                Err(RunError::Stopped) => break,
-                Err(error) => return Err(error),
-            }
+            let Some(told) = unless_stopped(session.choose_length(stop))? else {
+                break;
+            };
+            progress(Progress::Note(told));
             progress(start(&session));
         }
         if session.validation_is_due() {
-            match session.validate(stop) {
-                Ok(scored) => progress(Progress::Validation(scored)),
-                Err(RunError::Stopped) => break,
-                Err(error) => return Err(error),
-            }
+            let Some(scored) = unless_stopped(session.validate(stop, progress))? else {
+                break;
+            };
+            progress(Progress::Validation(scored));
         }
         if session.is_complete() || stop.load(Ordering::Relaxed) {
             break;
         }
         if session.errors_are_due() {
-            match session.find_errors(stop) {
-                Ok(told) => progress(Progress::Note(told)),
-                Err(RunError::Stopped) => break,
-                Err(error) => return Err(error),
-            }
+            let Some(told) = unless_stopped(session.find_errors(stop, progress))? else {
+                break;
+            };
+            progress(Progress::Note(told));
         }
         let Some(batch) = session.next_batch()? else {
             break;
@@ -108,4 +114,13 @@ pub fn train(
         }
     }
     session.finish()
+}
+
+/// `None` for what a `stop` cut off.
+fn unless_stopped<T>(done: Result<T, RunError>) -> Result<Option<T>, RunError> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(RunError::Stopped) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -7,12 +7,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use lacuna_data::cohort::Cohort;
-use lacuna_metrics::{Counts, Lesions, MaskPair, MetricsError};
+use lacuna_metrics::{Confusion, Lesions, MaskPair};
 use lacuna_record::read_lines;
-use lacuna_volume::LabelMap;
 use serde::{Deserialize, Serialize};
 
-use crate::outputs::Outputs;
 use crate::predict::{Session, WindowModel, predict_case};
 use crate::run::RunError;
 
@@ -51,7 +49,8 @@ impl Line {
     }
 }
 
-/// Predicts every case and appends the lines of all, or nothing.
+/// Predicts every case and appends the lines of all, or nothing. `begun` is told the place
+/// of each case before it is predicted.
 ///
 /// # Errors
 /// When prediction or writing fails, [`RunError::Stopped`] when `stop` is set.
@@ -61,21 +60,25 @@ pub fn score(
     model: &dyn WindowModel,
     cohort: &Cohort,
     stop: &AtomicBool,
+    begun: &mut dyn FnMut(usize),
 ) -> Result<Validation, RunError> {
     let mut lines = Vec::new();
     for subject in 0..cohort.len() {
+        begun(subject);
         let case = cohort.case(subject)?;
         let prediction = predict_case(model, &case, Session::new(stop), &mut |_, _| {})?;
         let Some(reference) = &case.label else {
             continue;
         };
         let found = &prediction.labels;
+        let classes = model.outputs().classes();
+        let confusion = Confusion::of(reference.data(), found.data(), classes)?;
         let lesions = Lesions::find(&MaskPair::of_labels(reference, found, |class| class > 0)?);
         lines.push(Line {
             iteration,
             subject: case.id.clone(),
-            dsc: Counts::of_foreground(reference.data(), found.data())?.dsc(),
-            class_dsc: Some(class_dsc(reference, found, model.outputs())?),
+            dsc: confusion.foreground().dsc(),
+            class_dsc: Some(class_dsc(&confusion)),
             lesion_f1: Some(lesions.wmh().f1),
         });
     }
@@ -94,19 +97,10 @@ pub fn score(
 }
 
 /// Mean DSC of the classes but the first.
-fn class_dsc(
-    reference: &LabelMap,
-    found: &LabelMap,
-    outputs: &Outputs,
-) -> Result<f64, MetricsError> {
-    let classes = 1..outputs.classes() as u8;
-    let mut sum = 0.0;
-    for class in classes.clone() {
-        let [reference, found] = [reference, found]
-            .map(|map| -> Vec<u8> { map.data().iter().map(|c| u8::from(*c == class)).collect() });
-        sum += Counts::of_foreground(&reference, &found)?.dsc();
-    }
-    Ok(sum / classes.len().max(1) as f64)
+fn class_dsc(confusion: &Confusion) -> f64 {
+    let classes = 1..confusion.classes();
+    let sum: f64 = classes.clone().map(|c| confusion.class(c).dsc()).sum();
+    sum / classes.len().max(1) as f64
 }
 
 /// Keeps the lines up to `iteration`, drops those that an interrupted session

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
 use lacuna_record::{Ending, Summary, read_events};
-use lacuna_train::checkpoint::{self, Choice};
+use lacuna_train::checkpoint::{self, Choice, State};
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::training::{Progress, train};
@@ -58,10 +58,14 @@ impl Place {
         let device = DeviceName::Cpu.open().unwrap();
         let stop = AtomicBool::new(false);
         let mut told = Vec::new();
-        let mut hear = |progress: Progress<'_>| {
-            if let Progress::Note(note) = progress {
-                told.push(note);
-            }
+        let mut hear = |progress: Progress<'_>| match progress {
+            Progress::Note(note) => told.push(note),
+            Progress::Subject {
+                purpose,
+                number,
+                total,
+            } => told.push(format!("{purpose} {number} of {total}")),
+            _ => {}
         };
         let trained = train(config, &self.run(name), resume, &device, &stop, &mut hear);
         let summary = trained.map_err(|error| error.to_string())?;
@@ -202,14 +206,17 @@ fn the_best_checkpoint_is_that_of_the_best_validation() {
     let place = Place::new();
     let text = "train.iterations = 12\npatch.size = 16\ntrain.validate_every = 2\n";
     let config = place.config(text);
-    let (summary, _) = place.train(&config, "run", false).unwrap();
+    let (summary, told) = place.train(&config, "run", false).unwrap();
+    let asked = told.iter().filter(|t| **t == "validating 1 of 1").count();
+    assert_eq!(asked, 6, "{told:?}");
     let run = place.run("run");
     let lines = std::fs::read_to_string(run.join("validation.jsonl")).unwrap();
-    let mut best = (0, f64::NEG_INFINITY);
+    let (mut best, mut last) = ((0, f64::NEG_INFINITY), 0.0);
     for line in lines.lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         let value = |key: &str| line[key].as_f64().unwrap();
         let score = (value("class_dsc") + value("lesion_f1")) / 2.0;
+        last = score;
         if score > best.1 {
             best = (line["iteration"].as_u64().unwrap(), score);
         }
@@ -226,6 +233,19 @@ fn the_best_checkpoint_is_that_of_the_best_validation() {
         told.contains("no checkpoint 5") && told.contains("10, 12, best"),
         "{told}"
     );
+    // Cut off after a best that the newest checkpoint had not come to: it is forgotten.
+    let [kept, stray] = [best.0, 12].map(|i| run.join(format!("best-{i:06}")));
+    std::fs::rename(kept, &stray).unwrap();
+    std::fs::remove_dir_all(run.join("checkpoint-000012")).unwrap();
+    let state = serde_json::to_value(State {
+        iteration: 12,
+        score: Some(2.0),
+        ..state
+    });
+    std::fs::write(stray.join("state.json"), state.unwrap().to_string()).unwrap();
+    place.train(&config, "run", true).unwrap();
+    let (_, state) = checkpoint::chosen(&run, Choice::Best).unwrap();
+    assert_eq!((state.iteration, state.score), (12, Some(last)));
 }
 
 /// A budget chooses as many iterations as fit, writes them down, and the run they make
@@ -297,6 +317,13 @@ fn a_training_starts_from_the_weights_of_another_run() {
         pairs.filter(|(a, b)| (*a - *b).abs() > 1e-6).count()
     };
     assert_eq!(far(&second), 0);
+
+    // Cut off before its first checkpoint, it knows by itself what it started from.
+    std::fs::remove_dir_all(place.run("second").join("checkpoint-000001")).unwrap();
+    let mut unset = config.clone();
+    unset.train.from = None;
+    place.train(&unset, "second", true).unwrap();
+    assert_eq!(far(&values(&place.run("second").join(at))), 0);
 
     let renamed = std::fs::read_to_string(&place.dataset).unwrap();
     let renamed = renamed.replace("\"lesion\"", "\"tumour\"");

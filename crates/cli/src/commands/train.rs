@@ -93,6 +93,14 @@ impl Watch {
                 );
                 bar.at(event.iteration, &state);
             }
+            (
+                Step::Subject {
+                    purpose,
+                    number,
+                    total,
+                },
+                Some(bar),
+            ) => bar.between(&format!("{purpose}: subject {number} of {total}")),
             (Step::Validation(scored), Some(bar)) => {
                 let lesions = scored.lesion_f1;
                 let lesions = lesions.map_or_else(String::new, |f1| format!(", lesion F1 {f1:.3}"));
@@ -101,7 +109,7 @@ impl Watch {
                     scored.iteration, scored.dsc
                 ));
             }
-            (Step::Iteration(_) | Step::Validation(_), None) => {}
+            (Step::Iteration(_) | Step::Subject { .. } | Step::Validation(_), None) => {}
         }
     }
 }

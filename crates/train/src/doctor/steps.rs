@@ -56,7 +56,7 @@ pub fn try_steps(
             events.push(*event);
             stop.store(events.len() >= steps, Ordering::Relaxed);
         }
-        Progress::Start { .. } | Progress::Validation(_) => {}
+        Progress::Start { .. } | Progress::Subject { .. } | Progress::Validation(_) => {}
     };
     let diverged = match train(&config, scratch, false, device, &stop, &mut hear) {
         Ok(_) => None,

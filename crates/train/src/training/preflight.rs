@@ -118,9 +118,10 @@ impl Preflight {
     }
 }
 
-/// Opens the run in `out`, with the configuration it was begun with; refused when its configuration or the subjects were
-/// others. Another checkpoint interval and other loader threads do not change the
-/// numbers of an iteration; whether another length does, the schedule knows.
+/// Opens the run in `out`, with the configuration it was begun with; refused when that
+/// or the subjects were others. Another checkpoint interval and other loader threads do
+/// not change the numbers of an iteration; whether another length does, the schedule
+/// knows.
 fn open_to_resume(
     config: &RunConfig,
     facts: &DatasetFacts,
@@ -142,8 +143,8 @@ fn open_to_resume(
         | "train.cache" => true,
         // Before the first checkpoint, another budget chooses anew.
         "train.budget" => done == 0,
-        // What was started from is in the checkpoints.
-        "train.from" => done > 0,
+        // What was started from is in the checkpoints, and before the first in run.toml.
+        "train.from" => done > 0 || config.train.from.is_none(),
         // Where a budget chose them, those of the file are not asked for.
         "train.iterations" => {
             config.train.budget.is_some() || longer && config.train.iterations >= done

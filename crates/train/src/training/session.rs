@@ -31,8 +31,8 @@ use crate::run::{RunError, RunFolder};
 use crate::step::{Step, Target, new_optimiser};
 use crate::validation::{self, Validation};
 
-/// Share of the average's values that its first iterations replace: as in many
-/// implementations, the decay is at most (1 + t) / (10 + t) after t iterations.
+/// Keeps a young average near the weights: as in many implementations, its decay is at
+/// most (1 + t) / (10 + t) after t iterations.
 const YOUNG: f64 = 10.0;
 
 /// Holds the run folder while it lives.
@@ -82,14 +82,7 @@ impl<'a> Session<'a> {
         let mut network = preflight.network.clone();
         let mut average = (config.train.ema > 0.0).then(|| network.valid());
         let mut optimiser = new_optimiser(&config.train);
-        let mut state = State {
-            iteration: 0,
-            seed: config.seed,
-            restarts: 0,
-            length: None,
-            score: None,
-            realised: Realised::default(),
-        };
+        let mut state = State::new(config.seed);
         let mut errors = None;
         if let Some((checkpoint, saved)) = checkpoint::latest(run)? {
             (network, average) = checkpoint::load_both(&checkpoint, network)?;
@@ -97,11 +90,8 @@ impl<'a> Session<'a> {
             errors = checkpoint::load_errors(&checkpoint)?;
             state = saved;
         }
-        let mut sampler = Sampler::clone(&preflight.sampler).with_seed(state.seed);
-        if let Some(errors) = &errors {
-            sampler = sampler.with_errors(errors.clone());
-        }
-        let sampler = Arc::new(sampler);
+        state.score = checkpoint::best_until(run, state.iteration)?;
+        let sampler = sampler(&preflight, &state, errors.as_deref());
         let validations = validation::keep(run, state.iteration, preflight.validation.len())?;
         let (log, events) = EventLog::open(run, state.iteration, &validations)?;
         let mut watch = Watch::default();
@@ -252,12 +242,9 @@ impl<'a> Session<'a> {
         // The first seed's neighbours are the seeds of other runs.
         let seed = self.config.seed.wrapping_add(restarts << 32);
         self.state = State {
-            iteration: 0,
-            seed,
             restarts,
             length: self.state.length,
-            score: None,
-            realised: Realised::default(),
+            ..State::new(seed)
         };
         let prepared = &self.preflight;
         self.network = Network::new(
@@ -270,7 +257,7 @@ impl<'a> Session<'a> {
         self.average = self.average.is_some().then(|| self.network.valid());
         self.optimiser = new_optimiser(&self.config.train);
         self.errors = None;
-        self.sampler = Arc::new(Sampler::clone(&prepared.sampler).with_seed(seed));
+        self.sampler = sampler(prepared, &self.state, None);
         self.prefetch = prefetch(self.config, &self.sampler, &self.state)?;
         checkpoint::clear(&run)?;
         self.saved_at = 0;
@@ -325,6 +312,20 @@ impl<'a> Session<'a> {
         self.saved_at = self.done();
         Ok(())
     }
+}
+
+/// The sampler with the random numbers of `state`, told of the `errors` where they are
+/// known.
+fn sampler(
+    prepared: &Preflight,
+    state: &State,
+    errors: Option<&[SubjectComponents]>,
+) -> Arc<Sampler> {
+    let sampler = Sampler::clone(&prepared.sampler).with_seed(state.seed);
+    Arc::new(match errors {
+        Some(errors) => sampler.with_errors(errors.to_vec()),
+        None => sampler,
+    })
 }
 
 /// Batches from the next iteration of `state` on, drawn by `sampler`.

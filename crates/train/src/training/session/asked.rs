@@ -1,17 +1,18 @@
 //! The network asked about whole subjects while it trains: those it is validated with,
 //! and those it is trained on, to find what it gets wrong.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::module::Module;
-use lacuna_data::sampler::{Sampler, SamplerKind, SubjectComponents};
+use lacuna_data::sampler::{SamplerKind, SubjectComponents};
+use lacuna_nets::Network;
 use lacuna_record::unix_time;
 
-use super::{Session, prefetch};
-use crate::checkpoint::{self, State};
+use super::{Session, prefetch, sampler};
+use crate::checkpoint;
 use crate::predict::{Session as Prediction, SingleNetwork, predict_case};
 use crate::run::RunError;
+use crate::training::Progress;
 use crate::validation::{self, Validation};
 
 /// Times that a training asks what its network gets wrong, evenly over its iterations.
@@ -21,10 +22,15 @@ const KEPT: usize = 4096;
 
 impl Session<'_> {
     /// What predicts: the average of the weights where there is one.
+    fn predicting(&self) -> Network {
+        let average = self.average.clone();
+        average.unwrap_or_else(|| self.network.valid())
+    }
+
+    /// [`Self::predicting`] as it is asked about windows.
     pub(super) fn predictor(&self) -> SingleNetwork {
-        let network = self.average.clone();
         SingleNetwork::new(
-            network.unwrap_or_else(|| self.network.valid()),
+            self.predicting(),
             self.preflight.compute.clone(),
             self.preflight.outputs.clone(),
             self.config.patch.plane,
@@ -46,11 +52,20 @@ impl Session<'_> {
     pub(in crate::training) fn validate(
         &mut self,
         stop: &AtomicBool,
+        progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Validation, RunError> {
         let (run, done) = (self.run(), self.done());
         let model = self.predictor();
         let prepared = &self.preflight;
-        let scored = validation::score(&run, done, &model, &prepared.validation, stop)
+        let total = prepared.validation.len();
+        let mut begun = |subject: usize| {
+            progress(Progress::Subject {
+                purpose: "validating",
+                number: subject + 1,
+                total,
+            });
+        };
+        let scored = validation::score(&run, done, &model, &prepared.validation, stop, &mut begun)
             .map_err(|e| e.naming(&prepared.dataset.manifest, &run))?;
         self.log.validation(&run, &scored, unix_time())?;
         self.validated = Some(scored);
@@ -58,13 +73,7 @@ impl Session<'_> {
             && self.state.score.is_none_or(|best| score > best)
         {
             self.state.score = Some(score);
-            let state = State {
-                score: Some(score),
-                ..self.state.clone()
-            };
-            let network = self.average.clone();
-            let network = network.unwrap_or_else(|| self.network.valid());
-            checkpoint::save_best(&run, &state, &network)?;
+            checkpoint::save_best(&run, &self.state, &self.predicting())?;
         }
         Ok(scored)
     }
@@ -87,11 +96,17 @@ impl Session<'_> {
     pub(in crate::training) fn find_errors(
         &mut self,
         stop: &AtomicBool,
+        progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<String, RunError> {
         let model = self.predictor();
         let cohort = self.sampler.cohort();
         let mut wrong = Vec::new();
         for subject in 0..cohort.len() {
+            progress(Progress::Subject {
+                purpose: "finding errors",
+                number: subject + 1,
+                total: cohort.len(),
+            });
             let case = cohort.case(subject)?;
             let found = predict_case(&model, &case, Prediction::new(stop), &mut |_, _| {})
                 .map_err(|e| e.naming(&self.preflight.dataset.manifest, &self.folder.path))?;
@@ -116,8 +131,7 @@ impl Session<'_> {
             voxels,
             parts().count()
         );
-        let sampler = Sampler::clone(&self.preflight.sampler).with_seed(self.state.seed);
-        self.sampler = Arc::new(sampler.with_errors(wrong.clone()));
+        self.sampler = sampler(&self.preflight, &self.state, Some(&wrong));
         self.errors = Some(wrong);
         self.prefetch = prefetch(self.config, &self.sampler, &self.state)?;
         Ok(told)
