@@ -168,6 +168,13 @@ pub(crate) struct Annotations<'a> {
     pub(crate) weight: Option<Cow<'a, Volume<f32>>>,
 }
 
+impl Annotations<'_> {
+    /// Whether the voxel at this place in memory is inside the mask.
+    pub(crate) fn in_mask(&self, index: usize) -> bool {
+        self.mask.as_ref().is_none_or(|mask| mask.data()[index])
+    }
+}
+
 /// First voxel and size of a box along x, y, z; it may reach beyond the volume.
 pub(crate) type Window = ([isize; 3], [usize; 3]);
 

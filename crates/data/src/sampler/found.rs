@@ -117,6 +117,5 @@ fn lesions(subject: &Annotations<'_>) -> SubjectComponents {
     let Some(label) = &subject.label else {
         return SubjectComponents::default();
     };
-    let in_mask = |i: usize| subject.mask.as_ref().is_none_or(|mask| mask.data()[i]);
-    SubjectComponents::of(&label.map(|class| *class > 0), &in_mask)
+    SubjectComponents::of(&label.map(|class| *class > 0), &|i| subject.in_mask(i))
 }

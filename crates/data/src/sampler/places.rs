@@ -21,18 +21,18 @@ pub(super) enum Places {
     CentresByWeight(WeightedVoxels),
 }
 
-/// Each way to find places gives `None` when there is nothing to draw.
+/// A way to find places gives `None` when there is nothing to draw.
 impl Places {
     /// Effective patches that hold foreground and touch the mask. One that is longer than
     /// the volume starts with it.
     pub(super) fn foreground(subject: &Annotations<'_>, effective: [usize; 3]) -> Option<Self> {
         let holds = |i: usize| class(subject, i) > 0;
-        Self::origins(subject, effective, &[&holds, &|i| in_mask(subject, i)])
+        Self::origins(subject, effective, &[&holds, &|i| subject.in_mask(i)])
     }
 
     /// All effective patches that touch the mask.
     pub(super) fn uniform(subject: &Annotations<'_>, effective: [usize; 3]) -> Option<Self> {
-        Self::origins(subject, effective, &[&|i| in_mask(subject, i)])
+        Self::origins(subject, effective, &[&|i| subject.in_mask(i)])
     }
 
     fn origins(
@@ -49,7 +49,7 @@ impl Places {
     /// Centres of each class that lies in the mask.
     pub(super) fn balanced(subject: &Annotations<'_>) -> Option<Self> {
         let centres = |present| {
-            let of_class = |i: usize| class(subject, i) == present && in_mask(subject, i);
+            let of_class = |i: usize| class(subject, i) == present && subject.in_mask(i);
             Positions::of_boxes(subject.shape, [1; 3], &[&of_class])
         };
         let classes: Vec<Positions> = classes_present(subject)
@@ -84,7 +84,7 @@ impl Places {
                 ],
             });
         }
-        WeightedVoxels::new(weights, &|i| in_mask(subject, i))
+        WeightedVoxels::new(weights, &|i| subject.in_mask(i))
             .map(Self::CentresByWeight)
             .ok_or_else(|| SamplerError::ZeroWeights { subject: named() })
     }
@@ -135,10 +135,6 @@ const NEVER_EMPTY: &str = "subjects without places are left out when the sampler
 
 fn class(subject: &Annotations<'_>, i: usize) -> u8 {
     subject.label.as_ref().map_or(0, |label| label.data()[i])
-}
-
-fn in_mask(subject: &Annotations<'_>, i: usize) -> bool {
-    subject.mask.as_ref().is_none_or(|mask| mask.data()[i])
 }
 
 fn classes_present(subject: &Annotations<'_>) -> impl Iterator<Item = u8> {
