@@ -11,6 +11,7 @@
 //! | [`data`] | manifest, checks, normalisation, samplers, prefetch, phantoms | no |
 //! | [`record`] | what runs, predictions, evaluations and studies leave on disk | no |
 //! | [`evaluate`] | scores folders of predictions | no |
+//! | [`tune`] | thresholds, least volumes and temperatures from out-of-fold predictions | no |
 //! | [`report`] | overlay pictures, plots, HTML | no |
 //! | [`nets`] | UNet (valid and padded), TwoPathCNN, DeepMedic, HighRes3DNet | yes |
 //! | [`train`] | run configuration, training loop, checkpoints, prediction | yes |
@@ -48,4 +49,5 @@ pub use lacuna_record as record;
 pub use lacuna_report as report;
 pub use lacuna_study as study;
 pub use lacuna_train as train;
+pub use lacuna_tune as tune;
 pub use lacuna_volume as volume;

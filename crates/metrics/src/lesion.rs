@@ -84,7 +84,7 @@ pub struct LesionShares {
 impl LesionShares {
     /// The shares of two counts of lesions: (found, all) of the reference, (not false,
     /// all) of the prediction.
-    fn of(reference: [usize; 2], prediction: [usize; 2]) -> Self {
+    pub fn of(reference: [usize; 2], prediction: [usize; 2]) -> Self {
         let share = |[part, all]: [usize; 2]| match all {
             0 => 1.0,
             all => part as f64 / all as f64,
