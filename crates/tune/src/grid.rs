@@ -5,10 +5,10 @@
 //!    of the curve is preferred to a peak;
 //! 2. a rule is looked at only if it gains [`Options::least_gain`] over doing nothing;
 //! 3. among those that are not worse than the best by more than
-//!    [`Options::standard_errors`] of the paired difference (the one-standard-error rule
-//!    of Breiman et al., Classification and Regression Trees, 1984), or by `least_gain`
-//!    where that is more, the one that is the fewest steps of the grid from the default
-//!    is taken: a smaller rule costs less where new images differ;
+//!    [`Options::standard_errors`] of the paired difference (as in the one-standard-error
+//!    rule of Breiman et al., Classification and Regression Trees, 1984), or by
+//!    `least_gain` where that is more, the one that is the fewest steps of the grid from
+//!    the default is taken: a smaller rule costs less where new images differ;
 //! 4. no size is tried that would delete a tenth of the reference's own lesions.
 
 use rayon::prelude::*;
@@ -266,7 +266,10 @@ mod tests {
 
     #[test]
     fn within_one_standard_error_or_the_least_gain() {
-        let options = Options::default();
+        let options = Options {
+            standard_errors: 1.0,
+            ..Options::default()
+        };
         // Mean 0.02; deviations -0.02, 0, 0.02: standard error sqrt(0.0008 / 2 / 3) = 0.0115.
         assert!(!is_within(&[0.0, 0.02, 0.04], &options));
         // Mean 0.02; deviations -0.06, 0, 0.06: sqrt(0.0072 / 6) = 0.0346.

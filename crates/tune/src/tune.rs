@@ -30,7 +30,10 @@ pub struct Options {
     /// own class, which are not those of the region.
     pub components: bool,
     /// A rule is as good as the best when it is worse by so many standard errors of the
-    /// paired difference at most.
+    /// paired difference at most. On 240 cohorts of 4 to 32 subjects, simulated as in
+    /// `tests/simulated.rs`, 0, 0.5 and 1 gained 0.044, 0.042 and 0.036 on new subjects,
+    /// and lost more than 0.005 on 13, 12 and 7 cohorts: 0.5 asks for less than 0, at
+    /// hardly any cost.
     pub standard_errors: f64,
     /// Least gain in the objective for which anything is changed; differences below it
     /// count as none.
@@ -44,11 +47,11 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// One standard error, a least gain of 0.005, a tenth of the lesions, level 0.9.
+    /// Half a standard error, a least gain of 0.005, a tenth of the lesions, level 0.9.
     fn default() -> Self {
         Self {
             components: true,
-            standard_errors: 1.0,
+            standard_errors: 0.5,
             least_gain: 0.005,
             lost_lesions: 0.1,
             level: 0.9,
