@@ -84,7 +84,7 @@ pub struct LesionShares {
 impl LesionShares {
     /// The shares of two counts of lesions: (found, all) of the reference, (not false,
     /// all) of the prediction.
-    fn of(reference: [usize; 2], prediction: [usize; 2]) -> Self {
+    pub(crate) fn of(reference: [usize; 2], prediction: [usize; 2]) -> Self {
         let share = |[part, all]: [usize; 2]| match all {
             0 => 1.0,
             all => part as f64 / all as f64,
@@ -159,7 +159,10 @@ impl Lesions {
 }
 
 /// Voxels that each pair of lesions, counted from 0, shares.
-fn overlaps(reference: &Components, prediction: &Components) -> BTreeMap<[usize; 2], usize> {
+pub(crate) fn overlaps(
+    reference: &Components,
+    prediction: &Components,
+) -> BTreeMap<[usize; 2], usize> {
     let mut shared = BTreeMap::new();
     for (&r, &p) in reference.labels.data().iter().zip(prediction.labels.data()) {
         if r > 0 && p > 0 {
