@@ -21,7 +21,8 @@ pub struct Arguments {
     /// stored in another order or direction than the reference's
     #[arg(long, value_name = "DIR")]
     predictions: PathBuf,
-    /// Folder for scores.csv, lesions.csv, summary.json and overlays/
+    /// Folder for scores.csv, lesions.csv, lesion_conventions.csv, lesion_strata.csv,
+    /// summary.json and overlays/; also froc.csv where --predictions has probabilities
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Subjects to score; default: those that `lacuna predict` listed in the
@@ -78,8 +79,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("note: {note}");
     }
     super::print(&format!(
-        "{}written: {}\n",
+        "{}{}written: {}\n",
         table(&evaluation),
+        lesion_tables(&evaluation),
         arguments.out.display()
     ))
 }
@@ -181,5 +183,88 @@ fn summary_lines(evaluation: &Evaluation) -> String {
         c.lesion,
         c.lesion_one_to_one
     );
+    text
+}
+
+/// Lesions of all subjects by each convention and by volume, then the FROC curves.
+fn lesion_tables(evaluation: &Evaluation) -> String {
+    let classes = &evaluation.summary.classes;
+    let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+    let mut conventions = Table::new();
+    conventions.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    conventions.set_header([
+        "class",
+        "convention",
+        "lesions",
+        "found",
+        "predicted",
+        "false",
+        "recall",
+        "prec.",
+        "F1",
+        "PQ",
+        "DSC",
+        "HD95 mm",
+    ]);
+    for class in classes {
+        for row in &class.lesion_detections {
+            let value = |name: &str| row.values.get(name).copied();
+            conventions.add_row([
+                class.class.clone(),
+                row.convention.to_string(),
+                row.reference.to_string(),
+                row.found.to_string(),
+                row.predicted.to_string(),
+                row.false_positives.to_string(),
+                share((row.reference > 0).then_some(row.recall)),
+                share((row.predicted > 0).then_some(row.precision)),
+                share(Some(row.f1)),
+                share(value("pq")),
+                share(value("lesion_wise_dsc")),
+                value("lesion_wise_hd95_mm").map_or_else(|| "-".to_owned(), |v| format!("{v:.1}")),
+            ]);
+        }
+    }
+    let mut strata = Table::new();
+    strata.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    strata.set_header([
+        "class",
+        "mm3",
+        "lesions",
+        "found",
+        "sens.",
+        "predicted",
+        "false",
+    ]);
+    for class in classes {
+        for row in &class.lesion_strata {
+            strata.add_row([
+                class.class.clone(),
+                match row.below_mm3 {
+                    Some(below) => format!("{} to {below}", row.from_mm3),
+                    None => format!("{} or more", row.from_mm3),
+                },
+                row.reference.to_string(),
+                row.found.to_string(),
+                share(row.sensitivity()),
+                row.predicted.to_string(),
+                row.false_positives.to_string(),
+            ]);
+        }
+    }
+    let mut text = format!(
+        "lesions of all subjects, by convention (docs/lesion-conventions.md):\n{conventions}\nlesions of all subjects, by volume (wmh):\n{strata}\n"
+    );
+    for class in &evaluation.froc {
+        let points: Vec<String> = (class.froc.points.iter())
+            .map(|p| format!("{:.3} at {}", p.sensitivity, p.false_positives_per_scan))
+            .collect();
+        text += &format!(
+            "FROC {}: sensitivity {} false positives per scan; mean (CPM) {:.3}\n",
+            class.class,
+            points.join(", "),
+            class.froc.cpm
+        );
+    }
     text
 }
