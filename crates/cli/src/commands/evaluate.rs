@@ -188,72 +188,10 @@ fn summary_lines(evaluation: &Evaluation) -> String {
 
 /// Lesions of all subjects by each convention and by volume, then the FROC curves.
 fn lesion_tables(evaluation: &Evaluation) -> String {
-    let classes = &evaluation.summary.classes;
-    let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
-    let mut conventions = Table::new();
-    conventions.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    conventions.set_header([
-        "class",
-        "convention",
-        "lesions",
-        "found",
-        "predicted",
-        "false",
-        "recall",
-        "prec.",
-        "F1",
-        "PQ",
-        "DSC",
-        "HD95 mm",
-    ]);
-    for class in classes {
-        for row in &class.lesion_detections {
-            let value = |name: &str| row.values.get(name).copied();
-            conventions.add_row([
-                class.class.clone(),
-                row.convention.to_string(),
-                row.reference.to_string(),
-                row.found.to_string(),
-                row.predicted.to_string(),
-                row.false_positives.to_string(),
-                share((row.reference > 0).then_some(row.recall)),
-                share((row.predicted > 0).then_some(row.precision)),
-                share(Some(row.f1)),
-                share(value("pq")),
-                share(value("lesion_wise_dsc")),
-                value("lesion_wise_hd95_mm").map_or_else(|| "-".to_owned(), |v| format!("{v:.1}")),
-            ]);
-        }
-    }
-    let mut strata = Table::new();
-    strata.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    strata.set_header([
-        "class",
-        "mm3",
-        "lesions",
-        "found",
-        "sens.",
-        "predicted",
-        "false",
-    ]);
-    for class in classes {
-        for row in &class.lesion_strata {
-            strata.add_row([
-                class.class.clone(),
-                match row.below_mm3 {
-                    Some(below) => format!("{} to {below}", row.from_mm3),
-                    None => format!("{} or more", row.from_mm3),
-                },
-                row.reference.to_string(),
-                row.found.to_string(),
-                share(row.sensitivity()),
-                row.predicted.to_string(),
-                row.false_positives.to_string(),
-            ]);
-        }
-    }
     let mut text = format!(
-        "lesions of all subjects, by convention (docs/lesion-conventions.md):\n{conventions}\nlesions of all subjects, by volume (wmh):\n{strata}\n"
+        "lesions of all subjects, by convention (docs/lesion-conventions.md):\n{}\nby volume (wmh):\n{}\n",
+        convention_table(evaluation),
+        stratum_table(evaluation)
     );
     for class in &evaluation.froc {
         let points: Vec<String> = (class.froc.points.iter())
@@ -267,4 +205,78 @@ fn lesion_tables(evaluation: &Evaluation) -> String {
         );
     }
     text
+}
+
+fn convention_table(evaluation: &Evaluation) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "class",
+        "convention",
+        "lesions",
+        "found",
+        "predicted",
+        "false",
+        "recall",
+        "prec.",
+        "F1",
+        "PQ",
+        "DSC",
+        "HD95 mm",
+    ]);
+    for class in &evaluation.summary.classes {
+        for row in &class.lesion_detections {
+            let value = |name: &str| row.values.get(name).copied();
+            table.add_row([
+                class.class.clone(),
+                row.convention.to_string(),
+                row.reference.to_string(),
+                row.found.to_string(),
+                row.predicted.to_string(),
+                row.false_positives.to_string(),
+                or_dash((row.reference > 0).then_some(row.recall), 3),
+                or_dash((row.predicted > 0).then_some(row.precision), 3),
+                or_dash(Some(row.f1), 3),
+                or_dash(value("pq"), 3),
+                or_dash(value("lesion_wise_dsc"), 3),
+                or_dash(value("lesion_wise_hd95_mm"), 1),
+            ]);
+        }
+    }
+    table
+}
+
+fn stratum_table(evaluation: &Evaluation) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "class",
+        "mm3",
+        "lesions",
+        "found",
+        "sens.",
+        "predicted",
+        "false",
+    ]);
+    for class in &evaluation.summary.classes {
+        for row in &class.lesion_strata {
+            table.add_row([
+                class.class.clone(),
+                match row.below_mm3 {
+                    Some(below) => format!("{} to {below}", row.from_mm3),
+                    None => format!("{} or more", row.from_mm3),
+                },
+                row.reference.to_string(),
+                row.found.to_string(),
+                or_dash(row.sensitivity(), 3),
+                row.predicted.to_string(),
+                row.false_positives.to_string(),
+            ]);
+        }
+    }
+    table
+}
+
+fn or_dash(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
 }
