@@ -5,6 +5,7 @@
 
 mod choose;
 mod error;
+mod froc;
 mod place;
 mod score;
 mod tables;
@@ -13,12 +14,15 @@ use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::Manifest;
 use lacuna_metrics::{Bootstrap, ClassScores, Options, Summary};
-use lacuna_record::{Evaluation, Provenance, RecordError, SubjectScores};
+use lacuna_record::{Evaluation, Provenance, RecordError};
 use rayon::prelude::*;
 
 use choose::Chosen;
 pub use choose::regions;
 pub use error::EvaluateError;
+pub use froc::CANDIDATE_THRESHOLD;
+use froc::Probabilities;
+use score::Scored;
 pub use score::{example, reference_of};
 
 /// What to score, how, and where to write it.
@@ -57,44 +61,56 @@ pub fn evaluate(
     let modality = score::overlay_modality(request.manifest, request.overlay)?;
     let chosen = choose::choose(request)?;
     let stale = place::check(request, &chosen)?;
-    let (scored, pictures) = score_all(request, &chosen, modality, on_subject)?;
-    let rows: Vec<Vec<ClassScores>> = scored.iter().map(|s| s.classes.clone()).collect();
+    let probabilities = Probabilities::of(request, &chosen)?;
+    let scored = score_all(request, &chosen, &probabilities, modality, on_subject)?;
+    let candidates: Vec<_> = scored.iter().map(|s| s.candidates.clone()).collect();
+    let (subjects, pictures): (Vec<_>, Vec<_>) =
+        scored.into_iter().map(|s| (s.scores, s.picture)).unzip();
+    let rows: Vec<Vec<ClassScores>> = subjects.iter().map(|s| s.classes.clone()).collect();
     let predictions = request.predictions;
     let evaluation = Evaluation {
         provenance: Some(Provenance::of_process(rayon::current_num_threads())),
         // Absolute, to be known again from elsewhere.
         predictions: (predictions.canonicalize()).unwrap_or_else(|_| predictions.to_owned()),
-        notes: chosen.notes,
+        notes: (chosen.notes.into_iter().chain(probabilities.note)).collect(),
         summary: Summary::of(&rows, &Bootstrap::default())?,
-        subjects: scored,
+        froc: froc::of(request.manifest, &candidates)?,
+        subjects,
     };
     // Only now, so that a file that cannot be scored leaves no half of an evaluation.
     write(&evaluation, &pictures, request.out, &stale)?;
     Ok(evaluation)
 }
 
-/// The scores and the picture of each subject.
+/// Each subject scored.
 fn score_all(
     request: &Request,
     chosen: &Chosen,
+    probabilities: &Probabilities,
     modality: &str,
     on_subject: &mut dyn FnMut(usize, usize),
-) -> Result<(Vec<SubjectScores>, Vec<Vec<u8>>), EvaluateError> {
+) -> Result<Vec<Scored>, EvaluateError> {
     let mut scored = Vec::with_capacity(chosen.subjects.len());
-    let mut pictures = Vec::with_capacity(chosen.subjects.len());
     // One subject per core at a time bounds the memory.
     for group in chosen.subjects.chunks(rayon::current_num_threads()) {
         let group: Vec<_> = group
             .par_iter()
-            .map(|(subject, file)| score::score(request, subject, file, &chosen.coding, modality))
+            .map(|(subject, file)| {
+                let maps = probabilities.of_subject(request, subject);
+                score::score(
+                    request,
+                    subject,
+                    file,
+                    &chosen.coding,
+                    maps.as_deref(),
+                    modality,
+                )
+            })
             .collect::<Result<_, _>>()?;
-        for (scores, picture) in group {
-            scored.push(scores);
-            pictures.push(picture);
-        }
+        scored.extend(group);
         on_subject(scored.len(), chosen.subjects.len());
     }
-    Ok((scored, pictures))
+    Ok(scored)
 }
 
 fn write(
@@ -108,11 +124,28 @@ fn write(
     for (subject, png) in evaluation.subjects.iter().zip(pictures) {
         lacuna_io::atomic::write_bytes(out.join(&subject.overlay.file), png)?;
     }
-    for picture in stale {
-        std::fs::remove_file(picture).map_err(RecordError::io(picture))?;
+    for file in stale {
+        std::fs::remove_file(file).map_err(RecordError::io(file))?;
     }
-    tables::write_csv(&out.join("scores.csv"), &tables::score_rows(evaluation))?;
-    tables::write_csv(&out.join("lesions.csv"), &tables::lesion_rows(evaluation))?;
+    let tables = [
+        ("scores.csv", tables::score_rows(evaluation)),
+        ("lesions.csv", tables::lesion_rows(evaluation)),
+        (
+            "lesion_conventions.csv",
+            tables::convention_rows(evaluation),
+        ),
+        ("lesion_strata.csv", tables::stratum_rows(evaluation)),
+    ];
+    for (name, rows) in tables {
+        tables::write_csv(&out.join(name), &rows)?;
+    }
+    let froc = out.join("froc.csv");
+    if !evaluation.froc.is_empty() {
+        tables::write_csv(&froc, &tables::froc_rows(evaluation))?;
+    } else if froc.exists() {
+        // Of a former evaluation, which this one replaces.
+        std::fs::remove_file(&froc).map_err(RecordError::io(&froc))?;
+    }
     evaluation.write(out)?;
     Ok(())
 }

@@ -14,7 +14,15 @@ use crate::{EvaluateError, Request};
 pub(crate) fn check(request: &Request, chosen: &Chosen) -> Result<Vec<PathBuf>, EvaluateError> {
     let out = request.out;
     check_folder(out)?;
-    let tables = ["summary.json", "scores.csv", "lesions.csv"].map(|name| out.join(name));
+    let tables = [
+        "summary.json",
+        "scores.csv",
+        "lesions.csv",
+        "lesion_conventions.csv",
+        "lesion_strata.csv",
+        "froc.csv",
+    ]
+    .map(|name| out.join(name));
     let pictures = (chosen.subjects.iter()).map(|(subject, _)| picture(out, &subject.id));
     let outputs: Vec<_> = tables.iter().cloned().chain(pictures).collect();
     let inputs = Inputs::of(

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_metrics::evaluate_pair;
+use lacuna_metrics::{LesionConvention, Options, SubjectCandidates, evaluate_pair};
 use lacuna_record::{Overlay, Predictions, ScoredFile, SubjectScores, prediction_path};
 use lacuna_report::OverlayOptions;
 use lacuna_report::study::Example;
 use lacuna_volume::{LabelMap, Orientation, Volume, corner_displacement_mm};
 
 use crate::choose::Coding;
-use crate::{EvaluateError, Request};
+use crate::{EvaluateError, Request, froc};
 
 /// The modality behind the pictures.
 pub(crate) fn overlay_modality<'a>(
@@ -32,14 +32,24 @@ pub(crate) fn overlay_modality<'a>(
     Ok(found)
 }
 
-/// The scores and the picture (PNG) of one subject.
+/// What an evaluation needs of one subject.
+pub(crate) struct Scored {
+    pub scores: SubjectScores,
+    /// PNG.
+    pub picture: Vec<u8>,
+    /// Of each foreground class, where there are probabilities.
+    pub candidates: Option<Vec<SubjectCandidates>>,
+}
+
+/// Scores one subject; `probabilities` is the file of its probabilities.
 pub(crate) fn score(
     request: &Request,
     subject: &Subject,
     file: &ScoredFile,
     coding: &Coding,
+    probabilities: Option<&Path>,
     modality: &str,
-) -> Result<(SubjectScores, Vec<u8>), EvaluateError> {
+) -> Result<Scored, EvaluateError> {
     let manifest = request.manifest;
     let path = file.file.clone();
     let reference = reference_of(manifest, subject)?;
@@ -54,19 +64,32 @@ pub(crate) fn score(
             apart_mm: corner_displacement_mm(&reference.grid(), &prediction.grid()),
         });
     }
-    let classes = evaluate_pair(&reference, &prediction, &manifest.classes, &request.options)
-        .map_err(|source| EvaluateError::Score {
-            prediction: path,
-            source,
+    let options = Options {
+        lesion_conventions: LesionConvention::ALL.to_vec(),
+        ..request.options.clone()
+    };
+    let classes =
+        evaluate_pair(&reference, &prediction, &manifest.classes, &options).map_err(|source| {
+            EvaluateError::Score {
+                prediction: path,
+                source,
+            }
         })?;
-    let (overlay, png) = draw(subject, modality, &reference, &prediction)?;
+    let candidates = probabilities
+        .map(|file| froc::candidates(subject, &reference, file))
+        .transpose()?;
+    let (overlay, picture) = draw(subject, modality, &reference, &prediction)?;
     let scores = SubjectScores {
         subject: subject.id.clone(),
         prediction: Some(file.clone()),
         overlay,
         classes,
     };
-    Ok((scores, png))
+    Ok(Scored {
+        scores,
+        picture,
+        candidates,
+    })
 }
 
 /// Draws reference and prediction on an image of the subject.
@@ -198,8 +221,11 @@ fn read_prediction(
 
 /// The same voxels with the axes in the order and direction of the reference's. Whether
 /// the grids are one is for the caller to compare.
-fn in_axes_of(reference: &LabelMap, prediction: LabelMap) -> Result<LabelMap, EvaluateError> {
-    let [wanted, found] = [reference, &prediction].map(|v| Orientation::of(v.affine()));
+pub(crate) fn in_axes_of<T: Clone>(
+    reference: &LabelMap,
+    prediction: Volume<T>,
+) -> Result<Volume<T>, EvaluateError> {
+    let [wanted, found] = [reference.affine(), prediction.affine()].map(Orientation::of);
     if wanted == found {
         return Ok(prediction);
     }

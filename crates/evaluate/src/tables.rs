@@ -1,11 +1,14 @@
-//! `scores.csv` and `lesions.csv`.
+//! The tables of an evaluation.
 
 use std::path::Path;
 
-use lacuna_metrics::ClassScores;
+use lacuna_metrics::{ClassScores, LesionDetection, LesionStratum};
 use lacuna_record::Evaluation;
 
 use crate::EvaluateError;
+
+/// In the place of a subject: all of them, pooled.
+const POOLED: &str = "all subjects";
 
 /// One row per subject and class, conventions in the last column.
 pub(crate) fn score_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
@@ -76,6 +79,141 @@ pub(crate) fn lesion_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
                 row
             }));
         }
+    }
+    out
+}
+
+/// One row per subject, class and convention, then those of all subjects pooled.
+pub(crate) fn convention_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
+    let mut header = vec![
+        "subject",
+        "class",
+        "convention",
+        "connectivity",
+        "overlap_rule",
+        "size_floor",
+        "reference_lesions",
+        "found",
+        "predicted",
+        "false",
+        "recall",
+        "precision",
+        "f1",
+    ];
+    header.extend(LesionDetection::VALUES);
+    let of_subjects = evaluation
+        .rows()
+        .map(|(subject, scores)| (subject, &scores.class, &scores.lesion_detections));
+    let pooled = (evaluation.summary.classes.iter())
+        .map(|class| (POOLED, &class.class, &class.lesion_detections));
+    let mut out = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    for (subject, class, detections) in of_subjects.chain(pooled) {
+        out.extend(detections.iter().map(|found| {
+            let mut row = vec![
+                subject.to_owned(),
+                class.clone(),
+                found.convention.to_string(),
+                found.connectivity.to_string(),
+                found.overlap_rule.to_string(),
+                found.size_floor.to_string(),
+                found.reference.to_string(),
+                found.found.to_string(),
+                found.predicted.to_string(),
+                found.false_positives.to_string(),
+                found.recall.to_string(),
+                found.precision.to_string(),
+                found.f1.to_string(),
+            ];
+            let value = |name: &str| {
+                found
+                    .values
+                    .get(name)
+                    .map_or_else(String::new, f64::to_string)
+            };
+            row.extend(LesionDetection::VALUES.map(value));
+            row
+        }));
+    }
+    out
+}
+
+/// One row per subject, class and stratum of volume, then those of all subjects pooled.
+/// Sensitivity is empty where there is no lesion, and the last stratum has no end.
+pub(crate) fn stratum_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
+    let header = [
+        "subject",
+        "class",
+        "convention",
+        "from_mm3",
+        "below_mm3",
+        "reference_lesions",
+        "found",
+        "sensitivity",
+        "predicted",
+        "false",
+    ];
+    let of_subjects = evaluation.rows().map(|(subject, scores)| {
+        let strata = LesionStratum::of([&scores.lesions]).to_vec();
+        (subject, &scores.class, strata)
+    });
+    let pooled = (evaluation.summary.classes.iter())
+        .map(|class| (POOLED, &class.class, class.lesion_strata.clone()));
+    let mut out = vec![header.map(str::to_owned).to_vec()];
+    for (subject, class, strata) in of_subjects.chain(pooled) {
+        let or_empty = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
+        out.extend(strata.iter().map(|stratum| {
+            vec![
+                subject.to_owned(),
+                class.clone(),
+                "wmh".to_owned(),
+                stratum.from_mm3.to_string(),
+                or_empty(stratum.below_mm3),
+                stratum.reference.to_string(),
+                stratum.found.to_string(),
+                or_empty(stratum.sensitivity()),
+                stratum.predicted.to_string(),
+                stratum.false_positives.to_string(),
+            ]
+        }));
+    }
+    out
+}
+
+/// One row per class and number of false positives per scan.
+pub(crate) fn froc_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
+    let header = [
+        "class",
+        "connectivity",
+        "overlap_rule",
+        "candidate_threshold",
+        "subjects",
+        "reference_lesions",
+        "candidates",
+        "false_positives_per_scan",
+        "sensitivity",
+        "score",
+        "cpm",
+    ];
+    let mut out = vec![header.map(str::to_owned).to_vec()];
+    for class in &evaluation.froc {
+        let froc = &class.froc;
+        out.extend(froc.points.iter().map(|point| {
+            vec![
+                class.class.clone(),
+                class.connectivity.to_string(),
+                "any voxel".to_owned(),
+                format!("{:.3}", class.candidate_threshold),
+                froc.subjects.to_string(),
+                froc.reference_lesions.to_string(),
+                froc.candidates.to_string(),
+                point.false_positives_per_scan.to_string(),
+                point.sensitivity.to_string(),
+                point
+                    .score
+                    .map_or_else(String::new, |score| score.to_string()),
+                froc.cpm.to_string(),
+            ]
+        }));
     }
     out
 }

@@ -1,8 +1,8 @@
 //! All metrics of one image pair, and their summary over subjects.
 
 use crate::{
-    Bootstrap, Confusion, Conventions, Counts, Distribution, Lesions, MaskPair, MetricsError,
-    SurfaceConvention, SurfaceDistances,
+    Bootstrap, Confusion, Conventions, Counts, Distribution, LesionConvention, LesionDetection,
+    LesionStratum, Lesions, MaskPair, MetricsError, SurfaceConvention, SurfaceDistances,
 };
 use lacuna_volume::{LabelMap, foreground_indices};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub struct Options {
     /// Sets of classes that are scored as one, by name. A set of one class, of all
     /// foreground or given before has a row already.
     pub regions: Vec<Vec<String>>,
+    /// Further conventions to count lesions by; default: none.
+    pub lesion_conventions: Vec<LesionConvention>,
 }
 
 impl Default for Options {
@@ -29,6 +31,7 @@ impl Default for Options {
             nsd_tolerance_mm: 1.0,
             surface: SurfaceConvention::default(),
             regions: Vec::new(),
+            lesion_conventions: Vec::new(),
         }
     }
 }
@@ -79,6 +82,9 @@ pub struct ClassScores {
     pub lesion_f1_one_to_one: f64,
     /// Each lesion with its size.
     pub lesions: Lesions,
+    /// Lesions by [`Options::lesion_conventions`]; absent in evaluations of version 0.1.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lesion_detections: Vec<LesionDetection>,
     /// What the numbers mean.
     pub conventions: Conventions,
 }
@@ -176,6 +182,7 @@ pub fn evaluate_pair(
             lesion_precision_one_to_one: pairs.map_or(f64::NAN, |s| s.precision),
             lesion_f1_one_to_one: pairs.map_or(f64::NAN, |s| s.f1),
             lesions,
+            lesion_detections: LesionDetection::of_all(&pair, &options.lesion_conventions),
             conventions: Conventions::new(options.surface, options.nsd_tolerance_mm),
         }
     };
@@ -244,6 +251,13 @@ pub struct ClassSummary {
     pub class: String,
     /// In the order of [`ClassScores::METRICS`].
     pub metrics: Vec<MetricSummary>,
+    /// Lesions by each convention, pooled over the subjects; none where it was not asked,
+    /// and in evaluations of version 0.1.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lesion_detections: Vec<LesionDetection>,
+    /// Lesions of all subjects by their volume; none in evaluations of version 0.1.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lesion_strata: Vec<LesionStratum>,
 }
 
 /// All classes over all subjects. Every subject counts in every number.
@@ -291,6 +305,8 @@ impl Summary {
                 metrics: (0..ClassScores::METRICS.len())
                     .map(|m| metric(row, m))
                     .collect::<Result<_, _>>()?,
+                lesion_detections: pooled(subjects, row),
+                lesion_strata: LesionStratum::of(subjects.iter().map(|s| &s[row].lesions)).to_vec(),
             })
         });
         Ok(Self {
@@ -300,4 +316,23 @@ impl Summary {
             classes: classes.collect::<Result<_, MetricsError>>()?,
         })
     }
+}
+
+/// The conventions of a row that all subjects have.
+fn pooled(subjects: &[Vec<ClassScores>], row: usize) -> Vec<LesionDetection> {
+    let first = subjects
+        .iter()
+        .take(1)
+        .flat_map(|s| &s[row].lesion_detections);
+    first
+        .filter_map(|wanted| {
+            let rows: Option<Vec<&LesionDetection>> = (subjects.iter())
+                .map(|s| {
+                    let mut rows = s[row].lesion_detections.iter();
+                    rows.find(|found| found.convention == wanted.convention)
+                })
+                .collect();
+            LesionDetection::pooled(&rows?)
+        })
+        .collect()
 }

@@ -159,7 +159,10 @@ impl Lesions {
 }
 
 /// Voxels that each pair of lesions, counted from 0, shares.
-fn overlaps(reference: &Components, prediction: &Components) -> BTreeMap<[usize; 2], usize> {
+pub(crate) fn overlaps(
+    reference: &Components,
+    prediction: &Components,
+) -> BTreeMap<[usize; 2], usize> {
     let mut shared = BTreeMap::new();
     for (&r, &p) in reference.labels.data().iter().zip(prediction.labels.data()) {
         if r > 0 && p > 0 {

@@ -5,19 +5,22 @@
 //! finite, so no subject ever drops out of a mean, and carries the
 //! [`Conventions`] behind it. The parts can be used alone: voxel counts
 //! ([`Counts`], [`Confusion`]), surfaces ([`SurfaceDistances`]), lesions
-//! ([`Lesions`]), calibration ([`Reliability`]) and statistics
-//! ([`Distribution`], [`Comparison`]).
+//! ([`Lesions`], [`LesionConvention`], [`LesionStratum`], [`Froc`]), calibration
+//! ([`Reliability`]) and statistics ([`Distribution`], [`Comparison`]).
 
 mod calibration;
 mod comparison;
 mod conventions;
 mod counts;
+mod detection;
 mod error;
 mod evaluate;
+mod froc;
 mod lesion;
 mod matching;
 mod overlap;
 mod pair;
+mod strata;
 mod summary;
 mod surface;
 
@@ -25,11 +28,14 @@ pub use calibration::{Probabilities, Reliability};
 pub use comparison::{Comparison, SignedRank, holm, smallest_p};
 pub use conventions::Conventions;
 pub use counts::{Confusion, Counts};
+pub use detection::{BratsTask, LesionConvention, LesionDetection};
 pub use error::MetricsError;
 pub use evaluate::{
     ClassScores, ClassSummary, FOREGROUND, MetricSummary, Options, Summary, evaluate_pair,
 };
+pub use froc::{Candidate, Froc, FrocPoint, SubjectCandidates};
 pub use lesion::{Lesion, LesionPlace, LesionShares, Lesions};
 pub use pair::MaskPair;
+pub use strata::LesionStratum;
 pub use summary::{Bootstrap, Distribution, Interval, Quartiles, quantile};
 pub use surface::{SurfaceConvention, SurfaceDistances};

@@ -1,7 +1,7 @@
 //! Components and metrics on real lesions against SciPy and MONAI
 //! (`tests/golden/metrics.py`); `LACUNA_DATA` names the data folder.
 
-use lacuna_metrics::{Options, evaluate_pair};
+use lacuna_metrics::{LesionConvention, LesionStratum, Lesions, MaskPair, Options, evaluate_pair};
 use lacuna_volume::{Connectivity, LabelMap, label_components};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -71,4 +71,30 @@ fn real_lesions_scored_against_those_of_another_patient() {
         let expected = expected.as_f64().unwrap();
         assert!((found - expected).abs() < tolerance, "{found} {expected}");
     }
+}
+
+/// The same two by each convention: what must hold of any pair.
+#[test]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
+fn real_lesions_by_each_convention() {
+    let [reference, prediction] = ["patient19", "patient07"].map(lesions);
+    let pair = MaskPair::of_labels(&reference, &prediction, |l| l > 0).unwrap();
+    let lesions = Lesions::find(&pair);
+    let all = LesionConvention::ALL.map(|convention| convention.detect(&pair));
+    let [wmh, any, tenth, half, msseg, atlas, gli, met] = &all;
+    let shares = lesions.wmh();
+    assert_eq!((wmh.recall, wmh.f1), (shares.recall, shares.f1));
+    assert_eq!(any.f1, lesions.one_to_one().unwrap().f1);
+    // A stricter rule finds no more, and dilation joins lesions.
+    let found = [wmh, any, tenth, half].map(|detection| detection.found);
+    assert!(found.is_sorted_by(|a, b| a >= b), "{found:?}");
+    assert!(msseg.reference <= atlas.reference && atlas.reference >= wmh.reference);
+    assert!(gli.reference <= met.reference && met.reference <= wmh.reference);
+    let golden = golden();
+    let six = golden["components"]["patient19"]["6"].as_array().unwrap();
+    assert_eq!(atlas.reference, six.len());
+    let large = six.iter().filter(|voxels| voxels.as_u64().unwrap() > 3);
+    assert_eq!(msseg.reference, large.count());
+    let strata = LesionStratum::of([&lesions]);
+    assert_eq!(strata.iter().map(|s| s.found).sum::<usize>(), wmh.found);
 }

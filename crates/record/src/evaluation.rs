@@ -4,6 +4,9 @@
 //! OUT/summary.json    every score, read back by reports
 //! OUT/scores.csv      one row per subject and class
 //! OUT/lesions.csv     one row per lesion
+//! OUT/lesion_conventions.csv  lesions by the conventions of several challenges
+//! OUT/lesion_strata.csv       lesions by their volume
+//! OUT/froc.csv        sensitivity by false positives per scan, with probabilities
 //! OUT/overlays/       a picture of each subject
 //! ```
 
@@ -30,8 +33,27 @@ pub struct Evaluation {
     pub notes: Vec<String>,
     /// The scores over the subjects.
     pub summary: lacuna_metrics::Summary,
+    /// Curves of the predicted probabilities, one for each foreground class; none without
+    /// probabilities.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub froc: Vec<ClassFroc>,
     /// One entry per subject.
     pub subjects: Vec<SubjectScores>,
+}
+
+/// The FROC curve of a class over all subjects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassFroc {
+    /// Class name.
+    pub class: String,
+    /// Candidates are components of the voxels of at least this probability, each with
+    /// its largest.
+    pub candidate_threshold: f64,
+    /// Neighbours that join voxels of one lesion or candidate: 6, 18 or 26.
+    pub connectivity: u8,
+    /// The curve.
+    #[serde(flatten)]
+    pub froc: lacuna_metrics::Froc,
 }
 
 /// The scores of one subject.

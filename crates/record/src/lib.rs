@@ -23,7 +23,7 @@ mod test;
 
 pub use cleaned::CleanedClass;
 pub use error::RecordError;
-pub use evaluation::{Evaluation, Overlay, ScoredFile, SubjectScores};
+pub use evaluation::{ClassFroc, Evaluation, Overlay, ScoredFile, SubjectScores};
 pub use events::{Ending, Event, LastIterations, read_events};
 pub use files::{lock, read_json, read_lines, unix_time, write_json};
 pub use hash::{sha256, sha256_of};

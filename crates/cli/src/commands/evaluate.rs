@@ -21,7 +21,8 @@ pub struct Arguments {
     /// stored in another order or direction than the reference's
     #[arg(long, value_name = "DIR")]
     predictions: PathBuf,
-    /// Folder for scores.csv, lesions.csv, summary.json and overlays/
+    /// Folder for scores.csv, lesions.csv, lesion_conventions.csv, lesion_strata.csv,
+    /// summary.json and overlays/; also froc.csv where --predictions has probabilities
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Subjects to score; default: those that `lacuna predict` listed in the
@@ -78,8 +79,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("note: {note}");
     }
     super::print(&format!(
-        "{}written: {}\n",
+        "{}{}written: {}\n",
         table(&evaluation),
+        lesion_tables(&evaluation),
         arguments.out.display()
     ))
 }
@@ -182,4 +184,99 @@ fn summary_lines(evaluation: &Evaluation) -> String {
         c.lesion_one_to_one
     );
     text
+}
+
+/// Lesions of all subjects by each convention and by volume, then the FROC curves.
+fn lesion_tables(evaluation: &Evaluation) -> String {
+    let mut text = format!(
+        "lesions of all subjects, by convention (docs/lesion-conventions.md):\n{}\nby volume (wmh):\n{}\n",
+        convention_table(evaluation),
+        stratum_table(evaluation)
+    );
+    for class in &evaluation.froc {
+        let points: Vec<String> = (class.froc.points.iter())
+            .map(|p| format!("{:.3} at {}", p.sensitivity, p.false_positives_per_scan))
+            .collect();
+        text += &format!(
+            "FROC {}: sensitivity {} false positives per scan; mean (CPM) {:.3}\n",
+            class.class,
+            points.join(", "),
+            class.froc.cpm
+        );
+    }
+    text
+}
+
+fn convention_table(evaluation: &Evaluation) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "class",
+        "convention",
+        "lesions",
+        "found",
+        "predicted",
+        "false",
+        "recall",
+        "prec.",
+        "F1",
+        "PQ",
+        "DSC",
+        "HD95 mm",
+    ]);
+    for class in &evaluation.summary.classes {
+        for row in &class.lesion_detections {
+            let value = |name: &str| row.values.get(name).copied();
+            table.add_row([
+                class.class.clone(),
+                row.convention.to_string(),
+                row.reference.to_string(),
+                row.found.to_string(),
+                row.predicted.to_string(),
+                row.false_positives.to_string(),
+                or_dash((row.reference > 0).then_some(row.recall), 3),
+                or_dash((row.predicted > 0).then_some(row.precision), 3),
+                or_dash(Some(row.f1), 3),
+                or_dash(value("pq"), 3),
+                or_dash(value("lesion_wise_dsc"), 3),
+                or_dash(value("lesion_wise_hd95_mm"), 1),
+            ]);
+        }
+    }
+    table
+}
+
+fn stratum_table(evaluation: &Evaluation) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "class",
+        "mm3",
+        "lesions",
+        "found",
+        "sens.",
+        "predicted",
+        "false",
+    ]);
+    for class in &evaluation.summary.classes {
+        for row in &class.lesion_strata {
+            table.add_row([
+                class.class.clone(),
+                match row.below_mm3 {
+                    Some(below) => format!("{} to {below}", row.from_mm3),
+                    None => format!("{} or more", row.from_mm3),
+                },
+                row.reference.to_string(),
+                row.found.to_string(),
+                or_dash(row.sensitivity(), 3),
+                row.predicted.to_string(),
+                row.false_positives.to_string(),
+            ]);
+        }
+    }
+    table
+}
+
+fn or_dash(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
 }

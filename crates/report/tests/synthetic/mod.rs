@@ -90,6 +90,7 @@ pub fn write_done(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
             predictions: "test/predictions".into(),
             notes: Vec::new(),
             summary,
+            froc: Vec::new(),
             subjects,
         };
         write_json(&run.join("test/summary.json"), &scores);
@@ -218,6 +219,7 @@ fn class_row(dsc: f64, lesions: &[(usize, usize)]) -> ClassScores {
             prediction: Vec::new(),
             pairs: None,
         },
+        lesion_detections: Vec::new(),
     }
 }
 
