@@ -35,6 +35,8 @@ enum Command {
     Dataset(commands::dataset::Arguments),
     /// Check a dataset before training: geometry, values, labels, lesions, duplicates
     Check(commands::check::Arguments),
+    /// Measure a dataset: spacings, intensities, prevalence, components; find unusable subjects
+    Fingerprint(commands::fingerprint::Arguments),
     /// Print the documented default run configuration, or a recipe to start from
     Config(commands::config::Arguments),
     /// List the networks with their borders and legal patch sizes
@@ -150,6 +152,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Dataset(arguments) => commands::dataset::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Fingerprint(arguments) => commands::fingerprint::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Networks => commands::print(&commands::networks()?),
         Command::Losses(arguments) => commands::losses::run(&arguments),

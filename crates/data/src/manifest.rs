@@ -9,6 +9,7 @@
 //! [[subject]]
 //! id = "pat0003"
 //! group = "patient-3"                         # optional: subjects of one patient share it
+//! scanner = "A"                               # optional, for the fingerprint
 //! images = { FLAIR = "pat0003/FLAIR.nii.gz", T1c = "pat0003/T1c.nii.gz" }
 //! label = "pat0003/tumour.nii.gz"             # absent for subjects to predict
 //! mask = "pat0003/brain_mask.nii.gz"          # optional
@@ -66,6 +67,8 @@ pub struct Subject {
     pub id: String,
     /// What no split may tear apart: the patient, of whom the subject is one visit.
     pub group: Option<String>,
+    /// What it was imaged with, in any words.
+    pub scanner: Option<String>,
     /// One image for each modality of the manifest.
     pub images: BTreeMap<String, ImageRef>,
     /// Label file; absent for a subject to predict.

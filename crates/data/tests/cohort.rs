@@ -81,6 +81,7 @@ impl Files {
         let second = image("T2", volume(|i| 1.0 + (i as f32 * 0.37 + s as f32).sin()));
         Subject {
             group: None,
+            scanner: None,
             id: format!("sub.{s}"),
             images: [("T1", first), ("T2", second)]
                 .map(|(name, path)| (name.to_owned(), path.into()))

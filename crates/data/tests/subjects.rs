@@ -77,6 +77,7 @@ impl Files {
         Subject {
             id: "pat1".to_owned(),
             group: None,
+            scanner: None,
             images: ["FLAIR", "T1"]
                 .map(|m| (m.to_owned(), self.path(m).into()))
                 .into(),

@@ -12,6 +12,7 @@ mod error;
 mod evaluation;
 mod events;
 mod files;
+pub mod fingerprint;
 mod hash;
 mod outputs;
 mod predictions;
@@ -26,6 +27,7 @@ pub use error::RecordError;
 pub use evaluation::{ClassFroc, Evaluation, Overlay, ScoredFile, SubjectScores};
 pub use events::{Ending, Event, LastIterations, read_events};
 pub use files::{lock, read_json, read_lines, unix_time, write_json};
+pub use fingerprint::Fingerprint;
 pub use hash::{sha256, sha256_of};
 pub use outputs::{Inputs, check_file, check_folder, check_no_run};
 pub use predictions::{

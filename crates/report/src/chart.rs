@@ -14,13 +14,16 @@ mod axis;
 mod bars;
 mod boxes;
 mod contour;
+mod dots;
 mod drawing;
 mod heat;
+mod histogram;
 mod isolines;
 mod line;
 mod look;
 mod panels;
 mod reliability;
+mod sheet;
 
 #[cfg(test)]
 mod checks;
@@ -28,13 +31,16 @@ mod checks;
 pub use axis::{Decades, Scale};
 pub use bars::{Bar, BarChart};
 pub use boxes::{BoxPlot, BoxSeries, BoxStats};
+pub use dots::DotRows;
 pub use drawing::Drawing;
 pub use heat::HeatMap;
+pub use histogram::LogHistogram;
 pub use isolines::{IsolinePanel, IsolineRow, Isolines, Measured};
 pub use line::{LineChart, Series, Stroke, running_median};
 pub use look::{Look, Marker, key};
 pub use panels::{PanelRow, Panels};
 pub use reliability::{Reliability, ReliabilitySeries};
+pub use sheet::Sheet;
 
 /// Units across a chart that stands alone.
 pub const WIDTH: f64 = 480.0;

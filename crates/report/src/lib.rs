@@ -4,7 +4,7 @@
 //! [`overlay`] draws a subject's slices with reference and prediction,
 //! [`chart`] draws charts as SVG, [`RunReport`] gathers what is known of a run
 //! and [`render`] writes the page; [`study`] reads the folder of a study and
-//! writes its report. Nothing here knows of tensors.
+//! writes its report; [`fingerprint_page`] draws what a dataset looks like. Nothing here knows of tensors.
 //!
 //! Colours are those of Okabe and Ito (2008), which readers with any common
 //! form of colour blindness tell apart; see [`colour`].
@@ -15,6 +15,7 @@ pub mod study;
 
 mod document;
 mod error;
+mod fingerprint;
 mod markup;
 mod overlay;
 mod run;
@@ -22,6 +23,7 @@ mod table;
 
 pub use document::render;
 pub use error::ReportError;
+pub use fingerprint::{FINGERPRINT_PAGE, fingerprint_page, write_fingerprint_page};
 pub use overlay::{
     Overlay, OverlayOptions, PatchPair, PatchView, overlay, overlay_column, patch_sheet,
 };

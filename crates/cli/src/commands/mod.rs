@@ -7,6 +7,7 @@ pub mod config;
 pub mod dataset;
 pub mod demo;
 pub mod evaluate;
+pub mod fingerprint;
 pub mod losses;
 pub mod predict;
 pub mod report;

@@ -112,8 +112,8 @@ pub(super) fn check_subjects(
     let ids: Vec<String> = subjects.iter().map(|s| s.id.clone()).collect();
     check_names(path, "subject", &ids)?;
     for subject in subjects {
-        if let Some(group) = &subject.group {
-            check_names(path, "group", std::slice::from_ref(group))?;
+        for (key, name) in [("group", &subject.group), ("scanner", &subject.scanner)] {
+            check_names(path, key, name.as_slice())?;
         }
         if let Some(reason) = unusable_id(&subject.id) {
             return Err(ManifestError::Name {

@@ -9,9 +9,10 @@ use serde::Deserialize;
 use super::{ImageRef, MAX_LABEL_VALUE, Manifest, ManifestError, Subject};
 
 const TOP_KEYS: [&str; 5] = ["name", "modalities", "classes", "label_values", "subject"];
-const SUBJECT_KEYS: [&str; 7] = [
+const SUBJECT_KEYS: [&str; 8] = [
     "id",
     "group",
+    "scanner",
     "images",
     "label",
     "mask",
@@ -33,6 +34,7 @@ struct RawManifest {
 struct RawSubject {
     id: String,
     group: Option<String>,
+    scanner: Option<String>,
     images: BTreeMap<String, String>,
     label: Option<PathBuf>,
     mask: Option<PathBuf>,
@@ -134,6 +136,7 @@ fn resolve(folder: &Path, raw: RawSubject) -> Subject {
     Subject {
         id: raw.id,
         group: raw.group,
+        scanner: raw.scanner,
         images: raw
             .images
             .iter()
@@ -163,6 +166,9 @@ pub(super) fn write(manifest: &Manifest) -> Result<String, ManifestError> {
         let _ = writeln!(out, "\n[[subject]]\nid = {}", quoted(&subject.id));
         if let Some(group) = &subject.group {
             let _ = writeln!(out, "group = {}", quoted(group));
+        }
+        if let Some(scanner) = &subject.scanner {
+            let _ = writeln!(out, "scanner = {}", quoted(scanner));
         }
         let mut images = Vec::with_capacity(subject.images.len());
         for modality in &manifest.modalities {
