@@ -6,6 +6,9 @@
 //! a subject of no group is one by itself. A drawn split depends on the seed and
 //! the set of ids, not on their order.
 
+mod folds;
+mod nnunet;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::seq::SliceRandom;
@@ -13,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::closest;
 use crate::rng::{Domain, keyed_rng};
+
+pub use folds::stratified_folds;
+pub use nnunet::{SplitsFileError, read_splits};
 
 /// The `[split]` section of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
