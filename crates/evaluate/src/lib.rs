@@ -1,9 +1,11 @@
 //! Scores a folder of predictions against the labels of a dataset, and writes what
 //! `lacuna evaluate` leaves: [`Evaluation`], tables of subjects and lesions, pictures.
+//! [`compare()`] sets several folders of predictions side by side.
 //!
 //! Voxel axes are (x, y, z) as in the files; pictures are drawn in canonical axes.
 
 mod choose;
+mod compare;
 mod error;
 mod place;
 mod score;
@@ -18,6 +20,7 @@ use rayon::prelude::*;
 
 use choose::Chosen;
 pub use choose::regions;
+pub use compare::{CompareError, CompareRequest, Metric, compare, metric_of};
 pub use error::EvaluateError;
 pub use score::{example, reference_of};
 

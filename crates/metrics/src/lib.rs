@@ -6,7 +6,7 @@
 //! [`Conventions`] behind it. The parts can be used alone: voxel counts
 //! ([`Counts`], [`Confusion`]), surfaces ([`SurfaceDistances`]), lesions
 //! ([`Lesions`]), calibration ([`Reliability`]) and statistics
-//! ([`Distribution`], [`Comparison`]).
+//! ([`Distribution`], [`Comparison`], [`mcnemar`]).
 
 mod calibration;
 mod comparison;
@@ -16,6 +16,7 @@ mod error;
 mod evaluate;
 mod lesion;
 mod matching;
+mod mcnemar;
 mod overlap;
 mod pair;
 mod summary;
@@ -30,6 +31,7 @@ pub use evaluate::{
     ClassScores, ClassSummary, FOREGROUND, MetricSummary, Options, Summary, evaluate_pair,
 };
 pub use lesion::{Lesion, LesionPlace, LesionShares, Lesions};
+pub use mcnemar::mcnemar;
 pub use pair::MaskPair;
 pub use summary::{Bootstrap, Distribution, Interval, Quartiles, quantile};
 pub use surface::{SurfaceConvention, SurfaceDistances};
