@@ -1,12 +1,13 @@
 """Reference values for paired comparisons and for lesions that touch.
 
-Writes metrics/{wilcoxon,touching}.json beside this file; `touching` reads the masks
+Writes metrics/{wilcoxon,mcnemar,touching}.json beside this file; `touching` reads the masks
 of metrics/pairs.json. Needs numpy and scipy.
 Run: python tests/golden/comparison.py
 
 - wilcoxon: scipy.stats.wilcoxon, two-sided, zero differences dropped. Without ties
   and up to 25 pairs `method="exact"`; with ties the permutation test over every
   assignment of signs; beyond, the normal approximation with continuity correction.
+- mcnemar: scipy.stats.binomtest of the lesions that only one finds, two-sided, p = 1/2.
 - touching: per lesion (26-connected, scipy.ndimage) its voxels, those that the other
   mask holds too, and the voxels of the other mask's lesions that share one with it.
 """
@@ -57,6 +58,14 @@ def case(name, values):
     }
 
 
+def mcnemar():
+    counts = [(0, 1), (0, 5), (0, 6), (1, 9), (3, 4), (7, 7), (12, 30), (140, 100), (900, 1200)]
+    return [
+        {"only_first": a, "only_second": b, "p": float(stats.binomtest(a, a + b).pvalue)}
+        for a, b in counts
+    ]
+
+
 def touching():
     pairs = json.loads((OUT / "pairs.json").read_text())["pairs"]
     rows = []
@@ -91,7 +100,7 @@ def lesions(of, other):
 
 
 def main():
-    for make in (wilcoxon, touching):
+    for make in (wilcoxon, mcnemar, touching):
         path = OUT / f"{make.__name__}.json"
         path.write_text(json.dumps(make(), separators=(",", ":")) + "\n")
 

@@ -51,6 +51,8 @@ enum Command {
     Predict(commands::predict::Arguments),
     /// Score predictions against reference labels
     Evaluate(commands::evaluate::Arguments),
+    /// Compare predictions of the same subjects, lesion by lesion
+    Compare(commands::compare::Arguments),
     /// Train and test every run of a study
     Sweep(commands::sweep::Arguments),
     /// Tabulate and draw what a study found: HTML, Markdown, LaTeX, CSV and SVG
@@ -160,6 +162,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Sweep(arguments) => commands::sweep::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::VerifyPaper(arguments) => commands::verify_paper::run(&arguments),

@@ -83,7 +83,7 @@ pub(crate) fn choose<'a>(request: &Request<'a>) -> Result<Chosen<'a>, EvaluateEr
     }
     let listed = Predictions::read(folder)?;
     if let Some(list) = &listed {
-        check_classes(request, list)?;
+        check_classes(request.manifest, folder, list)?;
     }
     let coding = Coding::of(folder, listed.as_ref(), request.label_values)?;
     let mut notes = Vec::new();
@@ -111,13 +111,17 @@ pub(crate) fn choose<'a>(request: &Request<'a>) -> Result<Chosen<'a>, EvaluateEr
     })
 }
 
-fn check_classes(request: &Request, list: &Predictions) -> Result<(), EvaluateError> {
-    let manifest = request.manifest;
+/// Refuses predictions of other classes than the manifest's.
+pub(crate) fn check_classes(
+    manifest: &Manifest,
+    folder: &Path,
+    list: &Predictions,
+) -> Result<(), EvaluateError> {
     if list.classes == manifest.classes {
         return Ok(());
     }
     Err(EvaluateError::Classes {
-        predictions: request.predictions.to_owned(),
+        predictions: folder.to_owned(),
         found: list.classes.join(", "),
         manifest: manifest.path.clone(),
         expected: manifest.classes.join(", "),
@@ -191,7 +195,7 @@ fn asked<'a>(
 
 /// The prediction of a subject: a file of the list that is as it was written, or, where
 /// there is no list, one of that name.
-fn find_file(
+pub(crate) fn find_file(
     folder: &Path,
     id: &str,
     listed: Option<&Predictions>,

@@ -28,6 +28,9 @@ pub enum EvaluateError {
     /// A picture cannot be drawn.
     #[error(transparent)]
     Picture(#[from] lacuna_report::ReportError),
+    /// Predictions cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] crate::CompareError),
     /// The folder to write cannot be made.
     #[error("cannot create the folder {path}: {source}; choose an --out that can be written")]
     Folder {

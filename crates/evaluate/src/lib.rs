@@ -1,9 +1,11 @@
 //! Scores a folder of predictions against the labels of a dataset, and writes what
 //! `lacuna evaluate` leaves: [`Evaluation`], tables of subjects and lesions, pictures.
+//! [`compare()`] sets several folders of predictions side by side.
 //!
 //! Voxel axes are (x, y, z) as in the files; pictures are drawn in canonical axes.
 
 mod choose;
+mod compare;
 mod error;
 mod froc;
 mod place;
@@ -19,6 +21,7 @@ use rayon::prelude::*;
 
 use choose::Chosen;
 pub use choose::regions;
+pub use compare::{CompareError, CompareRequest, Metric, compare, metric_of};
 pub use error::EvaluateError;
 pub use froc::CANDIDATE_THRESHOLD;
 use froc::Probabilities;

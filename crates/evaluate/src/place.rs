@@ -76,7 +76,7 @@ pub(crate) fn picture(out: &Path, id: &str) -> PathBuf {
     out.join("overlays").join(format!("{id}.png"))
 }
 
-fn same_folder(a: &Path, b: &Path) -> bool {
+pub(crate) fn same_folder(a: &Path, b: &Path) -> bool {
     match (a.canonicalize(), b.canonicalize()) {
         (Ok(a), Ok(b)) => a == b,
         _ => false,

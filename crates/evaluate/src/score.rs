@@ -53,17 +53,7 @@ pub(crate) fn score(
     let manifest = request.manifest;
     let path = file.file.clone();
     let reference = reference_of(manifest, subject)?;
-    let prediction = read_prediction(manifest, &path, coding)?;
-    let prediction = in_axes_of(&reference, prediction)?;
-    if !reference.grid().shows_the_voxels_of(&prediction.grid()) {
-        return Err(EvaluateError::Grid {
-            prediction: path,
-            found: prediction.shape(),
-            reference: subject.label.clone().unwrap_or_default(),
-            expected: reference.shape(),
-            apart_mm: corner_displacement_mm(&reference.grid(), &prediction.grid()),
-        });
-    }
+    let prediction = prediction_on(manifest, subject, &reference, &path, coding)?;
     let options = Options {
         lesion_conventions: LesionConvention::ALL.to_vec(),
         ..request.options.clone()
@@ -122,6 +112,20 @@ fn in_canonical_axes(
     reference: &LabelMap,
     prediction: &LabelMap,
 ) -> Result<Example, EvaluateError> {
+    let axes = Orientation::of(reference.affine());
+    Ok(Example {
+        image: image_behind(subject, modality, reference)?,
+        reference: axes.to_canonical(reference)?,
+        prediction: axes.to_canonical(prediction)?,
+    })
+}
+
+/// The image behind a picture on the grid of the reference, in canonical axes.
+pub(crate) fn image_behind(
+    subject: &Subject,
+    modality: &str,
+    reference: &LabelMap,
+) -> Result<Volume<f32>, EvaluateError> {
     let image = subject.images[modality].read()?;
     if !reference.grid().shows_the_voxels_of(&image.grid()) {
         return Err(EvaluateError::ImageGrid {
@@ -130,12 +134,7 @@ fn in_canonical_axes(
             apart_mm: corner_displacement_mm(&reference.grid(), &image.grid()),
         });
     }
-    let axes = Orientation::of(reference.affine());
-    Ok(Example {
-        image: axes.to_canonical(&image)?,
-        reference: axes.to_canonical(reference)?,
-        prediction: axes.to_canonical(prediction)?,
-    })
+    Ok(Orientation::of(reference.affine()).to_canonical(&image)?)
 }
 
 /// What a picture of the prediction of subject `id` in a folder is drawn of.
@@ -153,7 +152,7 @@ pub fn example(
     let path = prediction_path(predictions, id);
     let listed = Predictions::read(predictions)?;
     let coding = Coding::of(predictions, listed.as_ref(), false)?;
-    let prediction = in_axes_of(&reference, read_prediction(manifest, &path, &coding)?)?;
+    let prediction = prediction_on(manifest, subject, &reference, &path, &coding)?;
     in_canonical_axes(subject, modality, &reference, &prediction)
 }
 
@@ -170,6 +169,27 @@ pub fn reference_of(manifest: &Manifest, subject: &Subject) -> Result<LabelMap, 
         });
     };
     Ok(manifest.map_labels(subject, &lacuna_io::read_labels(label)?)?)
+}
+
+/// The classes of a prediction, voxel by voxel those of the reference.
+pub(crate) fn prediction_on(
+    manifest: &Manifest,
+    subject: &Subject,
+    reference: &LabelMap,
+    path: &Path,
+    coding: &Coding,
+) -> Result<LabelMap, EvaluateError> {
+    let prediction = in_axes_of(reference, read_prediction(manifest, path, coding)?)?;
+    if reference.grid().shows_the_voxels_of(&prediction.grid()) {
+        return Ok(prediction);
+    }
+    Err(EvaluateError::Grid {
+        prediction: path.to_owned(),
+        found: prediction.shape(),
+        reference: subject.label.clone().unwrap_or_default(),
+        expected: reference.shape(),
+        apart_mm: corner_displacement_mm(&reference.grid(), &prediction.grid()),
+    })
 }
 
 /// The classes of a prediction.

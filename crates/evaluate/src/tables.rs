@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lacuna_metrics::{ClassScores, LesionDetection, LesionStratum};
+use lacuna_metrics::{ClassScores, LesionDetection, LesionPlace, LesionStratum};
 use lacuna_record::Evaluation;
 
 use crate::EvaluateError;
@@ -30,7 +30,7 @@ pub(crate) fn score_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
 /// One row per lesion of the reference and of the prediction, missed and false ones
 /// too. Places are voxels of the reference file, counted from 0, and world mm.
 pub(crate) fn lesion_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
-    let header = [
+    let mut header = vec![
         "subject",
         "class",
         "mask",
@@ -39,20 +39,9 @@ pub(crate) fn lesion_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
         "overlap_voxels",
         "touching_voxels",
         "detected",
-        "centre_x",
-        "centre_y",
-        "centre_z",
-        "centre_mm_x",
-        "centre_mm_y",
-        "centre_mm_z",
-        "inside_x",
-        "inside_y",
-        "inside_z",
-        "inside_mm_x",
-        "inside_mm_y",
-        "inside_mm_z",
     ];
-    let mut out = vec![header.map(str::to_owned).to_vec()];
+    header.extend(PLACE);
+    let mut out = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     for (subject, scores) in evaluation.rows() {
         let masks = [
             ("reference", &scores.lesions.reference),
@@ -70,12 +59,7 @@ pub(crate) fn lesion_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
                     lesion.touching_voxels.to_string(),
                     lesion.detected.to_string(),
                 ];
-                if let Some(place) = &lesion.place {
-                    row.extend(place.centre.map(|v| format!("{v:.2}")));
-                    row.extend(place.centre_mm.map(|v| format!("{v:.2}")));
-                    row.extend(place.inside.map(|v| v.to_string()));
-                    row.extend(place.inside_mm.map(|v| format!("{v:.2}")));
-                }
+                row.extend(place_cells(lesion.place.as_ref()));
                 row
             }));
         }
@@ -216,6 +200,36 @@ pub(crate) fn froc_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
         }));
     }
     out
+}
+
+/// Columns of the place of a lesion.
+pub(crate) const PLACE: [&str; 12] = [
+    "centre_x",
+    "centre_y",
+    "centre_z",
+    "centre_mm_x",
+    "centre_mm_y",
+    "centre_mm_z",
+    "inside_x",
+    "inside_y",
+    "inside_z",
+    "inside_mm_x",
+    "inside_mm_y",
+    "inside_mm_z",
+];
+
+/// The cells of [`PLACE`]; empty where the place was not recorded.
+pub(crate) fn place_cells(place: Option<&LesionPlace>) -> Vec<String> {
+    let Some(place) = place else {
+        return vec![String::new(); PLACE.len()];
+    };
+    let decimals = |at: [f64; 3]| at.map(|v| format!("{v:.2}"));
+    let mut cells = Vec::with_capacity(PLACE.len());
+    cells.extend(decimals(place.centre));
+    cells.extend(decimals(place.centre_mm));
+    cells.extend(place.inside.map(|v| v.to_string()));
+    cells.extend(decimals(place.inside_mm));
+    cells
 }
 
 /// Writes rows of cells, atomically.

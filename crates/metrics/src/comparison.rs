@@ -14,13 +14,13 @@
 //! below [`smallest_p`] there: five equal differences give 0.037, not 0.0625.
 
 use crate::{Bootstrap, Distribution, MetricsError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Most pairs whose p-value is exact.
 const EXACT_PAIRS: usize = 25;
 
 /// Wilcoxon's signed-rank test, two-sided.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SignedRank {
     /// Pairs that differ; the test sees no others.
     pub pairs: usize,
@@ -146,7 +146,7 @@ pub fn holm(p: &[f64]) -> Result<Vec<f64>, MetricsError> {
 }
 
 /// Two methods compared on the same subjects.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// First minus second method, with the bootstrap interval of its mean.
     pub difference: Distribution,

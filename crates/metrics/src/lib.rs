@@ -6,7 +6,7 @@
 //! [`Conventions`] behind it. The parts can be used alone: voxel counts
 //! ([`Counts`], [`Confusion`]), surfaces ([`SurfaceDistances`]), lesions
 //! ([`Lesions`], [`LesionConvention`], [`LesionStratum`], [`Froc`]), calibration
-//! ([`Reliability`]) and statistics ([`Distribution`], [`Comparison`]).
+//! ([`Reliability`]) and statistics ([`Distribution`], [`Comparison`], [`mcnemar`]).
 
 mod calibration;
 mod comparison;
@@ -18,6 +18,7 @@ mod evaluate;
 mod froc;
 mod lesion;
 mod matching;
+mod mcnemar;
 mod overlap;
 mod pair;
 mod strata;
@@ -35,6 +36,7 @@ pub use evaluate::{
 };
 pub use froc::{Candidate, Froc, FrocPoint, SubjectCandidates};
 pub use lesion::{Lesion, LesionPlace, LesionShares, Lesions};
+pub use mcnemar::mcnemar;
 pub use pair::MaskPair;
 pub use strata::LesionStratum;
 pub use summary::{Bootstrap, Distribution, Interval, Quartiles, quantile};

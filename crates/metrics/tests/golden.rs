@@ -3,7 +3,7 @@
 
 use lacuna_metrics::{
     Bootstrap, ClassScores, Distribution, Lesion, Options, SignedRank, SurfaceConvention,
-    evaluate_pair, quantile,
+    evaluate_pair, mcnemar, quantile,
 };
 use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
 use serde_json::Value;
@@ -198,6 +198,21 @@ fn signed_ranks_as_scipy() {
         assert_near(name, test.positive_ranks, &case["positive_ranks"], 0.0);
         assert_near(name, test.negative_ranks, &case["negative_ranks"], 0.0);
         assert_near(name, test.p, &case["p"], 1e-12);
+    }
+}
+
+#[test]
+fn mcnemar_as_scipy() {
+    for case in golden("mcnemar.json").as_array().unwrap() {
+        let [first, second] = ["only_first", "only_second"].map(|key| {
+            let count = case[key].as_u64().unwrap();
+            usize::try_from(count).unwrap()
+        });
+        let (found, expected) = (mcnemar(first, second), case["p"].as_f64().unwrap());
+        assert!(
+            (found / expected - 1.0).abs() < 1e-9,
+            "{first}, {second}: {found} {expected}"
+        );
     }
 }
 

@@ -2,12 +2,13 @@
 //! read it. Nothing here knows of tensors.
 //!
 //! A run is a folder of [`Event`]s and a [`Summary`]; what it made of a dataset is a
-//! folder of [`Predictions`], and how well, an [`Evaluation`]. What worked on a run or a
+//! folder of [`Predictions`], and how well, an [`Evaluation`]; several of those are [`ComparedPredictions`]. What worked on a run or a
 //! study, and on which files, is in its [`Sessions`]. A study is a folder of
 //! runs with the plan they follow ([`Study`]), the state of each ([`Status`]) and the
 //! end of each ([`Outcome`]). Every file is written and read by one type.
 
 mod cleaned;
+mod comparison;
 mod error;
 mod evaluation;
 mod events;
@@ -23,6 +24,10 @@ mod summary;
 mod test;
 
 pub use cleaned::CleanedClass;
+pub use comparison::{
+    ComparedFolder, ComparedPair, ComparedPredictions, DisputeKind, DisputedLesion, LeftOut,
+    MetricDifference, Stratum, SubjectValues,
+};
 pub use error::RecordError;
 pub use evaluation::{ClassFroc, Evaluation, Overlay, ScoredFile, SubjectScores};
 pub use events::{Ending, Event, LastIterations, read_events};

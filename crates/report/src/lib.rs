@@ -25,7 +25,8 @@ pub use document::render;
 pub use error::ReportError;
 pub use fingerprint::{FINGERPRINT_PAGE, fingerprint_page, write_fingerprint_page};
 pub use overlay::{
-    Overlay, OverlayOptions, PatchPair, PatchView, overlay, overlay_column, patch_sheet,
+    Overlay, OverlayOptions, PatchPair, PatchView, overlay, overlay_column, overlay_row,
+    patch_sheet,
 };
 pub use run::{Fact, IterationRow, Picture, RunReport};
 pub use table::{MetricColumn, MetricTable, SubjectRow, SummaryRow};

@@ -161,6 +161,59 @@ pub fn overlay_column(
     })
 }
 
+/// Draws predictions of one subject side by side, in the order given, on the slice that
+/// holds most of `seen`; below, the part of `seen` that is largest there, enlarged. The
+/// middle slice where `seen` is empty. `why` says in the caption what `seen` is.
+///
+/// # Errors
+/// As [`overlay`].
+pub fn overlay_row(
+    image: &Volume<f32>,
+    reference: &LabelMap,
+    predictions: &[LabelMap],
+    seen: &Volume<bool>,
+    why: &str,
+    options: &OverlayOptions,
+) -> Result<Overlay, ReportError> {
+    for prediction in predictions {
+        check(image, Some(reference), Some(prediction))?;
+    }
+    let pick = choose::largest_of(image, seen);
+    let grey = grey_window(image);
+    let panel = panel_size(image, options);
+    let side = panel[0].max(panel[1]);
+    let columns = predictions.len().max(1);
+    let mut canvas = Canvas::new([columns * (side + GAP) - GAP, panel[1] + GAP + side]);
+    let whole = Window::whole(image);
+    let zoomed = Window::around(image, &pick, options.window_mm);
+    for (column, prediction) in predictions.iter().enumerate() {
+        let left = column * (side + GAP);
+        let slice = canvas::Slice {
+            image,
+            reference: Some(reference),
+            prediction: Some(prediction),
+            z: pick.z,
+            grey,
+            fill: options.fill,
+        };
+        let at = [left + (side - panel[0]) / 2, 0];
+        canvas.draw(&slice, &whole, at, panel);
+        canvas.frame(&whole, &zoomed, at, panel);
+        canvas.mark_sides(at, panel);
+        canvas.draw(&slice, &zoomed, [left, panel[1] + GAP], [side, side]);
+    }
+    Ok(Overlay {
+        caption: format!(
+            "{why} (z = {} in canonical axes). Below: the framed window enlarged. Radiological \
+             view: the patient's right is on the left. Blue outline: reference. Orange: \
+             prediction.",
+            pick.z
+        ),
+        size: canvas.size(),
+        png: canvas.encode()?,
+    })
+}
+
 /// All on one grid, which has voxels.
 fn check(
     image: &Volume<f32>,

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod bench;
 pub mod check;
+pub mod compare;
 pub mod config;
 pub mod dataset;
 pub mod demo;

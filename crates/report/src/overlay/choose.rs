@@ -66,6 +66,12 @@ pub(super) fn choose_lesions(image: &Volume<f32>, reference: &LabelMap, most: us
     picks
 }
 
+/// The slice with most of `seen`, and there its largest region; the middle slice when
+/// there is none.
+pub(super) fn largest_of(image: &Volume<f32>, seen: &Volume<bool>) -> Pick {
+    (Regions::of(seen).largest_area(&[], "")).unwrap_or_else(|| middle(image))
+}
+
 /// Voxels where foreground and background are confused, or classes are.
 fn differences(reference: &LabelMap, prediction: &LabelMap) -> Volume<bool> {
     let mut labels = prediction.data().iter();

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::names::ABBREVIATIONS;
 use super::report::{Chart, Gallery, Item, Section, StudyReport};
 use super::table::{Cell, Column, StudyTable};
 use crate::document::{self, fact_list, figure, picture_key};
@@ -22,7 +21,7 @@ pub fn html(report: &StudyReport) -> String {
     let _ = writeln!(
         page,
         "<p class=\"convention\">{}</p></section>",
-        escape(ABBREVIATIONS)
+        escape(report.abbreviations)
     );
     for section in &report.sections {
         let _ = write!(page, "<section><h2>{}</h2>", escape(&section.title));

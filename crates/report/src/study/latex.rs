@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::names::ABBREVIATIONS;
 use super::report::{Item, StudyReport};
 use super::table::{Cell, StudyTable};
 
@@ -38,7 +37,7 @@ pub fn latex(report: &StudyReport) -> String {
     for fact in &report.facts {
         let _ = writeln!(text, "{}: {}\\\\", escape(&fact.name), escape(&fact.value));
     }
-    let _ = writeln!(text, "{}", escape(ABBREVIATIONS));
+    let _ = writeln!(text, "{}", escape(report.abbreviations));
     for section in &report.sections {
         let _ = writeln!(text, "\n\\section*{{{}}}", escape(&section.title));
         for paragraph in &section.text {
@@ -62,14 +61,13 @@ pub fn latex(report: &StudyReport) -> String {
                         escape(&gallery.title)
                     );
                     let width = 0.98 / gallery.pictures.len().max(1) as f64;
-                    for (i, picture) in gallery.pictures.iter().enumerate() {
+                    for (picture, file) in gallery.pictures.iter().zip(&gallery.files) {
                         let _ = writeln!(
                             text,
                             "\\parbox[t]{{{width:.3}\\textwidth}}{{{}\\\\\
                              \\includegraphics[width=0.95\\linewidth,height=0.6\\textheight,\
-                             keepaspectratio]{{figures/{}}}}}%",
-                            escape(&picture.title),
-                            gallery.file(i)
+                             keepaspectratio]{{{file}}}}}%",
+                            escape(&picture.title)
                         );
                     }
                     let _ = writeln!(text, "\n{}", escape(&gallery.caption));

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::names::ABBREVIATIONS;
 use super::report::{Item, StudyReport};
 use super::table::StudyTable;
 
@@ -17,7 +16,7 @@ pub fn markdown(report: &StudyReport) -> String {
     for fact in &report.facts {
         let _ = writeln!(text, "- {}: {}", escape(&fact.name), escape(&fact.value));
     }
-    let _ = writeln!(text, "\n{ABBREVIATIONS}");
+    let _ = writeln!(text, "\n{}", report.abbreviations);
     for section in &report.sections {
         let _ = writeln!(text, "\n## {}", escape(&section.title));
         for paragraph in &section.text {
@@ -33,9 +32,9 @@ pub fn markdown(report: &StudyReport) -> String {
                     let _ = writeln!(text, "{}", escape(&chart.caption));
                 }
                 Item::Gallery(gallery) => {
-                    for (i, picture) in gallery.pictures.iter().enumerate() {
-                        let (title, file) = (escape(&picture.title), gallery.file(i));
-                        let _ = writeln!(text, "![{title}](figures/{file})\n");
+                    for (picture, file) in gallery.pictures.iter().zip(&gallery.files) {
+                        let title = escape(&picture.title);
+                        let _ = writeln!(text, "![{title}](<{file}>)\n");
                         let _ = writeln!(text, "{title}: {}\n", escape(&picture.caption));
                     }
                     let _ = writeln!(text, "{}", escape(&gallery.caption));

@@ -11,7 +11,7 @@ use super::table::StudyTable;
 use super::tables;
 use crate::{Fact, Picture};
 
-/// The report of a study.
+/// The report of a study, or of anything else that has tables and figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StudyReport {
     /// Heading.
@@ -20,6 +20,8 @@ pub struct StudyReport {
     pub description: String,
     /// The study at a glance.
     pub facts: Vec<Fact>,
+    /// What abbreviations mean.
+    pub abbreviations: &'static str,
     /// Parts with a heading each.
     pub sections: Vec<Section>,
 }
@@ -72,6 +74,8 @@ pub struct Gallery {
     pub caption: String,
     /// The columns.
     pub pictures: Vec<Picture>,
+    /// Their files below the report's folder, divided by `/`.
+    pub files: Vec<String>,
 }
 
 impl Section {
@@ -130,6 +134,7 @@ impl StudyReport {
             title: format!("Study {}", results.study.name),
             description: results.study.description.clone(),
             facts: facts(results, &cells),
+            abbreviations: names::ABBREVIATIONS,
             sections: sections.into_iter().flatten().collect(),
         })
     }

@@ -9,7 +9,7 @@ use lacuna_io::atomic::write_bytes;
 use lacuna_record::{Inputs, check_folder, check_no_run, write_json};
 use serde::{Deserialize, Serialize};
 
-use super::report::{Gallery, Item, StudyReport};
+use super::report::{Item, StudyReport};
 use super::table::StudyTable;
 use super::{StudyError, html, latex, markdown};
 
@@ -21,13 +21,6 @@ const LIST: &str = "files.json";
 struct Written {
     /// Paths below the folder, divided by `/`.
     files: BTreeSet<String>,
-}
-
-impl Gallery {
-    /// File name of a picture.
-    pub(crate) fn file(&self, picture: usize) -> String {
-        format!("{}-{}.png", self.id, picture + 1)
-    }
 }
 
 /// Writes the report into `folder`, which is made when it is missing:
@@ -102,9 +95,8 @@ fn files(report: &StudyReport) -> Result<Vec<(String, Vec<u8>)>, StudyError> {
                 files.push((format!("figures/{}.svg", c.id), c.svg.clone().into_bytes()));
             }
             Item::Gallery(gallery) => {
-                for (i, picture) in gallery.pictures.iter().enumerate() {
-                    let name = format!("figures/{}", gallery.file(i));
-                    files.push((name, picture.png.clone()));
+                for (picture, file) in gallery.pictures.iter().zip(&gallery.files) {
+                    files.push((file.clone(), picture.png.clone()));
                 }
             }
         }

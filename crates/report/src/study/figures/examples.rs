@@ -123,8 +123,12 @@ fn gallery(
             size: drawn.size,
         });
     }
+    let id = format!("figure-4-{}", place + 1);
     Ok((!pictures.is_empty()).then(|| Gallery {
-        id: format!("figure-4-{}", place + 1),
+        files: (1..=pictures.len())
+            .map(|i| format!("figures/{id}-{i}.png"))
+            .collect(),
+        id,
         title: format!("Figure 4: {} on {subject}", family.text()),
         caption: format!("{slices} {CONVENTION}"),
         pictures,
