@@ -7,7 +7,7 @@
 /// `scipy.stats.binomtest(only_first, only_first + only_second).pvalue`.
 ///
 /// It takes the questions as independent. Lesions of one subject are not, so that the
-/// value is too small where subjects differ from each other.
+/// value is likely too small.
 pub fn mcnemar(only_first: usize, only_second: usize) -> f64 {
     let all = only_first + only_second;
     let least = only_first.min(only_second);

@@ -219,7 +219,7 @@ fn strata(pair: &ComparedPair, rows: &[Stratum], id: String) -> StudyTable {
         columns,
         rows: rows.iter().map(row).collect(),
         convention: "p takes all lesions as independent, which those of one subject are not: \
-                     it is too small."
+                     it is likely too small."
             .to_owned(),
     }
 }

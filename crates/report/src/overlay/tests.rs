@@ -271,3 +271,31 @@ fn columns_show_the_same_slices_whatever_was_predicted() {
     let other = volume([60, 60, 4], [1.0; 3], 0u8);
     assert!(overlay_column(&image, &other, &nothing, &options).is_err());
 }
+
+#[test]
+fn a_row_shows_each_prediction_on_the_same_slice() {
+    // As above, three pixels per voxel; the second panel is 300 + GAP to the right.
+    let image = image([100, 80, 5], [1.0; 3]);
+    let none = volume([100, 80, 5], [1.0; 3], 0u8);
+    let mut found = none.clone();
+    let at = found.index([30, 60, 2]);
+    found.data_mut()[at] = 1;
+    let options = OverlayOptions {
+        panel_pixels: 300,
+        ..OverlayOptions::default()
+    };
+    let seen = found.map(|&l| l > 0);
+    let predictions = [found, none.clone()];
+    let drawn = overlay_row(&image, &none, &predictions, &seen, "A lesion", &options).unwrap();
+    assert_eq!(drawn.size, [2 * 300 + GAP, 240 + GAP + 300]);
+    assert!(drawn.caption.starts_with("A lesion (z = 2"));
+    let picture = decode(&drawn);
+    let [first, second] = [208, 208 + 300 + GAP].map(|x| pixel(&picture, x, 58));
+    // Grey without a prediction: voxel 30 of 0 to 99, the middle of black and white at
+    // quantiles; with one, orange is red before blue.
+    assert!(
+        second[0] == second[1] && second[1] == second[2],
+        "{second:?}"
+    );
+    assert!(first[0] > first[2] + 50, "{first:?}");
+}
