@@ -37,6 +37,12 @@ enum Command {
     Check(commands::check::Arguments),
     /// Measure a dataset: spacings, intensities, prevalence, components; find unusable subjects
     Fingerprint(commands::fingerprint::Arguments),
+    /// Decide how to train on a dataset in a given time, and say why
+    Plan(commands::auto::Arguments),
+    /// From a dataset to a tuned, judged model: plan, folds, tuning, ensemble, card
+    Auto(commands::auto::Arguments),
+    /// Write the model of `lacuna auto` into one file
+    Export(commands::auto::ExportArguments),
     /// Print the documented default run configuration, or a recipe to start from
     Config(commands::config::Arguments),
     /// List the networks with their borders and legal patch sizes
@@ -155,6 +161,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dataset(arguments) => commands::dataset::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Fingerprint(arguments) => commands::fingerprint::run(&arguments),
+        Command::Plan(arguments) => commands::auto::plan(&arguments),
+        Command::Auto(arguments) => commands::auto::auto(&arguments),
+        Command::Export(arguments) => commands::auto::export(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Networks => commands::print(&commands::networks()?),
         Command::Losses(arguments) => commands::losses::run(&arguments),

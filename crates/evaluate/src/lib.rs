@@ -26,7 +26,7 @@ pub use error::EvaluateError;
 pub use froc::CANDIDATE_THRESHOLD;
 use froc::Probabilities;
 use score::Scored;
-pub use score::{example, reference_of};
+pub use score::{example, in_axes_of, reference_of};
 
 /// What to score, how, and where to write it.
 #[derive(Clone, Debug)]

@@ -241,8 +241,11 @@ fn read_prediction(
 
 /// The same voxels with the axes in the order and direction of the reference's. Whether
 /// the grids are one is for the caller to compare.
-pub(crate) fn in_axes_of<T: Clone>(
-    reference: &LabelMap,
+///
+/// # Errors
+/// When an affine has no axes.
+pub fn in_axes_of<R, T: Clone>(
+    reference: &Volume<R>,
     prediction: Volume<T>,
 ) -> Result<Volume<T>, EvaluateError> {
     let [wanted, found] = [reference.affine(), prediction.affine()].map(Orientation::of);

@@ -16,6 +16,7 @@
 //! | [`nets`] | UNet (valid and padded), TwoPathCNN, DeepMedic, HighRes3DNet | yes |
 //! | [`train`] | run configuration, training loop, checkpoints, prediction | yes |
 //! | [`study`] | studies: grids, plans, estimates, executors | yes |
+//! | [`auto`] | from a dataset to a tuned and judged model in a given time | yes |
 //! | [`demo`] | the whole way on a phantom cohort | yes |
 //!
 //! `examples/train_predict_evaluate.rs` goes the whole way. The shortest way from files
@@ -39,6 +40,7 @@
 
 pub mod demo;
 
+pub use lacuna_auto as auto;
 pub use lacuna_data as data;
 pub use lacuna_evaluate as evaluate;
 pub use lacuna_io as io;

@@ -75,7 +75,7 @@ impl TrainedRun {
         device: &Device,
         precision: Option<PrecisionName>,
     ) -> Result<Self, RunError> {
-        let config = config_of(run)?;
+        let (config, facts, outputs) = Self::described(run)?;
         let trained = config.train.precision;
         // A run may come from a processor that had what this one lacks.
         let (compute, lacking) = match Compute::new(device, precision.unwrap_or(trained)) {
@@ -84,8 +84,6 @@ impl TrainedRun {
             }
             computes => (computes?, None),
         };
-        let facts: DatasetFacts = read_json(run, "dataset.json")?;
-        let outputs = Outputs::new(&config, &facts.classes)?;
         let network = Network::new(
             &config.model,
             facts.modalities.len(),
@@ -105,6 +103,18 @@ impl TrainedRun {
             lacking,
             weights,
         })
+    }
+
+    /// What a run folder says of itself without its weights: its configuration, what it
+    /// was trained on, what its channels are.
+    ///
+    /// # Errors
+    /// When `run` is no run folder.
+    pub fn described(run: &Path) -> Result<(RunConfig, DatasetFacts, Outputs), RunError> {
+        let config = config_of(run)?;
+        let facts: DatasetFacts = read_json(run, "dataset.json")?;
+        let outputs = Outputs::new(&config, &facts.classes)?;
+        Ok((config, facts, outputs))
     }
 
     /// The file of the weights.

@@ -1,6 +1,7 @@
 //! What the channels of a network's output are: exclusive classes, or regions.
 
 use lacuna_losses::{Activation, Regions};
+use lacuna_tune::Temperature;
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::config::{ConfigError, RunConfig};
@@ -11,6 +12,8 @@ pub struct Outputs {
     classes: usize,
     activation: Activation,
     regions: Option<Regions>,
+    /// What makes probabilities less or more sure before anything is read of them.
+    temperature: Option<Temperature>,
     /// Least probability of a voxel of each class; empty where no class has one.
     thresholds: Vec<Option<f32>>,
 }
@@ -32,8 +35,17 @@ impl Outputs {
             classes: classes.len(),
             activation: config.loss.options.activation,
             regions,
+            temperature: None,
             thresholds: Vec::new(),
         })
+    }
+
+    /// The same with tempered probabilities.
+    pub(crate) fn with_temperature(self, temperature: Option<Temperature>) -> Self {
+        Self {
+            temperature,
+            ..self
+        }
     }
 
     /// The same with a least probability of the voxels of each class, `None` where a class
@@ -67,6 +79,22 @@ impl Outputs {
     /// Logits `[channels, elements]` as probabilities, in place.
     pub fn activate(&self, logits: &mut [f32]) {
         self.activation.apply(logits, self.count());
+    }
+
+    /// Tempers probabilities, one map for each channel, in place.
+    pub(crate) fn temper(&self, probabilities: &mut [Vec<f32>]) {
+        let Some(temperature) = self.temperature else {
+            return;
+        };
+        let tempered = match self.regions {
+            None => {
+                let mut maps: Vec<&mut [f32]> = Vec::with_capacity(probabilities.len());
+                maps.extend(probabilities.iter_mut().map(Vec::as_mut_slice));
+                temperature.apply_classes(&mut maps)
+            }
+            Some(_) => (probabilities.iter_mut()).try_for_each(|map| temperature.apply_region(map)),
+        };
+        tempered.expect("means of what the activation gave are probabilities");
     }
 
     /// Probabilities where nothing is predicted, such as outside of the mask.
@@ -112,15 +140,28 @@ impl Outputs {
         }
     }
 
-    /// Of a voxel of that class: the probability of the class, or of the region of which
-    /// it is the last; 0 for the background.
-    pub(crate) fn painted(&self, class: u8, probability: impl Fn(usize) -> f32) -> f32 {
-        let channel = match &self.regions {
+    /// The channel of a class, or of the region of which it is the last; none for the
+    /// background.
+    pub fn channel_of(&self, class: u8) -> Option<usize> {
+        match &self.regions {
             _ if class == 0 => None,
             None => Some(usize::from(class)),
             Some(regions) => (0..regions.count()).find(|r| regions.own_class(*r) == class),
-        };
-        channel.map_or(0.0, probability)
+        }
+    }
+
+    /// Whether a voxel labelled `label` belongs to what the channel of `class` stands for:
+    /// the class itself, or a region.
+    pub fn holds(&self, class: u8, label: u8) -> bool {
+        match (&self.regions, self.channel_of(class)) {
+            (Some(regions), Some(region)) => regions.has(region, label),
+            _ => class == label,
+        }
+    }
+
+    /// Of a voxel of that class: the probability of its channel; 0 for the background.
+    pub(crate) fn painted(&self, class: u8, probability: impl Fn(usize) -> f32) -> f32 {
+        self.channel_of(class).map_or(0.0, probability)
     }
 
     /// [`painted`](Self::painted) of every voxel. All volumes share one grid.

@@ -3,6 +3,7 @@
 //! ```toml
 //! classes = ["background", "lesion"]  # those of the run, so that no other dataset's file is taken
 //! dataset = "my-study"                # may be left out
+//! temperature = 1.4                   # may be left out
 //!
 //! [foreground]                        # for each class but the background
 //! threshold = 0.4
@@ -13,13 +14,14 @@
 //! largest_component = true
 //! ```
 //!
-//! First each voxel gets its class, by the thresholds where there are any. Then, for each
+//! Probabilities are first made less sure (above 1) or more by the temperature, to which
+//! every threshold below refers; they are written so, too. Then each voxel gets its class, by
+//! the thresholds where there are any. Then, for each
 //! class by itself, connected components (voxels that share a face, an edge or a corner)
 //! that are too small are removed, then those whose peak is too low, then all but the
 //! largest of those that are left; their voxels become background. All of this is done on
 //! the grid of the subject's first image, on which labels are written: what the file asks
-//! for holds for what is read from them. Probabilities are written as the network gave
-//! them.
+//! for holds for what is read from them. Thresholds and components change no probability.
 
 mod clean;
 mod error;
@@ -28,12 +30,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::closest;
+use lacuna_record::CleanedClass;
+use lacuna_tune::Temperature;
+use lacuna_volume::{LabelMap, Volume};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub use error::PostprocessError;
 
 use crate::apply::TrainedRun;
+use crate::outputs::Outputs;
 
 /// `postprocess.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +53,9 @@ pub struct Postprocess {
     pub dataset: Option<String>,
     /// Class names of the runs, background first.
     pub classes: Vec<String>,
+    /// What the log of every probability is divided by, 0.01 to 100 (Guo et al. 2017).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
     /// What is asked of each class but the background.
     #[serde(default)]
     pub foreground: Rules,
@@ -167,6 +176,14 @@ impl Postprocess {
             path: path.to_owned(),
             ..read
         };
+        if let Some(found) = (read.temperature).filter(|t| !(0.01..=100.0).contains(t)) {
+            return Err(PostprocessError::Range {
+                path: path.to_owned(),
+                key: "temperature".to_owned(),
+                found,
+                expected: "a number from 0.01 to 100",
+            });
+        }
         read.foreground.check(path, "foreground")?;
         for (class, rules) in &read.class {
             let foreground = read.foreground_classes();
@@ -181,7 +198,8 @@ impl Postprocess {
             rules.check(path, &format!("class.{class}"))?;
         }
         let asks = |rules: &Rules| *rules != Rules::default();
-        match asks(&read.foreground) || read.class.values().any(asks) {
+        let tempers = read.temperature.is_some();
+        match tempers || asks(&read.foreground) || read.class.values().any(asks) {
             true => Ok(read),
             false => Err(PostprocessError::Nothing {
                 path: path.to_owned(),
@@ -228,8 +246,32 @@ impl Postprocess {
         own.or(self.foreground)
     }
 
+    /// The same outputs with its temperature and thresholds.
+    pub(crate) fn outputs(&self, of_run: &Outputs) -> Outputs {
+        let temperature = self.temperature.map(|value| Temperature { value });
+        (of_run.clone())
+            .with_temperature(temperature)
+            .with_thresholds(self.thresholds())
+    }
+
+    /// Labels of probabilities that are tempered already, `[class or region]` volumes on
+    /// one grid, and what was removed of each class.
+    pub fn labels(
+        &self,
+        of_run: &Outputs,
+        probabilities: &[Volume<f32>],
+    ) -> (LabelMap, Vec<CleanedClass>) {
+        let outputs = self.outputs(of_run);
+        let mut labels = outputs.labels(probabilities);
+        let painted = self
+            .needs_peaks()
+            .then(|| outputs.painted_of(&labels, probabilities));
+        let cleaned = self.clean(&mut labels, painted.as_ref());
+        (labels, cleaned)
+    }
+
     /// The threshold of each class, that of the background `None`.
-    pub(crate) fn thresholds(&self) -> Vec<Option<f32>> {
+    fn thresholds(&self) -> Vec<Option<f32>> {
         let of_class = |class: &String| self.rules(class).threshold.map(|p| p as f32);
         let foreground = self.foreground_classes().iter().map(of_class);
         std::iter::once(None).chain(foreground).collect()
@@ -244,7 +286,7 @@ impl Postprocess {
 
 /// Refuses keys that there are not.
 fn check_keys(table: &Table, path: &Path) -> Result<(), PostprocessError> {
-    const KEYS: [&str; 4] = ["dataset", "classes", "foreground", "class"];
+    const KEYS: [&str; 5] = ["dataset", "classes", "temperature", "foreground", "class"];
     let check = |prefix: &str, table: &Table, known: &[&str]| {
         let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) else {
             return Ok(());
@@ -351,6 +393,7 @@ mod tests {
                 "[class.rim]\nlargest_component = 1\n",
                 ["line 3", "boolean"],
             ),
+            ("temperature = 0\n", ["`temperature` is 0", "0.01 to 100"]),
             ("", ["asks for nothing", "[foreground]"]),
             ("foreground = 3\n", ["line 2", "foreground"]),
         ] {

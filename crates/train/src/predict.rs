@@ -111,7 +111,8 @@ pub fn predict_case(
             }
         }
         let end = starts[2].get(row + 1).copied().unwrap_or(layout.high[2]);
-        for plane in slab.take(end - s) {
+        for mut plane in slab.take(end - s) {
+            model.outputs().temper(&mut plane.probabilities);
             prediction.place(&layout, &plane, s, case, model);
         }
     }

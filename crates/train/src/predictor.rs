@@ -77,7 +77,8 @@ impl Predictor {
         })
     }
 
-    /// The same with labels by the thresholds and rules of a file.
+    /// The same with probabilities and labels by the temperature, thresholds and rules of a
+    /// file.
     ///
     /// # Errors
     /// When the file is for other classes, or for another dataset.
@@ -86,7 +87,7 @@ impl Predictor {
             postprocess.check_run(run)?;
         }
         Ok(Self {
-            outputs: self.outputs.with_thresholds(postprocess.thresholds()),
+            outputs: postprocess.outputs(&self.outputs),
             postprocess: Some(postprocess),
             ..self
         })

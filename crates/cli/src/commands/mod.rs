@@ -1,6 +1,7 @@
 //! One file or folder per subcommand.
 
 pub mod augment;
+pub mod auto;
 pub mod bench;
 pub mod check;
 pub mod compare;

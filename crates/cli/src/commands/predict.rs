@@ -23,7 +23,8 @@ use crate::{DeviceArgument, PrecisionArgument};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Run folder made by `lacuna train`, or several, whose mean is predicted
+    /// Run folder made by `lacuna train`, or several, whose mean is predicted; or a model: the
+    /// folder of `lacuna auto` or the file of `lacuna export`, with what was tuned for it
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// Predict the subjects of this manifest into the folder --out
@@ -175,12 +176,22 @@ fn overlap(text: &str) -> Result<f64, String> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let postprocess = arguments.postprocess.as_deref().map(Postprocess::read);
-    let postprocess = postprocess.transpose()?;
+    let mut postprocess = postprocess.transpose()?;
+    let mut runs = arguments.runs.clone();
+    let model = match &arguments.runs[..] {
+        [one] => lacuna_auto::Opened::open(one)?,
+        _ => None,
+    };
+    if let Some(model) = &model {
+        runs.clone_from(&model.runs);
+        // A file that is asked for goes before what was tuned.
+        postprocess = postprocess.or_else(|| model.postprocess.clone());
+    }
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
     let average = arguments.average.into();
     let mut predictor = Predictor::open(
-        &arguments.runs,
+        &runs,
         arguments.checkpoint,
         &device,
         precision,

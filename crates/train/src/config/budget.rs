@@ -1,6 +1,7 @@
 //! An amount of time, such as "40m".
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -62,14 +63,20 @@ impl Serialize for Budget {
     }
 }
 
+impl FromStr for Budget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| {
+            format!("{text:?} is no time; write for example \"40m\", \"1h30m\" or \"90s\"")
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Budget {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
-            de::Error::custom(format!(
-                "{text:?} is no time; write for example \"40m\", \"1h30m\" or \"90s\""
-            ))
-        })
+        text.parse().map_err(de::Error::custom)
     }
 }
 

@@ -1,0 +1,405 @@
+//! The whole way from a dataset to a model.
+//!
+//! ```text
+//! AUTO/plan.json ...      the plan, see [`crate::plan`]
+//! AUTO/choices.json       the length of each training, as it was chosen, and what it took
+//! AUTO/clock.json         time spent
+//! AUTO/fold-0, all ...    runs
+//! AUTO/out-of-fold/       predictions of held-out subjects, with probabilities
+//! AUTO/tuning/            curves, temperature, calibration
+//! AUTO/postprocess.toml   what was tuned; absent where nothing gained
+//! AUTO/tuned/             the out-of-fold label maps by it
+//! AUTO/evaluation/        scores of the tuned maps; untuned/ of the others
+//! AUTO/model.json         the runs whose mean is the model
+//! AUTO/card.md            what a user of the model should know
+//! AUTO/report.html        all of it on one page
+//! ```
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use lacuna_data::fingerprint;
+use lacuna_data::manifest::Manifest;
+use lacuna_record::{Existing, Fingerprint, Summary, lock, write_json};
+use lacuna_train::config::RunConfig;
+use lacuna_train::into_folder::{At, Target};
+use lacuna_train::predict::{Average, Session};
+use lacuna_train::predictor::Predictor;
+use lacuna_train::training::{Progress, train};
+use lacuna_train::checkpoint::Choice;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::error::AutoError;
+use crate::judge::{self, Judged};
+use crate::model::Model;
+use crate::plan::{Asked, Plan, Training};
+use crate::card;
+
+/// What is being done.
+pub enum Step<'a> {
+    /// Something to read once.
+    Note(String),
+    /// Subjects that are read, of how many.
+    Read(usize, usize),
+    /// The machine's speed is being measured.
+    Measuring,
+    /// The plan is made, or was before.
+    Planned(&'a Plan),
+    /// A training begins: its number from 1, of how many, its iterations.
+    Training(&'a Training, usize, usize, u64),
+    /// Of that training.
+    Train(Progress<'a>),
+    /// Out-of-fold predictions.
+    Predict(At<'a>),
+    /// Subjects that are tuned on, of how many.
+    Tune(usize, usize),
+    /// Subjects that are scored, of how many.
+    Scored(usize, usize),
+}
+
+/// How one training came to its length; an entry of `choices.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChoiceOfLength {
+    /// The training.
+    pub training: String,
+    /// Its iterations.
+    pub iterations: u64,
+    /// Seconds of the budget that were left when it was chosen.
+    pub left: f64,
+    /// Seconds that the training was expected to take.
+    pub expected: f64,
+    /// Seconds that it took, once it has ended in one session.
+    pub took: Option<f64>,
+    /// Seconds that its predictions were expected to take.
+    pub expected_predicting: f64,
+    /// Seconds that they took.
+    pub took_predicting: Option<f64>,
+}
+
+/// What came of it.
+pub struct Made {
+    /// The plan.
+    pub plan: Plan,
+    /// The model.
+    pub model: Model,
+    /// How the out-of-fold predictions were judged; `None` where nothing could be held out.
+    pub judged: Option<Judged>,
+    /// Seconds spent, over all sessions.
+    pub seconds: f64,
+    /// The page.
+    pub page: PathBuf,
+}
+
+/// Makes a plan for a dataset in the folder `out`, as `lacuna plan` does. `None` when `stop`
+/// was set.
+///
+/// # Errors
+/// [`AutoError`]
+pub fn plan(
+    asked: &Asked,
+    out: &Path,
+    device: &Device,
+    told: &mut dyn FnMut(Step<'_>),
+) -> Result<Plan, AutoError> {
+    let _held = hold(out, "plan")?;
+    let mut clock = Clock::open(out, Instant::now())?;
+    Ok(planned(asked, out, device, &mut clock, told)?.0)
+}
+
+/// Goes the whole way for a dataset in the folder `out`, or goes on where it was cut off.
+/// `None` when `stop` ended it.
+///
+/// # Errors
+/// [`AutoError`]; what was done before stays, and is gone on from.
+pub fn auto(
+    asked: &Asked,
+    out: &Path,
+    device: &Device,
+    stop: &AtomicBool,
+    told: &mut dyn FnMut(Step<'_>),
+) -> Result<Option<Made>, AutoError> {
+    let _held = hold(out, "auto")?;
+    let mut clock = Clock::open(out, Instant::now())?;
+    let (plan, config, fingerprint) = planned(asked, out, device, &mut clock, told)?;
+    let manifest = Manifest::read(&plan.asked.dataset)?;
+    let mut work = Work {
+        out,
+        plan: &plan,
+        config: &config,
+        fingerprint: &fingerprint,
+        manifest: &manifest,
+        device,
+        stop,
+        choices: read_choices(out)?,
+    };
+    let mut done = Vec::new();
+    for (number, training) in plan.trainings.iter().enumerate() {
+        let Some(summary) = work.train(number, training, &mut clock, told)? else {
+            clock.write()?;
+            return Ok(None);
+        };
+        done.push(summary);
+        if !work.predict(number, training, &mut clock, told)? {
+            clock.write()?;
+            return Ok(None);
+        }
+    }
+    let runs = plan.trainings.iter().filter(|t| t.in_model);
+    let runs: Vec<String> = runs.map(|t| t.name.clone()).collect();
+    let judged = judge::judge(out, &plan, &manifest, stop, told)?;
+    if stop.load(Ordering::Relaxed) {
+        clock.write()?;
+        return Ok(None);
+    }
+    let model = Model::finish(out, &plan, runs, judged.is_some())?;
+    clock.write()?;
+    let seconds = clock.spent();
+    let facts = card::Facts {
+        plan: &plan,
+        fingerprint: &fingerprint,
+        judged: judged.as_ref(),
+        choices: &work.choices,
+        summaries: &done,
+        seconds,
+        sessions: clock.sessions(),
+    };
+    let page = card::write(&facts, out)?;
+    Ok(Some(Made {
+        plan,
+        model,
+        judged,
+        seconds,
+        page,
+    }))
+}
+
+/// Creates `out` and holds it; refuses a folder in which no such work has begun.
+fn hold(out: &Path, command: &'static str) -> Result<File, AutoError> {
+    lacuna_record::check_folder(out)?;
+    let begun = out.join("plan.json").exists() || out.join("clock.json").exists();
+    if !begun && let Ok(entries) = std::fs::read_dir(out) {
+        let mut names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+        if let Some(found) = names.find(|name| !name.starts_with('.')) {
+            return Err(AutoError::Taken {
+                folder: out.to_owned(),
+                command,
+                found,
+            });
+        }
+    }
+    std::fs::create_dir_all(out).map_err(AutoError::io(out))?;
+    lock(&out.join(".lock"))?.ok_or_else(|| AutoError::Locked {
+        folder: out.to_owned(),
+    })
+}
+
+/// The plan in `out`, made when there is none.
+fn planned(
+    asked: &Asked,
+    out: &Path,
+    device: &Device,
+    clock: &mut Clock,
+    told: &mut dyn FnMut(Step<'_>),
+) -> Result<(Plan, RunConfig, Fingerprint), AutoError> {
+    if let Some((plan, config, fingerprint)) = Plan::read(out)? {
+        check_same(&plan.asked, asked, out)?;
+        told(Step::Planned(&plan));
+        return Ok((plan, config, fingerprint));
+    }
+    let manifest = Manifest::read(&asked.dataset)?;
+    let started = Instant::now();
+    let fingerprint = fingerprint::of(&manifest, &[], &mut |done, total| {
+        told(Step::Read(done, total));
+    })?;
+    let reading = started.elapsed().as_secs_f64() / fingerprint.subjects.len().max(1) as f64;
+    if !asked.skip_bad {
+        fingerprint::refuse_faults(&manifest, &fingerprint)?;
+    }
+    for fault in &fingerprint.faults {
+        told(Step::Note(format!("left out: {}", fault.message)));
+    }
+    told(Step::Measuring);
+    let times = [reading, clock.spent()];
+    let (plan, config) = Plan::make(asked, &manifest, &fingerprint, out, device, times)?;
+    plan.write(&config, &fingerprint, out)?;
+    clock.write()?;
+    told(Step::Planned(&plan));
+    Ok((plan, config, fingerprint))
+}
+
+/// Refuses to go on with what was begun as something else.
+fn check_same(before: &Asked, now: &Asked, out: &Path) -> Result<(), AutoError> {
+    let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
+    let pairs = [
+        ("dataset", text(&before.dataset), text(&now.dataset)),
+        ("--budget", before.budget.to_string(), now.budget.to_string()),
+        ("--structure", text(&before.structure), text(&now.structure)),
+        ("--set", text(&before.sets), text(&now.sets)),
+        ("--splits", text(&before.splits), text(&now.splits)),
+        ("--skip-bad", text(&before.skip_bad), text(&now.skip_bad)),
+        ("--seed", text(&before.seed), text(&now.seed)),
+    ];
+    match pairs.into_iter().find(|(_, before, now)| before != now) {
+        None => Ok(()),
+        Some((what, before, now)) => Err(AutoError::Other {
+            folder: out.to_owned(),
+            what,
+            before,
+            now,
+        }),
+    }
+}
+
+fn read_choices(out: &Path) -> Result<Vec<ChoiceOfLength>, AutoError> {
+    match out.join("choices.json").exists() {
+        true => Ok(lacuna_record::read_json(out, "choices.json")?),
+        false => Ok(Vec::new()),
+    }
+}
+
+/// What the trainings share.
+struct Work<'a> {
+    out: &'a Path,
+    plan: &'a Plan,
+    config: &'a RunConfig,
+    fingerprint: &'a Fingerprint,
+    manifest: &'a Manifest,
+    device: &'a Device,
+    stop: &'a AtomicBool,
+    choices: Vec<ChoiceOfLength>,
+}
+
+impl Work<'_> {
+    /// Carries out one training, or goes on with it; `None` when it was stopped.
+    fn train(
+        &mut self,
+        number: usize,
+        training: &Training,
+        clock: &mut Clock,
+        told: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Option<Summary>, AutoError> {
+        let run = self.out.join(&training.name);
+        let iterations = self.length(number, training, clock)?;
+        let begun = run.join("run.toml").exists();
+        if begun && let Ok(summary) = Summary::read(&run) && summary.finished {
+            return Ok(Some(summary));
+        }
+        let mut config = self.config.clone();
+        config.split.train = training.train.clone();
+        config.split.test = training.held_out.clone();
+        config.train.iterations = iterations;
+        config.seed = self.plan.asked.seed.wrapping_add(number as u64);
+        told(Step::Training(training, number + 1, self.plan.trainings.len(), iterations));
+        let started = Instant::now();
+        let summary = train(&config, &run, begun, self.device, self.stop, &mut |step| {
+            clock.tick();
+            told(Step::Train(step));
+        })?;
+        if !summary.finished {
+            return Ok(None);
+        }
+        if !begun {
+            self.choices[number].took = Some(started.elapsed().as_secs_f64());
+        }
+        self.write_choices()?;
+        clock.write()?;
+        Ok(Some(summary))
+    }
+
+    /// The iterations of a training: those chosen before, or as many as now fit.
+    fn length(
+        &mut self,
+        number: usize,
+        training: &Training,
+        clock: &Clock,
+    ) -> Result<u64, AutoError> {
+        if let Some(chosen) = self.choices.get(number) {
+            return Ok(chosen.iterations);
+        }
+        let mut speed = self.plan.speed;
+        let factor = |pairs: &mut dyn Iterator<Item = (f64, f64)>| {
+            let (took, expected) = pairs.fold((0.0, 0.0), |sum, (t, e)| (sum.0 + t, sum.1 + e));
+            if expected > 0.0 { took / expected } else { 1.0 }
+        };
+        let trainings = self.choices.iter().filter_map(|c| Some((c.took?, c.expected)));
+        speed.training_factor = factor(&mut trainings.into_iter());
+        let predicted = self.choices.iter().filter_map(|c| Some((c.took_predicting?, c.expected_predicting)));
+        speed.predicting_factor = factor(&mut predicted.into_iter());
+        let left = self.plan.asked.budget.duration().as_secs_f64() - clock.spent();
+        let trainings = &self.plan.trainings;
+        let asked = |set: &String| set.trim_start().starts_with("train.iterations");
+        let iterations = match self.plan.asked.sets.iter().any(asked) {
+            true => self.config.train.iterations,
+            // A training that learns nothing is worth less than some minutes more.
+            false => speed
+                .iterations(self.config, self.fingerprint, trainings, left, number)
+                .max(self.config.train.warm_up + 10),
+        };
+        // As the speed was measured, so that the factor is over all trainings so far.
+        let expected = self.plan.speed.training(self.config, self.fingerprint, training, iterations);
+        self.choices.push(ChoiceOfLength {
+            training: training.name.clone(),
+            iterations,
+            left,
+            expected,
+            took: None,
+            expected_predicting: self.plan.speed.predicting(self.fingerprint, &training.held_out),
+            took_predicting: None,
+        });
+        self.write_choices()?;
+        Ok(iterations)
+    }
+
+    fn write_choices(&self) -> Result<(), AutoError> {
+        Ok(write_json(&self.out.join("choices.json"), &self.choices)?)
+    }
+
+    /// Predicts what a training held out; `false` when it was stopped.
+    fn predict(
+        &mut self,
+        number: usize,
+        training: &Training,
+        clock: &mut Clock,
+        told: &mut dyn FnMut(Step<'_>),
+    ) -> Result<bool, AutoError> {
+        if training.held_out.is_empty() || self.choices[number].took_predicting.is_some() {
+            return Ok(true);
+        }
+        let run = self.out.join(&training.name);
+        let started = Instant::now();
+        let predictor =
+            Predictor::open(&[run], Choice::Last, self.device, None, Average::default())?;
+        let folder = judge::fold_folder(self.out, training);
+        let target = Target {
+            folder: &folder,
+            probabilities: true,
+            label_values: false,
+            // What a session that was cut off has left.
+            existing: Existing::Skip,
+        };
+        let session = Session::new(self.stop);
+        let ended = predictor.predict_into(
+            self.manifest,
+            &training.held_out,
+            &target,
+            session,
+            &mut |at| {
+                clock.tick();
+                told(Step::Predict(at));
+            },
+        );
+        match ended {
+            Ok(()) => {}
+            Err(lacuna_train::run::RunError::Stopped) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        self.choices[number].took_predicting = Some(started.elapsed().as_secs_f64());
+        self.write_choices()?;
+        clock.write()?;
+        Ok(true)
+    }
+}

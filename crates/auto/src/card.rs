@@ -1,0 +1,394 @@
+//! What a user of a model should know, as `card.md` and `report.html`.
+
+use std::path::{Path, PathBuf};
+
+use lacuna_metrics::Distribution;
+use lacuna_record::{Evaluation, Fingerprint, RecordError, Summary};
+use lacuna_report::chart::{Look, Reliability, ReliabilitySeries};
+use lacuna_report::colour::{BLUE, VERMILLION};
+use lacuna_report::study::{
+    Cell, Chart, Column, Gallery, Item, Section, StudyReport, StudyTable, html, markdown,
+};
+use lacuna_report::{Fact, Picture};
+use lacuna_tune::{Agreement, ClassCalibration, TunedClass};
+
+use crate::auto::ChoiceOfLength;
+use crate::error::AutoError;
+use crate::judge::Judged;
+use crate::plan::Plan;
+
+/// Most subjects whose pictures the page shows: those of least DSC.
+const PICTURES: usize = 8;
+
+/// What is told.
+pub(crate) struct Facts<'a> {
+    pub plan: &'a Plan,
+    pub fingerprint: &'a Fingerprint,
+    pub judged: Option<&'a Judged>,
+    pub choices: &'a [ChoiceOfLength],
+    pub summaries: &'a [Summary],
+    pub seconds: f64,
+    pub sessions: u64,
+}
+
+/// Writes card and page into `out`; the page's path.
+pub(crate) fn write(facts: &Facts, out: &Path) -> Result<PathBuf, AutoError> {
+    let card = report(facts, Vec::new());
+    lacuna_io::atomic::write_bytes(out.join("card.md"), markdown(&card).as_bytes())?;
+    let mut more = Vec::new();
+    if let Some(judged) = facts.judged {
+        more.push(curves(judged));
+        more.extend(pictures(&judged.after, &out.join("evaluation").join("tuned"))?);
+    }
+    let page = out.join("report.html");
+    lacuna_io::atomic::write_bytes(&page, html(&report(facts, more)).as_bytes())?;
+    Ok(page)
+}
+
+fn report(facts: &Facts, more: Vec<Section>) -> StudyReport {
+    let plan = facts.plan;
+    let mut sections = Vec::new();
+    match facts.judged {
+        Some(judged) => sections.extend(judged_sections(facts, judged)),
+        None => sections.push(Section {
+            title: "Not judged".to_owned(),
+            text: vec![
+                "No subject with lesions could be held out, so that nothing is known of how \
+                 well the model does on others, and nothing was tuned."
+                    .to_owned(),
+            ],
+            items: Vec::new(),
+        }),
+    }
+    sections.push(plan_section(facts));
+    sections.push(Section {
+        title: "Use".to_owned(),
+        text: vec![
+            "For research. Scores are of subjects like those trained on: the same scanners, \
+             sequences and raters. Judge it on some of your own before you rely on it."
+                .to_owned(),
+        ],
+        items: Vec::new(),
+    });
+    sections.extend(more);
+    let hours = |seconds: f64| format!("{:.1} min", seconds / 60.0);
+    let budget = plan.asked.budget.duration().as_secs_f64();
+    StudyReport {
+        title: format!("Model of {}", plan.dataset),
+        description: format!(
+            "Segments {} in {}: the mean of {} network(s), trained, tuned and judged by \
+             lacuna auto.",
+            facts.fingerprint.classes[1..].join(", "),
+            facts.fingerprint.modalities.join(", "),
+            plan.trainings.iter().filter(|t| t.in_model).count(),
+        ),
+        facts: vec![
+            Fact::new("Subjects", facts.fingerprint.subjects.len()),
+            Fact::new("Left out", facts.fingerprint.faults.len()),
+            Fact::new("Budget", hours(budget)),
+            Fact::new(
+                "Spent",
+                format!(
+                    "{} ({:.0} % of the budget) in {} session(s)",
+                    hours(facts.seconds),
+                    100.0 * facts.seconds / budget,
+                    facts.sessions
+                ),
+            ),
+            Fact::new("Seed", plan.asked.seed),
+        ],
+        abbreviations: "DSC: Dice similarity coefficient. F1 1:1: each lesion paired at most \
+                        once. ECE: expected calibration error. Out-of-fold: by a network that \
+                        was not trained on the subject.",
+        sections,
+    }
+}
+
+fn table(id: &str, title: &str, columns: Vec<Column>, rows: Vec<Vec<String>>, convention: &str) -> Item {
+    let cell = |text: String| Cell { text, best: false };
+    Item::Table(StudyTable {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        columns,
+        rows: (rows.into_iter()).map(|row| row.into_iter().map(cell).collect()).collect(),
+        convention: convention.to_owned(),
+    })
+}
+
+fn judged_sections(facts: &Facts, judged: &Judged) -> Vec<Section> {
+    let mut honest = vec![
+        "Every subject was segmented by a network that has not seen it. Temperature and rules \
+         were tuned on these same subjects: the gain that holds for new ones is the estimate \
+         without each fold, below."
+            .to_owned(),
+    ];
+    if facts.plan.trainings.iter().any(|t| !t.in_model && !t.held_out.is_empty()) {
+        honest.push(
+            "The scores are of short trainings on one patient each; the model was trained on all."
+                .to_owned(),
+        );
+    }
+    let scores = Section {
+        title: "Scores of held-out subjects".to_owned(),
+        text: honest,
+        items: vec![scores_table(judged), subjects_table(&judged.after)],
+    };
+    let tuning = Section {
+        title: "What was tuned".to_owned(),
+        text: vec![format!(
+            "Temperature {:.3}: the log of each probability is divided by it.{}",
+            judged.temperature.value,
+            match judged.temperature.is_at_end() {
+                true => " It is at the end of what is tried: look at the predictions.",
+                false => "",
+            }
+        )],
+        items: vec![rules_table(judged), calibration_table(&judged.calibration), agreement_table(judged)],
+    };
+    vec![scores, tuning]
+}
+
+fn scores_table(judged: &Judged) -> Item {
+    let columns = ["class", "labels"].map(Column::words).into_iter();
+    let numbers = ["DSC", "sensitivity", "precision", "lesion recall", "lesion precision", "lesion F1", "F1 1:1"];
+    let metrics = ["dsc", "sensitivity", "precision", "lesion_recall", "lesion_precision", "lesion_f1", "lesion_f1_one_to_one"];
+    let columns = columns.chain(numbers.map(Column::numbers)).collect();
+    let mut rows = Vec::new();
+    let kinds = [("as the networks gave them", &judged.before), ("tuned", &judged.after)];
+    for class in &judged.after.summary.classes {
+        for (kind, evaluation) in kinds {
+            let found = evaluation.summary.classes.iter().find(|c| c.class == class.class);
+            let mean = |metric: &str| {
+                let metrics = found.into_iter().flat_map(|c| &c.metrics);
+                let of = metrics.into_iter().find(|m| m.metric == metric);
+                of.map_or_else(|| "-".to_owned(), |m| with_interval(&m.distribution, false))
+            };
+            let mut row = vec![class.class.clone(), kind.to_owned()];
+            row.extend(metrics.map(mean));
+            rows.push(row);
+        }
+    }
+    table(
+        "scores",
+        "Means over subjects",
+        columns,
+        rows,
+        "95 % bootstrap intervals over subjects; lesions by convention \"wmh\" (any voxel, 26-connected)",
+    )
+}
+
+fn with_interval(d: &Distribution, signed: bool) -> String {
+    let number = |v: f64| match signed {
+        true => format!("{v:+.3}"),
+        false => format!("{v:.3}"),
+    };
+    match &d.mean_interval {
+        Some(i) => format!("{} [{}, {}]", number(d.mean), number(i.low), number(i.high)),
+        None => number(d.mean),
+    }
+}
+
+fn subjects_table(evaluation: &Evaluation) -> Item {
+    let columns = (["subject", "class"].map(Column::words).into_iter())
+        .chain(["DSC", "lesion recall", "lesion precision", "lesion F1", "reference mm³", "predicted mm³"].map(Column::numbers))
+        .collect();
+    let rows = evaluation.rows().map(|(subject, s)| {
+        vec![
+            subject.to_owned(),
+            s.class.clone(),
+            format!("{:.3}", s.dsc),
+            format!("{:.3}", s.lesion_recall),
+            format!("{:.3}", s.lesion_precision),
+            format!("{:.3}", s.lesion_f1),
+            format!("{:.0}", s.reference_mm3),
+            format!("{:.0}", s.prediction_mm3),
+        ]
+    });
+    table("subjects", "Each held-out subject, tuned", columns, rows.collect(), "")
+}
+
+fn rules_table(judged: &Judged) -> Item {
+    let columns = (["class"].map(Column::words).into_iter())
+        .chain(["threshold", "least volume mm³", "least peak", "gain on the same subjects", "gain without each fold"].map(Column::numbers))
+        .collect();
+    let optional = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| v.to_string());
+    let row = |class: &TunedClass| {
+        vec![
+            class.class.clone(),
+            optional(class.rule.threshold),
+            optional(class.rule.min_volume_mm3),
+            optional(class.rule.min_peak_probability),
+            with_interval(&class.in_sample_gain, true),
+            (class.held_out.as_ref())
+                .map_or_else(|| "not known: one fold".to_owned(), |h| with_interval(&h.gain, true)),
+        ]
+    };
+    table(
+        "rules",
+        "Thresholds, sizes and peaks",
+        columns,
+        judged.tuned.classes.iter().map(row).collect(),
+        "gain: of the mean of DSC and lesion F1; a dash asks for nothing",
+    )
+}
+
+fn calibration_table(calibration: &[ClassCalibration]) -> Item {
+    let columns = (["class"].map(Column::words).into_iter())
+        .chain(["before", "after"].into_iter().flat_map(|when| {
+            ["ECE", "ECE above the lowest bin", "Brier", "log loss"].map(|name| Column::numbers(name).under(when))
+        }))
+        .collect();
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.5}"));
+    let row = |class: &ClassCalibration| {
+        let mut row = vec![class.class.clone()];
+        for c in [&class.before, &class.after] {
+            row.extend([c.ece(), c.ece_above_lowest_bin(), c.brier(), c.nll()].map(number));
+        }
+        row
+    };
+    table(
+        "calibration",
+        "Calibration before and after the temperature",
+        columns,
+        calibration.iter().map(row).collect(),
+        "voxels inside the mask, 20 bins",
+    )
+}
+
+fn agreement_table(judged: &Judged) -> Item {
+    let columns = (["class", "of"].map(Column::words).into_iter())
+        .chain(["typical ratio", "interval of the ratio", "level"].map(Column::numbers))
+        .collect();
+    let row = |class: &TunedClass, of: &str, a: &Agreement| {
+        vec![
+            class.class.clone(),
+            of.to_owned(),
+            format!("{:.2}", a.bias.exp()),
+            format!("{:.2} to {:.2}", (-a.half_width).exp(), a.half_width.exp()),
+            format!("{:.0} %", 100.0 * a.level),
+        ]
+    };
+    let rows = (judged.tuned.classes.iter())
+        .flat_map(|c| [row(c, "volume", &c.volume_mm3), row(c, "number of lesions", &c.lesions)])
+        .collect();
+    table(
+        "agreement",
+        "Reference over predicted volume and count",
+        columns,
+        rows,
+        "split-conformal interval over held-out subjects; few subjects support a lower level only",
+    )
+}
+
+fn plan_section(facts: &Facts) -> Section {
+    let decisions = facts.plan.decisions.iter();
+    let rows = decisions
+        .map(|d| vec![d.what.clone(), d.value.clone(), d.reason.clone(), d.figure.clone()])
+        .chain((facts.plan.asked.sets.iter()).map(|set| {
+            vec!["override".to_owned(), set.clone(), "asked for".to_owned(), "--set".to_owned()]
+        }))
+        .collect();
+    let plan = table(
+        "plan",
+        "Decisions",
+        ["what", "chosen", "why", "from"].map(Column::words).to_vec(),
+        rows,
+        "",
+    );
+    let columns = (["training"].map(Column::words).into_iter())
+        .chain(["subjects", "held out", "iterations", "expected s", "took s", "last DSC of patches"].map(Column::numbers))
+        .collect();
+    let rows = (facts.plan.trainings.iter().zip(facts.choices).enumerate())
+        .map(|(at, (t, c))| {
+            let last = facts.summaries.get(at).and_then(|s| s.last_iterations.as_ref());
+            vec![
+                t.name.clone(),
+                t.train.len().to_string(),
+                t.held_out.len().to_string(),
+                c.iterations.to_string(),
+                format!("{:.0}", c.expected),
+                c.took.map_or_else(|| "-".to_owned(), |s| format!("{s:.0}")),
+                last.map_or_else(|| "-".to_owned(), |l| format!("{:.3}", l.median)),
+            ]
+        })
+        .collect();
+    let trainings = table("trainings", "Trainings", columns, rows, "");
+    Section {
+        title: "Plan".to_owned(),
+        text: Vec::new(),
+        items: vec![plan, trainings],
+    }
+}
+
+/// Tuning curves and reliability.
+fn curves(judged: &Judged) -> Section {
+    let mut items = Vec::new();
+    for (at, class) in judged.tuned.classes.iter().enumerate() {
+        let of = [("threshold", class.threshold_chart()), ("size", class.size_chart())];
+        for (what, chart) in of {
+            items.push(Item::Chart(Chart {
+                id: format!("curve-{what}-{at}"),
+                title: format!("{}: {what}", class.class),
+                caption: "Means over held-out subjects, all else as chosen".to_owned(),
+                svg: chart.svg(),
+                html: chart.svg(),
+            }));
+        }
+    }
+    for (at, class) in judged.calibration.iter().enumerate() {
+        let series = |name: &str, look, c: &lacuna_tune::Calibration| ReliabilitySeries {
+            name: name.to_owned(),
+            look,
+            voxels: c.reliability.voxels.clone(),
+            probability: c.reliability.probability.clone(),
+            foreground: c.reliability.foreground.clone(),
+        };
+        let chart = Reliability {
+            title: format!("Reliability of {}", class.class),
+            series: vec![
+                series("before", Look::plain(VERMILLION), &class.before),
+                series("tempered", Look::plain(BLUE), &class.after),
+            ],
+        };
+        items.push(Item::Chart(Chart {
+            id: format!("reliability-{at}"),
+            title: chart.title.clone(),
+            caption: "Probability against how often it was right, before and after the temperature".to_owned(),
+            svg: chart.svg(),
+            html: chart.svg(),
+        }));
+    }
+    Section {
+        title: "Curves".to_owned(),
+        text: Vec::new(),
+        items,
+    }
+}
+
+/// The pictures of the subjects that are segmented worst.
+fn pictures(evaluation: &Evaluation, folder: &Path) -> Result<Option<Section>, AutoError> {
+    let dsc = |s: &&lacuna_record::SubjectScores| s.classes.last().map_or(0.0, |c| c.dsc);
+    let mut subjects: Vec<_> = evaluation.subjects.iter().collect();
+    subjects.sort_by(|a, b| dsc(a).total_cmp(&dsc(b)));
+    let mut items = Vec::new();
+    for (at, s) in subjects.iter().take(PICTURES).enumerate() {
+        let path = folder.join(&s.overlay.file);
+        items.push(Item::Gallery(Gallery {
+            id: format!("picture-{at}"),
+            title: s.subject.clone(),
+            caption: String::new(),
+            pictures: vec![Picture {
+                title: format!("DSC {:.3}", dsc(s)),
+                caption: s.overlay.caption.clone(),
+                png: std::fs::read(&path).map_err(RecordError::io(&path))?,
+                size: s.overlay.size,
+            }],
+            files: vec![format!("evaluation/tuned/{}", s.overlay.file.display())],
+        }));
+    }
+    Ok((!items.is_empty()).then(|| Section {
+        title: "Held-out subjects, worst first".to_owned(),
+        text: Vec::new(),
+        items,
+    }))
+}

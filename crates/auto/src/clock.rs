@@ -1,0 +1,78 @@
+//! How much of a budget is spent, over all sessions.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use lacuna_record::write_json;
+use serde::{Deserialize, Serialize};
+
+use crate::error::AutoError;
+
+/// How often the time spent is written down while something long is done.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// `clock.json`
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Spent {
+    /// Seconds of all sessions.
+    seconds: f64,
+    /// How many there were.
+    sessions: u64,
+}
+
+/// The time of one session, added to those before it.
+pub(crate) struct Clock {
+    path: PathBuf,
+    before: Spent,
+    started: Instant,
+    written: Instant,
+}
+
+impl Clock {
+    /// Goes on with the clock of `folder`, from `started`.
+    pub(crate) fn open(folder: &Path, started: Instant) -> Result<Self, AutoError> {
+        let path = folder.join("clock.json");
+        let before: Spent = match path.exists() {
+            true => lacuna_record::read_json(folder, "clock.json")?,
+            false => Spent::default(),
+        };
+        let mut clock = Self {
+            path,
+            before: Spent {
+                sessions: before.sessions + 1,
+                ..before
+            },
+            started,
+            written: started,
+        };
+        clock.write()?;
+        Ok(clock)
+    }
+
+    /// Seconds spent so far.
+    pub(crate) fn spent(&self) -> f64 {
+        self.before.seconds + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Sessions, with this one.
+    pub(crate) fn sessions(&self) -> u64 {
+        self.before.sessions
+    }
+
+    /// Writes it down, when it was not lately. A disk that is full is told elsewhere.
+    pub(crate) fn tick(&mut self) {
+        if self.written.elapsed() >= EVERY {
+            self.write().ok();
+        }
+    }
+
+    /// Writes it down.
+    pub(crate) fn write(&mut self) -> Result<(), AutoError> {
+        self.written = Instant::now();
+        let now = Spent {
+            seconds: self.spent(),
+            ..self.before
+        };
+        Ok(write_json(&self.path, &now)?)
+    }
+}

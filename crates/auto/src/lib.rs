@@ -1,0 +1,21 @@
+//! From a dataset to a model that can be trusted, in a given time.
+//!
+//! [`auto()`] plans ([`plan`]), trains folds, predicts what each held out, tunes temperature,
+//! thresholds and sizes on that, scores it, and leaves a [`Model`]: the mean of the folds'
+//! networks with what was tuned, which `lacuna predict` takes as a folder or, exported, as
+//! one file. [`Structure`] has what is known of common rare structures beforehand.
+
+mod auto;
+mod card;
+mod clock;
+mod error;
+mod judge;
+mod model;
+pub mod plan;
+mod structure;
+
+pub use auto::{ChoiceOfLength, Made, Step, auto, plan as make_plan};
+pub use error::AutoError;
+pub use judge::Judged;
+pub use model::{Model, Opened, export};
+pub use structure::{Preset, Structure};

@@ -1,0 +1,241 @@
+//! A finished model: runs whose mean is predicted, and what was tuned for it; as a folder or
+//! as one file.
+//!
+//! The file is a tar archive of `model.json`, `postprocess.toml`, `card.md`, `tuning.json` and,
+//! of each run, `run.toml`, `dataset.json`, `summary.json` and one checkpoint's weights.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+use lacuna_record::write_json;
+use lacuna_train::apply::TrainedRun;
+use lacuna_train::checkpoint::{self, Choice};
+use lacuna_train::postprocess::Postprocess;
+use serde::{Deserialize, Serialize};
+use tar::{Archive, Builder, EntryType, Header};
+use tempfile::TempDir;
+
+use crate::error::AutoError;
+use crate::judge::postprocess_file;
+use crate::plan::Plan;
+
+const MODEL: &str = "model.json";
+const CARD: &str = "card.md";
+const RULES: &str = "postprocess.toml";
+/// The most bytes of a model's file, and of what is in it.
+const MOST_BYTES: u64 = 16 << 30;
+/// The most entries of a model's file.
+const MOST_ENTRIES: usize = 2000;
+
+/// `model.json`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Name of the dataset.
+    pub dataset: String,
+    /// Classes, background first.
+    pub classes: Vec<String>,
+    /// Modalities in channel order.
+    pub modalities: Vec<String>,
+    /// Names of the run folders beside it, whose mean is predicted.
+    pub runs: Vec<String>,
+    /// Whether `postprocess.toml` beside it holds what was tuned.
+    pub tuned: bool,
+}
+
+/// A model ready to be predicted with. What a file was unpacked to goes with the value.
+pub struct Opened {
+    /// The run folders.
+    pub runs: Vec<PathBuf>,
+    /// What was tuned.
+    pub postprocess: Option<Postprocess>,
+    _unpacked: Option<TempDir>,
+}
+
+impl Model {
+    /// Writes `model.json` of a finished `lacuna auto`.
+    pub(crate) fn finish(
+        out: &Path,
+        plan: &Plan,
+        runs: Vec<String>,
+        tuned: bool,
+    ) -> Result<Self, AutoError> {
+        let (_, facts, _) = TrainedRun::described(&out.join(&runs[0]))?;
+        let model = Self {
+            dataset: plan.dataset.clone(),
+            classes: facts.classes,
+            modalities: facts.modalities,
+            runs,
+            tuned,
+        };
+        write_json(&out.join(MODEL), &model)?;
+        Ok(model)
+    }
+
+    /// The model in `folder`.
+    ///
+    /// # Errors
+    /// [`AutoError::NoModel`] when there is none.
+    pub fn read(folder: &Path) -> Result<Self, AutoError> {
+        if !folder.join(MODEL).is_file() {
+            return Err(AutoError::NoModel {
+                path: folder.to_owned(),
+                missing: format!("there is no {MODEL}"),
+            });
+        }
+        let model: Self = lacuna_record::read_json(folder, MODEL)?;
+        let plain = |name: &String| {
+            let mut parts = Path::new(name).components();
+            matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
+        };
+        match model.runs.iter().find(|name| !plain(name)) {
+            None if !model.runs.is_empty() => Ok(model),
+            found => Err(AutoError::NoModel {
+                path: folder.to_owned(),
+                missing: match found {
+                    Some(name) => format!("{MODEL} names the run {name:?}, which is no name"),
+                    None => format!("{MODEL} names no run"),
+                },
+            }),
+        }
+    }
+}
+
+impl Opened {
+    /// What `path` is a model of: a folder of `lacuna auto`, a file of `lacuna export`;
+    /// `None` where it is neither, as the folder of a run.
+    ///
+    /// # Errors
+    /// [`AutoError::NoModel`] for a folder of `lacuna auto` that is not finished,
+    /// [`AutoError::BadModel`] for a file that is none.
+    pub fn open(path: &Path) -> Result<Option<Self>, AutoError> {
+        if path.is_file() {
+            let unpacked = unpack(path)?;
+            let opened = Self::of_folder(unpacked.path())?;
+            return Ok(Some(Self {
+                _unpacked: Some(unpacked),
+                ..opened
+            }));
+        }
+        let of_auto = path.join(MODEL).exists() || path.join("plan.json").exists();
+        match of_auto {
+            true => Ok(Some(Self::of_folder(path)?)),
+            false => Ok(None),
+        }
+    }
+
+    fn of_folder(folder: &Path) -> Result<Self, AutoError> {
+        let model = Model::read(folder)?;
+        let postprocess = match model.tuned {
+            true => Some(Postprocess::read(&postprocess_file(folder))?),
+            false => None,
+        };
+        Ok(Self {
+            runs: model.runs.iter().map(|name| folder.join(name)).collect(),
+            postprocess,
+            _unpacked: None,
+        })
+    }
+}
+
+/// Writes the model of the folder `auto` into one file.
+///
+/// # Errors
+/// When there is no finished model, or the file cannot be written.
+pub fn export(auto: &Path, to: &Path) -> Result<(), AutoError> {
+    let model = Model::read(auto)?;
+    let mut configurations: Vec<(String, String)> = Vec::new();
+    let mut files: Vec<(String, PathBuf)> = vec![(MODEL.to_owned(), auto.join(MODEL))];
+    for (name, needed) in [(CARD, false), (RULES, model.tuned), ("tuning/tuning.json", false)] {
+        let path = auto.join(name);
+        if needed || path.is_file() {
+            files.push((name.to_owned(), path));
+        }
+    }
+    for run in &model.runs {
+        let folder = auto.join(run);
+        let (weights, _) = checkpoint::chosen(&folder, Choice::Last)?;
+        let checkpoint = weights.parent().unwrap_or(&folder).to_owned();
+        let (mut config, ..) = TrainedRun::described(&folder)?;
+        // Where the images lay is nobody's business, and of no use elsewhere.
+        config.dataset = PathBuf::from("dataset.toml");
+        config.train.from = None;
+        configurations.push((format!("{run}/run.toml"), config.to_toml()?));
+        for name in ["dataset.json", "summary.json"] {
+            files.push((format!("{run}/{name}"), folder.join(name)));
+        }
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let inside = format!("{run}/{}", name(&checkpoint));
+        files.push((format!("{inside}/state.json"), checkpoint.join("state.json")));
+        files.push((format!("{inside}/{}", name(&weights)), weights));
+    }
+    lacuna_io::atomic::write_atomic(to, |writer| {
+        let mut archive = Builder::new(writer);
+        for (name, text) in &configurations {
+            append(&mut archive, name, text.len() as u64, text.as_bytes())?;
+        }
+        for (name, path) in &files {
+            let file = File::open(path)?;
+            append(&mut archive, name, file.metadata()?.len(), file)?;
+        }
+        archive.into_inner()?.flush()
+    })?;
+    Ok(())
+}
+
+/// Adds an entry without owner or time: the same model is the same file.
+fn append<W: Write>(
+    archive: &mut Builder<W>,
+    name: &str,
+    size: u64,
+    from: impl Read,
+) -> std::io::Result<()> {
+    let mut header = Header::new_ustar();
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_cksum();
+    archive.append_data(&mut header, name, from)
+}
+
+/// Unpacks a file of [`export`] into a folder of its own.
+fn unpack(path: &Path) -> Result<TempDir, AutoError> {
+    let bad = |found: String| AutoError::BadModel {
+        path: path.to_owned(),
+        found,
+    };
+    let file = File::open(path).map_err(AutoError::io(path))?;
+    let size = file.metadata().map_err(AutoError::io(path))?.len();
+    if size > MOST_BYTES {
+        return Err(bad(format!("{size} bytes, more than any model has")));
+    }
+    let folder = tempfile::tempdir().map_err(AutoError::io(&std::env::temp_dir()))?;
+    let mut archive = Archive::new(file.take(size));
+    let entries = archive.entries().map_err(|e| bad(e.to_string()))?;
+    let mut left = size;
+    for (number, entry) in entries.enumerate() {
+        let mut entry = entry.map_err(|e| bad(e.to_string()))?;
+        let name = entry.path().map_err(|e| bad(e.to_string()))?.into_owned();
+        let inside = name.components().all(|part| matches!(part, Component::Normal(_)));
+        let plain = entry.header().entry_type() == EntryType::Regular;
+        // A file that claims more than the archive holds would only be cut off.
+        if !inside || !plain || number >= MOST_ENTRIES || entry.size() > left {
+            return Err(bad(format!("the entry {}", name.display())));
+        }
+        left -= entry.size();
+        let to = folder.path().join(&name);
+        if let Some(parent) = to.parent() {
+            std::fs::create_dir_all(parent).map_err(AutoError::io(parent))?;
+        }
+        let mut out = File::create_new(&to).map_err(AutoError::io(&to))?;
+        let expected = entry.size();
+        let copied = std::io::copy(&mut entry, &mut out).map_err(|e| bad(e.to_string()))?;
+        if copied != expected {
+            return Err(bad(format!("{} is cut off", name.display())));
+        }
+    }
+    match folder.path().join(MODEL).is_file() {
+        true => Ok(folder),
+        false => Err(bad(format!("no {MODEL} in it"))),
+    }
+}

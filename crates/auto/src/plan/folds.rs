@@ -1,0 +1,115 @@
+//! Which subjects each training sees, and which it is judged on.
+
+use std::collections::BTreeSet;
+
+use lacuna_data::split::{Member, stratified_folds};
+use lacuna_record::Fingerprint;
+use serde::{Deserialize, Serialize};
+
+use super::Decision;
+use crate::error::AutoError;
+
+/// Folds unless there are fewer patients or little time.
+const FOLDS: usize = 5;
+
+/// One training of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The name of its run folder.
+    pub name: String,
+    /// Subjects that train.
+    pub train: Vec<String>,
+    /// Subjects that it is judged on; empty for a training on all.
+    pub held_out: Vec<String>,
+    /// Share of the time of all trainings.
+    pub share: f64,
+    /// Whether its network is part of the model.
+    pub in_model: bool,
+}
+
+/// The folds that a file gives, as trainings.
+pub(super) fn of_lists(lists: &[(Vec<String>, Vec<String>)]) -> Vec<Training> {
+    let share = 1.0 / lists.len() as f64;
+    let fold = |(k, (train, held_out)): (usize, &(Vec<String>, Vec<String>))| Training {
+        name: format!("fold-{k}"),
+        train: train.clone(),
+        held_out: held_out.clone(),
+        share,
+        in_model: true,
+    };
+    lists.iter().enumerate().map(fold).collect()
+}
+
+/// Trainings of at most `most` folds, by patient, with lesions in each.
+pub(super) fn draw(
+    fingerprint: &Fingerprint,
+    most: usize,
+    seed: u64,
+) -> Result<(Vec<Training>, Decision), AutoError> {
+    let members: Vec<Member> = (fingerprint.subjects.iter())
+        .map(|s| Member {
+            id: s.id.clone(),
+            group: s.group.clone(),
+        })
+        .collect();
+    let patient = |m: &Member| m.group.clone().unwrap_or_else(|| format!("\u{0}{}", m.id));
+    let patients: BTreeSet<String> = members.iter().map(patient).collect();
+    let loads: Vec<f64> = fingerprint.subjects.iter().map(|s| s.foreground_mm3()).collect();
+    let with_lesions: BTreeSet<String> = (members.iter().zip(&loads))
+        .filter(|(_, load)| **load > 0.0)
+        .map(|(m, _)| patient(m))
+        .collect();
+    let found = format!(
+        "{} subjects of {} patients, {} with lesions",
+        members.len(),
+        patients.len(),
+        with_lesions.len()
+    );
+    let ids = || members.iter().map(|m| m.id.clone());
+    let all = |share| Training {
+        name: "all".to_owned(),
+        train: ids().collect(),
+        held_out: Vec::new(),
+        share,
+        in_model: true,
+    };
+    let count = with_lesions.len().min(FOLDS).min(most.max(2));
+    if with_lesions.len() < 2 {
+        let told = Decision::new(
+            "folds",
+            "none: one training on all".to_owned(),
+            "nothing can be held out that has lesions: there will be no estimate and no tuning",
+            found,
+        );
+        return Ok((vec![all(1.0)], told));
+    }
+    let folds = stratified_folds(&members, &loads, count, seed)?;
+    let lists: Vec<(Vec<String>, Vec<String>)> = (folds.iter())
+        .map(|held_out| {
+            let train = ids().filter(|id| !held_out.contains(id)).collect();
+            (train, held_out.clone())
+        })
+        .collect();
+    let mut trainings = of_lists(&lists);
+    if with_lesions.len() > 2 {
+        let told = Decision::new(
+            "folds",
+            format!("{count}; the model is the mean of their networks"),
+            "by patient, alike in lesion load; every subject is judged by a network that has not seen it",
+            found,
+        );
+        return Ok((trainings, told));
+    }
+    for training in &mut trainings {
+        training.share = 0.22;
+        training.in_model = false;
+    }
+    trainings.push(all(1.0 - 0.22 * trainings.len() as f64));
+    let told = Decision::new(
+        "folds",
+        "hold-out: each patient once, then one training on all that is the model".to_owned(),
+        "with two patients a network of a fold has seen one only; scores and tuning are of the two short trainings, the model will be better than they say",
+        found,
+    );
+    Ok((trainings, told))
+}

@@ -1,0 +1,138 @@
+//! What the parts of a plan take on this machine.
+
+use lacuna_record::Fingerprint;
+use lacuna_train::config::RunConfig;
+use lacuna_train::pace::Pace;
+use serde::{Deserialize, Serialize};
+
+use super::folds::Training;
+
+/// Windows overlap by a quarter along each axis: so many voxels are computed for each.
+const OVERLAP: f64 = 2.0;
+/// Whole-volume passes over the training subjects that the sampler of errors makes.
+const PASSES: f64 = 4.0;
+/// Seconds that tuning, scoring and drawing take for a million voxels of one class.
+const TUNING: f64 = 0.5;
+/// Seconds of what is done once: tables, report, card.
+const ONCE: f64 = 5.0;
+
+/// Seconds of the parts of the work, measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Speed {
+    /// One iteration.
+    pub step: f64,
+    /// The forward pass of a voxel.
+    pub voxel: f64,
+    /// Reading and preparing a subject.
+    pub reading: f64,
+    /// Measured over expected time of the trainings so far.
+    pub training_factor: f64,
+    /// The same of predictions.
+    pub predicting_factor: f64,
+}
+
+impl Speed {
+    pub(super) fn of(config: &RunConfig, pace: &Pace, reading: f64) -> Self {
+        let voxels = pace.effective.0.iter().product::<usize>() * config.train.batch;
+        Self {
+            step: median(&pace.steps) * config.train.accumulate as f64,
+            voxel: median(&pace.forward) / voxels as f64,
+            reading,
+            training_factor: 1.0,
+            predicting_factor: 1.0,
+        }
+    }
+
+    /// Seconds to predict these subjects.
+    pub fn predicting(&self, fingerprint: &Fingerprint, ids: &[String]) -> f64 {
+        let subjects = fingerprint.subjects.iter().filter(|s| ids.contains(&s.id));
+        let of = |s: &lacuna_record::fingerprint::SubjectFingerprint| {
+            self.reading + s.crop_voxels as f64 * OVERLAP * self.voxel
+        };
+        self.predicting_factor * subjects.map(of).sum::<f64>()
+    }
+
+    /// Seconds to train so many iterations.
+    pub fn training(
+        &self,
+        config: &RunConfig,
+        fingerprint: &Fingerprint,
+        training: &Training,
+        iterations: u64,
+    ) -> f64 {
+        self.training_factor
+            * (self.before(config, fingerprint, training) + iterations as f64 * self.step)
+    }
+
+    /// Seconds of a training that are no iterations.
+    fn before(&self, config: &RunConfig, fingerprint: &Fingerprint, training: &Training) -> f64 {
+        let errors = (config.patch.sampler.parts().iter())
+            .any(|part| part.kind == lacuna_data::sampler::SamplerKind::Errors);
+        let passes = match errors {
+            true => PASSES * self.predicting(fingerprint, &training.train),
+            false => 0.0,
+        };
+        self.reading * training.train.len() as f64 + passes
+    }
+
+    /// Seconds of all that follows the trainings from `first` on: their out-of-fold
+    /// predictions, tuning and the report.
+    pub fn afterwards(
+        &self,
+        fingerprint: &Fingerprint,
+        trainings: &[Training],
+        first: usize,
+    ) -> f64 {
+        let predicted: f64 = (trainings[first..].iter())
+            .map(|t| self.predicting(fingerprint, &t.held_out))
+            .sum();
+        let judged = |id: &String| trainings.iter().any(|t| t.held_out.contains(id));
+        let voxels: f64 = (fingerprint.subjects.iter())
+            .filter(|s| judged(&s.id))
+            .map(|s| s.shape.iter().product::<usize>() as f64)
+            .sum();
+        let classes = fingerprint.classes.len() as f64;
+        ONCE + predicted + TUNING * 1e-6 * voxels * classes
+    }
+
+    /// Iterations of the training `next` when `left` seconds are left for it, the trainings
+    /// after it and all that follows.
+    pub fn iterations(
+        &self,
+        config: &RunConfig,
+        fingerprint: &Fingerprint,
+        trainings: &[Training],
+        left: f64,
+        next: usize,
+    ) -> u64 {
+        let shares: f64 = trainings[next..].iter().map(|t| t.share).sum();
+        let all = left - self.afterwards(fingerprint, trainings, next);
+        let own = all * trainings[next].share / shares;
+        let steps = own / self.training_factor - self.before(config, fingerprint, &trainings[next]);
+        (steps / self.step).max(0.0) as u64
+    }
+
+    /// Seconds of a whole plan of so many iterations in each training.
+    pub(super) fn seconds(
+        &self,
+        config: &RunConfig,
+        fingerprint: &Fingerprint,
+        trainings: &[Training],
+        iterations: u64,
+    ) -> f64 {
+        let least = (trainings.iter())
+            .map(|t| t.share)
+            .fold(f64::INFINITY, f64::min);
+        let of = |t: &Training| {
+            let own = (iterations as f64 * t.share / least) as u64;
+            self.training(config, fingerprint, t, own)
+        };
+        self.afterwards(fingerprint, trainings, 0) + trainings.iter().map(of).sum::<f64>()
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut ascending = values.to_vec();
+    ascending.sort_unstable_by(f64::total_cmp);
+    ascending.get(ascending.len() / 2).copied().unwrap_or(1.0)
+}
