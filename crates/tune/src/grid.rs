@@ -14,7 +14,7 @@
 use rayon::prelude::*;
 
 use crate::observed::THRESHOLDS;
-use crate::score::{Rule, Score};
+use crate::score::Rule;
 use crate::tune::{Options, Subject};
 
 /// Minimum volumes that are tried, mm³; 0 is none.
@@ -121,23 +121,29 @@ pub(crate) struct Table {
     objective: Vec<Vec<f64>>,
     /// The same, each the mean with the thresholds beside.
     smooth: Vec<Vec<f64>>,
+    /// The DSC alone.
+    dsc: Vec<Vec<f64>>,
 }
 
 impl Table {
     pub fn of(subjects: &[Subject]) -> Self {
-        let objective: Vec<Vec<f64>> = subjects
+        let (objective, dsc): (Vec<Vec<f64>>, Vec<Vec<f64>>) = subjects
             .par_iter()
             .map(|subject| {
                 let score = |place: Place| {
                     let score = subject.observed.score(&place.rule());
                     // Every threshold of the grid was observed.
-                    score.as_ref().map_or(0.0, Score::objective)
+                    score.map_or((0.0, 0.0), |score| (score.objective(), score.dsc))
                 };
-                Place::all().map(score).collect()
+                Place::all().map(score).unzip()
             })
-            .collect();
+            .unzip();
         let smooth = objective.iter().map(|row| smoothed(row)).collect();
-        Self { objective, smooth }
+        Self {
+            objective,
+            smooth,
+            dsc,
+        }
     }
 
     pub fn objective(&self, subject: usize, place: Place) -> f64 {
@@ -151,11 +157,13 @@ impl Table {
             values.sum::<f64>() / subjects.len() as f64
         };
         let least = mean(&self.objective, UNTUNED) + options.least_gain;
+        let least_dsc = mean(&self.dsc, UNTUNED) - options.lost_dsc;
         let gains = |place: &Place| {
             let allowed = options.components || (place.size, place.peak) == (0, 0);
             allowed
                 && SIZES[place.size] <= largest_mm3
                 && !place.asks_in_vain()
+                && mean(&self.dsc, *place) >= least_dsc
                 && mean(&self.objective, *place) >= least
                 && mean(&self.smooth, *place) >= least
         };

@@ -38,6 +38,9 @@ pub struct Options {
     /// Least gain in the objective for which anything is changed; differences below it
     /// count as none.
     pub least_gain: f64,
+    /// DSC that a rule may cost in the mean, whatever it gains in lesion F1: who measures
+    /// volumes would not forgive more.
+    pub lost_dsc: f64,
     /// Share of the reference lesions that may be below the minimum volume.
     pub lost_lesions: f64,
     /// Level of the intervals of predicted volumes and counts.
@@ -53,6 +56,7 @@ impl Default for Options {
             components: true,
             standard_errors: 0.5,
             least_gain: 0.005,
+            lost_dsc: 0.01,
             lost_lesions: 0.1,
             level: 0.9,
             bootstrap: Bootstrap::default(),

@@ -19,7 +19,6 @@ const MOST_BATCH: usize = 16;
 
 /// What does not depend on the machine.
 pub(super) struct Chosen {
-    pub scene: Scene,
     pub shape: Shape,
     pub batch: usize,
     /// Empty keeps each subject's own grid.
@@ -137,7 +136,6 @@ impl Chosen {
         });
         let paste = preset.is_some_and(|p| p.paste);
         let chosen = Self {
-            scene,
             shape,
             batch,
             spacing,

@@ -11,7 +11,7 @@ use lacuna_nets::{NormOf, Stages};
 const MOST_VOXELS: f64 = 64.0 * 64.0 * 64.0;
 /// Least voxels of a patch along an axis of a volume that has as many.
 const LEAST_EDGE: f64 = 48.0;
-/// A patch is so many times as wide as the components of the 95th percentile.
+/// A patch is so many times as wide as the components of the 95th percentile, by axis.
 const TIMES_COMPONENT: f64 = 4.0;
 /// Voxels that an axis keeps in the last stage.
 const LEAST_LAST: usize = 4;
@@ -77,21 +77,28 @@ impl Scene {
         }
     }
 
-    /// Voxels of a patch before they are made divisible: a cube in mm, cut to the volume.
+    /// Voxels of a patch before they are made divisible: a cube in mm, cut to what each axis
+    /// needs and to the volume.
     fn edges(&self) -> [usize; 3] {
         let axes = if self.is_plane() { 2 } else { 3 };
         let finest = self.spacing_mm[..axes].iter().copied().fold(f64::INFINITY, f64::min);
-        let component = self.component_mm[..axes].iter().copied().fold(0.0, f64::max);
-        let mut wide = (TIMES_COMPONENT * component).max(LEAST_EDGE * finest);
-        if let Some([least, most]) = self.preset_mm {
-            wide = wide.clamp(least, most);
-        }
+        // What each axis needs.
+        let needed = self.component_mm.map(|component| {
+            let wide = (TIMES_COMPONENT * component).max(LEAST_EDGE * finest);
+            match self.preset_mm {
+                Some([least, most]) => wide.clamp(least, most),
+                None => wide,
+            }
+        });
         let cut = |mm: f64| -> [f64; 3] {
             std::array::from_fn(|axis| match axis < axes {
-                true => (mm / self.spacing_mm[axis]).min(self.shape[axis]).max(1.0),
+                true => (mm.min(needed[axis]) / self.spacing_mm[axis])
+                    .min(self.shape[axis])
+                    .max(1.0),
                 false => 1.0,
             })
         };
+        let mut wide = needed.iter().copied().fold(0.0, f64::max);
         let voxels = |mm: f64| cut(mm).iter().product::<f64>();
         // The largest cube of which no more voxels come than allowed.
         let most = if axes == 2 { MOST_VOXELS / 2.0 } else { MOST_VOXELS };
