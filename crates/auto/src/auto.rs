@@ -24,20 +24,20 @@ use burn::tensor::Device;
 use lacuna_data::fingerprint;
 use lacuna_data::manifest::Manifest;
 use lacuna_record::{Existing, Fingerprint, Summary, lock, write_json};
+use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::RunConfig;
 use lacuna_train::into_folder::{At, Target};
 use lacuna_train::predict::{Average, Session};
 use lacuna_train::predictor::Predictor;
 use lacuna_train::training::{Progress, train};
-use lacuna_train::checkpoint::Choice;
 use serde::{Deserialize, Serialize};
 
+use crate::card;
 use crate::clock::Clock;
 use crate::error::AutoError;
 use crate::judge::{self, Judged};
 use crate::model::Model;
 use crate::plan::{Asked, Plan, Training};
-use crate::card;
 
 /// What is being done.
 pub enum Step<'a> {
@@ -182,7 +182,9 @@ fn hold(out: &Path, command: &'static str) -> Result<File, AutoError> {
     lacuna_record::check_folder(out)?;
     let begun = out.join("plan.json").exists() || out.join("clock.json").exists();
     if !begun && let Ok(entries) = std::fs::read_dir(out) {
-        let mut names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+        let mut names = entries
+            .flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned());
         if let Some(found) = names.find(|name| !name.starts_with('.')) {
             return Err(AutoError::Taken {
                 folder: out.to_owned(),
@@ -236,7 +238,11 @@ fn check_same(before: &Asked, now: &Asked, out: &Path) -> Result<(), AutoError> 
     let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
     let pairs = [
         ("dataset", text(&before.dataset), text(&now.dataset)),
-        ("--budget", before.budget.to_string(), now.budget.to_string()),
+        (
+            "--budget",
+            before.budget.to_string(),
+            now.budget.to_string(),
+        ),
         ("--structure", text(&before.structure), text(&now.structure)),
         ("--set", text(&before.sets), text(&now.sets)),
         ("--splits", text(&before.splits), text(&now.splits)),
@@ -285,7 +291,10 @@ impl Work<'_> {
         let run = self.out.join(&training.name);
         let iterations = self.length(number, training, clock)?;
         let begun = run.join("run.toml").exists();
-        if begun && let Ok(summary) = Summary::read(&run) && summary.finished {
+        if begun
+            && let Ok(summary) = Summary::read(&run)
+            && summary.finished
+        {
             return Ok(Some(summary));
         }
         let mut config = self.config.clone();
@@ -293,7 +302,12 @@ impl Work<'_> {
         config.split.test = training.held_out.clone();
         config.train.iterations = iterations;
         config.seed = self.plan.asked.seed.wrapping_add(number as u64);
-        told(Step::Training(training, number + 1, self.plan.trainings.len(), iterations));
+        told(Step::Training(
+            training,
+            number + 1,
+            self.plan.trainings.len(),
+            iterations,
+        ));
         let started = Instant::now();
         let summary = train(&config, &run, begun, self.device, self.stop, &mut |step| {
             clock.tick();
@@ -325,9 +339,15 @@ impl Work<'_> {
             let (took, expected) = pairs.fold((0.0, 0.0), |sum, (t, e)| (sum.0 + t, sum.1 + e));
             if expected > 0.0 { took / expected } else { 1.0 }
         };
-        let trainings = self.choices.iter().filter_map(|c| Some((c.took?, c.expected)));
+        let trainings = self
+            .choices
+            .iter()
+            .filter_map(|c| Some((c.took?, c.expected)));
         speed.training_factor = factor(&mut trainings.into_iter());
-        let predicted = self.choices.iter().filter_map(|c| Some((c.took_predicting?, c.expected_predicting)));
+        let predicted = self
+            .choices
+            .iter()
+            .filter_map(|c| Some((c.took_predicting?, c.expected_predicting)));
         speed.predicting_factor = factor(&mut predicted.into_iter());
         let left = self.plan.asked.budget.duration().as_secs_f64() - clock.spent();
         let trainings = &self.plan.trainings;
@@ -340,14 +360,20 @@ impl Work<'_> {
                 .max(self.config.train.warm_up + 10),
         };
         // As the speed was measured, so that the factor is over all trainings so far.
-        let expected = self.plan.speed.training(self.config, self.fingerprint, training, iterations);
+        let expected =
+            self.plan
+                .speed
+                .training(self.config, self.fingerprint, training, iterations);
         self.choices.push(ChoiceOfLength {
             training: training.name.clone(),
             iterations,
             left,
             expected,
             took: None,
-            expected_predicting: self.plan.speed.predicting(self.fingerprint, &training.held_out),
+            expected_predicting: self
+                .plan
+                .speed
+                .predicting(self.fingerprint, &training.held_out),
             took_predicting: None,
         });
         self.write_choices()?;

@@ -38,7 +38,10 @@ pub(crate) fn write(facts: &Facts, out: &Path) -> Result<PathBuf, AutoError> {
     let mut more = Vec::new();
     if let Some(judged) = facts.judged {
         more.push(curves(judged));
-        more.extend(pictures(&judged.after, &out.join("evaluation").join("tuned"))?);
+        more.extend(pictures(
+            &judged.after,
+            &out.join("evaluation").join("tuned"),
+        )?);
     }
     let page = out.join("report.html");
     lacuna_io::atomic::write_bytes(&page, html(&report(facts, more)).as_bytes())?;
@@ -104,13 +107,21 @@ fn report(facts: &Facts, more: Vec<Section>) -> StudyReport {
     }
 }
 
-fn table(id: &str, title: &str, columns: Vec<Column>, rows: Vec<Vec<String>>, convention: &str) -> Item {
+fn table(
+    id: &str,
+    title: &str,
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+    convention: &str,
+) -> Item {
     let cell = |text: String| Cell { text, best: false };
     Item::Table(StudyTable {
         id: id.to_owned(),
         title: title.to_owned(),
         columns,
-        rows: (rows.into_iter()).map(|row| row.into_iter().map(cell).collect()).collect(),
+        rows: (rows.into_iter())
+            .map(|row| row.into_iter().map(cell).collect())
+            .collect(),
         convention: convention.to_owned(),
     })
 }
@@ -122,7 +133,12 @@ fn judged_sections(facts: &Facts, judged: &Judged) -> Vec<Section> {
          without each fold, below."
             .to_owned(),
     ];
-    if facts.plan.trainings.iter().any(|t| !t.in_model && !t.held_out.is_empty()) {
+    if facts
+        .plan
+        .trainings
+        .iter()
+        .any(|t| !t.in_model && !t.held_out.is_empty())
+    {
         honest.push(
             "The scores are of short trainings on one patient each; the model was trained on all."
                 .to_owned(),
@@ -143,21 +159,48 @@ fn judged_sections(facts: &Facts, judged: &Judged) -> Vec<Section> {
                 false => "",
             }
         )],
-        items: vec![rules_table(judged), calibration_table(&judged.calibration), agreement_table(judged)],
+        items: vec![
+            rules_table(judged),
+            calibration_table(&judged.calibration),
+            agreement_table(judged),
+        ],
     };
     vec![scores, tuning]
 }
 
 fn scores_table(judged: &Judged) -> Item {
     let columns = ["class", "labels"].map(Column::words).into_iter();
-    let numbers = ["DSC", "sensitivity", "precision", "lesion recall", "lesion precision", "lesion F1", "F1 1:1"];
-    let metrics = ["dsc", "sensitivity", "precision", "lesion_recall", "lesion_precision", "lesion_f1", "lesion_f1_one_to_one"];
+    let numbers = [
+        "DSC",
+        "sensitivity",
+        "precision",
+        "lesion recall",
+        "lesion precision",
+        "lesion F1",
+        "F1 1:1",
+    ];
+    let metrics = [
+        "dsc",
+        "sensitivity",
+        "precision",
+        "lesion_recall",
+        "lesion_precision",
+        "lesion_f1",
+        "lesion_f1_one_to_one",
+    ];
     let columns = columns.chain(numbers.map(Column::numbers)).collect();
     let mut rows = Vec::new();
-    let kinds = [("as the networks gave them", &judged.before), ("tuned", &judged.after)];
+    let kinds = [
+        ("as the networks gave them", &judged.before),
+        ("tuned", &judged.after),
+    ];
     for class in &judged.after.summary.classes {
         for (kind, evaluation) in kinds {
-            let found = evaluation.summary.classes.iter().find(|c| c.class == class.class);
+            let found = evaluation
+                .summary
+                .classes
+                .iter()
+                .find(|c| c.class == class.class);
             let mean = |metric: &str| {
                 let metrics = found.into_iter().flat_map(|c| &c.metrics);
                 let of = metrics.into_iter().find(|m| m.metric == metric);
@@ -190,7 +233,17 @@ fn with_interval(d: &Distribution, signed: bool) -> String {
 
 fn subjects_table(evaluation: &Evaluation) -> Item {
     let columns = (["subject", "class"].map(Column::words).into_iter())
-        .chain(["DSC", "lesion recall", "lesion precision", "lesion F1", "reference mm³", "predicted mm³"].map(Column::numbers))
+        .chain(
+            [
+                "DSC",
+                "lesion recall",
+                "lesion precision",
+                "lesion F1",
+                "reference mm³",
+                "predicted mm³",
+            ]
+            .map(Column::numbers),
+        )
         .collect();
     let rows = evaluation.rows().map(|(subject, s)| {
         vec![
@@ -204,12 +257,27 @@ fn subjects_table(evaluation: &Evaluation) -> Item {
             format!("{:.0}", s.prediction_mm3),
         ]
     });
-    table("subjects", "Each held-out subject, tuned", columns, rows.collect(), "")
+    table(
+        "subjects",
+        "Each held-out subject, tuned",
+        columns,
+        rows.collect(),
+        "",
+    )
 }
 
 fn rules_table(judged: &Judged) -> Item {
     let columns = (["class"].map(Column::words).into_iter())
-        .chain(["threshold", "least volume mm³", "least peak", "gain on the same subjects", "gain without each fold"].map(Column::numbers))
+        .chain(
+            [
+                "threshold",
+                "least volume mm³",
+                "least peak",
+                "gain on the same subjects",
+                "gain without each fold",
+            ]
+            .map(Column::numbers),
+        )
         .collect();
     let optional = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| v.to_string());
     let row = |class: &TunedClass| {
@@ -219,8 +287,10 @@ fn rules_table(judged: &Judged) -> Item {
             optional(class.rule.min_volume_mm3),
             optional(class.rule.min_peak_probability),
             with_interval(&class.in_sample_gain, true),
-            (class.held_out.as_ref())
-                .map_or_else(|| "not known: one fold".to_owned(), |h| with_interval(&h.gain, true)),
+            (class.held_out.as_ref()).map_or_else(
+                || "not known: one fold".to_owned(),
+                |h| with_interval(&h.gain, true),
+            ),
         ]
     };
     table(
@@ -235,7 +305,8 @@ fn rules_table(judged: &Judged) -> Item {
 fn calibration_table(calibration: &[ClassCalibration]) -> Item {
     let columns = (["class"].map(Column::words).into_iter())
         .chain(["before", "after"].into_iter().flat_map(|when| {
-            ["ECE", "ECE above the lowest bin", "Brier", "log loss"].map(|name| Column::numbers(name).under(when))
+            ["ECE", "ECE above the lowest bin", "Brier", "log loss"]
+                .map(|name| Column::numbers(name).under(when))
         }))
         .collect();
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.5}"));
@@ -269,7 +340,12 @@ fn agreement_table(judged: &Judged) -> Item {
         ]
     };
     let rows = (judged.tuned.classes.iter())
-        .flat_map(|c| [row(c, "volume", &c.volume_mm3), row(c, "number of lesions", &c.lesions)])
+        .flat_map(|c| {
+            [
+                row(c, "volume", &c.volume_mm3),
+                row(c, "number of lesions", &c.lesions),
+            ]
+        })
         .collect();
     table(
         "agreement",
@@ -283,24 +359,51 @@ fn agreement_table(judged: &Judged) -> Item {
 fn plan_section(facts: &Facts) -> Section {
     let decisions = facts.plan.decisions.iter();
     let rows = decisions
-        .map(|d| vec![d.what.clone(), d.value.clone(), d.reason.clone(), d.figure.clone()])
+        .map(|d| {
+            vec![
+                d.what.clone(),
+                d.value.clone(),
+                d.reason.clone(),
+                d.figure.clone(),
+            ]
+        })
         .chain((facts.plan.asked.sets.iter()).map(|set| {
-            vec!["override".to_owned(), set.clone(), "asked for".to_owned(), "--set".to_owned()]
+            vec![
+                "override".to_owned(),
+                set.clone(),
+                "asked for".to_owned(),
+                "--set".to_owned(),
+            ]
         }))
         .collect();
     let plan = table(
         "plan",
         "Decisions",
-        ["what", "chosen", "why", "from"].map(Column::words).to_vec(),
+        ["what", "chosen", "why", "from"]
+            .map(Column::words)
+            .to_vec(),
         rows,
         "",
     );
     let columns = (["training"].map(Column::words).into_iter())
-        .chain(["subjects", "held out", "iterations", "expected s", "took s", "last DSC of patches"].map(Column::numbers))
+        .chain(
+            [
+                "subjects",
+                "held out",
+                "iterations",
+                "expected s",
+                "took s",
+                "last DSC of patches",
+            ]
+            .map(Column::numbers),
+        )
         .collect();
     let rows = (facts.plan.trainings.iter().zip(facts.choices).enumerate())
         .map(|(at, (t, c))| {
-            let last = facts.summaries.get(at).and_then(|s| s.last_iterations.as_ref());
+            let last = facts
+                .summaries
+                .get(at)
+                .and_then(|s| s.last_iterations.as_ref());
             vec![
                 t.name.clone(),
                 t.train.len().to_string(),
@@ -324,7 +427,10 @@ fn plan_section(facts: &Facts) -> Section {
 fn curves(judged: &Judged) -> Section {
     let mut items = Vec::new();
     for (at, class) in judged.tuned.classes.iter().enumerate() {
-        let of = [("threshold", class.threshold_chart()), ("size", class.size_chart())];
+        let of = [
+            ("threshold", class.threshold_chart()),
+            ("size", class.size_chart()),
+        ];
         for (what, chart) in of {
             items.push(Item::Chart(Chart {
                 id: format!("curve-{what}-{at}"),
@@ -353,7 +459,8 @@ fn curves(judged: &Judged) -> Section {
         items.push(Item::Chart(Chart {
             id: format!("reliability-{at}"),
             title: chart.title.clone(),
-            caption: "Probability against how often it was right, before and after the temperature".to_owned(),
+            caption: "Probability against how often it was right, before and after the temperature"
+                .to_owned(),
             svg: chart.svg(),
             html: chart.svg(),
         }));

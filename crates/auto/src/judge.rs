@@ -249,8 +249,9 @@ fn add_odds(odds: &mut LogOdds, loaded: &Loaded, outputs: &Outputs) -> Result<()
         }
         Some(_) => {
             for label in 1..outputs.classes() as u8 {
-                let inside: Vec<bool> =
-                    (loaded.reference.data().iter()).map(|l| outputs.holds(label, *l)).collect();
+                let inside: Vec<bool> = (loaded.reference.data().iter())
+                    .map(|l| outputs.holds(label, *l))
+                    .collect();
                 let map = channel(loaded, outputs, label);
                 odds.add_region(map.data(), &inside, None)?;
             }
@@ -267,8 +268,9 @@ fn add_calibration(
     inside: &[bool],
 ) -> Result<(), AutoError> {
     let label = label as u8;
-    let reference: Vec<bool> =
-        (loaded.reference.data().iter()).map(|l| outputs.holds(label, *l)).collect();
+    let reference: Vec<bool> = (loaded.reference.data().iter())
+        .map(|l| outputs.holds(label, *l))
+        .collect();
     let map = channel(loaded, outputs, label);
     Ok(calibration.add(map.data(), &reference, Some(inside))?)
 }

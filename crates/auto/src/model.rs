@@ -86,7 +86,10 @@ impl Model {
         let model: Self = lacuna_record::read_json(folder, MODEL)?;
         let plain = |name: &String| {
             let mut parts = Path::new(name).components();
-            matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
+            matches!(
+                (parts.next(), parts.next()),
+                (Some(Component::Normal(_)), None)
+            )
         };
         match model.runs.iter().find(|name| !plain(name)) {
             None if !model.runs.is_empty() => Ok(model),
@@ -146,7 +149,11 @@ pub fn export(auto: &Path, to: &Path) -> Result<(), AutoError> {
     let model = Model::read(auto)?;
     let mut configurations: Vec<(String, String)> = Vec::new();
     let mut files: Vec<(String, PathBuf)> = vec![(MODEL.to_owned(), auto.join(MODEL))];
-    for (name, needed) in [(CARD, false), (RULES, model.tuned), ("tuning/tuning.json", false)] {
+    for (name, needed) in [
+        (CARD, false),
+        (RULES, model.tuned),
+        ("tuning/tuning.json", false),
+    ] {
         let path = auto.join(name);
         if needed || path.is_file() {
             files.push((name.to_owned(), path));
@@ -164,9 +171,17 @@ pub fn export(auto: &Path, to: &Path) -> Result<(), AutoError> {
         for name in ["dataset.json", "summary.json"] {
             files.push((format!("{run}/{name}"), folder.join(name)));
         }
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
         let inside = format!("{run}/{}", name(&checkpoint));
-        files.push((format!("{inside}/state.json"), checkpoint.join("state.json")));
+        files.push((
+            format!("{inside}/state.json"),
+            checkpoint.join("state.json"),
+        ));
         files.push((format!("{inside}/{}", name(&weights)), weights));
     }
     lacuna_io::atomic::write_atomic(to, |writer| {
@@ -216,7 +231,9 @@ fn unpack(path: &Path) -> Result<TempDir, AutoError> {
     for (number, entry) in entries.enumerate() {
         let mut entry = entry.map_err(|e| bad(e.to_string()))?;
         let name = entry.path().map_err(|e| bad(e.to_string()))?.into_owned();
-        let inside = name.components().all(|part| matches!(part, Component::Normal(_)));
+        let inside = name
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
         let plain = entry.header().entry_type() == EntryType::Regular;
         // A file that claims more than the archive holds would only be cut off.
         if !inside || !plain || number >= MOST_ENTRIES || entry.size() > left {

@@ -152,7 +152,12 @@ impl Plan {
         let mut tried = String::new();
         for features in FEATURES {
             let text = chosen.toml(&asked.dataset, asked.seed, features);
-            let config = RunConfig::parse(&text, &asked.sets, "the planned configuration", Path::new(""))?;
+            let config = RunConfig::parse(
+                &text,
+                &asked.sets,
+                "the planned configuration",
+                Path::new(""),
+            )?;
             if !fits_memory(&chosen, features, &config, features == 8)? {
                 continue;
             }
@@ -299,7 +304,7 @@ impl Plan {
         }
         let plan: Self = lacuna_record::read_json(folder, "plan.json")?;
         let config = RunConfig::read(&folder.join("run.toml"), &[])?;
-        let fingerprint = Fingerprint::read(&folder.join("fingerprint"))?;
+        let fingerprint = Fingerprint::read(&folder.join("fingerprint/fingerprint.json"))?;
         let fingerprint = fingerprint.ok_or_else(|| AutoError::NoModel {
             path: folder.to_owned(),
             missing: "fingerprint/fingerprint.json".to_owned(),
@@ -312,7 +317,11 @@ impl Plan {
 fn refuse_planned(sets: &[String]) -> Result<(), AutoError> {
     for set in sets {
         let key = set.split('=').next().unwrap_or_default().trim();
-        let planned = key == "dataset" || key == "seed" || key.starts_with("split") || key == "train.budget" || key == "train.from";
+        let planned = key == "dataset"
+            || key == "seed"
+            || key.starts_with("split")
+            || key == "train.budget"
+            || key == "train.from";
         if planned {
             return Err(AutoError::Planned {
                 key: key.to_owned(),
@@ -355,8 +364,15 @@ fn fits_disk(fingerprint: &Fingerprint, out: &Path) -> Result<(), AutoError> {
     let voxels: u64 = fingerprint.subjects.iter().map(grid).sum();
     let needed = voxels * fingerprint.classes.len() as u64 * 4 + (200 << 20);
     // The nearest folder above that is there.
-    let there = out.ancestors().find(|p| p.is_dir()).unwrap_or(Path::new("."));
-    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let there = out
+        .ancestors()
+        .find(|p| p.is_dir())
+        .unwrap_or(Path::new("."));
+    let there = if there.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        there
+    };
     let Ok(disk) = rustix::fs::statvfs(there) else {
         return Ok(());
     };

@@ -90,7 +90,12 @@ impl Structure {
                 true,
                 "contrast-enhanced T1, better with T1; vessels are the usual false positives",
             ),
-            Self::Infarct => preset([96.0, 128.0], true, false, "DWI and ADC; keep negative scans"),
+            Self::Infarct => preset(
+                [96.0, 128.0],
+                true,
+                false,
+                "DWI and ADC; keep negative scans",
+            ),
             Self::PerivascularSpace => preset(
                 [48.0, 96.0],
                 true,

@@ -41,8 +41,13 @@ impl Chosen {
         let preset = structure.map(Structure::preset);
         let median = fingerprint.spacing_mm.median;
         let across = |q: fn(&lacuna_record::fingerprint::Extents) -> [f64; 3]| {
-            let extents = fingerprint.foreground.iter().filter_map(|c| c.extents.as_ref());
-            extents.map(q).reduce(|a, b| std::array::from_fn(|i| f64::max(a[i], b[i])))
+            let extents = fingerprint
+                .foreground
+                .iter()
+                .filter_map(|c| c.extents.as_ref());
+            extents
+                .map(q)
+                .reduce(|a, b| std::array::from_fn(|i| f64::max(a[i], b[i])))
         };
         let smallest = (fingerprint.foreground.iter())
             .filter_map(|c| c.extents.as_ref())
@@ -56,7 +61,10 @@ impl Chosen {
             // Never finer than any subject: that would invent voxels.
             median[axis].min(most.max(fingerprint.spacing_mm.min[axis]))
         });
-        let off_text = format!("{:.0} % of subjects are off the median spacing by > 20 %", 100.0 * off);
+        let off_text = format!(
+            "{:.0} % of subjects are off the median spacing by > 20 %",
+            100.0 * off
+        );
         let spacing = if native {
             let reason = match preset.is_some_and(|p| p.native_grid) {
                 true => "the preset keeps native grids: resampling loses what is a voxel wide",
@@ -79,9 +87,17 @@ impl Chosen {
         if !native {
             say(
                 "labels on that grid",
-                if keep_lesions { "keep-lesions" } else { "majority" }.to_owned(),
+                if keep_lesions {
+                    "keep-lesions"
+                } else {
+                    "majority"
+                }
+                .to_owned(),
                 "lesions under 3 voxels across would vanish by majority",
-                format!("median component {} mm", smallest.map_or_else(String::new, |e| written(&e))),
+                format!(
+                    "median component {} mm",
+                    smallest.map_or_else(String::new, |e| written(&e))
+                ),
             );
         }
 
@@ -101,7 +117,9 @@ impl Chosen {
             match (shape.whole, structure) {
                 (true, _) => "the median subject fits into it",
                 (false, Some(_)) => "the preset's size, within 64^3 voxels",
-                (false, None) => "4 times the components of the 95th percentile, 48 voxels at least, within 64^3 voxels",
+                (false, None) => {
+                    "4 times the components of the 95th percentile, 48 voxels at least, within 64^3 voxels"
+                }
             },
             format!(
                 "components {} mm, subjects {} mm",
@@ -126,7 +144,9 @@ impl Chosen {
             batch.to_string(),
             match shape.whole {
                 true => "each patch is a subject; more steps serve better than larger ones",
-                false => "as many voxels as two patches of 64^3: small patches need company for the Dice term",
+                false => {
+                    "as many voxels as two patches of 64^3: small patches need company for the Dice term"
+                }
             },
             format!("{} voxels in a patch", shape.voxels()),
         );
@@ -158,15 +178,29 @@ impl Chosen {
         let mut say = |what: &str, value: &str, reason: &str, figure: String| {
             decisions.push(Decision::new(what, value.to_owned(), reason, figure));
         };
-        let masks = fingerprint.subjects.iter().filter(|s| s.mask_voxels.is_some()).count();
+        let masks = fingerprint
+            .subjects
+            .iter()
+            .filter(|s| s.mask_voxels.is_some())
+            .count();
         say(
             "normalisation",
             "z-score inside, 0 outside",
             "each image by itself, as intensities of MR have no unit; 0 outside was measured best with instance norm",
-            format!("{masks} of {} subjects have a mask", fingerprint.subjects.len()),
+            format!(
+                "{masks} of {} subjects have a mask",
+                fingerprint.subjects.len()
+            ),
         );
-        let rarest = fingerprint.foreground.iter().map(|c| c.share_inside.p50).fold(1.0, f64::min);
-        let share = format!("rarest class: {:.4} % of the inside in the median subject", 100.0 * rarest);
+        let rarest = fingerprint
+            .foreground
+            .iter()
+            .map(|c| c.share_inside.p50)
+            .fold(1.0, f64::min);
+        let share = format!(
+            "rarest class: {:.4} % of the inside in the median subject",
+            100.0 * rarest
+        );
         match self.shape.whole {
             true => say(
                 "sampler",
@@ -208,7 +242,12 @@ impl Chosen {
             },
         );
         if let Some(structure) = structure {
-            say("advice", structure.preset().advice, "what is known of the structure", structure.to_string());
+            say(
+                "advice",
+                structure.preset().advice,
+                "what is known of the structure",
+                structure.to_string(),
+            );
         }
     }
 
@@ -221,7 +260,11 @@ impl Chosen {
         };
         let stages = self.shape.stages(features);
         let rank = self.shape.axes();
-        let (rate, ema) = if self.shape.whole { ("1e-3", "0.99") } else { ("3e-3", "0.98") };
+        let (rate, ema) = if self.shape.whole {
+            ("1e-3", "0.99")
+        } else {
+            ("3e-3", "0.98")
+        };
         let spatial = match (self.thick, self.shape.whole) {
             (true, _) => "{ name = \"spatial\", rotation_axes = [\"inferior-superior\"] }",
             (false, true) => {
@@ -250,7 +293,11 @@ impl Chosen {
             true => "\"uniform\"",
             false => "[{ components = 0.34 }, { mask = 0.33 }, { errors = 0.33 }]",
         };
-        let labels = if self.keep_lesions { "keep-lesions" } else { "majority" };
+        let labels = if self.keep_lesions {
+            "keep-lesions"
+        } else {
+            "majority"
+        };
         // A path as TOML writes strings, whatever is in it.
         let dataset = toml::Value::String(dataset.to_string_lossy().into_owned());
         format!(
@@ -281,5 +328,12 @@ impl Chosen {
 
 /// Three lengths, to a hundredth.
 fn written(lengths: &[f64; 3]) -> String {
-    lengths.map(|l| format!("{:.4}", l).trim_end_matches('0').trim_end_matches('.').to_owned()).join(" x ")
+    lengths
+        .map(|l| {
+            format!("{:.4}", l)
+                .trim_end_matches('0')
+                .trim_end_matches('.')
+                .to_owned()
+        })
+        .join(" x ")
 }

@@ -54,7 +54,11 @@ pub(super) fn draw(
         .collect();
     let patient = |m: &Member| m.group.clone().unwrap_or_else(|| format!("\u{0}{}", m.id));
     let patients: BTreeSet<String> = members.iter().map(patient).collect();
-    let loads: Vec<f64> = fingerprint.subjects.iter().map(|s| s.foreground_mm3()).collect();
+    let loads: Vec<f64> = fingerprint
+        .subjects
+        .iter()
+        .map(|s| s.foreground_mm3())
+        .collect();
     let with_lesions: BTreeSet<String> = (members.iter().zip(&loads))
         .filter(|(_, load)| **load > 0.0)
         .map(|(m, _)| patient(m))

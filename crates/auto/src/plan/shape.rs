@@ -59,9 +59,8 @@ impl Scene {
         let edges = self.edges();
         let spatial = if self.is_plane() { 2 } else { 3 };
         let (strides, kernels) = halve(edges, self.spacing_mm, spatial);
-        let halvings: [usize; 3] = std::array::from_fn(|axis| {
-            strides.iter().filter(|stride| stride[axis] == 2).count()
-        });
+        let halvings: [usize; 3] =
+            std::array::from_fn(|axis| strides.iter().filter(|stride| stride[axis] == 2).count());
         // Up, so that what a volume holds is in it.
         let patch: [usize; 3] = std::array::from_fn(|axis| {
             let step = 1 << halvings[axis];
@@ -81,7 +80,10 @@ impl Scene {
     /// needs and to the volume.
     fn edges(&self) -> [usize; 3] {
         let axes = if self.is_plane() { 2 } else { 3 };
-        let finest = self.spacing_mm[..axes].iter().copied().fold(f64::INFINITY, f64::min);
+        let finest = self.spacing_mm[..axes]
+            .iter()
+            .copied()
+            .fold(f64::INFINITY, f64::min);
         // What each axis needs.
         let needed = self.component_mm.map(|component| {
             let wide = (TIMES_COMPONENT * component).max(LEAST_EDGE * finest);
@@ -101,7 +103,11 @@ impl Scene {
         let mut wide = needed.iter().copied().fold(0.0, f64::max);
         let voxels = |mm: f64| cut(mm).iter().product::<f64>();
         // The largest cube of which no more voxels come than allowed.
-        let most = if axes == 2 { MOST_VOXELS / 2.0 } else { MOST_VOXELS };
+        let most = if axes == 2 {
+            MOST_VOXELS / 2.0
+        } else {
+            MOST_VOXELS
+        };
         if voxels(wide) > most {
             let (mut low, mut high) = (0.0, wide);
             for _ in 0..60 {
@@ -131,7 +137,10 @@ fn halve(
             axis < axes && edges[axis] >= 2 * LEAST_LAST && halved[axis] < MOST_HALVINGS
         };
         let candidates: Vec<usize> = (0..3).filter(|axis| may(*axis)).collect();
-        let finest = candidates.iter().map(|a| spacing[*a]).fold(f64::INFINITY, f64::min);
+        let finest = candidates
+            .iter()
+            .map(|a| spacing[*a])
+            .fold(f64::INFINITY, f64::min);
         let chosen: Vec<usize> = (candidates.into_iter())
             .filter(|axis| spacing[*axis] < COARSER * finest)
             .collect();
@@ -152,7 +161,10 @@ fn halve(
 
 /// 3 along an axis, or 1 while it is twice as coarse as the finest.
 fn kernel(spacing: [f64; 3], axes: usize) -> [usize; 3] {
-    let finest = spacing[..axes].iter().copied().fold(f64::INFINITY, f64::min);
+    let finest = spacing[..axes]
+        .iter()
+        .copied()
+        .fold(f64::INFINITY, f64::min);
     std::array::from_fn(|axis| match spacing[axis] < COARSER * finest {
         true => 3,
         false => 1,
@@ -273,6 +285,11 @@ mod tests {
         }
         .shape();
         assert_eq!((shape.axes(), shape.patch), (2, [160, 160, 1]));
-        assert!(shape.stages(16).validate(lacuna_nets::ModelName::PlainConvUnet).is_ok());
+        assert!(
+            shape
+                .stages(16)
+                .validate(lacuna_nets::ModelName::PlainConvUnet)
+                .is_ok()
+        );
     }
 }

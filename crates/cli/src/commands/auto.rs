@@ -59,9 +59,8 @@ pub struct ExportArguments {
 
 impl Arguments {
     fn asked(&self) -> anyhow::Result<Asked> {
-        let whole = |path: &PathBuf| {
-            std::fs::canonicalize(path).or_else(|_| std::path::absolute(path))
-        };
+        let whole =
+            |path: &PathBuf| std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
         Ok(Asked {
             dataset: whole(&self.dataset)?,
             budget: self.budget,
@@ -142,7 +141,14 @@ fn scores(made: &Made) -> String {
     };
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["class", "held-out subjects", "DSC", "lesion F1", "recall", "precision"]);
+    table.set_header([
+        "class",
+        "held-out subjects",
+        "DSC",
+        "lesion F1",
+        "recall",
+        "precision",
+    ]);
     let mean = |d: &Distribution| match &d.mean_interval {
         Some(i) => format!("{:.3} [{:.3}, {:.3}]", d.mean, i.low, i.high),
         None => format!("{:.3}", d.mean),
@@ -175,10 +181,16 @@ fn scores(made: &Made) -> String {
             part("threshold", rule.threshold),
             part("least mm3", rule.min_volume_mm3),
             part("least peak", rule.min_peak_probability),
-            if rule.is_none() { " nothing gained by rules" } else { "" },
+            if rule.is_none() {
+                " nothing gained by rules"
+            } else {
+                ""
+            },
             class.in_sample_gain.mean,
-            (class.held_out.as_ref())
-                .map_or_else(|| "not known".to_owned(), |h| format!("{:+.3}", h.gain.mean)),
+            (class.held_out.as_ref()).map_or_else(
+                || "not known".to_owned(),
+                |h| format!("{:+.3}", h.gain.mean)
+            ),
         );
     }
     text

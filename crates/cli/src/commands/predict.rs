@@ -190,13 +190,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
     let average = arguments.average.into();
-    let mut predictor = Predictor::open(
-        &runs,
-        arguments.checkpoint,
-        &device,
-        precision,
-        average,
-    )?;
+    let mut predictor = Predictor::open(&runs, arguments.checkpoint, &device, precision, average)?;
     if let Some(postprocess) = postprocess {
         predictor = predictor.with_postprocess(postprocess)?;
     }

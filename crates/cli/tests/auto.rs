@@ -1,0 +1,312 @@
+//! `lacuna auto`: the whole way, on after an interruption, few subjects, bad input, and the
+//! model as a folder and as one file.
+
+mod harness;
+
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+
+use harness::{Outcome, Place, phantoms};
+use lacuna_data::phantom::PhantomConfig;
+
+/// A network and a length of a second.
+const SMALL: &str = "--set train.iterations=6 --set train.batch=2 --set patch.size=16 --set \
+    model.stages={axes=3,features=[4,8],kernels=[[3,3,3],[3,3,3]],strides=[[1,1,1],[2,2,2]],\
+    down=[1,1],up=[1],norm=\"instance\"}";
+
+fn place(subjects: usize) -> Place {
+    let phantoms = PhantomConfig {
+        subjects,
+        ..phantoms([40, 44, 20])
+    };
+    Place::with(&phantoms, "")
+}
+
+fn auto(out: &str) -> String {
+    format!("auto cohort/dataset.toml --budget 30m --out {out} {SMALL}")
+}
+
+/// Takes every lesion out of a subject.
+fn without_lesions(place: &Place, subject: &str) {
+    let path = place.path(format!("cohort/{subject}/lesion.nii.gz"));
+    let label = lacuna_io::read(&path).unwrap();
+    let none = label.volumes[0].map(|_| 0u8);
+    lacuna_io::write_labels(&path, &none, &label.reference).unwrap();
+}
+
+/// Starts the command and asks it to end when it says `when`.
+fn stopped(place: &Place, words: &str, when: &str) -> Outcome {
+    let mut child = place.command(words).spawn().unwrap();
+    let mut stderr = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.contains(when) {
+            let pid = child.id().to_string();
+            let killed = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+            assert!(killed.success());
+        }
+        stderr += &(line + "\n");
+    }
+    let code = child.wait().unwrap().code();
+    assert_eq!(code, Some(130), "{stderr}");
+    assert!(stderr.contains("the same command goes on"), "{stderr}");
+    let mut outcome = place.run("networks");
+    outcome.stderr = stderr;
+    outcome
+}
+
+/// The files that make a model and its scores, without times.
+fn made(place: &Place, out: &str) -> Vec<Vec<u8>> {
+    let mut names: Vec<String> = ["postprocess.toml", "tuning/tuning.json", "model.json"]
+        .map(|name| format!("{out}/{name}"))
+        .to_vec();
+    for fold in 0..3 {
+        names.push(format!(
+            "{out}/fold-{fold}/checkpoint-000006/average.safetensors"
+        ));
+    }
+    for subject in ["sub-01", "sub-02", "sub-03"] {
+        names.push(format!("{out}/tuned/{subject}.nii.gz"));
+    }
+    names.iter().map(|name| place.read(name)).collect()
+}
+
+#[test]
+fn the_whole_way_also_in_parts_and_the_model_as_one_file() {
+    let place = place(3);
+    let whole = place.ok(&auto("whole"));
+    for part in [
+        "held-out subjects",
+        "temperature",
+        "without each fold",
+        "minutes spent",
+    ] {
+        assert!(whole.stdout.contains(part), "{part}: {whole}");
+    }
+    let card = place.text("whole/card.md");
+    for part in [
+        "Out-of-fold",
+        "| fold-2 |",
+        "features of the first stage",
+        "Calibration",
+    ] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    let page = place.text("whole/report.html");
+    assert!(
+        page.contains("<svg") && page.contains("data:image/png"),
+        "page"
+    );
+    let scores = place.text("whole/evaluation/tuned/scores.csv");
+    assert_eq!(scores.lines().count(), 1 + 3, "{scores}");
+    // The folds are nnU-Net's form, and each subject is held out once.
+    let splits = place.json("whole/splits_final.json");
+    let mut held_out: Vec<&str> = (splits.as_array().unwrap().iter())
+        .flat_map(|fold| fold["val"].as_array().unwrap())
+        .map(|id| id.as_str().unwrap())
+        .collect();
+    held_out.sort_unstable();
+    assert_eq!(held_out, ["sub-01", "sub-02", "sub-03"]);
+
+    stopped(&place, &auto("parts"), "training 2 of 3");
+    place.refused(
+        "predict parts --dataset cohort/dataset.toml --out never",
+        &["parts holds no finished model", "model.json"],
+    );
+    place.refused(
+        &auto("parts").replace("30m", "40m"),
+        &[
+            "parts was begun with another --budget",
+            "30m",
+            "40m",
+            "another --out",
+        ],
+    );
+    place.ok(&auto("parts"));
+    assert!(
+        made(&place, "whole") == made(&place, "parts"),
+        "the parts differ"
+    );
+    // A finished one is told again, and nothing is done anew.
+    let again = place.ok(&auto("parts"));
+    assert!(!again.stderr.contains("training 1"), "{again}");
+
+    let predict = "--dataset cohort/dataset.toml --probabilities";
+    place.ok(&format!("predict whole {predict} --out folder"));
+    place.ok("export whole model.lacuna");
+    place.refused(
+        "export whole model.lacuna",
+        &["model.lacuna is there already", "--force"],
+    );
+    std::fs::rename(place.path("whole"), place.path("gone")).unwrap();
+    place.ok(&format!("predict model.lacuna {predict} --out file"));
+    for name in ["sub-01.nii.gz", "sub-01.probabilities.nii.gz"] {
+        let same = place.read(format!("folder/{name}")) == place.read(format!("file/{name}"));
+        assert!(same, "{name}");
+    }
+    let list = place.json("file/predictions.json");
+    assert!(list["postprocess"]["temperature"].is_number(), "{list}");
+    let config = std::fs::read(place.path("model.lacuna")).unwrap();
+    let path = place.path("cohort").display().to_string();
+    let told = config
+        .windows(path.len())
+        .any(|bytes| bytes == path.as_bytes());
+    assert!(!told, "the model tells where the images lay");
+
+    place.write("cut.lacuna", &config[..config.len() / 2]);
+    place.write("text.lacuna", "not a model");
+    for file in ["cut.lacuna", "text.lacuna"] {
+        place.refused(
+            &format!("predict {file} {predict} --out never"),
+            &[file, "no model of `lacuna export`", "export it again"],
+        );
+    }
+    assert!(!place.path("never").exists());
+}
+
+#[test]
+fn two_patients_are_each_held_out_and_the_model_sees_both() {
+    let place = place(2);
+    let done = place.ok(&auto("out"));
+    assert!(done.stderr.contains("hold-out"), "{done}");
+    assert_eq!(
+        place.json("out/model.json")["runs"],
+        serde_json::json!(["all"])
+    );
+    let all = place.json("out/all/dataset.json");
+    assert_eq!(
+        all["split"]["train"],
+        serde_json::json!(["sub-01", "sub-02"])
+    );
+    assert!(
+        place
+            .text("out/card.md")
+            .contains("short trainings on one patient each")
+    );
+}
+
+#[test]
+fn one_subject_with_lesions_is_trained_on_and_not_judged() {
+    let place = place(2);
+    without_lesions(&place, "sub-02");
+    let done = place.ok(&auto("out"));
+    assert!(done.stderr.contains("nothing can be held out"), "{done}");
+    assert!(done.stdout.contains("not judged"), "{done}");
+    assert!(place.text("out/card.md").contains("Not judged"));
+    place.ok("predict out --dataset cohort/dataset.toml --out predictions");
+}
+
+#[test]
+fn what_cannot_be_done_is_told_before_any_training() {
+    let place = place(3);
+    let folders = |place: &Place| {
+        place
+            .names("out")
+            .into_iter()
+            .any(|n| n.starts_with("fold"))
+    };
+    place.refused(
+        &auto("out")
+            .replace("30m", "2s")
+            .replace("--set train.iterations=6", ""),
+        &[
+            "--budget 2s is too short",
+            "2 training(s)",
+            "40 are the least",
+            "give ",
+        ],
+    );
+    let place = self::place(3);
+    for (set, parts) in [
+        ("split.folds=3", ["--set split.folds", "--splits"]),
+        (
+            "train.budget=3m",
+            ["--set train.budget", "--budget is for everything"],
+        ),
+        (
+            "train.bach=3",
+            ["train.bach", "did you mean `train.batch`?"],
+        ),
+    ] {
+        place.refused(&format!("{} --set {set}", auto("out")), &parts);
+    }
+    let structure = place.run(&format!("{} --structure lacunes", auto("out")));
+    assert_eq!(structure.code, Some(2), "{structure}");
+    assert!(
+        structure.stderr.contains("perivascular-space"),
+        "{structure}"
+    );
+
+    place.write("taken/letter.txt", "mine");
+    place.refused(
+        &auto("taken"),
+        &["taken is not empty", "letter.txt", "new or empty folder"],
+    );
+
+    // Two corrupt subjects are told at once; left out when asked.
+    let image = place.read("cohort/sub-02/FLAIR.nii.gz");
+    place.write("cohort/sub-02/FLAIR.nii.gz", &image[..image.len() / 2]);
+    place.refused(
+        &auto("out"),
+        &["1 of 3 subjects cannot be used", "sub-02", "FLAIR.nii.gz"],
+    );
+    assert!(!folders(&place));
+    let skipped = place.ok(&format!("{} --skip-bad", auto("skipped")));
+    assert!(skipped.stderr.contains("left out:"), "{skipped}");
+
+    let place = self::place(2);
+    for subject in ["sub-01", "sub-02"] {
+        without_lesions(&place, subject);
+    }
+    place.refused(
+        &auto("out"),
+        &[
+            "cohort/dataset.toml: none of the 2 labelled subjects",
+            "give subjects with lesions",
+        ],
+    );
+    assert!(!folders(&place));
+}
+
+#[test]
+fn folds_of_nnunet_are_taken_as_they_are() {
+    let place = place(3);
+    place.write(
+        "splits_final.json",
+        r#"[{"train": ["sub-01", "sub-02"], "val": ["sub-03"]}]"#,
+    );
+    place.ok(&format!("{} --splits splits_final.json", auto("out")));
+    assert_eq!(
+        place.json("out/model.json")["runs"],
+        serde_json::json!(["fold-0"])
+    );
+    let splits = place.json("out/splits_final.json");
+    assert_eq!(splits[0]["val"], serde_json::json!(["sub-03"]));
+    // One fold: what tuning gains elsewhere is not known, and said so.
+    assert!(place.text("out/card.md").contains("not known: one fold"));
+}
+
+#[test]
+fn a_preset_is_where_a_plan_starts() {
+    let place = place(3);
+    place.ok("plan cohort/dataset.toml --budget 30m --out plan --structure microbleed --set \
+              model.stages={axes=3,features=[4,8],kernels=[[3,3,3],[3,3,3]],strides=[[1,1,1],[2,2,2]],down=[1,1],up=[1],norm=\"instance\"}");
+    let plan = place.text("plan/plan.md");
+    assert!(
+        plan.contains("microbleed") && plan.contains("the preset keeps native grids"),
+        "{plan}"
+    );
+    assert!(place.text("plan/run.toml").contains("paste"));
+    assert_eq!(
+        place.names("plan"),
+        [
+            ".lock",
+            "clock.json",
+            "fingerprint",
+            "plan.json",
+            "plan.md",
+            "run.toml",
+            "splits_final.json"
+        ]
+    );
+}
