@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = Target {
         folder: &folder.join("predictions"),
         probabilities: false,
+        spread: false,
         label_values: false,
         existing: Existing::Refuse,
     };

@@ -6,20 +6,28 @@
 - :func:`lacuna.predict`: apply a trained run to one subject
 - :func:`lacuna.check`, :func:`lacuna.train`, :func:`lacuna.predict_dataset`,
   :func:`lacuna.evaluate_folder`: whole datasets, as the ``lacuna`` command does
+- :func:`lacuna.fingerprint`, :func:`lacuna.plan`, :func:`lacuna.auto`,
+  :func:`lacuna.export`, :func:`lacuna.compare`: from a dataset to a model
 """
 
 from . import losses, metrics
 from ._lacuna import __version__
 from .cohorts import check, evaluate_folder, predict_dataset, train
 from .files import Image, predict, read_nifti
+from .models import auto, compare, export, fingerprint, plan
 
 __all__ = [
     "Image",
     "__version__",
+    "auto",
     "check",
+    "compare",
     "evaluate_folder",
+    "export",
+    "fingerprint",
     "losses",
     "metrics",
+    "plan",
     "predict",
     "predict_dataset",
     "read_nifti",

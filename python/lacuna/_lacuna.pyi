@@ -36,12 +36,14 @@ def predict(
     out: str,
     mask: Optional[str],
     probabilities: Optional[str],
+    uncertainty: Optional[str],
     window: Optional[Sequence[int]],
     overlap: float,
     blend: str,
     mirror: List[str],
     average: str,
     postprocess: Optional[str],
+    checkpoint: str,
 ) -> List[str]: ...
 def check(dataset: str) -> str: ...
 def train(config: str, out: str, overrides: List[str], resume: bool) -> str: ...
@@ -52,6 +54,7 @@ def predict_dataset(
     split: Optional[str],
     subjects: List[str],
     probabilities: bool,
+    uncertainty: bool,
     label_values: bool,
     existing: str,
     overlap: float,
@@ -59,6 +62,7 @@ def predict_dataset(
     mirror: List[str],
     average: str,
     postprocess: Optional[str],
+    checkpoint: str,
 ) -> List[str]: ...
 def evaluate_folder(
     dataset: str,
@@ -68,5 +72,28 @@ def evaluate_folder(
     regions: List[str],
     label_values: bool,
     tolerance_mm: float,
+    force: bool,
+) -> str: ...
+def auto(
+    dataset: str,
+    out: str,
+    budget: str,
+    structure: Optional[str],
+    overrides: List[str],
+    splits: Optional[str],
+    skip_bad: bool,
+    seed: int,
+    carry_out: bool,
+) -> str: ...
+def export(auto: str, file: str) -> None: ...
+def dataset_fingerprint(dataset: str, out: Optional[str], skip_bad: bool) -> str: ...
+def compare(
+    folders: List[str],
+    dataset: str,
+    out: str,
+    names: List[str],
+    label_values: List[str],
+    subjects: List[str],
+    pictures: int,
     force: bool,
 ) -> str: ...

@@ -41,6 +41,7 @@ def predict_dataset(
     split: Optional[str] = None,
     subjects: Sequence[str] = (),
     probabilities: bool = False,
+    uncertainty: bool = False,
     label_values: bool = False,
     existing: str = "refuse",
     overlap: float = 0.25,
@@ -54,7 +55,8 @@ def predict_dataset(
 
     ``split`` is "train", "validation", "test" or "unlabelled"; else ``subjects`` are
     predicted, else all. ``existing`` says what becomes of files that are there:
-    "refuse", "replace" or "skip"; ``run``, ``overlap``, ``blend``, ``mirror``, ``average``,
+    "refuse", "replace" or "skip"; with ``uncertainty``, how far several networks are apart
+    is written too; ``run``, ``overlap``, ``blend``, ``mirror``, ``average``,
     ``postprocess`` and ``checkpoint`` are those of :func:`lacuna.predict`. Returns the ids. Raises
     OSError with the reason when something is wrong; what was written before stays listed
     in ``predictions.json``.
@@ -68,6 +70,7 @@ def predict_dataset(
         split,
         list(subjects),
         probabilities,
+        uncertainty,
         label_values,
         existing,
         overlap,

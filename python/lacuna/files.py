@@ -50,6 +50,7 @@ def predict(
     *,
     mask: Optional[Path] = None,
     probabilities: Optional[Path] = None,
+    uncertainty: Optional[Path] = None,
     window: Union[int, Sequence[int], None] = None,
     overlap: float = 0.25,
     blend: str = "linear",
@@ -61,9 +62,11 @@ def predict(
     """Segments one subject with a trained run and writes a label map.
 
     ``run`` is the folder of ``lacuna train``, or a list of several, whose mean is
-    predicted: that of their ``average``, "probabilities" or "logits". ``images`` has a
+    predicted: that of their ``average``, "probabilities" or "logits"; or a model, the folder
+    of ``lacuna auto`` or the file of ``lacuna export``. ``images`` has a
     file for each of the modalities. The label map of class indices is written to ``out``
-    on the grid of the first image; with ``probabilities``, one volume per class as well.
+    on the grid of the first image; with ``probabilities``, one volume per class as well,
+    and with ``uncertainty`` how far the networks of a model are apart.
     Outside ``mask`` everything is background. ``window`` is the size of the
     input window in voxels, a number or one for each axis of the network, x first;
     ``overlap`` is the share by which neighbours overlap (0 to 0.9), ``blend`` their
@@ -76,7 +79,11 @@ def predict(
     Returns the class names in the order of the values written. Raises OSError
     with the reason when something is wrong; nothing is half-written then.
     """
-    for name, target in (("out", out), ("probabilities", probabilities)):
+    for name, target in (
+        ("out", out),
+        ("probabilities", probabilities),
+        ("uncertainty", uncertainty),
+    ):
         if target is None:
             continue
         text = os.fspath(target)
@@ -94,6 +101,7 @@ def predict(
         os.fspath(out),
         None if mask is None else os.fspath(mask),
         None if probabilities is None else os.fspath(probabilities),
+        None if uncertainty is None else os.fspath(uncertainty),
         [int(window)] if isinstance(window, (int, np.integer)) else window,
         overlap,
         blend,

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use lacuna_auto::Opened;
 use lacuna_data::check::check as check_manifest;
 use lacuna_data::manifest::Manifest;
 use lacuna_evaluate::{Request, evaluate as score, regions as score_regions};
@@ -17,7 +18,6 @@ use lacuna_train::device::DeviceName;
 use lacuna_train::into_folder::Target;
 use lacuna_train::postprocess::Postprocess;
 use lacuna_train::predict::{Session, WindowOptions};
-use lacuna_train::predictor::Predictor;
 use lacuna_train::training::train as train_run;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -73,6 +73,7 @@ pub fn predict_dataset(
     split: Option<String>,
     subjects: Vec<String>,
     probabilities: bool,
+    uncertainty: bool,
     label_values: bool,
     existing: &str,
     overlap: f64,
@@ -116,17 +117,18 @@ pub fn predict_dataset(
     let stop = AtomicBool::new(false);
     let work = || -> Outcome<Vec<String>> {
         let device = DeviceName::Cpu.open().map_err(told)?;
-        let mut predictor = Predictor::open(&runs, choice, &device, None, average).map_err(told)?;
-        if let Some(path) = postprocess {
-            let rules = Postprocess::read(&path).map_err(told)?;
-            predictor = predictor.with_postprocess(rules).map_err(told)?;
-        }
+        let rules = postprocess.as_deref().map(Postprocess::read);
+        let rules = rules.transpose().map_err(told)?;
+        let model = Opened::open(&runs).map_err(told)?;
+        let predictor = model.predictor(rules, choice, &device, None, average);
+        let predictor = predictor.map_err(told)?;
         let manifest = Manifest::read(&dataset).map_err(told)?;
         let ids = predictor.choose(&manifest, part, &subjects);
         let ids = ids.map_err(told)?;
         let target = Target {
             folder: &out,
             probabilities,
+            spread: uncertainty,
             label_values,
             existing,
         };
@@ -137,6 +139,9 @@ pub fn predict_dataset(
         };
         let written = predictor.predict_into(&manifest, &ids, &target, session, &mut |_| {});
         written.map_err(told)?;
+        if let Some(tuned) = &model.tuned {
+            lacuna_auto::write_burden(tuned, predictor.first(), &out).map_err(told)?;
+        }
         Ok(ids)
     };
     interruptible(py, &stop, work)?.map_err(failed)

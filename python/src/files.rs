@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use lacuna_auto::Opened;
 use lacuna_train::apply::Files;
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::device::DeviceName;
 use lacuna_train::postprocess::Postprocess;
 use lacuna_train::predict::{Session, WindowOptions};
-use lacuna_train::predictor::Predictor;
 use lacuna_volume::PatchSize;
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
@@ -48,6 +48,7 @@ pub fn predict(
     out: PathBuf,
     mask: Option<PathBuf>,
     probabilities: Option<PathBuf>,
+    uncertainty: Option<PathBuf>,
     window: Option<Vec<usize>>,
     overlap: f64,
     blend: &str,
@@ -80,12 +81,12 @@ pub fn predict(
     let work = || -> Result<Vec<String>, String> {
         let told = |error: &dyn std::fmt::Display| error.to_string();
         let device = DeviceName::Cpu.open().map_err(|e| told(&e))?;
-        let mut predictor =
-            Predictor::open(&runs, choice, &device, None, average).map_err(|e| told(&e))?;
-        if let Some(path) = postprocess {
-            let rules = Postprocess::read(&path).map_err(|e| told(&e))?;
-            predictor = predictor.with_postprocess(rules).map_err(|e| told(&e))?;
-        }
+        let rules = postprocess.as_deref().map(Postprocess::read);
+        let rules = rules.transpose().map_err(|e| told(&e))?;
+        let model = Opened::open(&runs).map_err(|e| told(&e))?;
+        let predictor = model
+            .predictor(rules, choice, &device, None, average)
+            .map_err(|e| told(&e))?;
         let images = images
             .into_iter()
             .map(|(modality, path)| (modality, path.to_string_lossy().into_owned()));
@@ -96,8 +97,10 @@ pub fn predict(
             labels: out,
             values: None,
             probabilities,
+            spread: uncertainty,
         };
         let session = Session {
+            spread: files.spread.is_some(),
             windows,
             mirror: &mirror,
             ..Session::new(&stop)

@@ -8,6 +8,7 @@ mod files;
 mod interrupt;
 mod loss;
 mod metrics;
+mod models;
 mod windows;
 
 use pyo3::prelude::*;
@@ -24,5 +25,9 @@ fn _lacuna(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(cohorts::check, module)?)?;
     module.add_function(wrap_pyfunction!(cohorts::train, module)?)?;
     module.add_function(wrap_pyfunction!(cohorts::predict_dataset, module)?)?;
+    module.add_function(wrap_pyfunction!(models::auto, module)?)?;
+    module.add_function(wrap_pyfunction!(models::export, module)?)?;
+    module.add_function(wrap_pyfunction!(models::dataset_fingerprint, module)?)?;
+    module.add_function(wrap_pyfunction!(models::compare, module)?)?;
     module.add_function(wrap_pyfunction!(cohorts::evaluate_folder, module)?)
 }

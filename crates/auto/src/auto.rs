@@ -403,6 +403,7 @@ impl Work<'_> {
         let target = Target {
             folder: &folder,
             probabilities: true,
+            spread: false,
             label_values: false,
             // What a session that was cut off has left.
             existing: Existing::Skip,

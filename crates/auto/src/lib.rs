@@ -6,6 +6,7 @@
 //! one file. [`Structure`] has what is known of common rare structures beforehand.
 
 mod auto;
+mod burden;
 mod card;
 mod clock;
 mod error;
@@ -15,6 +16,7 @@ pub mod plan;
 mod structure;
 
 pub use auto::{ChoiceOfLength, Made, Step, auto, plan as make_plan};
+pub use burden::write_burden;
 pub use error::AutoError;
 pub use judge::Judged;
 pub use model::{Model, Opened, export};

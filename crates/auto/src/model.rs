@@ -8,10 +8,16 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Component, Path, PathBuf};
 
+use burn::tensor::Device;
 use lacuna_record::write_json;
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::checkpoint::{self, Choice};
+use lacuna_train::device::PrecisionName;
 use lacuna_train::postprocess::Postprocess;
+use lacuna_train::predict::Average;
+use lacuna_train::predictor::Predictor;
+use lacuna_train::run::RunError;
+use lacuna_tune::Tuned;
 use serde::{Deserialize, Serialize};
 use tar::{Archive, Builder, EntryType, Header};
 use tempfile::TempDir;
@@ -23,6 +29,7 @@ use crate::plan::Plan;
 const MODEL: &str = "model.json";
 const CARD: &str = "card.md";
 const RULES: &str = "postprocess.toml";
+const TUNING: &str = "tuning/tuning.json";
 /// The most bytes of a model's file, and of what is in it.
 const MOST_BYTES: u64 = 16 << 30;
 /// The most entries of a model's file.
@@ -43,12 +50,15 @@ pub struct Model {
     pub tuned: bool,
 }
 
-/// A model ready to be predicted with. What a file was unpacked to goes with the value.
+/// What is predicted with: runs, or a model. What a file was unpacked to goes with the
+/// value.
 pub struct Opened {
     /// The run folders.
     pub runs: Vec<PathBuf>,
-    /// What was tuned.
+    /// What was tuned for a model.
     pub postprocess: Option<Postprocess>,
+    /// How far its predicted volumes and counts can be from the truth.
+    pub tuned: Option<Tuned>,
     _unpacked: Option<TempDir>,
 }
 
@@ -105,37 +115,67 @@ impl Model {
 }
 
 impl Opened {
-    /// What `path` is a model of: a folder of `lacuna auto`, a file of `lacuna export`;
-    /// `None` where it is neither, as the folder of a run.
+    /// What `paths` are: a folder of `lacuna auto` or a file of `lacuna export` by itself, or
+    /// else the folders of runs, as they are.
     ///
     /// # Errors
     /// [`AutoError::NoModel`] for a folder of `lacuna auto` that is not finished,
     /// [`AutoError::BadModel`] for a file that is none.
-    pub fn open(path: &Path) -> Result<Option<Self>, AutoError> {
-        if path.is_file() {
-            let unpacked = unpack(path)?;
-            let opened = Self::of_folder(unpacked.path())?;
-            return Ok(Some(Self {
-                _unpacked: Some(unpacked),
-                ..opened
-            }));
+    pub fn open(paths: &[PathBuf]) -> Result<Self, AutoError> {
+        if let [path] = paths {
+            if path.is_file() {
+                let unpacked = unpack(path)?;
+                let opened = Self::of_folder(unpacked.path())?;
+                return Ok(Self {
+                    _unpacked: Some(unpacked),
+                    ..opened
+                });
+            }
+            if path.join(MODEL).exists() || path.join("plan.json").exists() {
+                return Self::of_folder(path);
+            }
         }
-        let of_auto = path.join(MODEL).exists() || path.join("plan.json").exists();
-        match of_auto {
-            true => Ok(Some(Self::of_folder(path)?)),
-            false => Ok(None),
+        Ok(Self {
+            runs: paths.to_vec(),
+            postprocess: None,
+            tuned: None,
+            _unpacked: None,
+        })
+    }
+
+    /// The mean of the runs, with the rules of `postprocess` or else those tuned for the
+    /// model; the rest as for [`Predictor::open`].
+    ///
+    /// # Errors
+    /// Those of [`Predictor::open`] and [`Predictor::with_postprocess`].
+    pub fn predictor(
+        &self,
+        postprocess: Option<Postprocess>,
+        choice: Choice,
+        device: &Device,
+        precision: Option<PrecisionName>,
+        average: Average,
+    ) -> Result<Predictor, RunError> {
+        let predictor = Predictor::open(&self.runs, choice, device, precision, average)?;
+        match postprocess.or_else(|| self.postprocess.clone()) {
+            Some(rules) => predictor.with_postprocess(rules),
+            None => Ok(predictor),
         }
     }
 
     fn of_folder(folder: &Path) -> Result<Self, AutoError> {
         let model = Model::read(folder)?;
-        let postprocess = match model.tuned {
-            true => Some(Postprocess::read(&postprocess_file(folder))?),
-            false => None,
+        let (postprocess, tuned) = match model.tuned {
+            true => (
+                Some(Postprocess::read(&postprocess_file(folder))?),
+                Some(lacuna_record::read_json(folder, TUNING)?),
+            ),
+            false => (None, None),
         };
         Ok(Self {
             runs: model.runs.iter().map(|name| folder.join(name)).collect(),
             postprocess,
+            tuned,
             _unpacked: None,
         })
     }
@@ -149,11 +189,7 @@ pub fn export(auto: &Path, to: &Path) -> Result<(), AutoError> {
     let model = Model::read(auto)?;
     let mut configurations: Vec<(String, String)> = Vec::new();
     let mut files: Vec<(String, PathBuf)> = vec![(MODEL.to_owned(), auto.join(MODEL))];
-    for (name, needed) in [
-        (CARD, false),
-        (RULES, model.tuned),
-        ("tuning/tuning.json", false),
-    ] {
+    for (name, needed) in [(CARD, false), (RULES, model.tuned), (TUNING, model.tuned)] {
         let path = auto.join(name);
         if needed || path.is_file() {
             files.push((name.to_owned(), path));

@@ -146,6 +146,7 @@ pub fn demo(
     let target = Target {
         folder: &predictions,
         probabilities: false,
+        spread: false,
         label_values: false,
         existing: Existing::Refuse,
     };

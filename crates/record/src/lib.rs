@@ -37,7 +37,7 @@ pub use hash::{sha256, sha256_of};
 pub use outputs::{Inputs, check_file, check_folder, check_no_run};
 pub use predictions::{
     AveragedRun, Ensemble, Existing, PredictedFile, Predictions, PredictionsFolder,
-    prediction_path, probabilities_path,
+    prediction_path, probabilities_path, spread_path,
 };
 pub use provenance::{Provenance, built_from};
 pub use sessions::{SessionRecord, Sessions, SourceFile};

@@ -154,8 +154,12 @@ impl Predictions {
 }
 
 /// The files of a subject.
-fn files_of(folder: &Path, id: &str) -> [PathBuf; 2] {
-    [prediction_path(folder, id), probabilities_path(folder, id)]
+fn files_of(folder: &Path, id: &str) -> [PathBuf; 3] {
+    [
+        prediction_path(folder, id),
+        probabilities_path(folder, id),
+        spread_path(folder, id),
+    ]
 }
 
 /// Where the prediction of a subject lies.
@@ -166,4 +170,9 @@ pub fn prediction_path(folder: &Path, id: &str) -> PathBuf {
 /// Where the probabilities of a subject lie.
 pub fn probabilities_path(folder: &Path, id: &str) -> PathBuf {
     folder.join(format!("{id}.probabilities.nii.gz"))
+}
+
+/// Where the map of how far several networks are apart on a subject lies.
+pub fn spread_path(folder: &Path, id: &str) -> PathBuf {
+    folder.join(format!("{id}.uncertainty.nii.gz"))
 }

@@ -147,6 +147,7 @@ fn test(
     let target = Target {
         folder: &predictions,
         probabilities: false,
+        spread: false,
         label_values: false,
         // What an attempt that was cut off has left.
         existing: Existing::Replace,

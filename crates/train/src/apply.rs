@@ -42,6 +42,9 @@ pub struct PredictedSubject {
     pub labels: LabelMap,
     /// Probability of each class or region, when asked for.
     pub probabilities: Option<Vec<Volume<f32>>>,
+    /// Standard deviation over the networks of the probability that a voxel is no
+    /// background, when asked for.
+    pub spread: Option<Volume<f32>>,
     /// The subject's mask.
     pub mask: Option<Volume<bool>>,
     /// What the postprocess file removed of each class.
@@ -150,6 +153,8 @@ pub struct Files {
     pub values: Option<Vec<u16>>,
     /// Probabilities of classes or regions as a 4-D image, when wanted.
     pub probabilities: Option<PathBuf>,
+    /// How far the networks are apart, when wanted.
+    pub spread: Option<PathBuf>,
 }
 
 #[cfg(test)]

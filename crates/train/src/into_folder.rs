@@ -5,7 +5,7 @@ use std::path::Path;
 use lacuna_data::manifest::Manifest;
 use lacuna_record::{
     AveragedRun, Ensemble, Existing, Inputs, Predictions, PredictionsFolder, Provenance,
-    probabilities_path, sha256_of,
+    probabilities_path, sha256_of, spread_path,
 };
 
 use crate::apply::{Files, TrainedRun};
@@ -22,6 +22,8 @@ pub struct Target<'a> {
     pub folder: &'a Path,
     /// Write probabilities too.
     pub probabilities: bool,
+    /// Write how far the networks are apart, too.
+    pub spread: bool,
     /// Write the label values of the manifest, not class indices.
     pub label_values: bool,
     /// What becomes of files that are there.
@@ -58,7 +60,10 @@ impl Predictor {
         session: Session,
         on_window: &mut dyn FnMut(At<'_>),
     ) -> Result<(), RunError> {
-        self.check_session(&session)?;
+        self.check_session(&Session {
+            spread: target.spread,
+            ..session
+        })?;
         let (mut folder, left) = self.open_folder(manifest, ids, target)?;
         let values = self.values_for(manifest, target)?;
         for (number, id) in left.iter().enumerate() {
@@ -67,6 +72,7 @@ impl Predictor {
                 values: values.clone(),
                 probabilities: (target.probabilities)
                     .then(|| probabilities_path(target.folder, id)),
+                spread: target.spread.then(|| spread_path(target.folder, id)),
             };
             let subject = manifest.subject(id)?;
             let mut on_share = |done, total: usize| {

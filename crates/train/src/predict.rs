@@ -36,6 +36,9 @@ pub struct Session<'a> {
     pub probabilities: bool,
     /// Keep the probability of the class of each voxel.
     pub painted: bool,
+    /// Find how far the networks of a [`Predictor`](crate::predictor::Predictor) are apart:
+    /// each is asked once more.
+    pub spread: bool,
     /// Ends the prediction where it is set.
     pub stop: &'a AtomicBool,
     /// Hears what the user should know of the result.
@@ -50,6 +53,7 @@ impl<'a> Session<'a> {
             mirror: &[],
             probabilities: false,
             painted: false,
+            spread: false,
             stop,
             warn: &|_| {},
         }

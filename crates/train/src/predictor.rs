@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject, value_of_each};
 use lacuna_data::subject::{Case, load_case};
 use lacuna_record::CleanedClass;
+use lacuna_volume::Volume;
 
 use crate::apply::{Files, PredictedSubject, TrainedRun};
 use crate::checkpoint::Choice;
@@ -135,11 +136,16 @@ impl Predictor {
     /// along; warns of those that it was never shown mirrored.
     ///
     /// # Errors
-    /// [`RunError::Window`], [`RunError::Mirror`]
+    /// [`RunError::Window`], [`RunError::Mirror`], [`RunError::NoSpread`]
     pub fn check_session(&self, session: &Session) -> Result<(), RunError> {
         let model = self.model();
         session.windows.check(&model.architecture())?;
         Mirrored::new(&model, session.mirror)?;
+        if session.spread && self.runs.len() == 1 {
+            return Err(RunError::NoSpread {
+                run: self.first().path.clone(),
+            });
+        }
         for run in &self.runs {
             for axis in run.unseen(session.mirror) {
                 (session.warn)(&format!(
@@ -258,6 +264,10 @@ impl Predictor {
         };
         let prediction = predict_case(model, &case, on_run_grid, on_window)
             .map_err(|e| e.naming_one_of(manifest, &self.checkpoints()))?;
+        let spread = match session.spread {
+            true => Some(self.spread(manifest, &case, session)?),
+            false => None,
+        };
         let restored = self.restored(&case, prediction, needs_peaks)?;
         let (mut labels, painted) = (restored.labels, restored.painted);
         // They may have been kept for the labels alone.
@@ -266,10 +276,49 @@ impl Predictor {
         Ok(PredictedSubject {
             labels,
             probabilities: asked,
+            spread,
             cleaned: cleaned.unwrap_or_default(),
             mask: case.restore_mask()?,
             reference: case.source.reference,
         })
+    }
+
+    /// Standard deviation over the networks of the probability that a voxel is no
+    /// background, by the temperature of the postprocess file, on the grid of the subject's
+    /// first image. Each network predicts the case by itself, not mirrored.
+    fn spread(
+        &self,
+        manifest: &Manifest,
+        case: &Case,
+        session: Session,
+    ) -> Result<Volume<f32>, RunError> {
+        let voxels = case.channels[0].data().len();
+        // Welford (1962): the mean so far, and the sum of squares about it.
+        let (mut mean, mut squares) = (vec![0.0_f32; voxels], vec![0.0_f32; voxels]);
+        for (number, run) in self.runs.iter().enumerate() {
+            let alone = Averaged::new(vec![&run.model], &self.outputs, self.average);
+            let alone = alone.expect("a network is like itself");
+            let session = Session {
+                probabilities: true,
+                painted: false,
+                ..session
+            };
+            let prediction = predict_case(&alone, case, session, &mut |_, _| {})
+                .map_err(|e| e.naming_one_of(manifest, &self.checkpoints()))?;
+            let volumes = prediction.probabilities.unwrap_or_default();
+            let foreground = self.outputs.foreground(&volumes);
+            for (at, p) in foreground.into_iter().enumerate() {
+                let before = p - mean[at];
+                mean[at] += before / (number + 1) as f32;
+                squares[at] += before * (p - mean[at]);
+            }
+        }
+        let mut spread = case.channels[0].map(|_| 0.0);
+        for (value, squares) in spread.data_mut().iter_mut().zip(squares) {
+            *value = (squares / self.runs.len() as f32).max(0.0).sqrt();
+        }
+        let restored = case.restore_probabilities(vec![spread], &[0.0])?.pop();
+        Ok(restored.expect("one volume was given"))
     }
 
     /// A prediction on the grid of the subject's first image. Where there are probabilities,
@@ -316,11 +365,15 @@ impl Predictor {
     ) -> Result<Vec<CleanedClass>, RunError> {
         let session = Session {
             probabilities: files.probabilities.is_some(),
+            spread: files.spread.is_some(),
             ..session
         };
         let predicted = self.predict(manifest, subject, session, on_window)?;
         if let (Some(path), Some(volumes)) = (&files.probabilities, &predicted.probabilities) {
             lacuna_io::write_image_4d(path, volumes, &predicted.reference)?;
+        }
+        if let (Some(path), Some(spread)) = (&files.spread, &predicted.spread) {
+            lacuna_io::write_image(path, spread, &predicted.reference)?;
         }
         predicted.write_labels(&files.labels, files.values.as_deref())?;
         Ok(predicted.cleaned)

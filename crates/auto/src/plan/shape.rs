@@ -15,7 +15,7 @@ const LEAST_EDGE: f64 = 48.0;
 const TIMES_COMPONENT: f64 = 4.0;
 /// Voxels that an axis keeps in the last stage.
 const LEAST_LAST: usize = 4;
-/// Times that an axis is halved at most.
+/// Times that an axis is halved at most, and stages behind the first.
 const MOST_HALVINGS: usize = 3;
 /// Axes this much coarser than the finest are not halved yet.
 const COARSER: f64 = 2.0;
@@ -144,7 +144,7 @@ fn halve(
         let chosen: Vec<usize> = (candidates.into_iter())
             .filter(|axis| spacing[*axis] < COARSER * finest)
             .collect();
-        if chosen.is_empty() {
+        if chosen.is_empty() || strides.len() > MOST_HALVINGS {
             return (strides, kernels);
         }
         let mut stride = [1; 3];

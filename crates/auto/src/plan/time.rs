@@ -13,6 +13,9 @@ const OVERLAP: f64 = 2.0;
 const PASSES: f64 = 4.0;
 /// Seconds that tuning, scoring and drawing take for a million voxels of one class.
 const TUNING: f64 = 0.5;
+/// A training step beside the threads that cut and transform patches takes so many times
+/// as long as one by itself, on two cores.
+const BESIDE_LOADING: f64 = 1.3;
 /// Seconds of what is done once: tables, report, card.
 const ONCE: f64 = 5.0;
 
@@ -35,7 +38,7 @@ impl Speed {
     pub(super) fn of(config: &RunConfig, pace: &Pace, reading: f64) -> Self {
         let voxels = pace.effective.0.iter().product::<usize>() * config.train.batch;
         Self {
-            step: median(&pace.steps) * config.train.accumulate as f64,
+            step: BESIDE_LOADING * median(&pace.steps) * config.train.accumulate as f64,
             voxel: median(&pace.forward) / voxels as f64,
             reading,
             training_factor: 1.0,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use lacuna_auto::Opened;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::transform::AnatomicalAxis;
 use lacuna_record::{Existing, Inputs, check_file};
@@ -61,6 +62,11 @@ pub struct Arguments {
     /// for each region where the run has `regions`
     #[arg(long)]
     probabilities: bool,
+    /// Also write how far the networks of a model, or several runs, are apart:
+    /// <id>.uncertainty.nii.gz, the standard deviation of the foreground's probability. Takes
+    /// twice the time
+    #[arg(long)]
+    uncertainty: bool,
     /// "last"; "best" on the validation subjects, by whole-volume DSC and lesion F1; or the
     /// iteration of a checkpoint
     #[arg(long, value_name = "best|last|N", default_value_t)]
@@ -176,24 +182,13 @@ fn overlap(text: &str) -> Result<f64, String> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let postprocess = arguments.postprocess.as_deref().map(Postprocess::read);
-    let mut postprocess = postprocess.transpose()?;
-    let mut runs = arguments.runs.clone();
-    let model = match &arguments.runs[..] {
-        [one] => lacuna_auto::Opened::open(one)?,
-        _ => None,
-    };
-    if let Some(model) = &model {
-        runs.clone_from(&model.runs);
-        // A file that is asked for goes before what was tuned.
-        postprocess = postprocess.or_else(|| model.postprocess.clone());
-    }
+    let postprocess = postprocess.transpose()?;
+    let model = Opened::open(&arguments.runs)?;
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
     let average = arguments.average.into();
-    let mut predictor = Predictor::open(&runs, arguments.checkpoint, &device, precision, average)?;
-    if let Some(postprocess) = postprocess {
-        predictor = predictor.with_postprocess(postprocess)?;
-    }
+    let choice = arguments.checkpoint;
+    let predictor = model.predictor(postprocess, choice, &device, precision, average)?;
     for doubt in predictor.doubts() {
         eprintln!("warning: {doubt}");
     }
@@ -218,6 +213,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let target = Target {
         folder: &arguments.out,
         probabilities: arguments.probabilities,
+        spread: arguments.uncertainty,
         label_values: arguments.label_values,
         existing: match (arguments.force, arguments.skip_existing) {
             (true, _) => Existing::Replace,
@@ -228,6 +224,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut bar = PredictBar::default();
     predictor.predict_into(&manifest, &ids, &target, session, &mut |at| bar.at(at))?;
     bar.finish();
+    if let Some(tuned) = &model.tuned {
+        lacuna_auto::write_burden(tuned, predictor.first(), &arguments.out)?;
+    }
     super::print(&format!("written: {}\n", arguments.out.display()))
 }
 
@@ -264,7 +263,10 @@ fn predict_images(
         bail!("--out {name}: expected a file name ending in .nii.gz or .nii with --image");
     };
     check_file(&arguments.out)?;
-    predictor.check_session(&session)?;
+    predictor.check_session(&Session {
+        spread: arguments.uncertainty,
+        ..session
+    })?;
     let images = arguments.images.iter().map(|argument| {
         let (modality, file) = argument.split_once('=').with_context(|| {
             format!("--image {argument}: expected MODALITY=FILE, for example FLAIR=flair.nii.gz")
@@ -276,6 +278,9 @@ fn predict_images(
     let probabilities = arguments
         .probabilities
         .then(|| PathBuf::from(format!("{stem}.probabilities.nii.gz")));
+    let spread = arguments
+        .uncertainty
+        .then(|| PathBuf::from(format!("{stem}.uncertainty.nii.gz")));
     let values = match arguments.label_values {
         true => Some(predictor.label_values(None)?),
         false => None,
@@ -286,9 +291,13 @@ fn predict_images(
             .into_iter()
             .chain(arguments.postprocess.clone()),
     );
-    for file in [Some(&arguments.out), probabilities.as_ref()]
-        .into_iter()
-        .flatten()
+    for file in [
+        Some(&arguments.out),
+        probabilities.as_ref(),
+        spread.as_ref(),
+    ]
+    .into_iter()
+    .flatten()
     {
         inputs.spare(file)?;
         if file.exists() && !arguments.force {
@@ -303,6 +312,7 @@ fn predict_images(
         labels: arguments.out.clone(),
         values,
         probabilities,
+        spread,
     };
     let subject = &manifest.subjects[0];
     let cleaned =

@@ -251,6 +251,15 @@ pub enum RunError {
         /// Modalities of the run.
         expected: Vec<String>,
     },
+    /// One network has nothing to be apart from.
+    #[error(
+        "{run} is one network, and uncertainty is how far several are apart; give several runs \
+         or a model of `lacuna auto`", run = run.display()
+    )]
+    NoSpread {
+        /// The run.
+        run: PathBuf,
+    },
     /// No run to predict with.
     #[error("no run folder was given; give one made by `lacuna train`, or several")]
     NoRuns,
