@@ -42,7 +42,7 @@ def main():
     dataset, auto = Dataset(arguments.dataset), Auto(arguments.auto)
     keep_to_cores(auto.threads)
     folder = f"Dataset001_{re.sub('[^A-Za-z0-9]+', '_', dataset.name)}"
-    race = Race(arguments, auto)
+    race = Race(arguments, auto, dataset)
     set_environment(race.work, auto.threads)
     steps = [
         ("convert", write_raw, dataset, auto.folds, race.work / "nnUNet_raw" / folder),
@@ -107,12 +107,12 @@ class Auto:
 class Race:
     """WORK/race.json: what was asked, what is done, and what it took."""
 
-    def __init__(self, arguments, auto):
+    def __init__(self, arguments, auto, dataset):
         self.work = arguments.work.resolve()
         self.path = self.work / "race.json"
         self.work.mkdir(parents=True, exist_ok=True)
         asked = {
-            "dataset": str(Path(arguments.dataset).resolve()),
+            "dataset": str(dataset.path.resolve()),
             "auto": str(arguments.auto.resolve()),
             "seconds": arguments.seconds or auto.seconds,
             "planner": arguments.planner,
