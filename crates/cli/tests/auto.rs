@@ -153,6 +153,8 @@ fn the_whole_way_also_in_parts_and_the_model_as_one_file() {
         .any(|bytes| bytes == path.as_bytes());
     assert!(!told, "the model tells where the images lay");
 
+    the_networks_are_tempered_and_their_spread_is_told(&place);
+
     place.write("cut.lacuna", &config[..config.len() / 2]);
     place.write("text.lacuna", "not a model");
     for file in ["cut.lacuna", "text.lacuna"] {
@@ -162,6 +164,62 @@ fn the_whole_way_also_in_parts_and_the_model_as_one_file() {
         );
     }
     assert!(!place.path("never").exists());
+}
+
+/// By the probabilities that each network gives alone, which are tempered and compared here.
+fn the_networks_are_tempered_and_their_spread_is_told(place: &Place) {
+    std::fs::rename(place.path("gone"), place.path("whole")).unwrap();
+    let temperature = place.text("whole/postprocess.toml");
+    let temperature: f64 = (temperature.lines())
+        .find_map(|line| line.strip_prefix("temperature = "))
+        .map(|value| value.parse().unwrap())
+        .unwrap();
+    let cohort = "--dataset cohort/dataset.toml --subjects sub-02";
+    place.ok(&format!(
+        "predict whole {cohort} --uncertainty --out spread"
+    ));
+    let foreground: Vec<Vec<f64>> = (0..3)
+        .map(|fold| {
+            let out = format!("alone-{fold}");
+            place.ok(&format!(
+                "predict whole/fold-{fold} {cohort} --probabilities --out {out}"
+            ));
+            let file = place.path(format!("{out}/sub-02.probabilities.nii.gz"));
+            let volumes = lacuna_io::read(file).unwrap().volumes;
+            let tempered = |p: f64| {
+                let odds = (p / (1.0 - p)).powf(1.0 / temperature);
+                odds / (1.0 + odds)
+            };
+            (volumes[1].data().iter())
+                .map(|p| tempered(f64::from(*p)))
+                .collect()
+        })
+        .collect();
+    let spread = lacuna_io::read_image(place.path("spread/sub-02.uncertainty.nii.gz")).unwrap();
+    let mut largest = 0.0_f64;
+    for (at, found) in spread.data().iter().enumerate() {
+        let values = [0, 1, 2].map(|fold: usize| foreground[fold][at]);
+        let mean = values.iter().sum::<f64>() / 3.0;
+        let squares = values.map(|v| (v - mean).powi(2)).iter().sum::<f64>();
+        let expected = (squares / 3.0).sqrt();
+        assert!(
+            (f64::from(*found) - expected).abs() < 2e-4,
+            "{found} {expected}"
+        );
+        largest = largest.max(expected);
+    }
+    assert!(largest > 1e-3, "the networks are all alike: {largest}");
+    place.refused(
+        &format!("predict whole/fold-0 {cohort} --uncertainty --out never"),
+        &["whole/fold-0 is one network", "several runs or a model"],
+    );
+
+    let burden = place.text("spread/burden.csv");
+    let labels = lacuna_io::read_labels(place.path("spread/sub-02.nii.gz")).unwrap();
+    let voxels = labels.data().iter().filter(|label| **label == 1).count();
+    // 2 x 2.5 x 4 mm.
+    let row = format!("sub-02,lesion,{:.1},", voxels as f64 * 20.0);
+    assert!(burden.contains(&row), "{row} {burden}");
 }
 
 #[test]
