@@ -31,6 +31,8 @@ struct Cli {
 enum Command {
     /// Make a phantom cohort, train, predict, evaluate and write report.html
     Demo(commands::demo::Arguments),
+    /// Write a phantom cohort: synthetic brains with lesions of a known share
+    Phantom(commands::phantom::Arguments),
     /// Write a dataset manifest from a folder of images
     Dataset(commands::dataset::Arguments),
     /// Check a dataset before training: geometry, values, labels, lesions, duplicates
@@ -158,6 +160,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         .build_global()?;
     match cli.command {
         Command::Demo(arguments) => commands::demo::run(&arguments),
+        Command::Phantom(arguments) => commands::phantom::run(&arguments),
         Command::Dataset(arguments) => commands::dataset::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Fingerprint(arguments) => commands::fingerprint::run(&arguments),

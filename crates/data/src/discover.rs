@@ -10,7 +10,7 @@
 mod bids;
 mod described;
 mod error;
-mod pattern;
+pub(crate) mod pattern;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -3,8 +3,8 @@
 //!
 //! A subject is a skull-stripped brain in three modalities, [`MODALITIES`]:
 //! folded cortex, white matter, ventricles, deep grey nuclei, cerebellum and
-//! brain stem (`anatomy`), lesions in the white matter (`lesions`) and what
-//! a scanner makes of them: contrast, arbitrary units, bias field, Rician noise
+//! brain stem (`anatomy`), lesions in the white matter (`lesions`; of real shape:
+//! `mask_shapes`, `mask_lesions`) and what a scanner makes of them: contrast, arbitrary units, bias field, Rician noise
 //! (`appearance`). The brain always fills the grid, whatever the spacing; a
 //! grid one voxel high shows the axial slice through the basal ganglia.
 //!
@@ -17,15 +17,19 @@ mod appearance;
 mod cohort;
 mod config;
 mod lesions;
+mod mask_lesions;
+mod mask_shapes;
 mod shapes;
 
 use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
 
 pub use cohort::{subject_ids, write_cohort};
 pub use config::{PhantomConfig, PhantomError};
+pub use mask_lesions::MaskLesion;
 
 use crate::rng::{Domain, keyed_rng};
 use anatomy::Anatomy;
+use mask_shapes::MaskShapes;
 
 /// Modalities of a phantom in channel order.
 pub const MODALITIES: [&str; 3] = ["T1", "T2", "FLAIR"];
@@ -60,6 +64,9 @@ pub struct PhantomSubject {
     pub mask: LabelMap,
     /// The tissue that fills most of each voxel, as [`Tissue`] numbers.
     pub tissue: LabelMap,
+    /// The lesions of [`PhantomConfig::lesion_masks`] in the order they were placed;
+    /// empty without that key.
+    pub mask_lesions: Vec<MaskLesion>,
     /// Intensity of white matter in each image before bias and noise.
     pub white_intensity: [f32; 3],
 }
@@ -89,16 +96,35 @@ enum Stream {
 /// configuration and that number alone.
 ///
 /// # Errors
-/// A value of the configuration outside its range, or a foreground share that
-/// the white matter cannot hold.
+/// A value of the configuration outside its range, a foreground share that the
+/// white matter cannot hold, or lesion masks that cannot be read, hold no lesion or
+/// only lesions for which there is no room.
 pub fn phantom(config: &PhantomConfig, subject: usize) -> Result<PhantomSubject, PhantomError> {
     config.check()?;
+    with_shapes(config, MaskShapes::of(config)?.as_ref(), subject)
+}
+
+/// As [`phantom`], with the lesion masks read before.
+fn with_shapes(
+    config: &PhantomConfig,
+    shapes: Option<&MaskShapes>,
+    subject: usize,
+) -> Result<PhantomSubject, PhantomError> {
     let rng =
         |stream: Stream| keyed_rng(config.seed, Domain::Phantom, subject as u64, stream as u64);
     let affine = centred_affine(config.shape, config.spacing);
     let anatomy = Anatomy::draw(&mut rng(Stream::Anatomy));
-    let brain = anatomy.sample(config.shape);
-    let lesion = lesions::place(config, &brain, &mut rng(Stream::Lesions))?;
+    let mut brain = anatomy.sample(config.shape);
+    // Before lesions of real shape, which may replace other tissue.
+    let mask = brain.iter().map(|v| u8::from(v.inside())).collect();
+    let tissue = brain.iter().map(|v| v.tissue() as u8).collect();
+    let (lesion, mask_lesions) = match shapes {
+        None => {
+            let lesion = lesions::place(config, &brain, &mut rng(Stream::Lesions))?;
+            (lesion, Vec::new())
+        }
+        Some(shapes) => mask_lesions::place(config, shapes, &mut brain, &mut rng(Stream::Lesions))?,
+    };
     let (images, white_intensity) = appearance::scan(config, &brain, &lesion, |modality| {
         let stream = Stream::Appearance as u64 + modality as u64;
         keyed_rng(config.seed, Domain::Phantom, subject as u64, stream)
@@ -109,8 +135,9 @@ pub fn phantom(config: &PhantomConfig, subject: usize) -> Result<PhantomSubject,
     Ok(PhantomSubject {
         images: [t1?, t2?, flair?],
         label: labels(lesion.label)?,
-        mask: labels(brain.iter().map(|v| u8::from(v.inside())).collect())?,
-        tissue: labels(brain.iter().map(|v| v.tissue() as u8).collect())?,
+        mask: labels(mask)?,
+        tissue: labels(tissue)?,
+        mask_lesions,
         white_intensity,
     })
 }

@@ -100,6 +100,7 @@ impl Plan {
             run: origin.clone(),
             source: Box::new(source),
         };
+        let base = study.path.parent().unwrap_or(Path::new(""));
         let mut table = grid.run;
         let phantom = match grid.phantom {
             None => None,
@@ -113,8 +114,11 @@ impl Plan {
                                 one of the two";
                     return Err(invalid(both.to_owned()));
                 }
-                let config: PhantomConfig = (phantom.try_into())
+                let mut config: PhantomConfig = (phantom.try_into())
                     .map_err(|e: toml::de::Error| invalid(format!("[phantom]: {}", e.message())))?;
+                if let Some(masks) = config.lesion_masks.take() {
+                    config.lesion_masks = Some(absolute(&base.join(masks))?);
+                }
                 (config.check()).map_err(|e| invalid(e.to_string()))?;
                 let dataset = self
                     .folder
@@ -126,7 +130,6 @@ impl Plan {
                 Some((cohort, config))
             }
         };
-        let base = study.path.parent().unwrap_or(Path::new(""));
         let text = table.to_string();
         let mut config = RunConfig::parse(&text, &[], &origin, base).map_err(StudyError::config)?;
         config.dataset = absolute(&config.dataset)?;

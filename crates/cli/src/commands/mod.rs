@@ -11,6 +11,7 @@ pub mod demo;
 pub mod evaluate;
 pub mod fingerprint;
 pub mod losses;
+pub mod phantom;
 pub mod predict;
 pub mod report;
 pub mod study_run;

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use super::DiscoverError;
 
 /// A file and what the wildcards of the pattern stand for in its path.
-pub(super) struct Match {
+pub(crate) struct Match {
     pub path: PathBuf,
     pub captures: Vec<String>,
 }
 
 /// All files below `folder` that the pattern matches, in the order of their names.
-pub(super) fn find_files(folder: &Path, pattern: &str) -> Result<Vec<Match>, DiscoverError> {
+pub(crate) fn find_files(folder: &Path, pattern: &str) -> Result<Vec<Match>, DiscoverError> {
     let parts: Vec<&str> = pattern
         .split('/')
         .filter(|p| !p.is_empty() && *p != ".")
@@ -32,7 +32,7 @@ pub(super) fn find_files(folder: &Path, pattern: &str) -> Result<Vec<Match>, Dis
 }
 
 /// True when the pattern can match more than one path.
-pub(super) fn has_wildcard(pattern: &str) -> bool {
+pub(crate) fn has_wildcard(pattern: &str) -> bool {
     pattern.contains(['*', '?'])
 }
 

@@ -75,6 +75,11 @@ impl Voxel {
         largest.1
     }
 
+    /// Takes all other tissue away.
+    pub(super) fn become_white(&mut self) {
+        self.cover(1.0, mix(0.0, 0.0, 0.0, 1.0));
+    }
+
     /// Gives `share` of the voxel to another mix of tissues.
     fn cover(&mut self, share: f64, by: Voxel) {
         let s = share as f32;

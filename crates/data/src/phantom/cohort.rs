@@ -6,24 +6,28 @@ use std::path::{Path, PathBuf};
 use lacuna_io::{Reference, write_image, write_labels};
 use rayon::prelude::*;
 
-use super::{CLASSES, MODALITIES, PhantomConfig, PhantomError, PhantomSubject, phantom};
+use super::mask_shapes::MaskShapes;
+use super::{CLASSES, MODALITIES, PhantomConfig, PhantomError, PhantomSubject, with_shapes};
 use crate::manifest::{ImageRef, Manifest, Subject};
 
 /// Makes all subjects and writes `sub-01/T1.nii.gz`, `T2.nii.gz`,
 /// `FLAIR.nii.gz`, `lesion.nii.gz`, `brain_mask.nii.gz`, with
-/// [`PhantomConfig::white_matter_mask`] also `white_matter.nii.gz`, and so on
-/// below `folder`, which is created, then `dataset.toml`, whose path is returned.
+/// [`PhantomConfig::white_matter_mask`] also `white_matter.nii.gz`, with
+/// [`PhantomConfig::lesion_masks`] also `lesions.json`, a list of
+/// [`MaskLesion`](super::MaskLesion), and so on below `folder`, which is created, then `dataset.toml`, whose path is returned.
 /// Files of the same name are replaced.
 ///
 /// # Errors
-/// As [`phantom`]; a folder or file that cannot be written.
+/// As [`phantom`](super::phantom); a folder or file that cannot be written.
 pub fn write_cohort(config: &PhantomConfig, folder: &Path) -> Result<PathBuf, PhantomError> {
     config.check()?;
+    let shapes = MaskShapes::of(config)?;
     let subjects = (0..config.subjects)
         .into_par_iter()
         .map(|index| {
             let id = subject_id(config, index);
-            write_subject(config, &phantom(config, index)?, &id, &folder.join(&id))
+            let phantom = with_shapes(config, shapes.as_ref(), index)?;
+            write_subject(config, &phantom, &id, &folder.join(&id))
         })
         .collect::<Result<Vec<_>, _>>()?;
 
@@ -72,6 +76,9 @@ fn write_subject(
     write_labels(&label, &phantom.label, &reference)?;
     let mask = folder.join("brain_mask.nii.gz");
     write_labels(&mask, &phantom.mask, &reference)?;
+    if config.lesion_masks.is_some() {
+        lacuna_record::write_json(&folder.join("lesions.json"), &phantom.mask_lesions)?;
+    }
     let white_matter = match config.white_matter_mask {
         true => {
             let path = folder.join("white_matter.nii.gz");

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use lacuna_io::ImageError;
+use lacuna_record::RecordError;
 use lacuna_volume::VolumeError;
 use serde::{Deserialize, Serialize};
 
+use crate::discover::DiscoverError;
 use crate::manifest::ManifestError;
 
-/// Description of a cohort. Every subject has exactly the same foreground share.
+/// Description of a cohort. Every subject has exactly the same foreground share,
+/// or with lesions of real shape nearly the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PhantomConfig {
@@ -20,12 +23,31 @@ pub struct PhantomConfig {
     /// Voxel edge lengths in mm.
     pub spacing: [f64; 3],
     /// Lesion voxels as a share of all voxels of the grid, met to the nearest
-    /// voxel by every subject; any share above 0 gives at least one voxel.
+    /// voxel by every subject; any share above 0 gives at least one voxel. With
+    /// `lesion_masks`, whose shapes are not altered, it is met to a twentieth of
+    /// those voxels or half the smallest lesion, whichever is more; any share above
+    /// 0 gives at least one lesion.
     pub foreground_share: f64,
     /// Smallest and largest volume of a lesion in mm³. Volumes are drawn
     /// log-uniformly between them; the last lesion takes what is left of the
     /// share. In a crowded white matter lesions flow together.
     pub lesion_volume_mm3: [f64; 2],
+    /// Label files of real lesions, whose shapes take the place of drawn ones and of
+    /// `lesion_volume_mm3`: a folder (all `.nii.gz` and `.nii` files below it), a
+    /// pattern such as `masks/*_lesion.nii.gz`, or a file. In a study file the path
+    /// starts where that file lies, else in the working directory.
+    ///
+    /// The lesions are the 26-connected components of all labels above 0. Each is
+    /// mirrored and its axes exchanged at random, as far as their spacings are equal,
+    /// and brought to the phantom's spacing with its volume to the nearest voxel, one
+    /// at least; at equal spacing the shape is exact. Components are drawn at random
+    /// until the share is reached; the last one is that whose size comes nearest to
+    /// what is left; so where the share is about as large as single lesions, many
+    /// subjects hold the same one, turned. Lesions lie in the white matter, a voxel apart. One that fits
+    /// nowhere there (large ones seldom do) lies where most of it is in the brain,
+    /// whose edge cuts it, and takes the place of other tissue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lesion_masks: Option<PathBuf>,
     /// How far lesions stand out: 1 is the contrast of real lesions, 0 none.
     pub contrast: f64,
     /// Standard deviation of the noise (Rician) over white-matter intensity.
@@ -49,6 +71,7 @@ impl Default for PhantomConfig {
             spacing: [1.5; 3],
             foreground_share: 2e-3,
             lesion_volume_mm3: [20.0, 1500.0],
+            lesion_masks: None,
             contrast: 1.0,
             noise: 0.04,
             bias: 0.15,
@@ -85,6 +108,34 @@ pub enum PhantomError {
         /// White-matter voxels that can carry lesions.
         available: usize,
     },
+    /// Nothing to take shapes from.
+    #[error(
+        "{}: `lesion_masks` finds {files} NIfTI file(s) there and no label above 0 in them; name a \
+         folder of lesion masks, or a pattern such as 'masks/*_lesion.nii.gz'", path.display()
+    )]
+    NoMask {
+        /// What `lesion_masks` names.
+        path: PathBuf,
+        /// Files found.
+        files: usize,
+    },
+    /// No lesion of the masks fits any more.
+    #[error(
+        "phantom: {placed} of {needed} lesion voxels are placed, and no lesion of `lesion_masks` \
+         finds room for more; lower `foreground_share`, enlarge `shape`, or give smaller lesions"
+    )]
+    NoRoom {
+        /// Lesion voxels of the share.
+        needed: usize,
+        /// Those placed before.
+        placed: usize,
+    },
+    /// The lesion masks cannot be listed.
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    /// A record cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// No grid can be made.
     #[error("phantom: {0}; change `shape` and `spacing`")]
     Grid(#[from] VolumeError),
@@ -96,7 +147,7 @@ pub enum PhantomError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// An image or label map cannot be written.
+    /// An image or label map cannot be read or written.
     #[error(transparent)]
     Nifti(#[from] ImageError),
     /// The dataset manifest cannot be written.
@@ -139,6 +190,12 @@ impl PhantomConfig {
             "shape",
             format!("{:?}", self.shape),
             "16 to 1024 voxels along the first two axes, 1 to 1024 along the third, at most 2^26 in all",
+        )?;
+        range(
+            self.lesion_masks.is_none() || nz > 1,
+            "shape",
+            format!("{:?}", self.shape),
+            "several slices, as lesions of `lesion_masks` are solid",
         )?;
         range(
             self.spacing.iter().all(|&s| within(s, 0.01, 100.0)),

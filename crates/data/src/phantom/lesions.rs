@@ -25,9 +25,9 @@ pub(super) struct Lesions {
 }
 
 /// Share of white matter a voxel needs to carry a lesion.
-const WHITE_ENOUGH: f32 = 0.9;
+pub(super) const WHITE_ENOUGH: f32 = 0.9;
 /// Failed searches for a free place, one after another, before lesions may touch.
-const ATTEMPTS: usize = 400;
+pub(super) const ATTEMPTS: usize = 400;
 
 /// Places lesions of the configured share and sizes in the white matter.
 pub(super) fn place(
@@ -46,7 +46,7 @@ pub(super) fn place(
             available: white.len(),
         });
     }
-    let mut field = Field::new(config, brain);
+    let mut field = Field::within(config, brain, |voxel| voxel.white >= WHITE_ENOUGH);
     let mut left = target;
     let mut failures = 0;
     while left > 0 && failures < ATTEMPTS {
@@ -66,34 +66,40 @@ pub(super) fn place(
 }
 
 /// The grid while lesions are being placed.
-struct Field {
+pub(super) struct Field {
     shape: [usize; 3],
-    spacing: Point,
+    pub(super) spacing: Point,
     sizes: [f64; 2],
-    white: Vec<bool>,
-    /// White matter that neither is nor touches a lesion.
-    free: Vec<bool>,
-    lesions: Lesions,
+    /// Where lesions may lie.
+    allowed: Vec<bool>,
+    /// What of it neither is nor touches a lesion.
+    pub(super) free: Vec<bool>,
+    pub(super) lesions: Lesions,
 }
 
 impl Field {
-    fn new(config: &PhantomConfig, brain: &[Voxel]) -> Self {
-        let white: Vec<bool> = brain.iter().map(|v| v.white >= WHITE_ENOUGH).collect();
+    /// A grid without lesions, which may lie where `allowed` says.
+    pub(super) fn within(
+        config: &PhantomConfig,
+        brain: &[Voxel],
+        allowed: impl Fn(&Voxel) -> bool,
+    ) -> Self {
+        let allowed: Vec<bool> = brain.iter().map(allowed).collect();
         let voxel: f64 = config.spacing.iter().product();
         Self {
             shape: config.shape,
             spacing: config.spacing,
             sizes: config.lesion_volume_mm3.map(|v| (v / voxel).max(1.0)),
-            free: white.clone(),
+            free: allowed.clone(),
             lesions: Lesions {
-                label: vec![0; white.len()],
-                strength: vec![0.0; white.len()],
+                label: vec![0; allowed.len()],
+                strength: vec![0.0; allowed.len()],
             },
-            white,
+            allowed,
         }
     }
 
-    fn voxel_mm3(&self) -> f64 {
+    pub(super) fn voxel_mm3(&self) -> f64 {
         self.spacing.iter().product()
     }
 
@@ -111,7 +117,12 @@ impl Field {
 
     /// A free voxel; of two, the one nearer to the ventricles, where lesions of
     /// white matter crowd.
-    fn draw_seed(&self, brain: &[Voxel], white: &[usize], rng: &mut ChaCha8Rng) -> Option<usize> {
+    pub(super) fn draw_seed(
+        &self,
+        brain: &[Voxel],
+        white: &[usize],
+        rng: &mut ChaCha8Rng,
+    ) -> Option<usize> {
         let mut draw = || white[rng.random_range(0..white.len())];
         let (a, b) = (draw(), draw());
         let mut seeds = [a, b].into_iter().filter(|&i| self.free[i]);
@@ -167,17 +178,17 @@ impl Field {
             .enumerate()
             .filter_map(lesion)
             .collect();
-        let mut rest = 0..self.white.len();
+        let mut rest = 0..self.allowed.len();
         while left > 0 {
             // White matter that no lesion reaches is taken in memory order.
             let Some(voxel) = front
                 .pop_front()
-                .or_else(|| rest.find(|&i| self.white[i] && self.lesions.label[i] == 0))
+                .or_else(|| rest.find(|&i| self.allowed[i] && self.lesions.label[i] == 0))
             else {
                 return;
             };
             for next in std::iter::once(voxel).chain(self.faces(voxel)) {
-                if left > 0 && self.white[next] && self.lesions.label[next] == 0 {
+                if left > 0 && self.allowed[next] && self.lesions.label[next] == 0 {
                     self.lesions.label[next] = 1;
                     self.lesions.strength[next] = match self.lesions.strength[voxel] {
                         0.0 => 1.0,
@@ -190,9 +201,28 @@ impl Field {
         }
     }
 
-    fn coordinates(&self, voxel: usize) -> [usize; 3] {
+    pub(super) fn coordinates(&self, voxel: usize) -> [usize; 3] {
         let [nx, ny, _] = self.shape;
         [voxel % nx, voxel / nx % ny, voxel / (nx * ny)]
+    }
+
+    /// The voxel of the grid where `voxel` of a lesion comes to lie when its voxel
+    /// `middle` lies at `seed`; `None` outside the grid.
+    pub(super) fn at(
+        &self,
+        voxel: [usize; 3],
+        middle: [usize; 3],
+        seed: [usize; 3],
+    ) -> Option<usize> {
+        let mut at = [0; 3];
+        for axis in 0..3 {
+            at[axis] = (seed[axis] + voxel[axis]).checked_sub(middle[axis])?;
+            if at[axis] >= self.shape[axis] {
+                return None;
+            }
+        }
+        let [nx, ny, _] = self.shape;
+        Some(at[0] + nx * (at[1] + ny * at[2]))
     }
 
     fn place_of(&self, voxel: usize) -> Point {
@@ -216,7 +246,7 @@ impl Field {
     }
 
     /// No further lesion may hold or touch this voxel.
-    fn close_around(&mut self, voxel: usize) {
+    pub(super) fn close_around(&mut self, voxel: usize) {
         let [nx, ny, _] = self.shape;
         let c = self.coordinates(voxel);
         let span =
