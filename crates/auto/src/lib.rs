@@ -14,10 +14,12 @@ mod judge;
 mod model;
 pub mod plan;
 mod structure;
+mod work;
 
-pub use auto::{ChoiceOfLength, Made, Step, auto, plan as make_plan};
+pub use auto::{Made, Step, auto, plan as make_plan};
 pub use burden::write_burden;
 pub use error::AutoError;
 pub use judge::Judged;
 pub use model::{Model, Opened, export};
 pub use structure::{Preset, Structure};
+pub use work::ChoiceOfLength;

@@ -123,86 +123,38 @@ impl Plan {
             });
         }
         refuse_planned(&asked.sets)?;
+        fits_disk(fingerprint, out)?;
         let mut decisions = Vec::new();
         let chosen = Chosen::of(fingerprint, asked.structure, &mut decisions);
-        let folds = |most| match &asked.splits {
-            None => folds::draw(fingerprint, most, asked.seed),
-            Some(path) => {
-                let usable = |id: &String| fingerprint.subjects.iter().any(|s| s.id == *id);
-                let only = |mut ids: Vec<String>| {
-                    ids.retain(usable);
-                    ids
-                };
-                let lists: Vec<_> = (read_splits(path, &manifest.labelled())?.into_iter())
-                    .map(|split| (only(split.train), only(split.validation)))
-                    .collect();
-                let told = Decision::new(
-                    "folds",
-                    lists.len().to_string(),
-                    "as the file says",
-                    path.display().to_string(),
-                );
-                Ok((folds::of_lists(&lists), told))
-            }
-        };
-        let (mut trainings, mut told) = folds(usize::MAX)?;
         let left = asked.budget.duration().as_secs_f64() - spent;
 
-        let mut measured = None;
-        let mut tried = String::new();
-        for features in FEATURES {
-            let text = chosen.toml(&asked.dataset, asked.seed, features);
-            let config = RunConfig::parse(
-                &text,
-                &asked.sets,
-                "the planned configuration",
-                Path::new(""),
-            )?;
-            if !fits_memory(&chosen, features, &config, features == 8)? {
-                continue;
-            }
-            let pace = Pace::measure(
-                &config,
-                manifest.modalities.len(),
-                &manifest.classes,
-                device,
-                TIMED,
-            )?;
-            let speed = Speed::of(&config, &pace, reading);
-            let iterations = speed.iterations(&config, fingerprint, &trainings, left, 0);
-            let _ = write!(
-                tried,
-                "{}{features} features: {:.2} s an iteration, {iterations} fit",
-                if tried.is_empty() { "" } else { "; " },
-                speed.step
-            );
-            let wanted = if features == FEATURES[0] { MANY } else { FEW };
-            measured = Some((config, speed, iterations, features));
-            let fixed = asked.sets.iter().any(|s| s.starts_with("model."));
-            if iterations >= wanted || fixed {
-                break;
-            }
-        }
-        let Some((config, speed, mut iterations, features)) = measured else {
-            unreachable!("the narrowest network either fits or is an error");
+        let folds = |most| trainings(asked, manifest, fingerprint, most);
+        let (mut trainings, mut told) = folds(usize::MAX)?;
+        let scene = Measuring {
+            asked,
+            manifest,
+            fingerprint,
+            device,
+            reading,
+            left,
         };
-        decisions.push(Decision::new(
-            "features of the first stage",
-            features.to_string(),
-            "the widest of 24, 16, 12 and 8 of which enough iterations fit (700 of the first, 150 of the next)",
-            tried,
-        ));
+        let (config, speed, decision) = scene.widest(&chosen, &trainings)?;
+        decisions.push(decision);
+
+        let fit =
+            |trainings: &[Training]| speed.iterations(&config, fingerprint, trainings, left, 0);
+        let mut iterations = fit(&trainings);
         // Fewer folds rather than trainings that learn nothing.
         for most in [3, 2] {
             if iterations >= FEW || asked.splits.is_some() || trainings.len() <= most {
                 continue;
             }
             (trainings, told) = folds(most)?;
-            iterations = speed.iterations(&config, fingerprint, &trainings, left, 0);
+            iterations = fit(&trainings);
             told.reason += "; fewer than 5 since the time is short";
         }
         decisions.push(told);
-        if iterations < LEAST && !asked.sets.iter().any(|s| s.starts_with("train.iterations")) {
+        if iterations < LEAST && !sets(asked, "train.iterations") {
             let needed = spent + speed.seconds(&config, fingerprint, &trainings, LEAST);
             return Err(AutoError::Budget {
                 budget: asked.budget,
@@ -215,7 +167,8 @@ impl Plan {
         decisions.push(Decision::new(
             "length of a training",
             format!("about {iterations} iterations"),
-            "what is left when whole volumes are predicted and tuned on is shared among the trainings; chosen again before each, by the speed of those before",
+            "what is left when whole volumes are predicted and tuned on is shared among the \
+             trainings; chosen again before each, by the speed of those before",
             format!(
                 "budget {}, {:.0} s for prediction and tuning, {:.2} s an iteration",
                 asked.budget,
@@ -223,7 +176,6 @@ impl Plan {
                 speed.step
             ),
         ));
-        fits_disk(fingerprint, out)?;
         let plan = Self {
             asked: asked.clone(),
             dataset: manifest.name.clone(),
@@ -313,6 +265,108 @@ impl Plan {
     }
 }
 
+/// The trainings: of the folds of a file, or of at most `most` that are drawn.
+fn trainings(
+    asked: &Asked,
+    manifest: &Manifest,
+    fingerprint: &Fingerprint,
+    most: usize,
+) -> Result<(Vec<Training>, Decision), AutoError> {
+    let Some(path) = &asked.splits else {
+        return folds::draw(fingerprint, most, asked.seed);
+    };
+    // Subjects that were left out are in no fold.
+    let usable = |mut ids: Vec<String>| {
+        ids.retain(|id| fingerprint.subjects.iter().any(|s| s.id == *id));
+        ids
+    };
+    let lists: Vec<_> = (read_splits(path, &manifest.labelled())?.into_iter())
+        .map(|split| (usable(split.train), usable(split.validation)))
+        .collect();
+    let told = Decision::new(
+        "folds",
+        lists.len().to_string(),
+        "as the file says",
+        path.display().to_string(),
+    );
+    Ok((folds::of_lists(&lists), told))
+}
+
+/// Whether an override sets a key, or one below it.
+pub(crate) fn sets(asked: &Asked, key: &str) -> bool {
+    asked
+        .sets
+        .iter()
+        .any(|set| set.trim_start().starts_with(key))
+}
+
+/// What the width of a network is chosen by.
+struct Measuring<'a> {
+    asked: &'a Asked,
+    manifest: &'a Manifest,
+    fingerprint: &'a Fingerprint,
+    device: &'a Device,
+    /// Seconds that reading a subject takes.
+    reading: f64,
+    /// Seconds of the budget that are left.
+    left: f64,
+}
+
+impl Measuring<'_> {
+    /// The widest network that fits into the memory and of which enough iterations fit into
+    /// the time; the narrowest where none is so.
+    fn widest(
+        &self,
+        chosen: &Chosen,
+        trainings: &[Training],
+    ) -> Result<(RunConfig, Speed, Decision), AutoError> {
+        let fixed = sets(self.asked, "model.");
+        let mut tried: Vec<String> = Vec::new();
+        let narrowest = FEATURES[FEATURES.len() - 1];
+        for features in FEATURES {
+            let text = chosen.toml(&self.asked.dataset, self.asked.seed, features);
+            let origin = "the planned configuration";
+            let config = RunConfig::parse(&text, &self.asked.sets, origin, Path::new(""))?;
+            let needed = chosen.shape.step_bytes(features) * config.train.batch as u64;
+            let free = MemoryLimit::Share(MEMORY).bytes();
+            if needed > free && features == narrowest {
+                return Err(AutoError::Memory {
+                    needed: needed >> 20,
+                    free: free >> 20,
+                });
+            }
+            if needed > free {
+                tried.push(format!("{features} features: {} MB a step", needed >> 20));
+                continue;
+            }
+            let (modalities, classes) = (self.manifest.modalities.len(), &self.manifest.classes);
+            let pace = Pace::measure(&config, modalities, classes, self.device, TIMED)?;
+            let speed = Speed::of(&config, &pace, self.reading);
+            let iterations = speed.iterations(&config, self.fingerprint, trainings, self.left, 0);
+            tried.push(format!(
+                "{features} features: {:.2} s an iteration, {iterations} fit",
+                speed.step
+            ));
+            let wanted = if features == FEATURES[0] { MANY } else { FEW };
+            if iterations >= wanted || features == narrowest || fixed {
+                let decision = Decision::new(
+                    "features of the first stage",
+                    if fixed {
+                        "as set".to_owned()
+                    } else {
+                        features.to_string()
+                    },
+                    "the widest of 24, 16, 12 and 8 of which enough iterations fit (700 of the \
+                     first, 150 of the next)",
+                    tried.join("; "),
+                );
+                return Ok((config, speed, decision));
+            }
+        }
+        unreachable!("the narrowest network ends the search")
+    }
+}
+
 /// Folds, lengths and the dataset are what is planned.
 fn refuse_planned(sets: &[String]) -> Result<(), AutoError> {
     for set in sets {
@@ -335,25 +389,6 @@ fn refuse_planned(sets: &[String]) -> Result<(), AutoError> {
         }
     }
     Ok(())
-}
-
-/// Whether a step fits into the memory; an error where it has to.
-fn fits_memory(
-    chosen: &Chosen,
-    features: usize,
-    config: &RunConfig,
-    has_to: bool,
-) -> Result<bool, AutoError> {
-    let needed = chosen.shape.step_bytes(features) * config.train.batch as u64;
-    let free = MemoryLimit::Share(MEMORY).bytes();
-    match needed <= free {
-        true => Ok(true),
-        false if has_to => Err(AutoError::Memory {
-            needed: needed >> 20,
-            free: free >> 20,
-        }),
-        false => Ok(false),
-    }
 }
 
 /// Refuses a disk that cannot hold the out-of-fold probabilities.
@@ -384,5 +419,30 @@ fn fits_disk(fingerprint: &Fingerprint, out: &Path) -> Result<(), AutoError> {
             needed: needed >> 20,
             free: free >> 20,
         }),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use lacuna_data::fingerprint;
+    use lacuna_data::phantom::{PhantomConfig, write_cohort};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// The fingerprint of so many phantoms, and the folder that they are in.
+    pub fn phantoms(subjects: usize) -> (TempDir, Fingerprint) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = PhantomConfig {
+            subjects,
+            shape: [24, 28, 12],
+            spacing: [3.0, 3.0, 6.0],
+            foreground_share: 5e-3,
+            ..PhantomConfig::default()
+        };
+        let dataset = write_cohort(&config, folder.path()).unwrap();
+        let manifest = Manifest::read(&dataset).unwrap();
+        let found = fingerprint::of(&manifest, &[], &mut |_, _| {}).unwrap();
+        (folder, found)
     }
 }

@@ -117,3 +117,62 @@ pub(super) fn draw(
     );
     Ok((trainings, told))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::phantoms;
+
+    /// Six visits of three patients: three folds, in none of them a patient on both sides.
+    #[test]
+    fn patients_stay_together() {
+        let (_folder, mut fingerprint) = phantoms(6);
+        for (at, subject) in fingerprint.subjects.iter_mut().enumerate() {
+            subject.group = Some(format!("patient-{}", at / 2));
+        }
+        let (trainings, told) = draw(&fingerprint, usize::MAX, 0).unwrap();
+        assert!(
+            told.figure
+                .contains("6 subjects of 3 patients, 3 with lesions")
+        );
+        assert_eq!(trainings.len(), 3);
+        for training in &trainings {
+            let patient = |id: &String| {
+                let subject = fingerprint.subjects.iter().find(|s| s.id == *id);
+                subject.and_then(|s| s.group.clone())
+            };
+            let held: BTreeSet<_> = training.held_out.iter().map(patient).collect();
+            assert_eq!((training.held_out.len(), held.len()), (2, 1));
+            assert!(!training.train.iter().any(|id| held.contains(&patient(id))));
+        }
+        let (fewer, _) = draw(&fingerprint, 2, 0).unwrap();
+        assert_eq!(fewer.len(), 2);
+    }
+
+    /// Patients without lesions are no reason for a fold without any.
+    #[test]
+    fn every_fold_has_lesions() {
+        let (_folder, mut fingerprint) = phantoms(6);
+        for subject in &mut fingerprint.subjects[3..] {
+            subject
+                .foreground
+                .iter_mut()
+                .for_each(|class| class.voxels = 0);
+        }
+        let with_lesions: Vec<String> = fingerprint.subjects[..3]
+            .iter()
+            .map(|s| s.id.clone())
+            .collect();
+        for seed in 0..20 {
+            let (trainings, _) = draw(&fingerprint, usize::MAX, seed).unwrap();
+            assert_eq!(trainings.len(), 3);
+            for training in &trainings {
+                let some = |ids: &[String]| ids.iter().any(|id| with_lesions.contains(id));
+                assert!(
+                    some(&training.train) && some(&training.held_out),
+                    "seed {seed}"
+                );
+            }
+        }
+    }
+}

@@ -139,3 +139,70 @@ fn median(values: &[f64]) -> f64 {
     ascending.sort_unstable_by(f64::total_cmp);
     ascending.get(ascending.len() / 2).copied().unwrap_or(1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::phantoms;
+
+    fn training(name: &str, train: &[&str], held_out: &[&str], share: f64) -> Training {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        Training {
+            name: name.to_owned(),
+            train: ids(train),
+            held_out: ids(held_out),
+            share,
+            in_model: true,
+        }
+    }
+
+    /// What is planned takes what there is, less at most an iteration of each training.
+    #[test]
+    fn the_parts_add_up_to_the_budget() {
+        let (_folder, fingerprint) = phantoms(2);
+        let trainings = [
+            training("fold-0", &["sub-01"], &["sub-02"], 0.25),
+            training("fold-1", &["sub-02"], &["sub-01"], 0.25),
+            training("all", &["sub-01", "sub-02"], &[], 0.5),
+        ];
+        let config = RunConfig::default();
+        for training_factor in [1.0, 1.7] {
+            let speed = Speed {
+                step: 0.5,
+                voxel: 1e-5,
+                reading: 0.2,
+                training_factor,
+                predicting_factor: 1.3,
+            };
+            let left = 300.0;
+            let mut spent = 0.0;
+            for next in 0..3 {
+                let left = left - spent;
+                let iterations = speed.iterations(&config, &fingerprint, &trainings, left, next);
+                spent += speed.training(&config, &fingerprint, &trainings[next], iterations);
+                spent += speed.predicting(&fingerprint, &trainings[next].held_out);
+            }
+            let total = spent + speed.afterwards(&fingerprint, &trainings, 3);
+            assert!(total <= left, "{total}");
+            assert!(total > left - 0.5 * training_factor, "{total}");
+        }
+    }
+
+    #[test]
+    fn too_little_time_is_no_iteration() {
+        let (_folder, fingerprint) = phantoms(2);
+        let speed = Speed {
+            step: 0.5,
+            voxel: 1e-5,
+            reading: 0.2,
+            training_factor: 1.0,
+            predicting_factor: 1.0,
+        };
+        let trainings = [training("fold-0", &["sub-01"], &["sub-02"], 1.0)];
+        let config = RunConfig::default();
+        assert_eq!(
+            speed.iterations(&config, &fingerprint, &trainings, 3.0, 0),
+            0
+        );
+    }
+}
