@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! AUTO/plan.json ...      the plan, see [`crate::plan`]
-//! AUTO/choices.json       the length of each training, as it was chosen, and what it took
+//! AUTO/choices/           the length of each training, as it was chosen, and what it took
 //! AUTO/clock.json         time spent
 //! AUTO/fold-0, all ...    runs
 //! AUTO/out-of-fold/       predictions of held-out subjects, with probabilities
@@ -112,7 +112,9 @@ pub fn auto(
         manifest: &manifest,
         device,
         stop,
-        choices: read_choices(out)?,
+        choices: read_choices(out, &plan)?,
+        speed: plan.speed,
+        alone: false,
     };
     let mut done = Vec::new();
     for (number, training) in plan.trainings.iter().enumerate() {
@@ -121,7 +123,7 @@ pub fn auto(
             return Ok(None);
         };
         done.push(summary);
-        if !work.predict(number, training, &mut clock, told)? {
+        if !work.predict(training, &mut clock, told)? {
             clock.write()?;
             return Ok(None);
         }
@@ -153,6 +155,61 @@ pub fn auto(
         seconds,
         page,
     }))
+}
+
+/// Carries out one training of the plan in `out` and predicts what it held out, with all of
+/// the time that is left: as a task of an array, beside the others, of which [`auto()`] then
+/// makes the model. `false` when `stop` ended it.
+///
+/// # Errors
+/// [`AutoError::NoPlan`], [`AutoError::NoTraining`], and as [`auto()`].
+pub fn train_one(
+    asked: &Asked,
+    name: &str,
+    out: &Path,
+    device: &Device,
+    stop: &AtomicBool,
+    told: &mut dyn FnMut(Step<'_>),
+) -> Result<bool, AutoError> {
+    let (plan, config, fingerprint) = Plan::read(out)?.ok_or_else(|| AutoError::NoPlan {
+        folder: out.to_owned(),
+    })?;
+    check_same(&plan.asked, asked, out)?;
+    let number = plan.trainings.iter().position(|t| t.name == name);
+    let number = number.ok_or_else(|| AutoError::NoTraining {
+        folder: out.to_owned(),
+        name: name.to_owned(),
+        known: plan
+            .trainings
+            .iter()
+            .map(|t| t.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+    })?;
+    let _held = lock(&out.join(format!(".lock-{name}")))?.ok_or_else(|| AutoError::Locked {
+        folder: out.join(name),
+    })?;
+    let mut clock = Clock::beside(out, Instant::now())?;
+    let manifest = Manifest::read(&plan.asked.dataset)?;
+    told(Step::Measuring);
+    let mut work = Work {
+        out,
+        plan: &plan,
+        config: &config,
+        fingerprint: &fingerprint,
+        manifest: &manifest,
+        device,
+        stop,
+        choices: read_choices(out, &plan)?,
+        // This machine may be another than that of the plan.
+        speed: plan.speed.measured_again(&config, &manifest, device)?,
+        alone: true,
+    };
+    let training = &plan.trainings[number];
+    match work.train(number, training, &mut clock, told)? {
+        Some(_) => work.predict(training, &mut clock, told),
+        None => Ok(false),
+    }
 }
 
 /// Creates `out` and holds it; refuses a folder in which no such work has begun.

@@ -2,6 +2,7 @@
 
 mod tables;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lacuna_record::{Evaluation, Fingerprint, RecordError, Summary};
@@ -26,7 +27,7 @@ pub(crate) struct Facts<'a> {
     pub plan: &'a Plan,
     pub fingerprint: &'a Fingerprint,
     pub judged: Option<&'a Judged>,
-    pub choices: &'a [ChoiceOfLength],
+    pub choices: &'a BTreeMap<String, ChoiceOfLength>,
     pub summaries: &'a [Summary],
     pub seconds: f64,
     pub sessions: u64,
@@ -192,8 +193,9 @@ fn plan_section(facts: &Facts) -> Section {
             .map(Column::numbers),
         )
         .collect();
-    let rows = (facts.plan.trainings.iter().zip(facts.choices).enumerate())
-        .map(|(at, (t, c))| {
+    let rows = (facts.plan.trainings.iter().enumerate())
+        .filter_map(|(at, t)| Some((at, t, facts.choices.get(&t.name)?)))
+        .map(|(at, t, c)| {
             let last = facts
                 .summaries
                 .get(at)

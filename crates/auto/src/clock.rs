@@ -20,9 +20,19 @@ struct Spent {
     sessions: u64,
 }
 
+const FILE: &str = "clock.json";
+
+fn read(folder: &Path) -> Result<Spent, AutoError> {
+    match folder.join(FILE).exists() {
+        true => Ok(lacuna_record::read_json(folder, FILE)?),
+        false => Ok(Spent::default()),
+    }
+}
+
 /// The time of one session, added to those before it.
 pub(crate) struct Clock {
-    path: PathBuf,
+    /// Where it is written down; nowhere for one that runs beside others.
+    path: Option<PathBuf>,
     before: Spent,
     started: Instant,
     written: Instant,
@@ -31,13 +41,9 @@ pub(crate) struct Clock {
 impl Clock {
     /// Goes on with the clock of `folder`, from `started`.
     pub(crate) fn open(folder: &Path, started: Instant) -> Result<Self, AutoError> {
-        let path = folder.join("clock.json");
-        let before: Spent = match path.exists() {
-            true => lacuna_record::read_json(folder, "clock.json")?,
-            false => Spent::default(),
-        };
+        let before = read(folder)?;
         let mut clock = Self {
-            path,
+            path: Some(folder.join(FILE)),
             before: Spent {
                 sessions: before.sessions + 1,
                 ..before
@@ -47,6 +53,17 @@ impl Clock {
         };
         clock.write()?;
         Ok(clock)
+    }
+
+    /// The same for work beside other work: what was spent before it counts, and nothing is
+    /// written down.
+    pub(crate) fn beside(folder: &Path, started: Instant) -> Result<Self, AutoError> {
+        Ok(Self {
+            path: None,
+            before: read(folder)?,
+            started,
+            written: started,
+        })
     }
 
     /// Seconds spent so far.
@@ -73,6 +90,9 @@ impl Clock {
             seconds: self.spent(),
             ..self.before
         };
-        Ok(write_json(&self.path, &now)?)
+        match &self.path {
+            Some(path) => Ok(write_json(path, &now)?),
+            None => Ok(()),
+        }
     }
 }

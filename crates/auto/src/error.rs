@@ -163,6 +163,28 @@ pub enum AutoError {
         /// As it is asked for now.
         now: String,
     },
+    /// No plan there.
+    #[error(
+        "{folder} holds no plan; make it first: lacuna plan DATASET --budget TIME --out {folder}",
+        folder = folder.display()
+    )]
+    NoPlan {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// No training of that name in the plan.
+    #[error(
+        "--only {name}: the plan in {folder} has the trainings {known}; name one of them",
+        folder = folder.display()
+    )]
+    NoTraining {
+        /// The folder.
+        folder: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
     /// No model there.
     #[error(
         "{path} holds no finished model of `lacuna auto`: {missing}; let `lacuna auto` end, or \

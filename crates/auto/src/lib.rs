@@ -16,7 +16,7 @@ pub mod plan;
 mod structure;
 mod work;
 
-pub use auto::{Made, Step, auto, plan as make_plan};
+pub use auto::{Made, Step, auto, plan as make_plan, train_one};
 pub use burden::write_burden;
 pub use error::AutoError;
 pub use judge::Judged;

@@ -29,6 +29,7 @@ use crate::structure::Structure;
 use configuration::Chosen;
 pub use folds::Training;
 pub use time::Speed;
+use time::TIMED;
 
 /// Features of the first stage that are tried, widest first.
 const FEATURES: [usize; 4] = [24, 16, 12, 8];
@@ -38,8 +39,6 @@ const MANY: u64 = 700;
 const FEW: u64 = 150;
 /// Iterations below which nothing is learnt.
 const LEAST: u64 = 40;
-/// Steps that are timed.
-const TIMED: u32 = 3;
 /// Share of the machine's memory that a step may take, in per cent.
 const MEMORY: u8 = 60;
 

@@ -1,6 +1,7 @@
 //! The trainings of a plan, carried out one after the other, each as long as fits.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -19,9 +20,9 @@ use crate::auto::Step;
 use crate::clock::Clock;
 use crate::error::AutoError;
 use crate::judge;
-use crate::plan::{Plan, Training, sets};
+use crate::plan::{Plan, Speed, Training, sets};
 
-/// How one training came to its length; an entry of `choices.json`.
+/// How one training came to its length; `choices/NAME/length.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChoiceOfLength {
     /// The training.
@@ -40,12 +41,25 @@ pub struct ChoiceOfLength {
     pub took_predicting: Option<f64>,
 }
 
-/// The choices in `out` so far.
-pub(crate) fn read_choices(out: &Path) -> Result<Vec<ChoiceOfLength>, AutoError> {
-    match out.join("choices.json").exists() {
-        true => Ok(lacuna_record::read_json(out, "choices.json")?),
-        false => Ok(Vec::new()),
+/// The choices in `out` so far, by training.
+pub(crate) fn read_choices(
+    out: &Path,
+    plan: &Plan,
+) -> Result<BTreeMap<String, ChoiceOfLength>, AutoError> {
+    let mut choices = BTreeMap::new();
+    for training in &plan.trainings {
+        let folder = choice_folder(out, &training.name);
+        if folder.join(CHOICE).exists() {
+            let choice = lacuna_record::read_json(&folder, CHOICE)?;
+            choices.insert(training.name.clone(), choice);
+        }
     }
+    Ok(choices)
+}
+
+/// Of its own for each training, so that those that run at once do not meet.
+fn choice_folder(out: &Path, training: &str) -> PathBuf {
+    out.join("choices").join(training)
 }
 
 /// What the trainings share.
@@ -57,8 +71,14 @@ pub(crate) struct Work<'a> {
     pub manifest: &'a Manifest,
     pub device: &'a Device,
     pub stop: &'a AtomicBool,
-    pub choices: Vec<ChoiceOfLength>,
+    pub choices: BTreeMap<String, ChoiceOfLength>,
+    /// How fast this machine does its parts.
+    pub speed: Speed,
+    /// Other machines carry out the other trainings at the same time.
+    pub alone: bool,
 }
+
+const CHOICE: &str = "length.json";
 
 impl Work<'_> {
     /// Carries out one training, or goes on with it; `None` when it was stopped.
@@ -97,10 +117,10 @@ impl Work<'_> {
         if !summary.finished {
             return Ok(None);
         }
-        if !begun {
-            self.choices[number].took = Some(started.elapsed().as_secs_f64());
-        }
-        self.write_choices()?;
+        let seconds = started.elapsed().as_secs_f64();
+        self.record(training, |choice| {
+            choice.took = (!begun).then_some(seconds);
+        })?;
         clock.write()?;
         Ok(Some(summary))
     }
@@ -112,67 +132,81 @@ impl Work<'_> {
         training: &Training,
         clock: &Clock,
     ) -> Result<u64, AutoError> {
-        if let Some(chosen) = self.choices.get(number) {
+        if let Some(chosen) = self.choices.get(&training.name) {
             return Ok(chosen.iterations);
         }
-        let mut speed = self.plan.speed;
-        let factor = |pairs: &mut dyn Iterator<Item = (f64, f64)>| {
-            let (took, expected) = pairs.fold((0.0, 0.0), |sum, (t, e)| (sum.0 + t, sum.1 + e));
-            if expected > 0.0 { took / expected } else { 1.0 }
-        };
-        let trainings = self
-            .choices
-            .iter()
-            .filter_map(|c| Some((c.took?, c.expected)));
-        speed.training_factor = factor(&mut trainings.into_iter());
-        let predicted = self
-            .choices
-            .iter()
-            .filter_map(|c| Some((c.took_predicting?, c.expected_predicting)));
-        speed.predicting_factor = factor(&mut predicted.into_iter());
         let left = self.plan.asked.budget.duration().as_secs_f64() - clock.spent();
-        let trainings = &self.plan.trainings;
-        let iterations = match sets(&self.plan.asked, "train.iterations") {
-            true => self.config.train.iterations,
-            // A training that learns nothing is worth less than some minutes more.
-            false => speed
-                .iterations(self.config, self.fingerprint, trainings, left, number)
-                .max(self.config.train.warm_up + 10),
+        let so_far = self.speed_so_far();
+        let (config, fingerprint) = (self.config, self.fingerprint);
+        let fit = match self.alone {
+            true => {
+                let own = std::slice::from_ref(training);
+                so_far.iterations(config, fingerprint, own, left, 0)
+            }
+            false => so_far.iterations(config, fingerprint, &self.plan.trainings, left, number),
         };
-        // As the speed was measured, so that the factor is over all trainings so far.
-        let expected =
-            self.plan
-                .speed
-                .training(self.config, self.fingerprint, training, iterations);
-        self.choices.push(ChoiceOfLength {
+        let iterations = match sets(&self.plan.asked, "train.iterations") {
+            true => config.train.iterations,
+            // A training that learns nothing is worth less than some minutes more.
+            false => fit.max(config.train.warm_up + 10),
+        };
+        let choice = ChoiceOfLength {
             training: training.name.clone(),
             iterations,
             left,
-            expected,
+            // As the speed was measured, so that the factors are over all so far.
+            expected: (self.speed).training(config, fingerprint, training, iterations),
             took: None,
-            expected_predicting: self
-                .plan
-                .speed
-                .predicting(self.fingerprint, &training.held_out),
+            expected_predicting: self.speed.predicting(fingerprint, &training.held_out),
             took_predicting: None,
-        });
-        self.write_choices()?;
+        };
+        self.choices.insert(training.name.clone(), choice);
+        self.record(training, |_| {})?;
         Ok(iterations)
     }
 
-    fn write_choices(&self) -> Result<(), AutoError> {
-        Ok(write_json(&self.out.join("choices.json"), &self.choices)?)
+    /// The speed that was measured, by what trainings and predictions then took.
+    fn speed_so_far(&self) -> Speed {
+        let factor = |pairs: Vec<(f64, f64)>| {
+            let took: f64 = pairs.iter().map(|(took, _)| took).sum();
+            let expected: f64 = pairs.iter().map(|(_, expected)| expected).sum();
+            if expected > 0.0 { took / expected } else { 1.0 }
+        };
+        let choices = || self.choices.values();
+        let trained = choices().filter_map(|c| Some((c.took?, c.expected)));
+        let predicted = choices().filter_map(|c| Some((c.took_predicting?, c.expected_predicting)));
+        Speed {
+            training_factor: factor(trained.collect()),
+            predicting_factor: factor(predicted.collect()),
+            ..self.speed
+        }
+    }
+
+    /// Changes what is known of a training's length, and writes it down.
+    fn record(
+        &mut self,
+        training: &Training,
+        change: impl FnOnce(&mut ChoiceOfLength),
+    ) -> Result<(), AutoError> {
+        let Some(choice) = self.choices.get_mut(&training.name) else {
+            return Ok(());
+        };
+        change(choice);
+        let folder = choice_folder(self.out, &training.name);
+        std::fs::create_dir_all(&folder).map_err(AutoError::io(&folder))?;
+        Ok(write_json(&folder.join(CHOICE), choice)?)
     }
 
     /// Predicts what a training held out; `false` when it was stopped.
     pub fn predict(
         &mut self,
-        number: usize,
         training: &Training,
         clock: &mut Clock,
         told: &mut dyn FnMut(Step<'_>),
     ) -> Result<bool, AutoError> {
-        if training.held_out.is_empty() || self.choices[number].took_predicting.is_some() {
+        let before = self.choices.get(&training.name);
+        let done = before.is_some_and(|choice| choice.took_predicting.is_some());
+        if training.held_out.is_empty() || done {
             return Ok(true);
         }
         let run = self.out.join(&training.name);
@@ -204,8 +238,8 @@ impl Work<'_> {
             Err(lacuna_train::run::RunError::Stopped) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
-        self.choices[number].took_predicting = Some(started.elapsed().as_secs_f64());
-        self.write_choices()?;
+        let seconds = started.elapsed().as_secs_f64();
+        self.record(training, |choice| choice.took_predicting = Some(seconds))?;
         clock.write()?;
         Ok(true)
     }

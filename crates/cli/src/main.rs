@@ -42,7 +42,7 @@ enum Command {
     /// Decide how to train on a dataset in a given time, and say why
     Plan(commands::auto::Arguments),
     /// From a dataset to a tuned, judged model: plan, folds, tuning, ensemble, card
-    Auto(commands::auto::Arguments),
+    Auto(commands::auto::AutoArguments),
     /// Write the model of `lacuna auto` into one file
     Export(commands::auto::ExportArguments),
     /// Print the documented default run configuration, or a recipe to start from

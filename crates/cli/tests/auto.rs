@@ -166,6 +166,28 @@ fn the_whole_way_also_in_parts_and_the_model_as_one_file() {
     assert!(!place.path("never").exists());
 }
 
+#[test]
+fn trainings_apart_make_the_same_model() {
+    let place = place(3);
+    place.ok(&auto("whole"));
+    let only = |name: &str| format!("{} --only {name}", auto("apart"));
+    place.refused(&only("fold-0"), &["apart holds no plan", "lacuna plan"]);
+    place.ok(&auto("apart").replacen("auto", "plan", 1));
+    place.refused(
+        &only("fold-7"),
+        &["--only fold-7", "fold-0, fold-1, fold-2"],
+    );
+    for name in ["fold-2", "fold-0", "fold-1"] {
+        place.ok(&only(name));
+    }
+    let done = place.ok(&auto("apart"));
+    assert!(!done.stderr.contains("training 1"), "{done}");
+    assert!(
+        made(&place, "whole") == made(&place, "apart"),
+        "they differ"
+    );
+}
+
 /// By the probabilities that each network gives alone, which are tempered and compared here.
 fn the_networks_are_tempered_and_their_spread_is_told(place: &Place) {
     std::fs::rename(place.path("gone"), place.path("whole")).unwrap();

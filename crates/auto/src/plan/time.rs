@@ -1,8 +1,11 @@
 //! What the parts of a plan take on this machine.
 
+use burn::tensor::Device;
+use lacuna_data::manifest::Manifest;
 use lacuna_record::Fingerprint;
 use lacuna_train::config::RunConfig;
 use lacuna_train::pace::Pace;
+use lacuna_train::run::RunError;
 use serde::{Deserialize, Serialize};
 
 use super::folds::Training;
@@ -16,6 +19,8 @@ const TUNING: f64 = 0.5;
 /// A training step beside the threads that cut and transform patches takes so many times
 /// as long as one by itself, on two cores.
 const BESIDE_LOADING: f64 = 1.3;
+/// Steps that are timed.
+pub(super) const TIMED: u32 = 3;
 /// Seconds of what is done once: tables, report, card.
 const ONCE: f64 = 5.0;
 
@@ -44,6 +49,21 @@ impl Speed {
             training_factor: 1.0,
             predicting_factor: 1.0,
         }
+    }
+
+    /// As fast as this machine is now.
+    ///
+    /// # Errors
+    /// When the network, the loss or the precision are refused.
+    pub fn measured_again(
+        &self,
+        config: &RunConfig,
+        manifest: &Manifest,
+        device: &Device,
+    ) -> Result<Self, RunError> {
+        let modalities = manifest.modalities.len();
+        let pace = Pace::measure(config, modalities, &manifest.classes, device, TIMED)?;
+        Ok(Self::of(config, &pace, self.reading))
     }
 
     /// Seconds to predict these subjects.

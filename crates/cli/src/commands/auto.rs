@@ -47,6 +47,17 @@ pub struct Arguments {
 }
 
 #[derive(clap::Args)]
+pub struct AutoArguments {
+    #[command(flatten)]
+    planned: Arguments,
+    /// Carry out this training of the plan in --out alone, such as fold-0, with all of the time
+    /// that is left: as a task of an array on a cluster, after `lacuna plan` and before
+    /// `lacuna auto` makes the model of all
+    #[arg(long, value_name = "TRAINING")]
+    only: Option<String>,
+}
+
+#[derive(clap::Args)]
 pub struct ExportArguments {
     /// Folder of a finished `lacuna auto`
     auto: PathBuf,
@@ -87,18 +98,31 @@ pub fn plan(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     ))
 }
 
-pub fn auto(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub fn auto(
+    AutoArguments {
+        planned: arguments,
+        only,
+    }: &AutoArguments,
+) -> anyhow::Result<ExitCode> {
     let stop = stop_flag()?;
     let device = DeviceName::from(arguments.device).open()?;
     let mut shown = Shown::default();
     let asked = arguments.asked()?;
+    if let Some(name) = only {
+        let (out, mut told) = (&arguments.out, |step: Step| shown.told(step));
+        let done = lacuna_auto::train_one(&asked, name, out, &device, &stop, &mut told)?;
+        shown.finish();
+        if !done {
+            return Ok(interrupted());
+        }
+        return super::print(&format!("trained and predicted: {name}\n"));
+    }
     let made = lacuna_auto::auto(&asked, &arguments.out, &device, &stop, &mut |step| {
         shown.told(step);
     })?;
     shown.finish();
     let Some(made) = made else {
-        eprintln!("stopped; the same command goes on from here");
-        return Ok(ExitCode::from(super::INTERRUPTED));
+        return Ok(interrupted());
     };
     let out = arguments.out.display();
     super::print(&format!(
@@ -108,6 +132,11 @@ pub fn auto(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         asked.budget.duration().as_secs() / 60,
         made.page.display()
     ))
+}
+
+fn interrupted() -> ExitCode {
+    eprintln!("stopped; the same command goes on from here");
+    ExitCode::from(super::INTERRUPTED)
 }
 
 pub fn export(arguments: &ExportArguments) -> anyhow::Result<ExitCode> {
