@@ -79,9 +79,11 @@ def _auto(
     return json.loads(made)
 
 
-def export(auto: Path, file: Path) -> None:
-    """Writes the model of a folder of :func:`auto` into one file (``lacuna export``)."""
-    _lacuna.export(os.fspath(auto), os.fspath(file))
+def export(auto: Path, file: Path, *, force: bool = False) -> None:
+    """Writes the model of a folder of :func:`auto` into one file (``lacuna export``).
+
+    A file that is there is replaced with ``force`` only; OSError otherwise."""
+    _lacuna.export(os.fspath(auto), os.fspath(file), force)
 
 
 def fingerprint(dataset: Path, out: Optional[Path] = None, *, skip_bad: bool = False) -> Record:

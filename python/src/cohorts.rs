@@ -117,6 +117,7 @@ pub fn predict_dataset(
     let stop = AtomicBool::new(false);
     let work = || -> Outcome<Vec<String>> {
         let device = DeviceName::Cpu.open().map_err(told)?;
+        let own_rules = postprocess.is_some();
         let rules = postprocess.as_deref().map(Postprocess::read);
         let rules = rules.transpose().map_err(told)?;
         let model = Opened::open(&runs).map_err(told)?;
@@ -139,8 +140,9 @@ pub fn predict_dataset(
         };
         let written = predictor.predict_into(&manifest, &ids, &target, session, &mut |_| {});
         written.map_err(told)?;
-        if let Some(tuned) = &model.tuned {
-            lacuna_auto::write_burden(tuned, predictor.first(), &out).map_err(told)?;
+        // By other rules the intervals would be of other predictions.
+        if let Some(tuned) = model.tuned.as_ref().filter(|_| !own_rules) {
+            lacuna_auto::write_burden(tuned, &predictor, &out).map_err(told)?;
         }
         Ok(ids)
     };

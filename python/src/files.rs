@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use lacuna_auto::Opened;
+use lacuna_record::Inputs;
 use lacuna_train::apply::Files;
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::device::DeviceName;
@@ -106,6 +107,15 @@ pub fn predict(
             ..Session::new(&stop)
         };
         predictor.check_session(&session).map_err(|e| told(&e))?;
+        let inputs = Inputs::of(manifest.files());
+        let written = [
+            Some(&files.labels),
+            files.probabilities.as_ref(),
+            files.spread.as_ref(),
+        ];
+        for file in written.into_iter().flatten() {
+            inputs.spare(file).map_err(|e| told(&e))?;
+        }
         let subject = &manifest.subjects[0];
         let written =
             predictor.predict_to_files(&manifest, subject, &files, session, &mut |_, _| {});

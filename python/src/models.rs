@@ -57,7 +57,7 @@ pub fn auto(
     let work = || -> Outcome<String> {
         let device = DeviceName::Cpu.open().map_err(told)?;
         if !carry_out {
-            let plan = lacuna_auto::make_plan(&asked, &out, &device, &mut |_| {});
+            let plan = lacuna_auto::make_plan(&asked, &out, &device, &stop, &mut |_| {});
             return serde_json::to_string(&plan.map_err(told)?).map_err(told);
         }
         let made = lacuna_auto::auto(&asked, &out, &device, &stop, &mut |_| {}).map_err(told)?;
@@ -69,7 +69,11 @@ pub fn auto(
 
 /// Writes the model of a folder of `auto` into one file.
 #[pyfunction]
-pub fn export(auto: PathBuf, file: PathBuf) -> PyResult<()> {
+pub fn export(auto: PathBuf, file: PathBuf, force: bool) -> PyResult<()> {
+    if file.exists() && !force {
+        let text = "is there already; choose another file, or replace it with force=True";
+        return Err(failed(format!("{} {text}", file.display())));
+    }
     lacuna_auto::export(&auto, &file).map_err(|e| failed(told(e)))
 }
 

@@ -7,9 +7,9 @@
 //! AUTO/fold-0, all ...    runs
 //! AUTO/out-of-fold/       predictions of held-out subjects, with probabilities
 //! AUTO/tuning/            curves, temperature, calibration
-//! AUTO/postprocess.toml   what was tuned; absent where nothing gained
+//! AUTO/postprocess.toml   what was tuned; absent where nothing was held out
 //! AUTO/tuned/             the out-of-fold label maps by it
-//! AUTO/evaluation/        scores of the tuned maps; untuned/ of the others
+//! AUTO/evaluation/        scores: tuned/ and, as the networks gave them, untuned/
 //! AUTO/model.json         the runs whose mean is the model
 //! AUTO/card.md            what a user of the model should know
 //! AUTO/report.html        all of it on one page
@@ -81,11 +81,13 @@ pub fn plan(
     asked: &Asked,
     out: &Path,
     device: &Device,
+    stop: &AtomicBool,
     told: &mut dyn FnMut(Step<'_>),
-) -> Result<Plan, AutoError> {
+) -> Result<Option<Plan>, AutoError> {
     let _held = hold(out, "plan")?;
     let mut clock = Clock::open(out, Instant::now())?;
-    Ok(planned(asked, out, device, &mut clock, told)?.0)
+    let planned = planned(asked, out, device, stop, &mut clock, told)?;
+    Ok(planned.map(|(plan, ..)| plan))
 }
 
 /// Goes the whole way for a dataset in the folder `out`, or goes on where it was cut off.
@@ -101,8 +103,15 @@ pub fn auto(
     told: &mut dyn FnMut(Step<'_>),
 ) -> Result<Option<Made>, AutoError> {
     let _held = hold(out, "auto")?;
-    let mut clock = Clock::open(out, Instant::now())?;
-    let (plan, config, fingerprint) = planned(asked, out, device, &mut clock, told)?;
+    // What is finished is told again, and costs nothing.
+    let mut clock = match out.join("model.json").exists() {
+        true => Clock::beside(out, Instant::now())?,
+        false => Clock::open(out, Instant::now())?,
+    };
+    let Some((plan, config, fingerprint)) = planned(asked, out, device, stop, &mut clock, told)?
+    else {
+        return Ok(None);
+    };
     let manifest = Manifest::read(&plan.asked.dataset)?;
     let mut work = Work {
         out,
@@ -130,14 +139,22 @@ pub fn auto(
     }
     let runs = plan.trainings.iter().filter(|t| t.in_model);
     let runs: Vec<String> = runs.map(|t| t.name.clone()).collect();
-    let judged = judge::judge(out, &plan, &manifest, stop, told)?;
+    let judged = judge::judge(out, &plan, &manifest, stop, &mut |step| {
+        clock.tick();
+        told(step);
+    })?;
     if stop.load(Ordering::Relaxed) {
         clock.write()?;
         return Ok(None);
     }
     let model = Model::finish(out, &plan, runs, judged.is_some())?;
     clock.write()?;
-    let seconds = clock.spent();
+    let apart = work.choices.values().filter(|choice| choice.apart);
+    let apart: f64 = apart
+        .flat_map(|choice| [choice.took, choice.took_predicting])
+        .flatten()
+        .sum();
+    let seconds = clock.spent() + apart;
     let facts = card::Facts {
         plan: &plan,
         fingerprint: &fingerprint,
@@ -174,7 +191,7 @@ pub fn train_one(
     let (plan, config, fingerprint) = Plan::read(out)?.ok_or_else(|| AutoError::NoPlan {
         folder: out.to_owned(),
     })?;
-    check_same(&plan.asked, asked, out)?;
+    check_same(&plan, asked, out)?;
     let number = plan.trainings.iter().position(|t| t.name == name);
     let number = number.ok_or_else(|| AutoError::NoTraining {
         folder: out.to_owned(),
@@ -239,19 +256,24 @@ fn planned(
     asked: &Asked,
     out: &Path,
     device: &Device,
+    stop: &AtomicBool,
     clock: &mut Clock,
     told: &mut dyn FnMut(Step<'_>),
-) -> Result<(Plan, RunConfig, Fingerprint), AutoError> {
+) -> Result<Option<(Plan, RunConfig, Fingerprint)>, AutoError> {
     if let Some((plan, config, fingerprint)) = Plan::read(out)? {
-        check_same(&plan.asked, asked, out)?;
+        check_same(&plan, asked, out)?;
         told(Step::Planned(&plan));
-        return Ok((plan, config, fingerprint));
+        return Ok(Some((plan, config, fingerprint)));
     }
     let manifest = Manifest::read(&asked.dataset)?;
     let started = Instant::now();
     let fingerprint = fingerprint::of(&manifest, &[], &mut |done, total| {
+        clock.tick();
         told(Step::Read(done, total));
     })?;
+    if stop.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
     let reading = started.elapsed().as_secs_f64() / fingerprint.subjects.len().max(1) as f64;
     if !asked.skip_bad {
         fingerprint::refuse_faults(&manifest, &fingerprint)?;
@@ -265,11 +287,12 @@ fn planned(
     plan.write(&config, &fingerprint, out)?;
     clock.write()?;
     told(Step::Planned(&plan));
-    Ok((plan, config, fingerprint))
+    Ok(Some((plan, config, fingerprint)))
 }
 
 /// Refuses to go on with what was begun as something else.
-fn check_same(before: &Asked, now: &Asked, out: &Path) -> Result<(), AutoError> {
+fn check_same(plan: &Plan, now: &Asked, out: &Path) -> Result<(), AutoError> {
+    let before = &plan.asked;
     let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
     let pairs = [
         ("dataset", text(&before.dataset), text(&now.dataset)),
@@ -285,6 +308,13 @@ fn check_same(before: &Asked, now: &Asked, out: &Path) -> Result<(), AutoError> 
         ("--seed", text(&before.seed), text(&now.seed)),
     ];
     match pairs.into_iter().find(|(_, before, now)| before != now) {
+        // Classes in another order would be scored as others.
+        None if lacuna_record::sha256_of(&before.dataset)? != plan.manifest_sha256 => {
+            Err(AutoError::Edited {
+                folder: out.to_owned(),
+                manifest: before.dataset.clone(),
+            })
+        }
         None => Ok(()),
         Some((what, before, now)) => Err(AutoError::Other {
             folder: out.to_owned(),

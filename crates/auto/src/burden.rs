@@ -3,23 +3,21 @@
 
 use std::path::Path;
 
-use lacuna_record::{Predictions, prediction_path};
-use lacuna_train::apply::TrainedRun;
+use lacuna_record::{BURDEN, Predictions, prediction_path};
+use lacuna_train::predictor::Predictor;
 use lacuna_tune::Tuned;
 use lacuna_volume::{Connectivity, label_components};
 
 use crate::error::AutoError;
 
-/// The table in a folder of predictions.
-const BURDEN: &str = "burden.csv";
-
 /// Writes `burden.csv` into a folder of predictions: of each subject on its list and each
 /// class the predicted volume and number of lesions (26-connected), each with the interval
-/// that held-out subjects support and its level. `run` is one that predicted.
+/// that held-out subjects support and its level. Where the runs have regions, the volume of a
+/// class is that of the region of which it is the last.
 ///
 /// # Errors
 /// When a prediction cannot be read or the table not be written.
-pub fn write_burden(tuned: &Tuned, run: &TrainedRun, folder: &Path) -> Result<(), AutoError> {
+pub fn write_burden(tuned: &Tuned, predictor: &Predictor, folder: &Path) -> Result<(), AutoError> {
     let Some(list) = Predictions::read(folder)? else {
         return Ok(());
     };
@@ -38,13 +36,17 @@ pub fn write_burden(tuned: &Tuned, run: &TrainedRun, folder: &Path) -> Result<()
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for id in list.files.iter().flat_map(|files| files.keys()) {
         let labels = lacuna_io::read_labels(prediction_path(folder, id))?;
-        for (index, class) in run.facts.classes.iter().enumerate().skip(1) {
+        for (index, class) in predictor.first().facts.classes.iter().enumerate().skip(1) {
             let Some(tuned) = tuned.classes.iter().find(|c| c.class == *class) else {
                 continue;
             };
-            let value =
-                (list.values.as_ref()).map_or(index as i32, |values| i32::from(values[index]));
-            let of_class = labels.map(|label| *label == value);
+            let of_class = labels.map(|value| {
+                let label = match &list.values {
+                    Some(values) => values.iter().position(|v| i32::from(*v) == *value),
+                    None => usize::try_from(*value).ok(),
+                };
+                label.is_some_and(|label| predictor.outputs().holds(index as u8, label as u8))
+            });
             let found = label_components(&of_class, Connectivity::TwentySix);
             let voxels: usize = found.sizes.iter().sum();
             let mm3 = voxels as f64 * labels.affine().voxel_mm3();

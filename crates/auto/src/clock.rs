@@ -96,3 +96,10 @@ impl Clock {
         }
     }
 }
+
+impl Drop for Clock {
+    /// However the work ends, its time was spent. An error of the disk is told elsewhere.
+    fn drop(&mut self) {
+        self.write().ok();
+    }
+}

@@ -163,6 +163,17 @@ pub enum AutoError {
         /// As it is asked for now.
         now: String,
     },
+    /// The manifest is another.
+    #[error(
+        "{manifest} was changed since {folder} was begun; undo the change, or give another --out",
+        manifest = manifest.display(), folder = folder.display()
+    )]
+    Edited {
+        /// The folder.
+        folder: PathBuf,
+        /// The manifest.
+        manifest: PathBuf,
+    },
     /// No plan there.
     #[error(
         "{folder} holds no plan; make it first: lacuna plan DATASET --budget TIME --out {folder}",

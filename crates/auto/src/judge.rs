@@ -11,7 +11,8 @@ use lacuna_train::apply::TrainedRun;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::postprocess::{Postprocess, Rules};
 use lacuna_tune::{
-    Calibration, ClassCalibration, LogOdds, Maps, Observed, Options, Temperature, Tuned, tune_class,
+    Calibration, ClassCalibration, LogOdds, MOST_CLASSES, Maps, Observed, Options, Temperature,
+    Tuned, tune_class,
 };
 use lacuna_volume::{LabelMap, Volume};
 
@@ -76,7 +77,13 @@ pub(crate) fn judge(
 
     // All subjects once for the temperature, once more with it: memory holds one.
     let mut odds = LogOdds::default();
-    for (number, held) in held_out.iter().enumerate() {
+    let fits = outputs.regions().is_some() || classes.len() <= MOST_CLASSES;
+    if !fits {
+        told(Step::Note(format!(
+            "no temperature is fitted to more than {MOST_CLASSES} classes; it stays 1"
+        )));
+    }
+    for (number, held) in held_out.iter().enumerate().filter(|_| fits) {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
@@ -84,7 +91,10 @@ pub(crate) fn judge(
         add_odds(&mut odds, &loaded, &outputs)?;
         told(Step::Tune(number + 1, total));
     }
-    let temperature = Temperature::fit(&odds)?;
+    let temperature = match fits {
+        true => Temperature::fit(&odds)?,
+        false => Temperature::new(1.0)?,
+    };
 
     let mut observed: Vec<Vec<lacuna_tune::Subject>> = vec![Vec::new(); classes.len() - 1];
     let mut calibration: Vec<[Calibration; 2]> = vec![Default::default(); classes.len() - 1];

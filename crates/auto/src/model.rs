@@ -1,8 +1,9 @@
 //! A finished model: runs whose mean is predicted, and what was tuned for it; as a folder or
 //! as one file.
 //!
-//! The file is a tar archive of `model.json`, `postprocess.toml`, `card.md`, `tuning.json` and,
-//! of each run, `run.toml`, `dataset.json`, `summary.json` and one checkpoint's weights.
+//! The file is a tar archive of `model.json`, `postprocess.toml`, `card.md`,
+//! `tuning/tuning.json` and, of each run, `run.toml`, `dataset.json`, `summary.json` and the
+//! weights and `state.json` of one checkpoint. It names subjects, and no place where files lay.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -203,6 +204,7 @@ pub fn export(auto: &Path, to: &Path) -> Result<(), AutoError> {
         // Where the images lay is nobody's business, and of no use elsewhere.
         config.dataset = PathBuf::from("dataset.toml");
         config.train.from = None;
+        config.train.cache = PathBuf::new();
         configurations.push((format!("{run}/run.toml"), config.to_toml()?));
         for name in ["dataset.json", "summary.json"] {
             files.push((format!("{run}/{name}"), folder.join(name)));
@@ -280,7 +282,7 @@ fn unpack(path: &Path) -> Result<TempDir, AutoError> {
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent).map_err(AutoError::io(parent))?;
         }
-        let mut out = File::create_new(&to).map_err(AutoError::io(&to))?;
+        let mut out = File::create_new(&to).map_err(|e| bad(format!("{}: {e}", name.display())))?;
         let expected = entry.size();
         let copied = std::io::copy(&mut entry, &mut out).map_err(|e| bad(e.to_string()))?;
         if copied != expected {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::split::read_splits;
-use lacuna_record::{Fingerprint, write_json};
+use lacuna_record::{Fingerprint, sha256_of, write_json};
 use lacuna_train::config::{Budget, MemoryLimit, RunConfig};
 use lacuna_train::pace::Pace;
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,8 @@ pub struct Plan {
     pub asked: Asked,
     /// Name of the dataset.
     pub dataset: String,
+    /// SHA-256 of its manifest.
+    pub manifest_sha256: String,
     /// In the order in which they were made.
     pub decisions: Vec<Decision>,
     /// In the order in which they are carried out.
@@ -121,7 +123,6 @@ impl Plan {
                 subjects: fingerprint.subjects.len(),
             });
         }
-        refuse_planned(&asked.sets)?;
         fits_disk(fingerprint, out)?;
         let mut decisions = Vec::new();
         let chosen = Chosen::of(fingerprint, asked.structure, &mut decisions);
@@ -144,8 +145,10 @@ impl Plan {
             |trainings: &[Training]| speed.iterations(&config, fingerprint, trainings, left, 0);
         let mut iterations = fit(&trainings);
         // Fewer folds rather than trainings that learn nothing.
+        let set = sets(asked, "train.iterations");
         for most in [3, 2] {
-            if iterations >= FEW || asked.splits.is_some() || trainings.len() <= most {
+            let folds_now = trainings.iter().filter(|t| !t.held_out.is_empty()).count();
+            if set || iterations >= FEW || asked.splits.is_some() || folds_now <= most {
                 continue;
             }
             (trainings, told) = folds(most)?;
@@ -153,7 +156,7 @@ impl Plan {
             told.reason += "; fewer than 5 since the time is short";
         }
         decisions.push(told);
-        if iterations < LEAST && !sets(asked, "train.iterations") {
+        if iterations < LEAST && !set {
             let needed = spent + speed.seconds(&config, fingerprint, &trainings, LEAST);
             return Err(AutoError::Budget {
                 budget: asked.budget,
@@ -165,7 +168,10 @@ impl Plan {
         }
         decisions.push(Decision::new(
             "length of a training",
-            format!("about {iterations} iterations"),
+            match set {
+                true => format!("{} iterations, as set", config.train.iterations),
+                false => format!("about {iterations} iterations"),
+            },
             "what is left when whole volumes are predicted and tuned on is shared among the \
              trainings; chosen again before each, by the speed of those before",
             format!(
@@ -178,6 +184,7 @@ impl Plan {
         let plan = Self {
             asked: asked.clone(),
             dataset: manifest.name.clone(),
+            manifest_sha256: sha256_of(&manifest.path)?,
             decisions,
             trainings,
             speed,
@@ -286,7 +293,11 @@ fn trainings(
         "folds",
         lists.len().to_string(),
         "as the file says",
-        path.display().to_string(),
+        // The card travels: where the file lay stays here.
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
     );
     Ok((folds::of_lists(&lists), told))
 }
@@ -319,14 +330,22 @@ impl Measuring<'_> {
         chosen: &Chosen,
         trainings: &[Training],
     ) -> Result<(RunConfig, Speed, Decision), AutoError> {
-        let fixed = sets(self.asked, "model.");
+        let of_features = [
+            "model=",
+            "model.name",
+            "model.width",
+            "model.stages=",
+            "model.stages.features",
+        ];
+        let fixed = of_features.into_iter().any(|key| sets(self.asked, key));
         let mut tried: Vec<String> = Vec::new();
         let narrowest = FEATURES[FEATURES.len() - 1];
         for features in FEATURES {
             let text = chosen.toml(&self.asked.dataset, self.asked.seed, features);
             let origin = "the planned configuration";
             let config = RunConfig::parse(&text, &self.asked.sets, origin, Path::new(""))?;
-            let needed = chosen.shape.step_bytes(features) * config.train.batch as u64;
+            refuse_planned(&config, &text)?;
+            let needed = shape::step_bytes(&config)?;
             let free = MemoryLimit::Share(MEMORY).bytes();
             if needed > free && features == narrowest {
                 return Err(AutoError::Memory {
@@ -366,28 +385,32 @@ impl Measuring<'_> {
     }
 }
 
-/// Folds, lengths and the dataset are what is planned.
-fn refuse_planned(sets: &[String]) -> Result<(), AutoError> {
-    for set in sets {
-        let key = set.split('=').next().unwrap_or_default().trim();
-        let planned = key == "dataset"
-            || key == "seed"
-            || key.starts_with("split")
-            || key == "train.budget"
-            || key == "train.from";
-        if planned {
-            return Err(AutoError::Planned {
-                key: key.to_owned(),
-                instead: match key {
-                    "train.budget" => "--budget is for everything",
-                    "seed" => "--seed",
-                    "split" | "split.folds" => "--splits takes nnU-Net's splits_final.json",
-                    _ => "",
-                },
-            });
-        }
+/// Folds, lengths, seed and dataset are what is planned: no override may differ from what
+/// was `written`.
+fn refuse_planned(config: &RunConfig, written: &str) -> Result<(), AutoError> {
+    let planned = RunConfig::parse(written, &[], "the planned configuration", Path::new(""))?;
+    let differs = [
+        (
+            "split",
+            config.split != planned.split,
+            "--splits takes nnU-Net's splits_final.json",
+        ),
+        (
+            "train.budget",
+            config.train.budget.is_some(),
+            "--budget is for everything",
+        ),
+        ("train.from", config.train.from.is_some(), ""),
+        ("seed", config.seed != planned.seed, "--seed"),
+        ("dataset", config.dataset != planned.dataset, ""),
+    ];
+    match differs.into_iter().find(|(_, differs, _)| *differs) {
+        None => Ok(()),
+        Some((key, _, instead)) => Err(AutoError::Planned {
+            key: key.to_owned(),
+            instead,
+        }),
     }
-    Ok(())
 }
 
 /// Refuses a disk that cannot hold the out-of-fold probabilities.

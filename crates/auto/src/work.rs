@@ -37,8 +37,14 @@ pub struct ChoiceOfLength {
     pub took: Option<f64>,
     /// Seconds that its predictions were expected to take.
     pub expected_predicting: f64,
-    /// Seconds that they took.
+    /// Seconds that they took, in one session.
     pub took_predicting: Option<f64>,
+    /// They are done.
+    #[serde(default)]
+    pub predicted: bool,
+    /// It was carried out beside the others, and its time is on no clock.
+    #[serde(default)]
+    pub apart: bool,
 }
 
 /// The choices in `out` so far, by training.
@@ -159,6 +165,8 @@ impl Work<'_> {
             took: None,
             expected_predicting: self.speed.predicting(fingerprint, &training.held_out),
             took_predicting: None,
+            predicted: false,
+            apart: self.alone,
         };
         self.choices.insert(training.name.clone(), choice);
         self.record(training, |_| {})?;
@@ -205,7 +213,7 @@ impl Work<'_> {
         told: &mut dyn FnMut(Step<'_>),
     ) -> Result<bool, AutoError> {
         let before = self.choices.get(&training.name);
-        let done = before.is_some_and(|choice| choice.took_predicting.is_some());
+        let done = before.is_some_and(|choice| choice.predicted);
         if training.held_out.is_empty() || done {
             return Ok(true);
         }
@@ -214,6 +222,7 @@ impl Work<'_> {
         let predictor =
             Predictor::open(&[run], Choice::Last, self.device, None, Average::default())?;
         let folder = judge::fold_folder(self.out, training);
+        let begun = folder.exists();
         let target = Target {
             folder: &folder,
             probabilities: true,
@@ -239,7 +248,10 @@ impl Work<'_> {
             Err(error) => return Err(error.into()),
         }
         let seconds = started.elapsed().as_secs_f64();
-        self.record(training, |choice| choice.took_predicting = Some(seconds))?;
+        self.record(training, |choice| {
+            choice.predicted = true;
+            choice.took_predicting = (!begun).then_some(seconds);
+        })?;
         clock.write()?;
         Ok(true)
     }

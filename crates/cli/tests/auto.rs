@@ -244,6 +244,53 @@ fn the_networks_are_tempered_and_their_spread_is_told(place: &Place) {
     assert!(burden.contains(&row), "{row} {burden}");
 }
 
+/// On a grid of the run's own, probabilities are resampled and then tempered, when they are
+/// tuned on as when they are predicted.
+#[test]
+fn held_out_subjects_are_segmented_as_predict_would() {
+    let place = place(3);
+    place.ok(&format!(
+        "{} --set geometry.spacing=[3.0,3.0,4.0]",
+        auto("out")
+    ));
+    for fold in 0..3 {
+        let facts = place.json(format!("out/fold-{fold}/dataset.json"));
+        let id = facts["split"]["test"][0].as_str().unwrap();
+        let predictions = format!("predictions-{fold}");
+        place.ok(&format!(
+            "predict out/fold-{fold} --dataset cohort/dataset.toml --subjects {id} --out \
+             {predictions} --postprocess out/postprocess.toml"
+        ));
+        let [tuned, predicted] = ["out/tuned", &predictions]
+            .map(|folder| lacuna_io::read_labels(place.path(format!("{folder}/{id}.nii.gz"))));
+        assert!(tuned.unwrap().data() == predicted.unwrap().data(), "{id}");
+    }
+    place.edit("cohort/dataset.toml", "name = ", "# Another.\nname = ");
+    place.refused(
+        &format!("{} --set geometry.spacing=[3.0,3.0,4.0]", auto("out")),
+        &[
+            "cohort/dataset.toml was changed since out was begun",
+            "undo the change",
+        ],
+    );
+}
+
+#[test]
+fn thick_slices_turn_in_their_plane() {
+    let phantoms = PhantomConfig {
+        subjects: 3,
+        spacing: [8.0, 2.0, 2.0],
+        ..phantoms([16, 44, 40])
+    };
+    let place = Place::with(&phantoms, "");
+    place.ok(&auto("plan").replacen("auto", "plan", 1));
+    let config = place.text("plan/run.toml");
+    assert!(
+        config.contains("rotation_axes = [\"left-right\"]"),
+        "{config}"
+    );
+}
+
 #[test]
 fn two_patients_are_each_held_out_and_the_model_sees_both() {
     let place = place(2);
@@ -298,7 +345,7 @@ fn what_cannot_be_done_is_told_before_any_training() {
     );
     let place = self::place(3);
     for (set, parts) in [
-        ("split.folds=3", ["--set split.folds", "--splits"]),
+        ("split.folds=3", ["--set split:", "--splits"]),
         (
             "train.budget=3m",
             ["--set train.budget", "--budget is for everything"],

@@ -20,6 +20,8 @@ use crate::{Provenance, RecordError};
 const LIST: &str = "predictions.json";
 /// The table of what a postprocess file removed.
 const CLEANED: &str = "postprocess.csv";
+/// Predicted volumes and numbers of lesions, with what is expected of the truth.
+pub const BURDEN: &str = "burden.csv";
 
 /// `predictions.json`: what a folder of predictions holds. All files are of one run, or
 /// of the mean of the same runs.

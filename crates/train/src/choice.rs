@@ -100,7 +100,8 @@ impl TrainedRun {
     pub fn doubts(&self) -> Vec<String> {
         let run = self.path.display();
         let mut doubts = Vec::new();
-        if !Summary::read(&self.path).is_ok_and(|summary| summary.finished) {
+        let summary = Summary::read(&self.path).ok();
+        if !summary.as_ref().is_some_and(|summary| summary.finished) {
             doubts.push(format!("{run}: the training is not finished"));
         }
         if let Some(trained) = self.lacking {
@@ -109,9 +110,12 @@ impl TrainedRun {
                  rounding"
             ));
         }
-        // Predicting needs no events.
-        let ending = Ending::of(&read_events(&self.path).unwrap_or_default());
-        if let Some(collapse) = ending.collapse() {
+        // Predicting needs no events, and an exported model has none.
+        let ending = match read_events(&self.path) {
+            Ok(events) if !events.is_empty() => Some(Ending::of(&events)),
+            _ => summary.and_then(|summary| summary.ending),
+        };
+        if let Some(collapse) = ending.and_then(Ending::collapse) {
             doubts.push(format!(
                 "{run}: the training collapsed: in most of its last iterations {collapse}"
             ));

@@ -82,16 +82,12 @@ impl Outputs {
     }
 
     /// Tempers probabilities, one map for each channel, in place.
-    pub(crate) fn temper(&self, probabilities: &mut [Vec<f32>]) {
+    pub(crate) fn temper(&self, probabilities: &mut [&mut [f32]]) {
         let Some(temperature) = self.temperature else {
             return;
         };
         let tempered = match self.regions {
-            None => {
-                let mut maps: Vec<&mut [f32]> = Vec::with_capacity(probabilities.len());
-                maps.extend(probabilities.iter_mut().map(Vec::as_mut_slice));
-                temperature.apply_classes(&mut maps)
-            }
+            None => temperature.apply_classes(probabilities),
             Some(_) => (probabilities.iter_mut()).try_for_each(|map| temperature.apply_region(map)),
         };
         tempered.expect("means of what the activation gave are probabilities");

@@ -116,7 +116,8 @@ pub fn predict_case(
         }
         let end = starts[2].get(row + 1).copied().unwrap_or(layout.high[2]);
         for mut plane in slab.take(end - s) {
-            model.outputs().temper(&mut plane.probabilities);
+            let maps = plane.probabilities.iter_mut().map(Vec::as_mut_slice);
+            model.outputs().temper(&mut maps.collect::<Vec<_>>());
             prediction.place(&layout, &plane, s, case, model);
         }
     }

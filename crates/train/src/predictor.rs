@@ -109,9 +109,9 @@ impl Predictor {
         &self.outputs
     }
 
-    fn model(&self) -> Averaged<'_> {
+    fn model<'a>(&'a self, outputs: &'a Outputs) -> Averaged<'a> {
         let networks = self.runs.iter().map(|run| &run.model).collect();
-        let model = Averaged::new(networks, &self.outputs, self.average);
+        let model = Averaged::new(networks, outputs, self.average);
         model.expect("the runs were compared when they were put together")
     }
 
@@ -138,7 +138,7 @@ impl Predictor {
     /// # Errors
     /// [`RunError::Window`], [`RunError::Mirror`], [`RunError::NoSpread`]
     pub fn check_session(&self, session: &Session) -> Result<(), RunError> {
-        let model = self.model();
+        let model = self.model(&self.outputs);
         session.windows.check(&model.architecture())?;
         Mirrored::new(&model, session.mirror)?;
         if session.spread && self.runs.len() == 1 {
@@ -256,7 +256,12 @@ impl Predictor {
             painted: needs_peaks && !probabilities,
             ..session
         };
-        let averaged = self.model();
+        // What is resampled is tempered behind it, as tuning reads it.
+        let untempered = self.outputs.clone().with_temperature(None);
+        let averaged = self.model(match resampled {
+            true => &untempered,
+            false => &self.outputs,
+        });
         let mirrored = Mirrored::new(&averaged, session.mirror)?;
         let model: &dyn WindowModel = match session.mirror {
             [] => &averaged,
@@ -340,7 +345,11 @@ impl Predictor {
             });
         };
         let outputs = &self.outputs;
-        let probabilities = case.restore_probabilities(volumes, &outputs.outside())?;
+        let mut probabilities = case.restore_probabilities(volumes, &outputs.outside())?;
+        if case.channels[0].grid() != case.source.grid {
+            let maps = probabilities.iter_mut().map(Volume::data_mut);
+            outputs.temper(&mut maps.collect::<Vec<_>>());
+        }
         let labels = outputs.labels(&probabilities);
         let painted = needs_peaks.then(|| outputs.painted_of(&labels, &probabilities));
         Ok(Prediction {

@@ -26,7 +26,7 @@ pub use agreement::{Agreement, Expected, Pair};
 pub use calibration::{Calibration, ClassCalibration};
 pub use curves::{CurvePoint, Curves};
 pub use error::TuneError;
-pub use log_odds::LogOdds;
+pub use log_odds::{LogOdds, MOST_CLASSES};
 pub use observed::{Component, Maps, Observed, THRESHOLDS};
 pub use score::{Rule, Score};
 pub use temperature::Temperature;

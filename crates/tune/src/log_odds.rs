@@ -24,7 +24,7 @@ const BITS: u32 = 11;
 /// Added to it, so that it is above 0.
 const SHIFT: i32 = 1 << (BITS - 1);
 /// Most exclusive classes: one log odds less fits into 128 bits.
-const MOST_CLASSES: usize = 12;
+pub const MOST_CLASSES: usize = 12;
 
 /// Counts of voxels by the log odds of the other classes against the true one.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -24,7 +24,8 @@ pub(super) struct Chosen {
     /// Empty keeps each subject's own grid.
     pub spacing: Vec<f64>,
     keep_lesions: bool,
-    thick: bool,
+    /// The axis across thick slices.
+    thick: Option<usize>,
     sided: bool,
     paste: bool,
 }
@@ -128,7 +129,8 @@ impl Chosen {
             ),
         );
         let finest = on.iter().copied().fold(f64::INFINITY, f64::min);
-        let thick = shape.axes() == 3 && on.iter().any(|s| *s >= THICK * finest);
+        let coarsest = (0..3).max_by(|a, b| on[*a].total_cmp(&on[*b]));
+        let thick = coarsest.filter(|a| shape.axes() == 3 && on[*a] >= THICK * finest);
         say(
             "halvings along x, y, z",
             shape.halvings.map(|n| n.to_string()).join(", "),
@@ -226,8 +228,8 @@ impl Chosen {
             transforms.clear();
         }
         transforms += match self.thick {
-            true => "rotation in the slice, scale, intensities",
-            false => "rotation, scale, intensities",
+            Some(_) => "rotation in the slice, scale, intensities",
+            None => "rotation, scale, intensities",
         };
         if self.paste {
             transforms += ", pasted lesions";
@@ -266,11 +268,14 @@ impl Chosen {
             ("3e-3", "0.98")
         };
         let spatial = match (self.thick, self.shape.whole) {
-            (true, _) => "{ name = \"spatial\", rotation_axes = [\"inferior-superior\"] }",
-            (false, true) => {
-                "{ name = \"spatial\", rotation_probability = 0.3, rotation = [-15.0, 15.0], scale_probability = 0.3, scale = [0.8, 1.25] }"
+            (Some(axis), _) => {
+                let across = ["left-right", "posterior-anterior", "inferior-superior"][axis];
+                format!("{{ name = \"spatial\", rotation_axes = [\"{across}\"] }}")
             }
-            (false, false) => "{ name = \"spatial\" }",
+            (None, true) => "{ name = \"spatial\", rotation_probability = 0.3, rotation = \
+                             [-15.0, 15.0], scale_probability = 0.3, scale = [0.8, 1.25] }"
+                .to_owned(),
+            (None, false) => "{ name = \"spatial\" }".to_owned(),
         };
         let mut transforms = Vec::new();
         if self.paste {
@@ -279,7 +284,7 @@ impl Chosen {
         if !self.sided {
             transforms.push("{ name = \"flip\", axes = [\"left-right\"] }");
         }
-        transforms.push(spatial);
+        transforms.push(&spatial);
         transforms.extend([
             "{ name = \"gamma\" }",
             "{ name = \"gamma\", inverted = true, probability = 0.1 }",

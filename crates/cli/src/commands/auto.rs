@@ -85,12 +85,17 @@ impl Arguments {
 }
 
 pub fn plan(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let stop = stop_flag()?;
     let device = DeviceName::from(arguments.device).open()?;
     let mut shown = Shown::default();
-    let plan = lacuna_auto::make_plan(&arguments.asked()?, &arguments.out, &device, &mut |step| {
+    let (asked, out) = (arguments.asked()?, &arguments.out);
+    let plan = lacuna_auto::make_plan(&asked, out, &device, &stop, &mut |step| {
         shown.told(step);
     })?;
     shown.finish();
+    let Some(plan) = plan else {
+        return Ok(interrupted());
+    };
     super::print(&format!(
         "{}written: {}\n",
         decisions(&plan),

@@ -224,8 +224,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut bar = PredictBar::default();
     predictor.predict_into(&manifest, &ids, &target, session, &mut |at| bar.at(at))?;
     bar.finish();
-    if let Some(tuned) = &model.tuned {
-        lacuna_auto::write_burden(tuned, predictor.first(), &arguments.out)?;
+    // By other rules the intervals would be of other predictions.
+    let tuned = model.tuned.as_ref();
+    if let Some(tuned) = tuned.filter(|_| arguments.postprocess.is_none()) {
+        lacuna_auto::write_burden(tuned, &predictor, &arguments.out)?;
     }
     super::print(&format!("written: {}\n", arguments.out.display()))
 }

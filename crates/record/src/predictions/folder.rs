@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{CLEANED, LIST, PredictedFile, Predictions, files_of, prediction_path};
+use super::{BURDEN, CLEANED, LIST, PredictedFile, Predictions, files_of, prediction_path};
 use crate::cleaned::{CleanedClass, write_csv};
 use crate::{Inputs, Provenance, RecordError, sha256_of};
 
@@ -48,7 +48,7 @@ impl PredictionsFolder {
                 inputs.spare(&file)?;
             }
         }
-        for own in [LIST, CLEANED] {
+        for own in [LIST, CLEANED, BURDEN] {
             inputs.spare(&path.join(own))?;
         }
         let before = Predictions::read(path)?;
@@ -89,10 +89,11 @@ impl PredictionsFolder {
         provenance: Provenance,
         existing: Existing,
     ) -> Result<(Self, Vec<String>), RecordError> {
-        let table = self.path.join(CLEANED);
         let ours = self.list.postprocess.is_none() || !self.list.parts.is_empty();
-        if !ours && table.exists() && existing != Existing::Replace {
-            return Err(RecordError::ForeignFile { file: table });
+        let tables = [CLEANED, BURDEN].map(|name| self.path.join(name));
+        let foreign = tables.into_iter().find(|table| !ours && table.exists());
+        if let Some(file) = foreign.filter(|_| existing != Existing::Replace) {
+            return Err(RecordError::ForeignFile { file });
         }
         let listed = self.list.files.get_or_insert_default();
         for id in asked.iter().filter(|id| !listed.contains_key(*id)) {
@@ -160,8 +161,9 @@ impl PredictionsFolder {
 /// Removes the files of a list, then the list.
 fn remove(folder: &Path, list: &Predictions, inputs: &Inputs) -> Result<(), RecordError> {
     let files = list.owned().into_iter().flat_map(|id| files_of(folder, id));
-    let table = list.postprocess.as_ref().map(|_| folder.join(CLEANED));
-    let files = files.chain(table).filter(|file| file.exists());
+    let tables =
+        (list.postprocess.iter()).flat_map(|_| [CLEANED, BURDEN].map(|name| folder.join(name)));
+    let files = files.chain(tables).filter(|file| file.exists());
     let files: Vec<PathBuf> = files.collect();
     for file in &files {
         inputs.spare(file)?;
