@@ -5,7 +5,7 @@ mod tables;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lacuna_record::{Evaluation, Fingerprint, RecordError, Summary};
+use lacuna_record::{Fingerprint, RecordError, SubjectScores, Summary};
 use lacuna_report::chart::{Look, Reliability, ReliabilitySeries};
 use lacuna_report::colour::{BLUE, VERMILLION};
 use lacuna_report::study::{Chart, Column, Gallery, Item, Section, StudyReport, html, markdown};
@@ -40,10 +40,7 @@ pub(crate) fn write(facts: &Facts, out: &Path) -> Result<PathBuf, AutoError> {
     let mut more = Vec::new();
     if let Some(judged) = facts.judged {
         more.push(curves(judged));
-        more.extend(pictures(
-            &judged.after,
-            &out.join("evaluation").join("tuned"),
-        )?);
+        more.extend(pictures(judged, &out.join("evaluation"))?);
     }
     let page = out.join("report.html");
     lacuna_io::atomic::write_bytes(&page, html(&report(facts, more)).as_bytes())?;
@@ -268,26 +265,42 @@ fn curves(judged: &Judged) -> Section {
     }
 }
 
-/// The pictures of the subjects that are segmented worst.
-fn pictures(evaluation: &Evaluation, folder: &Path) -> Result<Option<Section>, AutoError> {
-    let dsc = |s: &&lacuna_record::SubjectScores| s.classes.last().map_or(0.0, |c| c.dsc);
-    let mut subjects: Vec<_> = evaluation.subjects.iter().collect();
-    subjects.sort_by(|a, b| dsc(a).total_cmp(&dsc(b)));
+/// The pictures of the subjects that are segmented worst, as the networks gave them and
+/// tuned.
+fn pictures(judged: &Judged, folder: &Path) -> Result<Option<Section>, AutoError> {
+    let dsc = |s: &SubjectScores| s.classes.last().map_or(0.0, |c| c.dsc);
+    let kinds = [
+        ("untuned", "as predicted", &judged.before),
+        ("tuned", "tuned", &judged.after),
+    ];
+    let mut worst: Vec<&SubjectScores> = judged.after.subjects.iter().collect();
+    worst.sort_by(|a, b| dsc(a).total_cmp(&dsc(b)));
     let mut items = Vec::new();
-    for (at, s) in subjects.iter().take(PICTURES).enumerate() {
-        let path = folder.join(&s.overlay.file);
-        items.push(Item::Gallery(Gallery {
+    for (at, subject) in worst.into_iter().take(PICTURES).enumerate() {
+        let mut gallery = Gallery {
             id: format!("picture-{at}"),
-            title: s.subject.clone(),
+            title: subject.subject.clone(),
             caption: String::new(),
-            pictures: vec![Picture {
-                title: format!("DSC {:.3}", dsc(s)),
-                caption: s.overlay.caption.clone(),
+            pictures: Vec::new(),
+            files: Vec::new(),
+        };
+        for (below, kind, evaluation) in kinds {
+            let found = evaluation
+                .subjects
+                .iter()
+                .find(|s| s.subject == subject.subject);
+            let Some(scores) = found else { continue };
+            let path = folder.join(below).join(&scores.overlay.file);
+            gallery.pictures.push(Picture {
+                title: format!("{kind}: DSC {:.3}", dsc(scores)),
+                caption: scores.overlay.caption.clone(),
                 png: std::fs::read(&path).map_err(RecordError::io(&path))?,
-                size: s.overlay.size,
-            }],
-            files: vec![format!("evaluation/tuned/{}", s.overlay.file.display())],
-        }));
+                size: scores.overlay.size,
+            });
+            let file = scores.overlay.file.display();
+            gallery.files.push(format!("evaluation/{below}/{file}"));
+        }
+        items.push(Item::Gallery(gallery));
     }
     Ok((!items.is_empty()).then(|| Section {
         title: "Held-out subjects, worst first".to_owned(),
