@@ -166,14 +166,14 @@ pub(crate) fn judge(
         let from = prediction_path(&held.folder, id);
         let reference = lacuna_io::read_reference(&from)?;
         lacuna_io::write_class_labels(
-            &prediction_path(&untuned, id),
+            prediction_path(&untuned, id),
             &outputs.labels(&loaded.probabilities),
             None,
             &reference,
         )?;
         temper(temperature, &mut loaded.probabilities, &outputs)?;
         let (labels, _) = rules.labels(&outputs, &loaded.probabilities);
-        lacuna_io::write_class_labels(&prediction_path(&by_rules, id), &labels, None, &reference)?;
+        lacuna_io::write_class_labels(prediction_path(&by_rules, id), &labels, None, &reference)?;
     }
     let ids: Vec<String> = held_out.iter().map(|h| h.subject.id.clone()).collect();
     let mut score = |predictions: &Path, to: &Path| {

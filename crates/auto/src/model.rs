@@ -17,7 +17,6 @@ use lacuna_train::device::PrecisionName;
 use lacuna_train::postprocess::Postprocess;
 use lacuna_train::predict::Average;
 use lacuna_train::predictor::Predictor;
-use lacuna_train::run::RunError;
 use lacuna_tune::Tuned;
 use serde::{Deserialize, Serialize};
 use tar::{Archive, Builder, EntryType, Header};
@@ -156,10 +155,10 @@ impl Opened {
         device: &Device,
         precision: Option<PrecisionName>,
         average: Average,
-    ) -> Result<Predictor, RunError> {
+    ) -> Result<Predictor, AutoError> {
         let predictor = Predictor::open(&self.runs, choice, device, precision, average)?;
         match postprocess.or_else(|| self.postprocess.clone()) {
-            Some(rules) => predictor.with_postprocess(rules),
+            Some(rules) => Ok(predictor.with_postprocess(rules)?),
             None => Ok(predictor),
         }
     }

@@ -5,10 +5,10 @@ use lacuna_data::manifest::Manifest;
 use lacuna_record::Fingerprint;
 use lacuna_train::config::RunConfig;
 use lacuna_train::pace::Pace;
-use lacuna_train::run::RunError;
 use serde::{Deserialize, Serialize};
 
 use super::folds::Training;
+use crate::error::AutoError;
 
 /// Windows overlap by a quarter along each axis: so many voxels are computed for each.
 const OVERLAP: f64 = 2.0;
@@ -60,7 +60,7 @@ impl Speed {
         config: &RunConfig,
         manifest: &Manifest,
         device: &Device,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, AutoError> {
         let modalities = manifest.modalities.len();
         let pace = Pace::measure(config, modalities, &manifest.classes, device, TIMED)?;
         Ok(Self::of(config, &pace, self.reading))

@@ -132,7 +132,7 @@ pub enum PhantomError {
     },
     /// The lesion masks cannot be listed.
     #[error(transparent)]
-    Discover(#[from] DiscoverError),
+    Discover(#[from] Box<DiscoverError>),
     /// A record cannot be written.
     #[error(transparent)]
     Record(#[from] RecordError),

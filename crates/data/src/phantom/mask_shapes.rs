@@ -106,7 +106,7 @@ fn find(masks: &Path) -> Result<(PathBuf, Vec<PathBuf>), PhantomError> {
     };
     let mut files = Vec::new();
     for pattern in &patterns {
-        let found = pattern::find_files(root, pattern)?;
+        let found = pattern::find_files(root, pattern).map_err(Box::new)?;
         files.extend(found.into_iter().map(|found| found.path));
     }
     files.sort();
