@@ -75,10 +75,6 @@ fn a_comparison_is_of_the_same_subjects() {
             .contains("none against all")
     );
     place.refused(
-        "compare all --dataset cohort/dataset.toml --out alone",
-        &["all", "two"],
-    );
-    place.refused(
         "compare all nowhere --dataset cohort/dataset.toml --out never",
         &["nowhere"],
     );
