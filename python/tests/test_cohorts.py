@@ -127,3 +127,45 @@ def test_what_is_wrong_is_told(dataset, tmp_path):
         lacuna.predict_dataset(tmp_path, dataset, tmp_path / "out", mirror=["x"])
     with pytest.raises(OSError, match="none-here"):
         lacuna.evaluate_folder(dataset, tmp_path / "none-here", tmp_path / "scores")
+
+
+def test_from_a_dataset_to_a_model(dataset, tmp_path):
+    found = lacuna.fingerprint(dataset)
+    assert [s["foreground"][0]["voxels"] for s in found["subjects"]] == [64, 64, 64]
+
+    auto = tmp_path / "auto"
+    sets = [
+        "train.iterations=3",
+        "train.batch=2",
+        "patch.size=[16, 16, 4]",
+        "model.stages={ axes = 3, features = [4, 8], kernels = [[3, 3, 1], [3, 3, 3]], "
+        'strides = [[1, 1, 1], [2, 2, 1]], down = [1, 1], up = [1], norm = "instance" }',
+    ]
+    plan = lacuna.plan(dataset, tmp_path / "plan", budget="30m", overrides=sets)
+    assert [len(t["held_out"]) for t in plan["trainings"]] == [1, 1, 1]
+    scores = lacuna.auto(dataset, auto, budget="30m", overrides=sets)
+    assert [s["subject"] for s in scores["subjects"]] == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="no time"):
+        lacuna.auto(dataset, auto, budget="soon")
+    with pytest.raises(OSError, match="another --budget"):
+        lacuna.auto(dataset, auto, budget="40m", overrides=sets)
+
+    model = tmp_path / "model.lacuna"
+    lacuna.export(auto, model)
+    with pytest.raises(OSError, match="is there already"):
+        lacuna.export(auto, model)
+    image = tmp_path / "a.image.nii.gz"
+    out, uncertainty = tmp_path / "out.nii.gz", tmp_path / "uncertainty.nii.gz"
+    assert lacuna.predict(model, {"T1": image}, out, uncertainty=uncertainty) == [
+        "background",
+        "cube",
+    ]
+    assert nibabel.load(uncertainty).shape == nibabel.load(image).shape
+    before = image.read_bytes()
+    with pytest.raises(OSError):
+        lacuna.predict(model, {"T1": image}, image)
+    assert image.read_bytes() == before
+
+    folders = [auto / "tuned", auto / "out-of-fold" / "labels"]
+    compared = lacuna.compare(folders, dataset, tmp_path / "compared", names=["tuned", "plain"])
+    assert compared["subjects"] and (tmp_path / "compared" / "compare.html").exists()

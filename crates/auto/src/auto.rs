@@ -26,6 +26,7 @@ use lacuna_data::manifest::Manifest;
 use lacuna_record::{Fingerprint, lock};
 use lacuna_train::config::RunConfig;
 use lacuna_train::into_folder::At;
+use lacuna_train::run::RunError;
 use lacuna_train::training::Progress;
 
 use crate::card;
@@ -142,11 +143,11 @@ pub fn auto(
     let judged = judge::judge(out, &plan, &manifest, stop, &mut |step| {
         clock.tick();
         told(step);
-    })?;
-    if stop.load(Ordering::Relaxed) {
-        clock.write()?;
-        return Ok(None);
-    }
+    });
+    let judged = match judged {
+        Err(AutoError::Run(error)) if matches!(*error, RunError::Stopped) => return Ok(None),
+        judged => judged?,
+    };
     let model = Model::finish(out, &plan, runs, judged.is_some())?;
     clock.write()?;
     let apart = work.choices.values().filter(|choice| choice.apart);

@@ -106,6 +106,21 @@ fn report(facts: &Facts, more: Vec<Section>) -> StudyReport {
     }
 }
 
+fn tuned_text(judged: &Judged) -> Vec<String> {
+    let at_end = match judged.temperature.is_at_end() {
+        true => " It is at the end of what is tried: look at the predictions.",
+        false => "",
+    };
+    let temperature = format!(
+        "Temperature {:.3}: the log of each probability is divided by it.{at_end}",
+        judged.temperature.value
+    );
+    let dropped = "Each class by itself gains by the rules below; together they gain nothing, \
+                   and none is used.";
+    let dropped = judged.dropped.then(|| dropped.to_owned());
+    [Some(temperature), dropped].into_iter().flatten().collect()
+}
+
 fn judged_sections(facts: &Facts, judged: &Judged) -> Vec<Section> {
     let mut honest = vec![
         "Every subject was segmented by a network that has not seen it. Temperature and rules \
@@ -131,14 +146,7 @@ fn judged_sections(facts: &Facts, judged: &Judged) -> Vec<Section> {
     };
     let tuning = Section {
         title: "What was tuned".to_owned(),
-        text: vec![format!(
-            "Temperature {:.3}: the log of each probability is divided by it.{}",
-            judged.temperature.value,
-            match judged.temperature.is_at_end() {
-                true => " It is at the end of what is tried: look at the predictions.",
-                false => "",
-            }
-        )],
+        text: tuned_text(judged),
         items: vec![
             rules_table(judged),
             calibration_table(&judged.calibration),

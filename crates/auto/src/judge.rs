@@ -10,6 +10,7 @@ use lacuna_record::{Evaluation, prediction_path, probabilities_path, write_json}
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::postprocess::{Postprocess, Rules};
+use lacuna_train::run::RunError;
 use lacuna_tune::{
     Calibration, ClassCalibration, LogOdds, MOST_CLASSES, Maps, Observed, Options, Temperature,
     Tuned, tune_class,
@@ -28,6 +29,8 @@ pub struct Judged {
     pub calibration: Vec<ClassCalibration>,
     /// Rules and curves of each class.
     pub tuned: Tuned,
+    /// The rules of the classes together gained nothing, and none is used.
+    pub dropped: bool,
     /// Scores of the label maps as the networks gave them.
     pub before: Evaluation,
     /// Scores by the temperature and rules.
@@ -57,8 +60,10 @@ struct Loaded {
     reference: LabelMap,
 }
 
-/// Judges all out-of-fold predictions in `out`. `None` where nothing was held out, or when
-/// `stop` was set.
+/// Judges all out-of-fold predictions in `out`. `None` where nothing was held out.
+///
+/// # Errors
+/// [`RunError::Stopped`] when `stop` was set; files that cannot be read or written.
 pub(crate) fn judge(
     out: &Path,
     plan: &Plan,
@@ -66,124 +71,199 @@ pub(crate) fn judge(
     stop: &AtomicBool,
     told: &mut dyn FnMut(Step<'_>),
 ) -> Result<Option<Judged>, AutoError> {
-    let held_out = held_out(out, plan, manifest)?;
     let Some(first) = plan.trainings.iter().find(|t| !t.held_out.is_empty()) else {
         return Ok(None);
     };
-    let run = out.join(&first.name);
-    let (config, facts, outputs) = TrainedRun::described(&run)?;
-    let classes = &facts.classes;
-    let total = 2 * held_out.len();
-
-    // All subjects once for the temperature, once more with it: memory holds one.
-    let mut odds = LogOdds::default();
-    let fits = outputs.regions().is_some() || classes.len() <= MOST_CLASSES;
-    if !fits {
-        told(Step::Note(format!(
-            "no temperature is fitted to more than {MOST_CLASSES} classes; it stays 1"
-        )));
-    }
-    for (number, held) in held_out.iter().enumerate().filter(|_| fits) {
-        if stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let loaded = load(held, manifest)?;
-        add_odds(&mut odds, &loaded, &outputs)?;
-        told(Step::Tune(number + 1, total));
-    }
-    let temperature = match fits {
-        true => Temperature::fit(&odds)?,
-        false => Temperature::new(1.0)?,
+    let (config, facts, outputs) = TrainedRun::described(&out.join(&first.name))?;
+    let judging = Judging {
+        held_out: held_out(out, plan, manifest)?,
+        manifest,
+        classes: facts.classes,
+        regions: config.regions,
+        outputs,
+        stop,
     };
-
-    let mut observed: Vec<Vec<lacuna_tune::Subject>> = vec![Vec::new(); classes.len() - 1];
-    let mut calibration: Vec<[Calibration; 2]> = vec![Default::default(); classes.len() - 1];
-    for (number, held) in held_out.iter().enumerate() {
-        if stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let mut loaded = load(held, manifest)?;
-        let untuned = outputs.labels(&loaded.probabilities);
-        let inside = predicted_voxels(&loaded.probabilities, &outputs);
-        for (class, of_class) in calibration.iter_mut().enumerate() {
-            add_calibration(&mut of_class[0], &loaded, &outputs, class + 1, &inside)?;
-        }
-        temper(temperature, &mut loaded.probabilities, &outputs)?;
-        for (class, of_class) in calibration.iter_mut().enumerate() {
-            add_calibration(&mut of_class[1], &loaded, &outputs, class + 1, &inside)?;
-            let label = class as u8 + 1;
-            let maps = Maps {
-                probability: channel(&loaded, &outputs, label),
-                reference: &loaded.reference.map(|l| outputs.holds(label, *l)),
-                untuned: Some(&untuned.map(|l| outputs.holds(label, *l))),
-                mask: None,
-            };
-            observed[class].push(lacuna_tune::Subject {
-                name: held.subject.id.clone(),
-                fold: held.fold,
-                observed: Observed::of(&maps)?,
-            });
-        }
-        told(Step::Tune(held_out.len() + number + 1, total));
-    }
-    let options = Options {
-        components: outputs.regions().is_none(),
-        ..Options::default()
-    };
-    let tuned = Tuned {
-        options,
-        classes: (classes[1..].iter().zip(&observed))
-            .map(|(name, subjects)| tune_class(name, subjects, &options))
-            .collect::<Result<_, _>>()?,
-    };
-    let calibration: Vec<ClassCalibration> = (classes[1..].iter().zip(calibration))
-        .map(|(class, [before, after])| ClassCalibration {
-            class: class.clone(),
-            before,
-            after,
-        })
-        .collect();
-
-    let rules = rules_of(&tuned, temperature, classes, &plan.dataset, out);
+    let temperature = judging.temperature(told)?;
+    let (observed, calibration) = judging.observe(temperature, told)?;
+    let tuned = judging.tune(&observed)?;
     let tuning = out.join("tuning");
     std::fs::create_dir_all(&tuning).map_err(AutoError::io(&tuning))?;
     tuned.write(&tuning)?;
     write_json(&tuning.join("calibration.json"), &calibration)?;
+
+    let maps = out.join("out-of-fold").join("labels");
+    judging.segment(&maps, None)?;
+    let evaluation = out.join("evaluation");
+    let before = judging.score(&maps, &evaluation.join("untuned"), told)?;
+    let mut rules = rules_of(&tuned, temperature, &judging.classes, &plan.dataset, out);
+    let by_rules = |rules: &Postprocess, told: &mut dyn FnMut(Step<'_>)| {
+        let maps = out.join("tuned");
+        judging.segment(&maps, Some((temperature, rules)))?;
+        judging.score(&maps, &evaluation.join("tuned"), told)
+    };
+    let mut after = by_rules(&rules, told)?;
+    // Classes were tuned each by itself, and may take voxels from each other.
+    let dropped = objective(&after) < objective(&before);
+    if dropped {
+        rules.class.clear();
+        after = by_rules(&rules, told)?;
+    }
     let text = toml::to_string(&rules).expect("names and finite numbers");
     lacuna_io::atomic::write_bytes(postprocess_file(out), text.as_bytes())?;
+    Ok(Some(Judged {
+        temperature,
+        calibration,
+        tuned,
+        dropped,
+        before,
+        after,
+    }))
+}
 
-    let untuned = out.join("out-of-fold").join("labels");
-    let by_rules = out.join("tuned");
-    for folder in [&untuned, &by_rules] {
-        std::fs::create_dir_all(folder).map_err(AutoError::io(folder))?;
-    }
-    for held in &held_out {
-        if stop.load(Ordering::Relaxed) {
-            return Ok(None);
+/// What was tuned, of label maps as they are: mean over subjects and classes of DSC and lesion
+/// F1 together.
+fn objective(evaluation: &Evaluation) -> f64 {
+    let classes = || evaluation.rows().map(|(_, row)| row);
+    let sum: f64 = classes().map(|row| row.dsc + row.lesion_f1).sum();
+    sum / (2 * classes().count()).max(1) as f64
+}
+
+/// What the parts of the judgement share.
+struct Judging<'a> {
+    held_out: Vec<HeldOut<'a>>,
+    manifest: &'a Manifest,
+    /// Background first.
+    classes: Vec<String>,
+    regions: Vec<Vec<String>>,
+    outputs: Outputs,
+    stop: &'a AtomicBool,
+}
+
+impl Judging<'_> {
+    /// The files of a subject, unless all is to end.
+    fn load(&self, held: &HeldOut) -> Result<Loaded, AutoError> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(RunError::Stopped.into()),
+            false => load(held, self.manifest),
         }
-        let id = &held.subject.id;
-        let mut loaded = load(held, manifest)?;
-        let from = prediction_path(&held.folder, id);
-        let reference = lacuna_io::read_reference(&from)?;
-        lacuna_io::write_class_labels(
-            prediction_path(&untuned, id),
-            &outputs.labels(&loaded.probabilities),
-            None,
-            &reference,
-        )?;
-        temper(temperature, &mut loaded.probabilities, &outputs)?;
-        let (labels, _) = rules.labels(&outputs, &loaded.probabilities);
-        lacuna_io::write_class_labels(prediction_path(&by_rules, id), &labels, None, &reference)?;
     }
-    let ids: Vec<String> = held_out.iter().map(|h| h.subject.id.clone()).collect();
-    let mut score = |predictions: &Path, to: &Path| {
+
+    /// The temperature of all held-out voxels.
+    fn temperature(&self, told: &mut dyn FnMut(Step<'_>)) -> Result<Temperature, AutoError> {
+        if self.outputs.regions().is_none() && self.classes.len() > MOST_CLASSES {
+            told(Step::Note(format!(
+                "no temperature is fitted to more than {MOST_CLASSES} classes; it stays 1"
+            )));
+            return Ok(Temperature::new(1.0)?);
+        }
+        let mut odds = LogOdds::default();
+        for (number, held) in self.held_out.iter().enumerate() {
+            add_odds(&mut odds, &self.load(held)?, &self.outputs)?;
+            told(Step::Tune(number + 1, 2 * self.held_out.len()));
+        }
+        Ok(Temperature::fit(&odds)?)
+    }
+
+    /// What the tempered maps say at every threshold, by class and subject, and how far each
+    /// class can be believed before and after. Memory holds one subject.
+    fn observe(
+        &self,
+        temperature: Temperature,
+        told: &mut dyn FnMut(Step<'_>),
+    ) -> Result<(Vec<Vec<lacuna_tune::Subject>>, Vec<ClassCalibration>), AutoError> {
+        let outputs = &self.outputs;
+        let mut observed: Vec<Vec<_>> = vec![Vec::new(); self.classes.len() - 1];
+        let mut calibration: Vec<ClassCalibration> = (self.classes[1..].iter())
+            .map(|class| ClassCalibration {
+                class: class.clone(),
+                before: Calibration::default(),
+                after: Calibration::default(),
+            })
+            .collect();
+        for (number, held) in self.held_out.iter().enumerate() {
+            let mut loaded = self.load(held)?;
+            let untuned = outputs.labels(&loaded.probabilities);
+            let inside = predicted_voxels(&loaded.probabilities, outputs);
+            for (label, of_class) in (1..).zip(&mut calibration) {
+                add_calibration(&mut of_class.before, &loaded, outputs, label, &inside)?;
+            }
+            temper(temperature, &mut loaded.probabilities, outputs)?;
+            for (label, of_class) in (1..).zip(&mut calibration) {
+                add_calibration(&mut of_class.after, &loaded, outputs, label, &inside)?;
+                let maps = Maps {
+                    probability: channel(&loaded, outputs, label),
+                    reference: &loaded.reference.map(|l| outputs.holds(label, *l)),
+                    untuned: Some(&untuned.map(|l| outputs.holds(label, *l))),
+                    mask: None,
+                };
+                observed[usize::from(label) - 1].push(lacuna_tune::Subject {
+                    name: held.subject.id.clone(),
+                    fold: held.fold,
+                    observed: Observed::of(&maps)?,
+                });
+            }
+            told(Step::Tune(
+                self.held_out.len() + number + 1,
+                2 * self.held_out.len(),
+            ));
+        }
+        Ok((observed, calibration))
+    }
+
+    /// The rules of each class.
+    fn tune(&self, observed: &[Vec<lacuna_tune::Subject>]) -> Result<Tuned, AutoError> {
+        let options = Options {
+            components: self.outputs.regions().is_none(),
+            ..Options::default()
+        };
+        let classes = self.classes[1..].iter().zip(observed);
+        let classes = classes.map(|(name, subjects)| tune_class(name, subjects, &options));
+        Ok(Tuned {
+            options,
+            classes: classes.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Writes the label maps of all held-out subjects: as the networks gave them, or by a
+    /// temperature and rules.
+    fn segment(
+        &self,
+        folder: &Path,
+        by: Option<(Temperature, &Postprocess)>,
+    ) -> Result<(), AutoError> {
+        std::fs::create_dir_all(folder).map_err(AutoError::io(folder))?;
+        for held in &self.held_out {
+            let id = &held.subject.id;
+            let mut loaded = self.load(held)?;
+            let labels = match by {
+                None => self.outputs.labels(&loaded.probabilities),
+                Some((temperature, rules)) => {
+                    temper(temperature, &mut loaded.probabilities, &self.outputs)?;
+                    rules.labels(&self.outputs, &loaded.probabilities).0
+                }
+            };
+            let reference = lacuna_io::read_reference(prediction_path(&held.folder, id))?;
+            let to = prediction_path(folder, id);
+            lacuna_io::write_class_labels(to, &labels, None, &reference)?;
+        }
+        Ok(())
+    }
+
+    /// Scores the label maps of a folder.
+    fn score(
+        &self,
+        predictions: &Path,
+        out: &Path,
+        told: &mut dyn FnMut(Step<'_>),
+    ) -> Result<Evaluation, AutoError> {
+        let ids: Vec<String> = self.held_out.iter().map(|h| h.subject.id.clone()).collect();
         let request = Request {
-            manifest,
+            manifest: self.manifest,
             predictions,
-            out: to,
+            out,
             subjects: &ids,
             options: MetricOptions {
-                regions: config.regions.clone(),
+                regions: self.regions.clone(),
                 ..MetricOptions::default()
             },
             label_values: false,
@@ -191,18 +271,8 @@ pub(crate) fn judge(
             overlay: None,
         };
         let scored = evaluate(&request, &mut |done, total| told(Step::Scored(done, total)))?;
-        Ok::<_, AutoError>(scored)
-    };
-    let evaluation = out.join("evaluation");
-    let before = score(&untuned, &evaluation.join("untuned"))?;
-    let after = score(&by_rules, &evaluation.join("tuned"))?;
-    Ok(Some(Judged {
-        temperature,
-        calibration,
-        tuned,
-        before,
-        after,
-    }))
+        Ok(scored)
+    }
 }
 
 /// Every subject that some training held out, once.
@@ -274,10 +344,9 @@ fn add_calibration(
     calibration: &mut Calibration,
     loaded: &Loaded,
     outputs: &Outputs,
-    label: usize,
+    label: u8,
     inside: &[bool],
 ) -> Result<(), AutoError> {
-    let label = label as u8;
     let reference: Vec<bool> = (loaded.reference.data().iter())
         .map(|l| outputs.holds(label, *l))
         .collect();
