@@ -5,7 +5,7 @@ mod tables;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lacuna_record::{Fingerprint, RecordError, SubjectScores, Summary};
+use lacuna_record::{Ending, Fingerprint, RecordError, SubjectScores, Summary};
 use lacuna_report::chart::{Look, Reliability, ReliabilitySeries};
 use lacuna_report::colour::{BLUE, VERMILLION};
 use lacuna_report::study::{Chart, Column, Gallery, Item, Section, StudyReport, html, markdown};
@@ -197,6 +197,7 @@ fn plan_section(facts: &Facts) -> Section {
             ]
             .map(Column::numbers),
         )
+        .chain([Column::words("collapsed")])
         .collect();
     let rows = (facts.plan.trainings.iter().enumerate())
         .filter_map(|(at, t)| Some((at, t, facts.choices.get(&t.name)?)))
@@ -205,6 +206,9 @@ fn plan_section(facts: &Facts) -> Section {
                 .summaries
                 .get(at)
                 .and_then(|s| s.last_iterations.as_ref());
+            let ending = (facts.summaries.get(at))
+                .and_then(|summary| summary.ending)
+                .and_then(Ending::collapse);
             vec![
                 t.name.clone(),
                 t.train.len().to_string(),
@@ -213,6 +217,7 @@ fn plan_section(facts: &Facts) -> Section {
                 format!("{:.0}", c.expected),
                 c.took.map_or_else(|| "-".to_owned(), |s| format!("{s:.0}")),
                 last.map_or_else(|| "-".to_owned(), |l| format!("{:.3}", l.median)),
+                ending.unwrap_or_default().to_owned(),
             ]
         })
         .collect();

@@ -39,6 +39,8 @@ const MANY: u64 = 700;
 const FEW: u64 = 150;
 /// Iterations below which nothing is learnt.
 const LEAST: u64 = 40;
+/// Share of a training's time that finding errors may take.
+const MOST_PASSES: f64 = 0.15;
 /// Share of the machine's memory that a step may take, in per cent.
 const MEMORY: u8 = 60;
 
@@ -125,7 +127,7 @@ impl Plan {
         }
         fits_disk(fingerprint, out)?;
         let mut decisions = Vec::new();
-        let chosen = Chosen::of(fingerprint, asked.structure, &mut decisions);
+        let mut chosen = Chosen::of(fingerprint, asked.structure, &mut decisions);
         let left = asked.budget.duration().as_secs_f64() - spent;
 
         let folds = |most| trainings(asked, manifest, fingerprint, most);
@@ -138,8 +140,26 @@ impl Plan {
             reading,
             left,
         };
-        let (config, speed, decision) = scene.widest(&chosen, &trainings)?;
+        let (mut config, speed, decision) = scene.widest(&chosen, &trainings)?;
         decisions.push(decision);
+        let passes = speed.share_of_passes(&config, fingerprint, &trainings, left);
+        if passes > MOST_PASSES && !sets(asked, "patch.sampler") {
+            chosen.errors = false;
+            let features = config
+                .model
+                .stages
+                .as_ref()
+                .and_then(|s| s.features.first());
+            let text = chosen.toml(&asked.dataset, asked.seed, features.copied().unwrap_or(16));
+            let origin = "the planned configuration";
+            config = RunConfig::parse(&text, &asked.sets, origin, Path::new(""))?;
+            decisions.push(Decision::new(
+                "sampler, corrected",
+                "halves: lesions, anywhere inside".to_owned(),
+                "finding errors on whole training subjects would take more than 15 % of a training",
+                format!("{:.0} % of its time", 100.0 * passes),
+            ));
+        }
 
         let fit =
             |trainings: &[Training]| speed.iterations(&config, fingerprint, trainings, left, 0);
@@ -430,18 +450,26 @@ fn fits_disk(fingerprint: &Fingerprint, out: &Path) -> Result<(), AutoError> {
     } else {
         there
     };
-    let Ok(disk) = rustix::fs::statvfs(there) else {
-        return Ok(());
-    };
-    let free = disk.f_bavail * disk.f_frsize;
-    match free >= needed {
-        true => Ok(()),
-        false => Err(AutoError::Disk {
+    match free_bytes(there).filter(|free| *free < needed) {
+        None => Ok(()),
+        Some(free) => Err(AutoError::Disk {
             path: out.to_owned(),
             needed: needed >> 20,
             free: free >> 20,
         }),
     }
+}
+
+/// Free bytes of the file system of a folder, where the system tells.
+#[cfg(unix)]
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail * disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
 }
 
 #[cfg(test)]

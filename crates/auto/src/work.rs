@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use lacuna_data::manifest::Manifest;
-use lacuna_record::{Existing, Fingerprint, Summary, write_json};
+use lacuna_record::{Ending, Existing, Fingerprint, Summary, write_json};
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::RunConfig;
 use lacuna_train::into_folder::Target;
@@ -122,6 +122,12 @@ impl Work<'_> {
         })?;
         if !summary.finished {
             return Ok(None);
+        }
+        if let Some(collapse) = summary.ending.and_then(Ending::collapse) {
+            told(Step::Note(format!(
+                "{}: the training collapsed: in most of its last iterations {collapse}",
+                training.name
+            )));
         }
         let seconds = started.elapsed().as_secs_f64();
         self.record(training, |choice| {

@@ -28,6 +28,8 @@ pub(super) struct Chosen {
     thick: Option<usize>,
     sided: bool,
     paste: bool,
+    /// Draw where the network was wrong on whole training subjects.
+    pub errors: bool,
 }
 
 impl Chosen {
@@ -119,7 +121,7 @@ impl Chosen {
                 (true, _) => "the median subject fits into it",
                 (false, Some(_)) => "the preset's size, within 64^3 voxels",
                 (false, None) => {
-                    "4 times the components of the 95th percentile, 48 voxels at least, within 64^3 voxels"
+                    "twice the components of the 95th percentile, 48 voxels at least, within 64^3 voxels"
                 }
             },
             format!(
@@ -157,6 +159,7 @@ impl Chosen {
             ["left", "right"].iter().any(|side| c.contains(side))
         });
         let paste = preset.is_some_and(|p| p.paste);
+        let shape_is_whole = shape.whole;
         let chosen = Self {
             shape,
             batch,
@@ -165,6 +168,7 @@ impl Chosen {
             thick,
             sided,
             paste,
+            errors: !shape_is_whole,
         };
         chosen.tell(fingerprint, structure, decisions);
         chosen
@@ -294,9 +298,10 @@ impl Chosen {
             "{ name = \"blur\" }",
             "{ name = \"low-resolution\" }",
         ]);
-        let sampler = match self.shape.whole {
-            true => "\"uniform\"",
-            false => "[{ components = 0.34 }, { mask = 0.33 }, { errors = 0.33 }]",
+        let sampler = match (self.shape.whole, self.errors) {
+            (true, _) => "\"uniform\"",
+            (false, true) => "[{ components = 0.34 }, { mask = 0.33 }, { errors = 0.33 }]",
+            (false, false) => "[{ components = 0.5 }, { mask = 0.5 }]",
         };
         let labels = if self.keep_lesions {
             "keep-lesions"

@@ -13,8 +13,9 @@ use lacuna_volume::Zyx;
 const MOST_VOXELS: f64 = 64.0 * 64.0 * 64.0;
 /// Least voxels of a patch along an axis of a volume that has as many.
 const LEAST_EDGE: f64 = 48.0;
-/// A patch is so many times as wide as the components of the 95th percentile, by axis.
-const TIMES_COMPONENT: f64 = 4.0;
+/// A patch is so many times as wide as the components of the 95th percentile, by axis. More
+/// holds so little foreground that a short training ends with none.
+const TIMES_COMPONENT: f64 = 2.0;
 /// Voxels that an axis keeps in the last stage.
 const LEAST_LAST: usize = 4;
 /// Times that an axis is halved at most, and stages behind the first.
@@ -292,7 +293,7 @@ mod tests {
             preset_mm: None,
         }
         .shape();
-        assert_eq!((shape.axes(), shape.patch), (2, [160, 160, 1]));
+        assert_eq!((shape.axes(), shape.patch), (2, [80, 80, 1]));
         assert!(
             shape
                 .stages(16)

@@ -89,13 +89,32 @@ impl Speed {
 
     /// Seconds of a training that are no iterations.
     fn before(&self, config: &RunConfig, fingerprint: &Fingerprint, training: &Training) -> f64 {
+        let passes = self.passes(config, fingerprint, training);
+        self.reading * training.train.len() as f64 + passes
+    }
+
+    /// Seconds that finding errors on whole training subjects takes.
+    fn passes(&self, config: &RunConfig, fingerprint: &Fingerprint, training: &Training) -> f64 {
         let errors = (config.patch.sampler.parts().iter())
             .any(|part| part.kind == lacuna_data::sampler::SamplerKind::Errors);
-        let passes = match errors {
+        match errors {
             true => PASSES * self.predicting(fingerprint, &training.train),
             false => 0.0,
-        };
-        self.reading * training.train.len() as f64 + passes
+        }
+    }
+
+    /// The largest share of a training's time that finding errors takes, when `left` seconds
+    /// are left for all.
+    pub(super) fn share_of_passes(
+        &self,
+        config: &RunConfig,
+        fingerprint: &Fingerprint,
+        trainings: &[Training],
+        left: f64,
+    ) -> f64 {
+        let all = left - self.afterwards(fingerprint, trainings, 0);
+        let of = |t: &Training| self.passes(config, fingerprint, t) / (all * t.share).max(1e-3);
+        trainings.iter().map(of).fold(0.0, f64::max)
     }
 
     /// Seconds of all that follows the trainings from `first` on: their out-of-fold
