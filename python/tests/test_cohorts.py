@@ -144,7 +144,7 @@ def test_from_a_dataset_to_a_model(dataset, tmp_path):
     plan = lacuna.plan(dataset, tmp_path / "plan", budget="30m", overrides=sets)
     assert [len(t["held_out"]) for t in plan["trainings"]] == [1, 1, 1]
     scores = lacuna.auto(dataset, auto, budget="30m", overrides=sets)
-    assert [s["subject"] for s in scores["subjects"]] == ["a", "b", "c"]
+    assert sorted(s["subject"] for s in scores["subjects"]) == ["a", "b", "c"]
     with pytest.raises(ValueError, match="no time"):
         lacuna.auto(dataset, auto, budget="soon")
     with pytest.raises(OSError, match="another --budget"):
