@@ -22,14 +22,8 @@ use lacuna_train::training::train as train_run;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::interrupt::{failed, interruptible};
+use crate::interrupt::{Outcome, failed, interruptible, told};
 use crate::windows::{average_named, axes_named, blend_named};
-
-type Outcome<T> = Result<T, String>;
-
-fn told(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
 
 /// What `check` finds in a manifest.
 #[pyfunction]

@@ -9,6 +9,14 @@ use pyo3::prelude::*;
 /// How often signals are looked for.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// What work on a thread of its own gives: an error is its text.
+pub type Outcome<T> = Result<T, String>;
+
+/// The text of an error.
+pub fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
 /// An error as an OSError with its text.
 pub fn failed(error: impl std::fmt::Display) -> PyErr {
     PyOSError::new_err(error.to_string())

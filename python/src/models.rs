@@ -13,13 +13,7 @@ use lacuna_train::device::DeviceName;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::interrupt::{failed, interruptible};
-
-type Outcome<T> = Result<T, String>;
-
-fn told(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
+use crate::interrupt::{Outcome, failed, interruptible, told};
 
 fn whole(path: &Path) -> PathBuf {
     let absolute = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));

@@ -34,8 +34,8 @@ use crate::clock::Clock;
 use crate::error::AutoError;
 use crate::judge::{self, Judged};
 use crate::model::Model;
-use crate::plan::{Asked, Plan, Training};
-use crate::work::{Work, read_choices};
+use crate::plan::{Asked, Plan, Speed, Training};
+use crate::work::Work;
 
 /// What is being done.
 pub enum Step<'a> {
@@ -86,7 +86,7 @@ pub fn plan(
     told: &mut dyn FnMut(Step<'_>),
 ) -> Result<Option<Plan>, AutoError> {
     let _held = hold(out, "plan")?;
-    let mut clock = Clock::open(out, Instant::now())?;
+    let mut clock = Clock::open(out)?;
     let planned = planned(asked, out, device, stop, &mut clock, told)?;
     Ok(planned.map(|(plan, ..)| plan))
 }
@@ -106,35 +106,23 @@ pub fn auto(
     let _held = hold(out, "auto")?;
     // What is finished is told again, and costs nothing.
     let mut clock = match out.join("model.json").exists() {
-        true => Clock::beside(out, Instant::now())?,
-        false => Clock::open(out, Instant::now())?,
+        true => Clock::beside(out)?,
+        false => Clock::open(out)?,
     };
     let Some((plan, config, fingerprint)) = planned(asked, out, device, stop, &mut clock, told)?
     else {
         return Ok(None);
     };
     let manifest = Manifest::read(&plan.asked.dataset)?;
-    let mut work = Work {
-        out,
-        plan: &plan,
-        config: &config,
-        fingerprint: &fingerprint,
-        manifest: &manifest,
-        device,
-        stop,
-        choices: read_choices(out, &plan)?,
-        speed: plan.speed,
-        alone: false,
-    };
+    let planned = (&plan, &config, &fingerprint);
+    let mut work = Work::new(out, planned, &manifest, device, stop)?;
     let mut done = Vec::new();
     for (number, training) in plan.trainings.iter().enumerate() {
         let Some(summary) = work.train(number, training, &mut clock, told)? else {
-            clock.write()?;
             return Ok(None);
         };
         done.push(summary);
         if !work.predict(training, &mut clock, told)? {
-            clock.write()?;
             return Ok(None);
         }
     }
@@ -207,21 +195,15 @@ pub fn train_one(
     let _held = lock(&out.join(format!(".lock-{name}")))?.ok_or_else(|| AutoError::Locked {
         folder: out.join(name),
     })?;
-    let mut clock = Clock::beside(out, Instant::now())?;
+    let mut clock = Clock::beside(out)?;
     let manifest = Manifest::read(&plan.asked.dataset)?;
     told(Step::Measuring);
+    let planned = (&plan, &config, &fingerprint);
     let mut work = Work {
-        out,
-        plan: &plan,
-        config: &config,
-        fingerprint: &fingerprint,
-        manifest: &manifest,
-        device,
-        stop,
-        choices: read_choices(out, &plan)?,
         // This machine may be another than that of the plan.
-        speed: plan.speed.measured_again(&config, &manifest, device)?,
+        speed: Speed::measure(&config, &manifest, device, plan.speed.reading)?,
         alone: true,
+        ..Work::new(out, planned, &manifest, device, stop)?
     };
     let training = &plan.trainings[number];
     match work.train(number, training, &mut clock, told)? {

@@ -39,9 +39,10 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Goes on with the clock of `folder`, from `started`.
-    pub(crate) fn open(folder: &Path, started: Instant) -> Result<Self, AutoError> {
+    /// Goes on with the clock of `folder`.
+    pub(crate) fn open(folder: &Path) -> Result<Self, AutoError> {
         let before = read(folder)?;
+        let started = Instant::now();
         let mut clock = Self {
             path: Some(folder.join(FILE)),
             before: Spent {
@@ -57,7 +58,8 @@ impl Clock {
 
     /// The same for work beside other work: what was spent before it counts, and nothing is
     /// written down.
-    pub(crate) fn beside(folder: &Path, started: Instant) -> Result<Self, AutoError> {
+    pub(crate) fn beside(folder: &Path) -> Result<Self, AutoError> {
+        let started = Instant::now();
         Ok(Self {
             path: None,
             before: read(folder)?,

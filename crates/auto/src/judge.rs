@@ -19,6 +19,7 @@ use lacuna_volume::{LabelMap, Volume};
 
 use crate::auto::Step;
 use crate::error::AutoError;
+use crate::model::RULES;
 use crate::plan::{Plan, Training};
 
 /// How the held-out subjects were segmented, and what was tuned on them.
@@ -42,12 +43,7 @@ pub(crate) fn fold_folder(out: &Path, training: &Training) -> PathBuf {
     out.join("out-of-fold").join(&training.name)
 }
 
-/// The file of rules.
-pub(crate) fn postprocess_file(out: &Path) -> PathBuf {
-    out.join("postprocess.toml")
-}
-
-/// One held-out subject: its number, where its prediction is.
+/// One held-out subject, and where its prediction is.
 struct HeldOut<'a> {
     subject: &'a Subject,
     fold: usize,
@@ -58,6 +54,14 @@ struct HeldOut<'a> {
 struct Loaded {
     probabilities: Vec<Volume<f32>>,
     reference: LabelMap,
+}
+
+impl Loaded {
+    /// Where the reference has what stands for each class but the background.
+    fn references(&self, outputs: &Outputs) -> Vec<Volume<bool>> {
+        let of_class = |class| self.reference.map(|label| outputs.holds(class, *label));
+        (1..outputs.classes() as u8).map(of_class).collect()
+    }
 }
 
 /// Judges all out-of-fold predictions in `out`. `None` where nothing was held out.
@@ -92,13 +96,13 @@ pub(crate) fn judge(
     write_json(&tuning.join("calibration.json"), &calibration)?;
 
     let maps = out.join("out-of-fold").join("labels");
-    judging.segment(&maps, None)?;
+    judging.gather(&maps)?;
     let evaluation = out.join("evaluation");
     let before = judging.score(&maps, &evaluation.join("untuned"), told)?;
     let mut rules = rules_of(&tuned, temperature, &judging.classes, &plan.dataset, out);
     let by_rules = |rules: &Postprocess, told: &mut dyn FnMut(Step<'_>)| {
         let maps = out.join("tuned");
-        judging.segment(&maps, Some((temperature, rules)))?;
+        judging.segment(&maps, temperature, rules)?;
         judging.score(&maps, &evaluation.join("tuned"), told)
     };
     let mut after = by_rules(&rules, told)?;
@@ -109,7 +113,7 @@ pub(crate) fn judge(
         after = by_rules(&rules, told)?;
     }
     let text = toml::to_string(&rules).expect("names and finite numbers");
-    lacuna_io::atomic::write_bytes(postprocess_file(out), text.as_bytes())?;
+    lacuna_io::atomic::write_bytes(out.join(RULES), text.as_bytes())?;
     Ok(Some(Judged {
         temperature,
         calibration,
@@ -184,15 +188,18 @@ impl Judging<'_> {
             let mut loaded = self.load(held)?;
             let untuned = outputs.labels(&loaded.probabilities);
             let inside = predicted_voxels(&loaded.probabilities, outputs);
-            for (label, of_class) in (1..).zip(&mut calibration) {
-                add_calibration(&mut of_class.before, &loaded, outputs, label, &inside)?;
+            let references = loaded.references(outputs);
+            for ((label, of_class), reference) in (1..).zip(&mut calibration).zip(&references) {
+                let map = channel(&loaded, outputs, label).data();
+                (of_class.before).add(map, reference.data(), Some(&inside))?;
             }
             temper(temperature, &mut loaded.probabilities, outputs)?;
-            for (label, of_class) in (1..).zip(&mut calibration) {
-                add_calibration(&mut of_class.after, &loaded, outputs, label, &inside)?;
+            for ((label, of_class), reference) in (1..).zip(&mut calibration).zip(&references) {
+                let map = channel(&loaded, outputs, label);
+                (of_class.after).add(map.data(), reference.data(), Some(&inside))?;
                 let maps = Maps {
-                    probability: channel(&loaded, outputs, label),
-                    reference: &loaded.reference.map(|l| outputs.holds(label, *l)),
+                    probability: map,
+                    reference,
                     untuned: Some(&untuned.map(|l| outputs.holds(label, *l))),
                     mask: None,
                 };
@@ -224,24 +231,30 @@ impl Judging<'_> {
         })
     }
 
-    /// Writes the label maps of all held-out subjects: as the networks gave them, or by a
-    /// temperature and rules.
+    /// Brings the label maps of all held-out subjects, as each fold wrote them, into one folder.
+    fn gather(&self, folder: &Path) -> Result<(), AutoError> {
+        std::fs::create_dir_all(folder).map_err(AutoError::io(folder))?;
+        for held in &self.held_out {
+            let from = prediction_path(&held.folder, &held.subject.id);
+            let bytes = std::fs::read(&from).map_err(AutoError::io(&from))?;
+            lacuna_io::atomic::write_bytes(prediction_path(folder, &held.subject.id), &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the label maps of all held-out subjects by a temperature and rules.
     fn segment(
         &self,
         folder: &Path,
-        by: Option<(Temperature, &Postprocess)>,
+        temperature: Temperature,
+        rules: &Postprocess,
     ) -> Result<(), AutoError> {
         std::fs::create_dir_all(folder).map_err(AutoError::io(folder))?;
         for held in &self.held_out {
             let id = &held.subject.id;
             let mut loaded = self.load(held)?;
-            let labels = match by {
-                None => self.outputs.labels(&loaded.probabilities),
-                Some((temperature, rules)) => {
-                    temper(temperature, &mut loaded.probabilities, &self.outputs)?;
-                    rules.labels(&self.outputs, &loaded.probabilities).0
-                }
-            };
+            temper(temperature, &mut loaded.probabilities, &self.outputs)?;
+            let (labels, _) = rules.labels(&self.outputs, &loaded.probabilities);
             let reference = lacuna_io::read_reference(prediction_path(&held.folder, id))?;
             let to = prediction_path(folder, id);
             lacuna_io::write_class_labels(to, &labels, None, &reference)?;
@@ -328,30 +341,13 @@ fn add_odds(odds: &mut LogOdds, loaded: &Loaded, outputs: &Outputs) -> Result<()
             odds.add_classes(&maps, loaded.reference.data(), None)?;
         }
         Some(_) => {
-            for label in 1..outputs.classes() as u8 {
-                let inside: Vec<bool> = (loaded.reference.data().iter())
-                    .map(|l| outputs.holds(label, *l))
-                    .collect();
+            for (label, reference) in (1..).zip(loaded.references(outputs)) {
                 let map = channel(loaded, outputs, label);
-                odds.add_region(map.data(), &inside, None)?;
+                odds.add_region(map.data(), reference.data(), None)?;
             }
         }
     }
     Ok(())
-}
-
-fn add_calibration(
-    calibration: &mut Calibration,
-    loaded: &Loaded,
-    outputs: &Outputs,
-    label: u8,
-    inside: &[bool],
-) -> Result<(), AutoError> {
-    let reference: Vec<bool> = (loaded.reference.data().iter())
-        .map(|l| outputs.holds(label, *l))
-        .collect();
-    let map = channel(loaded, outputs, label);
-    Ok(calibration.add(map.data(), &reference, Some(inside))?)
 }
 
 fn temper(
@@ -359,19 +355,8 @@ fn temper(
     probabilities: &mut [Volume<f32>],
     outputs: &Outputs,
 ) -> Result<(), AutoError> {
-    match outputs.regions() {
-        None => {
-            let mut maps: Vec<&mut [f32]> =
-                probabilities.iter_mut().map(Volume::data_mut).collect();
-            temperature.apply_classes(&mut maps)?;
-        }
-        Some(_) => {
-            for map in probabilities {
-                temperature.apply_region(map.data_mut())?;
-            }
-        }
-    }
-    Ok(())
+    let mut maps: Vec<&mut [f32]> = probabilities.iter_mut().map(Volume::data_mut).collect();
+    Ok(outputs.temper_by(temperature, &mut maps)?)
 }
 
 /// What was tuned, as `predict --postprocess` reads it.
@@ -392,7 +377,7 @@ fn rules_of(
         (class.class.clone(), rules)
     };
     Postprocess {
-        path: postprocess_file(out),
+        path: out.join(RULES),
         dataset: Some(dataset.to_owned()),
         classes: classes.to_vec(),
         temperature: Some(temperature.value),

@@ -23,12 +23,11 @@ use tar::{Archive, Builder, EntryType, Header};
 use tempfile::TempDir;
 
 use crate::error::AutoError;
-use crate::judge::postprocess_file;
 use crate::plan::Plan;
 
 const MODEL: &str = "model.json";
 const CARD: &str = "card.md";
-const RULES: &str = "postprocess.toml";
+pub(crate) const RULES: &str = "postprocess.toml";
 const TUNING: &str = "tuning/tuning.json";
 /// The most bytes of a model's file, and of what is in it.
 const MOST_BYTES: u64 = 16 << 30;
@@ -167,7 +166,7 @@ impl Opened {
         let model = Model::read(folder)?;
         let (postprocess, tuned) = match model.tuned {
             true => (
-                Some(Postprocess::read(&postprocess_file(folder))?),
+                Some(Postprocess::read(&folder.join(RULES))?),
                 Some(lacuna_record::read_json(folder, TUNING)?),
             ),
             false => (None, None),

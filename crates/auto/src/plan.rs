@@ -21,7 +21,6 @@ use lacuna_data::manifest::Manifest;
 use lacuna_data::split::read_splits;
 use lacuna_record::{Fingerprint, sha256_of, write_json};
 use lacuna_train::config::{Budget, MemoryLimit, RunConfig};
-use lacuna_train::pace::Pace;
 use serde::{Deserialize, Serialize};
 
 use crate::error::AutoError;
@@ -29,7 +28,6 @@ use crate::structure::Structure;
 use configuration::Chosen;
 pub use folds::Training;
 pub use time::Speed;
-use time::TIMED;
 
 /// Features of the first stage that are tried, widest first.
 const FEATURES: [usize; 4] = [24, 16, 12, 8];
@@ -140,19 +138,12 @@ impl Plan {
             reading,
             left,
         };
-        let (mut config, speed, decision) = scene.widest(&chosen, &trainings)?;
+        let (features, mut config, speed, decision) = scene.widest(&chosen, &trainings)?;
         decisions.push(decision);
         let passes = speed.share_of_passes(&config, fingerprint, &trainings, left);
         if passes > MOST_PASSES && !sets(asked, "patch.sampler") {
             chosen.errors = false;
-            let features = config
-                .model
-                .stages
-                .as_ref()
-                .and_then(|s| s.features.first());
-            let text = chosen.toml(&asked.dataset, asked.seed, features.copied().unwrap_or(16));
-            let origin = "the planned configuration";
-            config = RunConfig::parse(&text, &asked.sets, origin, Path::new(""))?;
+            config = chosen.config(asked, features)?;
             decisions.push(Decision::new(
                 "sampler, corrected",
                 "halves: lesions, anywhere inside".to_owned(),
@@ -349,7 +340,7 @@ impl Measuring<'_> {
         &self,
         chosen: &Chosen,
         trainings: &[Training],
-    ) -> Result<(RunConfig, Speed, Decision), AutoError> {
+    ) -> Result<(usize, RunConfig, Speed, Decision), AutoError> {
         let of_features = [
             "model=",
             "model.name",
@@ -361,10 +352,7 @@ impl Measuring<'_> {
         let mut tried: Vec<String> = Vec::new();
         let narrowest = FEATURES[FEATURES.len() - 1];
         for features in FEATURES {
-            let text = chosen.toml(&self.asked.dataset, self.asked.seed, features);
-            let origin = "the planned configuration";
-            let config = RunConfig::parse(&text, &self.asked.sets, origin, Path::new(""))?;
-            refuse_planned(&config, &text)?;
+            let config = chosen.config(self.asked, features)?;
             let needed = shape::step_bytes(&config)?;
             let free = MemoryLimit::Share(MEMORY).bytes();
             if needed > free && features == narrowest {
@@ -377,9 +365,7 @@ impl Measuring<'_> {
                 tried.push(format!("{features} features: {} MB a step", needed >> 20));
                 continue;
             }
-            let (modalities, classes) = (self.manifest.modalities.len(), &self.manifest.classes);
-            let pace = Pace::measure(&config, modalities, classes, self.device, TIMED)?;
-            let speed = Speed::of(&config, &pace, self.reading);
+            let speed = Speed::measure(&config, self.manifest, self.device, self.reading)?;
             let iterations = speed.iterations(&config, self.fingerprint, trainings, self.left, 0);
             tried.push(format!(
                 "{features} features: {:.2} s an iteration, {iterations} fit",
@@ -398,38 +384,10 @@ impl Measuring<'_> {
                      first, 150 of the next)",
                     tried.join("; "),
                 );
-                return Ok((config, speed, decision));
+                return Ok((features, config, speed, decision));
             }
         }
         unreachable!("the narrowest network ends the search")
-    }
-}
-
-/// Folds, lengths, seed and dataset are what is planned: no override may differ from what
-/// was `written`.
-fn refuse_planned(config: &RunConfig, written: &str) -> Result<(), AutoError> {
-    let planned = RunConfig::parse(written, &[], "the planned configuration", Path::new(""))?;
-    let differs = [
-        (
-            "split",
-            config.split != planned.split,
-            "--splits takes nnU-Net's splits_final.json",
-        ),
-        (
-            "train.budget",
-            config.train.budget.is_some(),
-            "--budget is for everything",
-        ),
-        ("train.from", config.train.from.is_some(), ""),
-        ("seed", config.seed != planned.seed, "--seed"),
-        ("dataset", config.dataset != planned.dataset, ""),
-    ];
-    match differs.into_iter().find(|(_, differs, _)| *differs) {
-        None => Ok(()),
-        Some((key, _, instead)) => Err(AutoError::Planned {
-            key: key.to_owned(),
-            instead,
-        }),
     }
 }
 

@@ -48,10 +48,7 @@ pub struct ChoiceOfLength {
 }
 
 /// The choices in `out` so far, by training.
-pub(crate) fn read_choices(
-    out: &Path,
-    plan: &Plan,
-) -> Result<BTreeMap<String, ChoiceOfLength>, AutoError> {
+fn read_choices(out: &Path, plan: &Plan) -> Result<BTreeMap<String, ChoiceOfLength>, AutoError> {
     let mut choices = BTreeMap::new();
     for training in &plan.trainings {
         let folder = choice_folder(out, &training.name);
@@ -86,7 +83,29 @@ pub(crate) struct Work<'a> {
 
 const CHOICE: &str = "length.json";
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// One training after the other on the machine of the plan, from what was done before.
+    pub fn new(
+        out: &'a Path,
+        (plan, config, fingerprint): (&'a Plan, &'a RunConfig, &'a Fingerprint),
+        manifest: &'a Manifest,
+        device: &'a Device,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, AutoError> {
+        Ok(Self {
+            out,
+            plan,
+            config,
+            fingerprint,
+            manifest,
+            device,
+            stop,
+            choices: read_choices(out, plan)?,
+            speed: plan.speed,
+            alone: false,
+        })
+    }
+
     /// Carries out one training, or goes on with it; `None` when it was stopped.
     pub fn train(
         &mut self,

@@ -118,6 +118,33 @@ impl Progress {
     }
 }
 
+/// A bar that begins when the number of steps is known, and is gone with the value.
+pub struct Counted {
+    label: &'static str,
+    bar: Option<Progress>,
+}
+
+impl Counted {
+    /// Not yet begun.
+    pub fn new(label: &'static str) -> Self {
+        Self { label, bar: None }
+    }
+
+    /// Shows that so many steps are done.
+    pub fn at(&mut self, done: usize, total: usize) {
+        let begin = || Progress::new(self.label, 0, total as u64);
+        self.bar.get_or_insert_with(begin).at(done as u64, "");
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish();
+        }
+    }
+}
+
 /// A flag that Ctrl-C and SIGTERM set; a second signal ends the process at once.
 pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));

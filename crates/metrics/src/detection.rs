@@ -181,8 +181,7 @@ impl LesionDetection {
         counts: LesionCounts,
         values: BTreeMap<Cow<'static, str>, f64>,
     ) -> Self {
-        let shares = counts.shares();
-        Self {
+        let none = Self {
             convention: convention.name(),
             connectivity: match convention.connectivity() {
                 Connectivity::Six => 6,
@@ -191,6 +190,23 @@ impl LesionDetection {
             },
             overlap_rule: convention.overlap_rule(),
             size_floor: convention.size_floor(),
+            reference: 0,
+            found: 0,
+            predicted: 0,
+            false_positives: 0,
+            true_predictions: 0,
+            recall: 1.0,
+            precision: 1.0,
+            f1: 1.0,
+            values: BTreeMap::new(),
+        };
+        none.with(counts, values)
+    }
+
+    /// The same convention with these counts and their shares.
+    fn with(self, counts: LesionCounts, values: BTreeMap<Cow<'static, str>, f64>) -> Self {
+        let shares = counts.shares();
+        Self {
             reference: counts.reference,
             found: counts.found,
             predicted: counts.predicted,
@@ -200,6 +216,7 @@ impl LesionDetection {
             precision: shares.precision,
             f1: shares.f1,
             values,
+            ..self
         }
     }
 
@@ -223,7 +240,6 @@ impl LesionDetection {
             false_positives: sum(|row| row.false_positives),
             true_predictions: sum(|row| row.true_predictions),
         };
-        let shares = counts.shares();
         let value = |row: &Self, name: &str| row.values.get(name).copied().unwrap_or(f64::NAN);
         let mut values: BTreeMap<Cow<'static, str>, f64> = (first.values.keys())
             .map(|name| {
@@ -235,18 +251,7 @@ impl LesionDetection {
             let iou = rows.iter().map(|row| value(row, "sq") * row.found as f64);
             values = quality(&counts, iou.sum());
         }
-        Some(Self {
-            reference: counts.reference,
-            found: counts.found,
-            predicted: counts.predicted,
-            false_positives: counts.false_positives,
-            true_predictions: counts.true_predictions,
-            recall: shares.recall,
-            precision: shares.precision,
-            f1: shares.f1,
-            values,
-            ..first.clone()
-        })
+        Some(first.clone().with(counts, values))
     }
 }
 

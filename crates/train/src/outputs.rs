@@ -1,7 +1,7 @@
 //! What the channels of a network's output are: exclusive classes, or regions.
 
 use lacuna_losses::{Activation, Regions};
-use lacuna_tune::Temperature;
+use lacuna_tune::{Temperature, TuneError};
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::config::{ConfigError, RunConfig};
@@ -81,16 +81,29 @@ impl Outputs {
         self.activation.apply(logits, self.count());
     }
 
-    /// Tempers probabilities, one map for each channel, in place.
+    /// Tempers probabilities, one map for each channel, in place, where there is a
+    /// temperature.
     pub(crate) fn temper(&self, probabilities: &mut [&mut [f32]]) {
-        let Some(temperature) = self.temperature else {
-            return;
-        };
-        let tempered = match self.regions {
+        if let Some(temperature) = self.temperature {
+            self.temper_by(temperature, probabilities)
+                .expect("means of what the activation gave are probabilities");
+        }
+    }
+
+    /// Tempers probabilities, one map for each channel, in place: classes together, regions
+    /// each by itself.
+    ///
+    /// # Errors
+    /// [`TuneError::Probability`] for what is none; maps are half done then.
+    pub fn temper_by(
+        &self,
+        temperature: Temperature,
+        probabilities: &mut [&mut [f32]],
+    ) -> Result<(), TuneError> {
+        match self.regions {
             None => temperature.apply_classes(probabilities),
             Some(_) => (probabilities.iter_mut()).try_for_each(|map| temperature.apply_region(map)),
-        };
-        tempered.expect("means of what the activation gave are probabilities");
+        }
     }
 
     /// Probabilities where nothing is predicted, such as outside of the mask.

@@ -1,9 +1,13 @@
 //! The run configuration that a plan comes to, and a line for each decision in it.
 
-use lacuna_record::Fingerprint;
+use std::path::Path;
 
-use super::Decision;
+use lacuna_record::Fingerprint;
+use lacuna_train::config::RunConfig;
+
 use super::shape::{Scene, Shape};
+use super::{Asked, Decision};
+use crate::error::AutoError;
 use crate::structure::Structure;
 
 /// Share of subjects off the median spacing from which all are brought to one grid.
@@ -19,10 +23,10 @@ const MOST_BATCH: usize = 16;
 
 /// What does not depend on the machine.
 pub(super) struct Chosen {
-    pub shape: Shape,
-    pub batch: usize,
+    shape: Shape,
+    batch: usize,
     /// Empty keeps each subject's own grid.
-    pub spacing: Vec<f64>,
+    spacing: Vec<f64>,
     keep_lesions: bool,
     /// The axis across thick slices.
     thick: Option<usize>,
@@ -43,18 +47,10 @@ impl Chosen {
         };
         let preset = structure.map(Structure::preset);
         let median = fingerprint.spacing_mm.median;
-        let across = |q: fn(&lacuna_record::fingerprint::Extents) -> [f64; 3]| {
-            let extents = fingerprint
-                .foreground
-                .iter()
-                .filter_map(|c| c.extents.as_ref());
-            extents
-                .map(q)
-                .reduce(|a, b| std::array::from_fn(|i| f64::max(a[i], b[i])))
-        };
-        let smallest = (fingerprint.foreground.iter())
-            .filter_map(|c| c.extents.as_ref())
-            .map(|e| e.p50_mm)
+        let extents = || (fingerprint.foreground.iter()).filter_map(|c| c.extents.as_ref());
+        let largest = (extents().map(|e| e.p95_mm))
+            .reduce(|a, b| std::array::from_fn(|i| f64::max(a[i], b[i])));
+        let smallest = (extents().map(|e| e.p50_mm))
             .reduce(|a, b| std::array::from_fn(|i| f64::min(a[i], b[i])));
 
         let off = fingerprint.off_median_spacing;
@@ -106,7 +102,7 @@ impl Chosen {
 
         let shape_mm: [f64; 3] =
             std::array::from_fn(|a| fingerprint.crop_shape.median[a] * median[a]);
-        let component_mm = across(|e| e.p95_mm).unwrap_or([0.0; 3]);
+        let component_mm = largest.unwrap_or([0.0; 3]);
         let scene = Scene {
             spacing_mm: on,
             shape: std::array::from_fn(|a| shape_mm[a] / on[a]),
@@ -159,8 +155,8 @@ impl Chosen {
             ["left", "right"].iter().any(|side| c.contains(side))
         });
         let paste = preset.is_some_and(|p| p.paste);
-        let shape_is_whole = shape.whole;
         let chosen = Self {
+            errors: !shape.whole,
             shape,
             batch,
             spacing,
@@ -168,7 +164,6 @@ impl Chosen {
             thick,
             sided,
             paste,
-            errors: !shape_is_whole,
         };
         chosen.tell(fingerprint, structure, decisions);
         chosen
@@ -257,8 +252,21 @@ impl Chosen {
         }
     }
 
+    /// The run of a network of so many features, with the overrides that are asked for.
+    ///
+    /// # Errors
+    /// Overrides that are refused, or that set what is planned.
+    pub fn config(&self, asked: &Asked, features: usize) -> Result<RunConfig, AutoError> {
+        let text = self.toml(&asked.dataset, asked.seed, features);
+        let parse =
+            |sets| RunConfig::parse(&text, sets, "the planned configuration", Path::new(""));
+        let config = parse(&asked.sets)?;
+        refuse_planned(&config, &parse(&[])?)?;
+        Ok(config)
+    }
+
     /// `run.toml` of a network of so many features.
-    pub fn toml(&self, dataset: &std::path::Path, seed: u64, features: usize) -> String {
+    fn toml(&self, dataset: &Path, seed: u64, features: usize) -> String {
         let list = |values: &[usize]| format!("{values:?}");
         let lists = |values: &[Vec<usize>]| {
             let inner: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
@@ -336,7 +344,34 @@ impl Chosen {
     }
 }
 
-/// Three lengths, to a hundredth.
+/// Folds, lengths, seed and dataset are what is planned: no override may differ from what
+/// was `planned`.
+fn refuse_planned(config: &RunConfig, planned: &RunConfig) -> Result<(), AutoError> {
+    let differs = [
+        (
+            "split",
+            config.split != planned.split,
+            "--splits takes nnU-Net's splits_final.json",
+        ),
+        (
+            "train.budget",
+            config.train.budget.is_some(),
+            "--budget is for everything",
+        ),
+        ("train.from", config.train.from.is_some(), ""),
+        ("seed", config.seed != planned.seed, "--seed"),
+        ("dataset", config.dataset != planned.dataset, ""),
+    ];
+    match differs.into_iter().find(|(_, differs, _)| *differs) {
+        None => Ok(()),
+        Some((key, _, instead)) => Err(AutoError::Planned {
+            key: key.to_owned(),
+            instead,
+        }),
+    }
+}
+
+/// Three lengths, with four decimals at most.
 fn written(lengths: &[f64; 3]) -> String {
     lengths
         .map(|l| {

@@ -20,7 +20,7 @@ const TUNING: f64 = 0.5;
 /// as long as one by itself, on two cores.
 const BESIDE_LOADING: f64 = 1.3;
 /// Steps that are timed.
-pub(super) const TIMED: u32 = 3;
+const TIMED: u32 = 3;
 /// Seconds of what is done once: tables, report, card.
 const ONCE: f64 = 5.0;
 
@@ -40,30 +40,26 @@ pub struct Speed {
 }
 
 impl Speed {
-    pub(super) fn of(config: &RunConfig, pace: &Pace, reading: f64) -> Self {
+    /// Of a run on this machine as it is now, where reading a subject takes `reading` seconds.
+    ///
+    /// # Errors
+    /// When the network, the loss or the precision are refused.
+    pub fn measure(
+        config: &RunConfig,
+        manifest: &Manifest,
+        device: &Device,
+        reading: f64,
+    ) -> Result<Self, AutoError> {
+        let modalities = manifest.modalities.len();
+        let pace = Pace::measure(config, modalities, &manifest.classes, device, TIMED)?;
         let voxels = pace.effective.0.iter().product::<usize>() * config.train.batch;
-        Self {
+        Ok(Self {
             step: BESIDE_LOADING * median(&pace.steps) * config.train.accumulate as f64,
             voxel: median(&pace.forward) / voxels as f64,
             reading,
             training_factor: 1.0,
             predicting_factor: 1.0,
-        }
-    }
-
-    /// As fast as this machine is now.
-    ///
-    /// # Errors
-    /// When the network, the loss or the precision are refused.
-    pub fn measured_again(
-        &self,
-        config: &RunConfig,
-        manifest: &Manifest,
-        device: &Device,
-    ) -> Result<Self, AutoError> {
-        let modalities = manifest.modalities.len();
-        let pace = Pace::measure(config, modalities, &manifest.classes, device, TIMED)?;
-        Ok(Self::of(config, &pace, self.reading))
+        })
     }
 
     /// Seconds to predict these subjects.

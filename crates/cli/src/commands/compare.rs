@@ -10,7 +10,7 @@ use lacuna_metrics::Options;
 use lacuna_record::{ComparedPair, ComparedPredictions, MetricDifference};
 use lacuna_train::dataset::ids_named;
 
-use crate::terminal::Progress;
+use crate::terminal::Counted;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -77,14 +77,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         overlay: arguments.overlay.as_deref(),
         pictures: arguments.pictures,
     };
-    let mut bar: Option<Progress> = None;
-    let compared = compare(&request, &mut |done, total| {
-        let bar = bar.get_or_insert_with(|| Progress::new("compare", 0, total as u64));
-        bar.at(done as u64, "");
-    });
-    if let Some(bar) = bar {
-        bar.finish();
-    }
+    let mut bar = Counted::new("compare");
+    let compared = compare(&request, &mut |done, total| bar.at(done, total));
+    drop(bar);
     let compared = compared?;
     for note in &compared.notes {
         eprintln!("note: {note}");

@@ -10,7 +10,7 @@ use lacuna_metrics::{ClassScores, Options};
 use lacuna_record::Evaluation;
 use lacuna_train::dataset::ids_named;
 
-use crate::terminal::Progress;
+use crate::terminal::Counted;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -66,14 +66,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         force: arguments.force,
         overlay: arguments.overlay.as_deref(),
     };
-    let mut bar: Option<Progress> = None;
-    let evaluation = evaluate(&request, &mut |done, total| {
-        let bar = bar.get_or_insert_with(|| Progress::new("evaluate", 0, total as u64));
-        bar.at(done as u64, "");
-    });
-    if let Some(bar) = bar {
-        bar.finish();
-    }
+    let mut bar = Counted::new("evaluate");
+    let evaluation = evaluate(&request, &mut |done, total| bar.at(done, total));
+    drop(bar);
     let evaluation = evaluation?;
     for note in &evaluation.notes {
         eprintln!("note: {note}");

@@ -11,7 +11,7 @@ use lacuna_record::fingerprint::{AxisRange, Fingerprint};
 use lacuna_record::{Inputs, check_folder, check_no_run};
 use lacuna_report::{FINGERPRINT_PAGE, write_fingerprint_page};
 
-use crate::terminal::Progress;
+use crate::terminal::Counted;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -30,14 +30,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(out) = &arguments.out {
         check_out(&manifest, out)?;
     }
-    let mut bar: Option<Progress> = None;
-    let found = fingerprint::of(&manifest, &[], &mut |done, total| {
-        let bar = bar.get_or_insert_with(|| Progress::new("fingerprint", 0, total as u64));
-        bar.at(done as u64, "");
-    });
-    if let Some(bar) = bar {
-        bar.finish();
-    }
+    let mut bar = Counted::new("fingerprint");
+    let found = fingerprint::of(&manifest, &[], &mut |done, total| bar.at(done, total));
+    drop(bar);
     let found = found?;
     if !arguments.skip_bad {
         fingerprint::refuse_faults(&manifest, &found)

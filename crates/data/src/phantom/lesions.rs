@@ -29,12 +29,14 @@ pub(super) const WHITE_ENOUGH: f32 = 0.9;
 /// Failed searches for a free place, one after another, before lesions may touch.
 pub(super) const ATTEMPTS: usize = 400;
 
-/// Places lesions of the configured share and sizes in the white matter.
-pub(super) fn place(
+/// The voxels of the white matter, and how many are to be lesion.
+///
+/// # Errors
+/// [`PhantomError::ShareTooLarge`] where these are more than those.
+pub(super) fn white_matter(
     config: &PhantomConfig,
     brain: &[Voxel],
-    rng: &mut ChaCha8Rng,
-) -> Result<Lesions, PhantomError> {
+) -> Result<(Vec<usize>, usize), PhantomError> {
     let white: Vec<usize> = (0..brain.len())
         .filter(|&i| brain[i].white >= WHITE_ENOUGH)
         .collect();
@@ -46,6 +48,16 @@ pub(super) fn place(
             available: white.len(),
         });
     }
+    Ok((white, target))
+}
+
+/// Places lesions of the configured share and sizes in the white matter.
+pub(super) fn place(
+    config: &PhantomConfig,
+    brain: &[Voxel],
+    rng: &mut ChaCha8Rng,
+) -> Result<Lesions, PhantomError> {
+    let (white, target) = white_matter(config, brain)?;
     let mut field = Field::within(config, brain, |voxel| voxel.white >= WHITE_ENOUGH);
     let mut left = target;
     let mut failures = 0;

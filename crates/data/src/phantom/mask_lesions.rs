@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::anatomy::Voxel;
 use super::config::{PhantomConfig, PhantomError};
-use super::lesions::{ATTEMPTS, Field, Lesions, WHITE_ENOUGH};
+use super::lesions::{ATTEMPTS, Field, Lesions, WHITE_ENOUGH, white_matter};
 use super::mask_shapes::{MaskShape, MaskShapes};
 use super::shapes::dot;
 
@@ -38,17 +38,7 @@ pub(super) fn place(
     brain: &mut [Voxel],
     rng: &mut ChaCha8Rng,
 ) -> Result<(Lesions, Vec<MaskLesion>), PhantomError> {
-    let white: Vec<usize> = (0..brain.len())
-        .filter(|&i| brain[i].white >= WHITE_ENOUGH)
-        .collect();
-    let target = config.lesion_voxels();
-    if target > white.len() {
-        return Err(PhantomError::ShareTooLarge {
-            share: config.foreground_share,
-            needed: target,
-            available: white.len(),
-        });
-    }
+    let (white, target) = white_matter(config, brain)?;
     let mut field = Field::within(config, brain, |voxel| voxel.inside());
     let tolerance = shapes.tolerance(target);
     // Those that are not yet known to fit nowhere.
