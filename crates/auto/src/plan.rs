@@ -12,6 +12,7 @@ mod configuration;
 mod folds;
 mod shape;
 mod time;
+mod width;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use burn::tensor::Device;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::split::read_splits;
 use lacuna_record::{Fingerprint, sha256_of, write_json};
-use lacuna_train::config::{Budget, MemoryLimit, RunConfig};
+use lacuna_train::config::{Budget, RunConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::error::AutoError;
@@ -28,19 +29,14 @@ use crate::structure::Structure;
 use configuration::Chosen;
 pub use folds::Training;
 pub use time::Speed;
+use width::Measuring;
 
-/// Features of the first stage that are tried, widest first.
-const FEATURES: [usize; 4] = [24, 16, 12, 8];
-/// Iterations for which the widest network is worth its time.
-const MANY: u64 = 700;
 /// Iterations below which a narrower network learns more.
 const FEW: u64 = 150;
 /// Iterations below which nothing is learnt.
 const LEAST: u64 = 40;
 /// Share of a training's time that finding errors may take.
 const MOST_PASSES: f64 = 0.15;
-/// Share of the machine's memory that a step may take, in per cent.
-const MEMORY: u8 = 60;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -319,76 +315,6 @@ pub(crate) fn sets(asked: &Asked, key: &str) -> bool {
         .sets
         .iter()
         .any(|set| set.trim_start().starts_with(key))
-}
-
-/// What the width of a network is chosen by.
-struct Measuring<'a> {
-    asked: &'a Asked,
-    manifest: &'a Manifest,
-    fingerprint: &'a Fingerprint,
-    device: &'a Device,
-    /// Seconds that reading a subject takes.
-    reading: f64,
-    /// Seconds of the budget that are left.
-    left: f64,
-}
-
-impl Measuring<'_> {
-    /// The widest network that fits into the memory and of which enough iterations fit into
-    /// the time; the narrowest where none is so.
-    fn widest(
-        &self,
-        chosen: &Chosen,
-        trainings: &[Training],
-    ) -> Result<(usize, RunConfig, Speed, Decision), AutoError> {
-        let of_features = [
-            "model=",
-            "model.name",
-            "model.width",
-            "model.stages=",
-            "model.stages.features",
-        ];
-        let fixed = of_features.into_iter().any(|key| sets(self.asked, key));
-        let mut tried: Vec<String> = Vec::new();
-        let narrowest = FEATURES[FEATURES.len() - 1];
-        for features in FEATURES {
-            let config = chosen.config(self.asked, features)?;
-            let needed = shape::step_bytes(&config)?;
-            let free = MemoryLimit::Share(MEMORY).bytes();
-            if needed > free && features == narrowest {
-                return Err(AutoError::Memory {
-                    needed: needed >> 20,
-                    free: free >> 20,
-                });
-            }
-            if needed > free {
-                tried.push(format!("{features} features: {} MB a step", needed >> 20));
-                continue;
-            }
-            let speed = Speed::measure(&config, self.manifest, self.device, self.reading)?;
-            let iterations = speed.iterations(&config, self.fingerprint, trainings, self.left, 0);
-            tried.push(format!(
-                "{features} features: {:.2} s an iteration, {iterations} fit",
-                speed.step
-            ));
-            let wanted = if features == FEATURES[0] { MANY } else { FEW };
-            if iterations >= wanted || features == narrowest || fixed {
-                let decision = Decision::new(
-                    "features of the first stage",
-                    if fixed {
-                        "as set".to_owned()
-                    } else {
-                        features.to_string()
-                    },
-                    "the widest of 24, 16, 12 and 8 of which enough iterations fit (700 of the \
-                     first, 150 of the next)",
-                    tried.join("; "),
-                );
-                return Ok((features, config, speed, decision));
-            }
-        }
-        unreachable!("the narrowest network ends the search")
-    }
 }
 
 /// Refuses a disk that cannot hold the out-of-fold probabilities.

@@ -1,0 +1,87 @@
+//! How wide a network this machine can train in the time.
+
+use burn::tensor::Device;
+use lacuna_data::manifest::Manifest;
+use lacuna_record::Fingerprint;
+use lacuna_train::config::{MemoryLimit, RunConfig};
+
+use super::configuration::Chosen;
+use super::{Asked, Decision, FEW, Speed, Training, sets, shape};
+use crate::error::AutoError;
+
+/// Features of the first stage that are tried, widest first.
+const FEATURES: [usize; 4] = [24, 16, 12, 8];
+/// Iterations for which the widest network is worth its time.
+const MANY: u64 = 700;
+/// Share of the machine's memory that a step may take, in per cent.
+const MEMORY: u8 = 60;
+
+/// What the width of a network is chosen by.
+pub(super) struct Measuring<'a> {
+    pub asked: &'a Asked,
+    pub manifest: &'a Manifest,
+    pub fingerprint: &'a Fingerprint,
+    pub device: &'a Device,
+    /// Seconds that reading a subject takes.
+    pub reading: f64,
+    /// Seconds of the budget that are left.
+    pub left: f64,
+}
+
+impl Measuring<'_> {
+    /// The widest network that fits into the memory and of which enough iterations fit into
+    /// the time; the narrowest where none is so.
+    pub fn widest(
+        &self,
+        chosen: &Chosen,
+        trainings: &[Training],
+    ) -> Result<(usize, RunConfig, Speed, Decision), AutoError> {
+        let of_features = [
+            "model=",
+            "model.name",
+            "model.width",
+            "model.stages=",
+            "model.stages.features",
+        ];
+        let fixed = of_features.into_iter().any(|key| sets(self.asked, key));
+        let mut tried: Vec<String> = Vec::new();
+        let narrowest = FEATURES[FEATURES.len() - 1];
+        for features in FEATURES {
+            let config = chosen.config(self.asked, features)?;
+            let needed = shape::step_bytes(&config)?;
+            let free = MemoryLimit::Share(MEMORY).bytes();
+            if needed > free && features == narrowest {
+                return Err(AutoError::Memory {
+                    needed: needed >> 20,
+                    free: free >> 20,
+                });
+            }
+            if needed > free {
+                tried.push(format!("{features} features: {} MB a step", needed >> 20));
+                continue;
+            }
+            let speed = Speed::measure(&config, self.manifest, self.device, self.reading)?;
+            let iterations = speed.iterations(&config, self.fingerprint, trainings, self.left, 0);
+            tried.push(format!(
+                "{features} features: {:.2} s an iteration, {iterations} fit",
+                speed.step
+            ));
+            let wanted = if features == FEATURES[0] { MANY } else { FEW };
+            if iterations >= wanted || features == narrowest || fixed {
+                let decision = Decision::new(
+                    "features of the first stage",
+                    if fixed {
+                        "as set".to_owned()
+                    } else {
+                        features.to_string()
+                    },
+                    "the widest of 24, 16, 12 and 8 of which enough iterations fit (700 of the \
+                     first, 150 of the next)",
+                    tried.join("; "),
+                );
+                return Ok((features, config, speed, decision));
+            }
+        }
+        unreachable!("the narrowest network ends the search")
+    }
+}
