@@ -105,7 +105,8 @@ pub fn auto(
 ) -> Result<Option<Made>, AutoError> {
     let _held = hold(out, "auto")?;
     // What is finished is told again, and costs nothing.
-    let mut clock = match out.join("model.json").exists() {
+    let finished = out.join("model.json").exists();
+    let mut clock = match finished {
         true => Clock::beside(out)?,
         false => Clock::open(out)?,
     };
@@ -113,6 +114,9 @@ pub fn auto(
     else {
         return Ok(None);
     };
+    if !finished {
+        clock.keep(out)?;
+    }
     let manifest = Manifest::read(&plan.asked.dataset)?;
     let planned = (&plan, &config, &fingerprint);
     let mut work = Work::new(out, planned, &manifest, device, stop)?;
@@ -215,7 +219,9 @@ pub fn train_one(
 /// Creates `out` and holds it; refuses a folder in which no such work has begun.
 fn hold(out: &Path, command: &'static str) -> Result<File, AutoError> {
     lacuna_record::check_folder(out)?;
-    let begun = out.join("plan.json").exists() || out.join("clock.json").exists();
+    // The first and the last that a plan writes.
+    let begun = ["fingerprint", "plan.json"].map(|name| out.join(name).exists());
+    let begun = begun.contains(&true);
     if !begun && let Ok(entries) = std::fs::read_dir(out) {
         let mut names = entries
             .flatten()
@@ -251,7 +257,6 @@ fn planned(
     let manifest = Manifest::read(&asked.dataset)?;
     let started = Instant::now();
     let fingerprint = fingerprint::of(&manifest, &[], &mut |done, total| {
-        clock.tick();
         told(Step::Read(done, total));
     })?;
     if stop.load(Ordering::Relaxed) {
@@ -268,7 +273,7 @@ fn planned(
     let times = [reading, clock.spent()];
     let (plan, config) = Plan::make(asked, &manifest, &fingerprint, out, device, times)?;
     plan.write(&config, &fingerprint, out)?;
-    clock.write()?;
+    clock.keep(out)?;
     told(Step::Planned(&plan));
     Ok(Some((plan, config, fingerprint)))
 }

@@ -39,21 +39,18 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Goes on with the clock of `folder`.
+    /// Goes on with the clock of `folder`. Nothing is written down before [`Self::keep`]: what
+    /// comes to no plan costs nothing of the next one's budget.
     pub(crate) fn open(folder: &Path) -> Result<Self, AutoError> {
-        let before = read(folder)?;
-        let started = Instant::now();
-        let mut clock = Self {
-            path: Some(folder.join(FILE)),
-            before: Spent {
-                sessions: before.sessions + 1,
-                ..before
-            },
-            started,
-            written: started,
-        };
-        clock.write()?;
+        let mut clock = Self::beside(folder)?;
+        clock.before.sessions += 1;
         Ok(clock)
+    }
+
+    /// Writes it down in `folder`, from now on.
+    pub(crate) fn keep(&mut self, folder: &Path) -> Result<(), AutoError> {
+        self.path = Some(folder.join(FILE));
+        self.write()
     }
 
     /// The same for work beside other work: what was spent before it counts, and nothing is

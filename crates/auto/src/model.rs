@@ -17,6 +17,7 @@ use lacuna_train::device::PrecisionName;
 use lacuna_train::postprocess::Postprocess;
 use lacuna_train::predict::Average;
 use lacuna_train::predictor::Predictor;
+use lacuna_train::run::RunError;
 use lacuna_tune::Tuned;
 use serde::{Deserialize, Serialize};
 use tar::{Archive, Builder, EntryType, Header};
@@ -54,6 +55,8 @@ pub struct Model {
 pub struct Opened {
     /// The run folders.
     pub runs: Vec<PathBuf>,
+    /// What the runs are called, as the folder of what was unpacked is soon gone.
+    names: Vec<PathBuf>,
     /// What was tuned for a model.
     pub postprocess: Option<Postprocess>,
     /// How far its predicted volumes and counts can be from the truth.
@@ -125,7 +128,9 @@ impl Opened {
             if path.is_file() {
                 let unpacked = unpack(path)?;
                 let opened = Self::of_folder(unpacked.path())?;
+                let name = |run: &PathBuf| path.join(run.file_name().unwrap_or_default());
                 return Ok(Self {
+                    names: opened.runs.iter().map(name).collect(),
                     _unpacked: Some(unpacked),
                     ..opened
                 });
@@ -136,6 +141,7 @@ impl Opened {
         }
         Ok(Self {
             runs: paths.to_vec(),
+            names: paths.to_vec(),
             postprocess: None,
             tuned: None,
             _unpacked: None,
@@ -155,7 +161,13 @@ impl Opened {
         precision: Option<PrecisionName>,
         average: Average,
     ) -> Result<Predictor, AutoError> {
-        let predictor = Predictor::open(&self.runs, choice, device, precision, average)?;
+        let open = |(folder, name): (&PathBuf, &PathBuf)| {
+            let mut run = TrainedRun::open(folder, choice, device, precision)?;
+            run.path = name.clone();
+            Ok(run)
+        };
+        let runs: Result<_, RunError> = self.runs.iter().zip(&self.names).map(open).collect();
+        let predictor = Predictor::of(runs?, average)?;
         match postprocess.or_else(|| self.postprocess.clone()) {
             Some(rules) => Ok(predictor.with_postprocess(rules)?),
             None => Ok(predictor),
@@ -171,8 +183,10 @@ impl Opened {
             ),
             false => (None, None),
         };
+        let runs: Vec<PathBuf> = model.runs.iter().map(|name| folder.join(name)).collect();
         Ok(Self {
-            runs: model.runs.iter().map(|name| folder.join(name)).collect(),
+            names: runs.clone(),
+            runs,
             postprocess,
             tuned,
             _unpacked: None,

@@ -163,6 +163,7 @@ impl Plan {
             told.reason += "; fewer than 5 since the time is short";
         }
         decisions.push(told);
+        decisions.extend(folds::parted(manifest, &trainings));
         if iterations < LEAST && !set {
             let needed = spent + speed.seconds(&config, fingerprint, &trainings, LEAST);
             return Err(AutoError::Budget {

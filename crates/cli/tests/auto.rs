@@ -146,6 +146,9 @@ fn the_whole_way_also_in_parts_and_the_model_as_one_file() {
     }
     let list = place.json("file/predictions.json");
     assert!(list["postprocess"]["temperature"].is_number(), "{list}");
+    // The folder that the file was unpacked to is gone.
+    let text = list.to_string();
+    assert!(text.contains("model.lacuna/fold-0"), "{text}");
     let config = std::fs::read(place.path("model.lacuna")).unwrap();
     let path = place.path("cohort").display().to_string();
     let told = config
@@ -343,7 +346,8 @@ fn what_cannot_be_done_is_told_before_any_training() {
             "give ",
         ],
     );
-    let place = self::place(3);
+    // What was tried costs nothing of the next budget.
+    assert_eq!(place.names("out"), [".lock"]);
     for (set, parts) in [
         ("split.folds=3", ["--set split:", "--splits"]),
         (

@@ -8,6 +8,7 @@
 
 mod folds;
 mod nnunet;
+mod visits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ use crate::rng::{Domain, keyed_rng};
 
 pub use folds::stratified_folds;
 pub use nnunet::{SplitsFileError, read_splits};
+pub use visits::alike;
 
 /// The `[split]` section of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use lacuna_data::split::{Member, stratified_folds};
+use lacuna_data::manifest::Manifest;
+use lacuna_data::split::{Member, alike, stratified_folds};
 use lacuna_record::Fingerprint;
 use serde::{Deserialize, Serialize};
 
@@ -118,10 +119,58 @@ pub(super) fn draw(
     Ok((trainings, told))
 }
 
+/// Subjects that look like one patient's, where a training has seen one that another is judged
+/// on: what to do about it, among the decisions, as scores would be too good.
+pub(super) fn parted(manifest: &Manifest, trainings: &[Training]) -> Option<Decision> {
+    let members = manifest.labelled();
+    let parts = |ids: &Vec<&str>| {
+        trainings.iter().any(|t| {
+            let has = |side: &[String]| ids.iter().any(|id| side.iter().any(|s| s == id));
+            has(&t.train) && has(&t.held_out)
+        })
+    };
+    let patients: Vec<_> = alike(&members).into_iter().filter(parts).collect();
+    (!patients.is_empty()).then(|| {
+        let sets = patients.iter().map(|ids| ids.join(" and "));
+        let mut told: Vec<String> = sets.take(3).collect();
+        if patients.len() > told.len() {
+            told.push("...".to_owned());
+        }
+        Decision::new(
+            "WARNING: one patient on both sides",
+            format!(
+                "{} sets of subjects look like one patient's",
+                patients.len()
+            ),
+            "what is trained on tells of what is held out, and scores are too good: if they are, \
+             give them the same `group` in the manifest",
+            told.join("; "),
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::tests::phantoms;
+
+    /// Visits without a group are told where a fold parts them, and nowhere else.
+    #[test]
+    fn parted_visits_are_told() {
+        let (folder, _) = phantoms(4);
+        let path = folder.path().join("dataset.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("\"sub-02\"", "\"sub-01Ses2\"");
+        let text = text.replace("\"sub-01\"", "\"sub-01Ses1\"");
+        std::fs::write(&path, text).unwrap();
+        let manifest = Manifest::read(&path).unwrap();
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let together = (ids(&["sub-03"]), ids(&["sub-01Ses1", "sub-01Ses2"]));
+        assert_eq!(parted(&manifest, &of_lists(&[together])), None);
+        let apart = (ids(&["sub-01Ses1", "sub-03"]), ids(&["sub-01Ses2"]));
+        let told = parted(&manifest, &of_lists(&[apart])).unwrap();
+        assert_eq!(told.figure, "sub-01Ses1 and sub-01Ses2");
+    }
 
     /// Six visits of three patients: three folds, in none of them a patient on both sides.
     #[test]

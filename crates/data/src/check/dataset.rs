@@ -6,6 +6,7 @@ use super::lesions::{LesionReport, LesionSize};
 use super::report::{CheckReport, GridReport, Problem, Severity, SubjectReport};
 use super::subject::Checked;
 use crate::manifest::Manifest;
+use crate::split::alike;
 
 /// Spacings nearer than this ratio are the same for a network.
 const SAME_SPACING: f64 = 1.01;
@@ -27,6 +28,7 @@ pub(super) fn assemble(manifest: &Manifest, checked: Vec<Checked>) -> CheckRepor
     problems.extend(duplicates(&subjects, contents));
     problems.extend(foreground(manifest, &subjects));
     problems.extend(spacing(&subjects));
+    problems.extend(visits(manifest));
     let readable = subjects.iter().any(|s| s.label.is_some());
     CheckReport {
         name: manifest.name.clone(),
@@ -133,6 +135,26 @@ fn spacing(subjects: &[SubjectReport]) -> Option<Problem> {
             "set one spacing for the run, to which all subjects are resampled",
         )
     })
+}
+
+/// Subjects that are one patient's by their ids, and that nothing keeps on one side of a split.
+fn visits(manifest: &Manifest) -> Option<Problem> {
+    let members = manifest.labelled();
+    let patients = alike(&members);
+    let first = patients.first()?;
+    let finding = format!(
+        "{} look like one patient's by their ids{}",
+        first.join(", "),
+        match patients.len() {
+            1 => String::new(),
+            several => format!(", as do {} other sets of subjects", several - 1),
+        }
+    );
+    Some(of_dataset(
+        Severity::Warning,
+        &finding,
+        "if they are, give them the same `group` in the manifest, so that no split parts them",
+    ))
 }
 
 /// Spacing along right, anterior, superior, whichever way the axes are stored.

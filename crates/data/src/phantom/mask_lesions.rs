@@ -1,7 +1,7 @@
 //! Lesions of real shape: which are drawn, and where they come to lie.
 //!
-//! Lesions are drawn until the share is reached; the last one is the lesion whose
-//! size comes nearest to what is left. Each lies in the white matter, apart from
+//! Lesions are drawn until the share is reached; the last one is of a size near to
+//! what is left. Each lies in the white matter, apart from
 //! the others; where it does not fit there, wherever the brain holds most of it.
 
 use rand::RngExt;
@@ -89,10 +89,10 @@ fn draw(
     let beside = |at: usize| size(at).abs_diff(left);
     let nearest = (0..pool.len()).map(beside).min().unwrap_or(0);
     let smaller: Vec<usize> = (0..pool.len()).filter(|&at| size(at) < left).collect();
+    // Any that is near enough, or subjects of a small share would all have one shape.
+    let within = tolerance.max(nearest);
     let among = match nearest <= tolerance || smaller.is_empty() {
-        true => (0..pool.len())
-            .filter(|&at| beside(at) == nearest)
-            .collect(),
+        true => (0..pool.len()).filter(|&at| beside(at) <= within).collect(),
         false => smaller,
     };
     among[rng.random_range(0..among.len())]
