@@ -32,13 +32,17 @@ pub enum ImageError {
         target: PathBuf,
     },
     /// A folder, pipe or device stands where a file should be.
-    #[error("{path}: not a regular file; give the path of a .nii, .nii.gz, .hdr or .img file")]
+    #[error(
+        "{path}: not an image file, nor a folder with the slices of a DICOM series; give the path of one"
+    )]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
     /// The content is of no format that can be read.
-    #[error("{path}: found {found}, expected a NIfTI file; {remedy}")]
+    #[error(
+        "{path}: found {found}, expected a NIfTI, DICOM, MetaImage, NRRD, MGH, PNG, JPEG or TIFF file; {remedy}"
+    )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -50,6 +54,44 @@ pub enum ImageError {
     /// What only a NIfTI file can have wrong.
     #[error(transparent)]
     Nifti(#[from] NiftiError),
+    /// A header, of any other format, says what cannot be.
+    #[error(
+        "{path}: {format} header: `{field}` is {found}, expected {expected}; export the file again"
+    )]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: &'static str,
+        /// The field.
+        field: Box<str>,
+        /// What it says.
+        found: Box<str>,
+        /// What it can say.
+        expected: Box<str>,
+    },
+    /// A picture that cannot be decoded.
+    #[error("{path}: the {format} file is damaged ({message}); copy or export it again")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: &'static str,
+        /// What the decoder said.
+        message: String,
+    },
+    /// The file is sound, but not read.
+    #[error("{path}: {format} file with {what}, which is not read; {remedy}")]
+    NotRead {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: &'static str,
+        /// What is in the way.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The voxels do not fit the memory.
     #[error(
         "{path}: {bytes} bytes are needed for the voxels and cannot be had; use a smaller image or more memory"
@@ -75,9 +117,9 @@ pub enum ImageError {
         /// Bytes that the header announces.
         expected: u64,
     },
-    /// The gzip stream breaks off or fails its checksum.
+    /// The compressed stream breaks off or fails its checksum.
     #[error(
-        "{path}: the gzip stream is cut off or corrupt ({source}): {found} bytes of {what} found, \
+        "{path}: the compressed stream is cut off or corrupt ({source}): {found} bytes of {what} found, \
          {expected} expected; copy or download the file again"
     )]
     Gzip {
@@ -102,7 +144,8 @@ pub enum ImageError {
     },
     /// Several volumes where one is expected.
     #[error(
-        "{path}: the file holds {found} volumes, expected one; split it into one file per volume"
+        "{path}: the file holds {found} volumes or colours, expected one; name one of them with \
+         `#0`, `#1`, ..., save a label map as grey values"
     )]
     VolumeCount {
         /// The file.
@@ -124,7 +167,9 @@ pub enum ImageError {
         value: f64,
     },
     /// The name does not say which format to write.
-    #[error("{path}: cannot tell the format from the name; end it with .nii or .nii.gz")]
+    #[error(
+        "{path}: cannot tell the format from the name; end it with .nii.gz, .nii, .mha, .nrrd, .mgz or .mgh"
+    )]
     Extension {
         /// The file to write.
         path: PathBuf,

@@ -12,12 +12,11 @@ mod placement;
 mod read;
 mod write;
 
-pub use datatype::Datatype;
 pub use error::NiftiError;
 pub use header::Header;
 pub use layout::Version;
 
 pub(crate) use layout::recognise;
-pub(crate) use pair::is_image_half;
-pub(crate) use read::Voxels;
-pub(crate) use write::{Voxel, write};
+pub(crate) use pair::{is_image_half, other_half};
+pub(crate) use read::open;
+pub(crate) use write::header;

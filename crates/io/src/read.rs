@@ -9,8 +9,9 @@ use std::path::Path;
 
 use lacuna_volume::Volume;
 
-use crate::nifti;
-use crate::{Format, ImageError, Reference};
+use crate::picture::{self, Picture};
+use crate::voxels::Voxels;
+use crate::{Format, ImageError, Reference, dicom, metaimage, mgh, nifti, nrrd};
 
 /// How far from a whole number a label may be: some tools store masks as
 /// floating-point numbers that were interpolated or scaled.
@@ -31,9 +32,9 @@ pub struct Image {
 /// # Errors
 /// When the file is missing, of no known format, damaged or cut off.
 pub fn read(path: impl AsRef<Path>) -> Result<Image, ImageError> {
-    let mut file = Voxels::open(path.as_ref())?;
+    let mut file = Opened::open(path.as_ref())?;
     let volumes = (0..file.reference.volumes())
-        .map(|_| file.next_volume(|value| value as f32))
+        .map(|_| file.voxels.next_volume(|value| value as f32))
         .collect::<Result<_, _>>()?;
     Ok(Image {
         volumes,
@@ -48,7 +49,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Image, ImageError> {
 /// When the file is missing, of no known format, too short, or its header is
 /// unusable.
 pub fn read_reference(path: impl AsRef<Path>) -> Result<Reference, ImageError> {
-    Ok(Voxels::open(path.as_ref())?.reference)
+    Ok(Opened::open(path.as_ref())?.reference)
 }
 
 /// Reads a file of one volume, as [`read`].
@@ -56,8 +57,8 @@ pub fn read_reference(path: impl AsRef<Path>) -> Result<Reference, ImageError> {
 /// # Errors
 /// When the file holds several volumes; and as [`read`].
 pub fn read_image(path: impl AsRef<Path>) -> Result<Volume<f32>, ImageError> {
-    let mut file = Voxels::open_one(path.as_ref())?;
-    let volume = file.next_volume(|value| value as f32)?;
+    let mut file = Opened::open_one(path.as_ref())?;
+    let volume = file.voxels.next_volume(|value| value as f32)?;
     file.finish()?;
     Ok(volume)
 }
@@ -66,13 +67,21 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<Volume<f32>, ImageError> {
 /// whole number count as that number.
 ///
 /// # Errors
-/// When a voxel is farther from a whole number, not finite or beyond 32 bits;
-/// and as [`read_image`].
+/// When a voxel is farther from a whole number, not finite or beyond 32 bits; of a
+/// JPEG file, which changes values; and as [`read_image`].
 pub fn read_labels(path: impl AsRef<Path>) -> Result<Volume<i32>, ImageError> {
-    let mut file = Voxels::open_one(path.as_ref())?;
+    if Format::of(path.as_ref())? == Format::Picture(Picture::Jpeg) {
+        return Err(ImageError::NotRead {
+            path: path.as_ref().to_owned(),
+            format: "JPEG",
+            what: "labels, whose values the format changes".to_owned(),
+            remedy: "give the label map as PNG, TIFF or NIfTI",
+        });
+    }
+    let mut file = Opened::open_one(path.as_ref())?;
     let mut position = 0;
     let mut bad = None;
-    let labels = file.next_volume(|value| {
+    let labels = file.voxels.next_volume(|value| {
         let label = label(value);
         if label.is_none() && bad.is_none() {
             bad = Some((position, value));
@@ -106,27 +115,35 @@ fn label(value: f64) -> Option<i32> {
 }
 
 /// A file opened at its voxels, whose size is known to fit the file.
-struct Voxels {
+struct Opened {
     reference: Reference,
-    form: Form,
+    voxels: Voxels,
 }
 
-/// The reader of each format.
-enum Form {
-    Nifti(nifti::Voxels),
-}
-
-impl Voxels {
+impl Opened {
     fn open(path: &Path) -> Result<Self, ImageError> {
-        match Format::of(path)? {
+        let (reference, voxels) = match Format::of(path)? {
             Format::Nifti => {
-                let voxels = nifti::Voxels::open(path)?;
-                Ok(Self {
-                    reference: voxels.header().clone().into(),
-                    form: Form::Nifti(voxels),
-                })
+                let (header, voxels) = nifti::open(path)?;
+                (header.into(), voxels)
             }
+            Format::MetaImage => metaimage::open(path)?,
+            Format::Nrrd => nrrd::open(path)?,
+            Format::Mgh => mgh::open(path)?,
+            Format::Dicom => dicom::open(path)?,
+            Format::Picture(picture) => picture::open(path, picture)?,
+        };
+        // It was rounded to the 32 bits of NIfTI.
+        if reference.affine().inverse().is_none() {
+            return Err(ImageError::Header {
+                path: path.to_owned(),
+                format: "image",
+                field: "the place of the voxels".into(),
+                found: format!("{:?}", reference.affine().0).into(),
+                expected: "numbers that 32 bits can hold".into(),
+            });
         }
+        Ok(Self { reference, voxels })
     }
 
     fn open_one(path: &Path) -> Result<Self, ImageError> {
@@ -140,17 +157,9 @@ impl Voxels {
         }
     }
 
-    fn next_volume<T>(&mut self, to: impl FnMut(f64) -> T) -> Result<Volume<T>, ImageError> {
-        match &mut self.form {
-            Form::Nifti(voxels) => voxels.next_volume(to),
-        }
-    }
-
     /// Reads to the end, so that a checksum is compared.
     fn finish(self) -> Result<Reference, ImageError> {
-        match self.form {
-            Form::Nifti(voxels) => voxels.finish()?,
-        }
+        self.voxels.finish()?;
         Ok(self.reference)
     }
 }

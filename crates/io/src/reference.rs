@@ -4,6 +4,7 @@
 use lacuna_volume::{Affine, Grid};
 
 use crate::nifti;
+use crate::voxels::Layout;
 
 /// The geometry of an image file. It keeps what the file's format says beyond
 /// that, so that a result written onto it lies exactly over the image in any
@@ -20,6 +21,19 @@ impl Reference {
     /// [`Self::affine`] is the grid's affine rounded to them.
     pub fn from_grid(grid: &Grid) -> Self {
         nifti::Header::from_grid(grid).into()
+    }
+
+    /// Of a file of another format than NIfTI, with as many axes as it names, 2 to 4; the layout
+    /// gets the affine that is kept.
+    pub(crate) fn of_layout(layout: &mut Layout, rank: usize) -> Self {
+        let grid = Grid {
+            shape: layout.shape,
+            affine: layout.affine,
+        };
+        let datatype = layout.encoding.datatype;
+        let header = nifti::Header::of_image(&grid, rank, layout.volumes, datatype);
+        layout.affine = *header.affine();
+        header.into()
     }
 
     /// Voxels along x, y, z; a 2-D image has one along z.

@@ -1,10 +1,10 @@
 //! The bytes of a file, plain or compressed, read front to back.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::GzDecoder;
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 
 use crate::ImageError;
 
@@ -25,8 +25,18 @@ pub(crate) struct Source {
 enum Stream {
     Plain(BufReader<File>),
     Gzip(Box<GzDecoder<BufReader<File>>>),
+    Zlib(Box<ZlibDecoder<BufReader<File>>>),
+    /// What another decoder gave.
+    Decoded(Cursor<Vec<u8>>),
     /// After the last gzip member; anything further is padding.
     Ended,
+}
+
+/// How the voxels after a plain header are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    Gzip,
+    Zlib,
 }
 
 impl Source {
@@ -54,18 +64,65 @@ impl Source {
         })
     }
 
+    /// What was decoded from the file at `path`.
+    pub fn of_bytes(path: &Path, bytes: Vec<u8>) -> Self {
+        Self {
+            path: path.to_owned(),
+            file_bytes: bytes.len() as u64,
+            stream: Stream::Decoded(Cursor::new(bytes)),
+            position: 0,
+        }
+    }
+
+    /// All that is left, refused when there are more bytes than `most`.
+    pub fn read_all(&mut self, most: usize) -> Result<Vec<u8>, ImageError> {
+        let mut bytes = Vec::new();
+        let mut chunk = vec![0; BUFFER_BYTES];
+        loop {
+            let read = self.read(&mut chunk);
+            let position = self.position;
+            match read.map_err(|e| self.error(e, "file", position, position + 1))? {
+                0 => return Ok(bytes),
+                found if found > most - bytes.len() => {
+                    return Err(ImageError::TooLarge {
+                        path: self.path.clone(),
+                        bytes: most as u128 + 1,
+                    });
+                }
+                found => bytes.extend_from_slice(&chunk[..found]),
+            }
+        }
+    }
+
+    /// The rest of a plain file, as what a stream of that `packing` holds; positions
+    /// count from its start. What is compressed as a whole stays as it is.
+    pub fn unpacked(self, packing: Packing) -> Self {
+        let Stream::Plain(file) = self.stream else {
+            return self;
+        };
+        Self {
+            stream: match packing {
+                Packing::Gzip => Stream::Gzip(Box::new(GzDecoder::new(file))),
+                Packing::Zlib => Stream::Zlib(Box::new(ZlibDecoder::new(file))),
+            },
+            file_bytes: self.file_bytes.saturating_sub(self.position),
+            position: 0,
+            path: self.path,
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     pub fn is_compressed(&self) -> bool {
-        !matches!(self.stream, Stream::Plain(_))
+        !matches!(self.stream, Stream::Plain(_) | Stream::Decoded(_))
     }
 
     /// The most bytes that the file can hold, uncompressed.
     pub fn most_bytes(&self) -> u64 {
         match self.stream {
-            Stream::Plain(_) => self.file_bytes,
+            Stream::Plain(_) | Stream::Decoded(_) => self.file_bytes,
             _ => self.file_bytes.saturating_mul(DEFLATE_LIMIT),
         }
     }
@@ -100,12 +157,14 @@ impl Source {
         Ok(self.position)
     }
 
-    /// Reads the current gzip member to its end, which checks its checksum.
+    /// Reads the compressed stream, or the current gzip member, to its end, which checks its
+    /// checksum.
     pub fn finish(&mut self) -> io::Result<()> {
-        if let Stream::Gzip(decoder) = &mut self.stream {
-            io::copy(decoder, &mut io::sink())?;
+        match &mut self.stream {
+            Stream::Gzip(decoder) => io::copy(decoder, &mut io::sink()).map(drop),
+            Stream::Zlib(decoder) => io::copy(decoder, &mut io::sink()).map(drop),
+            Stream::Plain(_) | Stream::Decoded(_) | Stream::Ended => Ok(()),
         }
-        Ok(())
     }
 
     /// Uncompressed bytes read so far.
@@ -127,7 +186,7 @@ impl Source {
             ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput
         );
         match self.stream {
-            Stream::Gzip(_) if corrupt => ImageError::Gzip {
+            Stream::Gzip(_) | Stream::Zlib(_) if corrupt => ImageError::Gzip {
                 path,
                 what,
                 found,
@@ -142,6 +201,8 @@ impl Source {
         loop {
             let decoder = match &mut self.stream {
                 Stream::Plain(file) => return file.read(buffer),
+                Stream::Zlib(decoder) => return decoder.read(buffer),
+                Stream::Decoded(bytes) => return bytes.read(buffer),
                 Stream::Ended => return Ok(0),
                 Stream::Gzip(decoder) => decoder,
             };

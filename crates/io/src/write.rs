@@ -4,15 +4,17 @@ use std::path::Path;
 
 use lacuna_volume::{Volume, corner_displacement_mm};
 
-use crate::nifti::{self, Voxel};
-use crate::{ImageError, Reference};
+use crate::atomic::write_atomic;
+use crate::source::Packing;
+use crate::voxel_bytes::{Draft, Voxel};
+use crate::{ImageError, Reference, metaimage, mgh, nifti, nrrd};
 
 /// Corners of a volume may lie this share of a voxel from the reference's, as
 /// a header may hold the affine in fewer digits.
 const GRID_TOLERANCE: f64 = 1e-3;
 
 /// Writes a label map as unsigned bytes onto `reference`, atomically. The name
-/// must end with `.nii` or `.nii.gz`.
+/// must end with one of [`ENDINGS`].
 ///
 /// # Errors
 /// When the labels do not lie on the reference's grid, the name has another
@@ -68,7 +70,7 @@ pub fn write_class_labels(
 }
 
 /// Writes an image as 32-bit floating point onto `reference`, atomically. The
-/// name must end with `.nii` or `.nii.gz`.
+/// name must end as for [`write_labels`].
 ///
 /// # Errors
 /// As [`write_labels`].
@@ -99,20 +101,53 @@ fn write<T: Voxel>(
     reference: &Reference,
     fourth_axis: bool,
 ) -> Result<(), ImageError> {
-    let compressed = is_compressed(path)?;
+    let kind = Kind::of(path)?;
     check_grids(path, volumes, reference)?;
-    nifti::write(path, volumes, reference.nifti(), fourth_axis, compressed)
+    let fourth = fourth_axis.then_some(volumes.len());
+    let draft = match kind {
+        Kind::Nifti { compressed } => Draft {
+            header: nifti::header(path, reference.nifti(), fourth, T::DATATYPE)?,
+            packing: compressed.then_some(Packing::Gzip),
+            whole: compressed,
+            big_endian: false,
+        },
+        Kind::MetaImage => metaimage::draft(reference, fourth, T::DATATYPE),
+        Kind::Nrrd => nrrd::draft(reference, fourth, T::DATATYPE),
+        Kind::Mgh { compressed } => mgh::draft(path, reference, fourth, T::DATATYPE, compressed)?,
+    };
+    write_atomic(path, |file| draft.write(file, volumes))?;
+    Ok(())
 }
 
-fn is_compressed(path: &Path) -> Result<bool, ImageError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if name.ends_with(".nii.gz") {
-        Ok(true)
-    } else if name.ends_with(".nii") {
-        Ok(false)
-    } else {
-        Err(ImageError::Extension {
-            path: path.to_owned(),
+/// Endings of the names of files that are written, longest first.
+pub const ENDINGS: [&str; 6] = [".nii.gz", ".nii", ".nrrd", ".mha", ".mgz", ".mgh"];
+
+/// A format that is written.
+enum Kind {
+    Nifti { compressed: bool },
+    MetaImage,
+    Nrrd,
+    Mgh { compressed: bool },
+}
+
+impl Kind {
+    /// By the ending of the name.
+    fn of(path: &Path) -> Result<Self, ImageError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(match ENDINGS.into_iter().find(|end| name.ends_with(end)) {
+            Some(end @ (".nii.gz" | ".nii")) => Self::Nifti {
+                compressed: end == ".nii.gz",
+            },
+            Some(".nrrd") => Self::Nrrd,
+            Some(".mha") => Self::MetaImage,
+            Some(end @ (".mgz" | ".mgh")) => Self::Mgh {
+                compressed: end == ".mgz",
+            },
+            _ => {
+                return Err(ImageError::Extension {
+                    path: path.to_owned(),
+                });
+            }
         })
     }
 }

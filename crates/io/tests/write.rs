@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use lacuna_io::nifti::{NiftiError, Version};
 use lacuna_io::{
-    ImageError, Reference, read, read_image, read_labels, read_reference, write_image,
-    write_image_4d, write_labels,
+    ImageError, Reference, read, read_image, read_labels, read_reference, write_class_labels,
+    write_image, write_image_4d, write_labels,
 };
-use lacuna_volume::{Affine, Grid, Volume};
+use lacuna_volume::{Affine, Grid, Volume, corner_displacement_mm};
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -232,4 +232,36 @@ fn a_folder_that_is_missing_is_named() {
     assert!(matches!(error, ImageError::Write(_)));
     assert!(error.to_string().contains(path.to_str().unwrap()));
     assert!(names(dir.path()).is_empty());
+}
+
+/// What is written as another format is read back the same, in the same place: its readers agree
+/// with SimpleITK and nibabel, see `golden.rs`.
+#[test]
+fn other_formats_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    for of in ["both.nii", "qform_left_handed.nii", "neither.nii"] {
+        let reference = read_reference(golden(of)).unwrap();
+        let labels = numbered(&reference);
+        let image = labels.map(|v| f32::from(*v) / 7.0);
+        let frames = [image.clone(), image.map(|v| -v)];
+        for ending in ["mha", "nrrd", "mgh", "mgz"] {
+            let path = |what: &str| dir.path().join(format!("{of}.{what}.{ending}"));
+            write_labels(path("labels"), &labels, &reference).unwrap();
+            let found = read_labels(path("labels")).unwrap();
+            assert_eq!(found.data(), labels.map(|v| i32::from(*v)).data());
+            assert!(corner_displacement_mm(&found.grid(), &labels.grid()) < 1e-4);
+            write_image_4d(path("frames"), &frames, &reference).unwrap();
+            let found = read(path("frames")).unwrap().volumes;
+            assert_eq!(found.len(), 2);
+            for (found, frame) in found.iter().zip(&frames) {
+                assert_eq!(found.data(), frame.data(), "{of} as {ending}");
+            }
+            let wide = [3, 700];
+            let two = labels.map(|v| v % 2);
+            write_class_labels(path("values"), &two, Some(&wide), &reference).unwrap();
+            let found = read_labels(path("values")).unwrap();
+            let expected = two.map(|v| i32::from(wide[usize::from(*v)]));
+            assert_eq!(found.data(), expected.data());
+        }
+    }
 }

@@ -1,127 +1,44 @@
-//! Voxel datatypes and their conversion.
+//! The codes of voxel datatypes.
 //!
 //! Source: NIfTI-1 standard, "Data type"; codes are the same in NIfTI-2.
 
-/// A voxel datatype that holds one real number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Datatype {
-    /// Unsigned 8-bit (code 2).
-    U8,
-    /// Signed 16-bit (code 4).
-    I16,
-    /// Signed 32-bit (code 8).
-    I32,
-    /// 32-bit floating point (code 16).
-    F32,
-    /// 64-bit floating point (code 64).
-    F64,
-    /// Signed 8-bit (code 256).
-    I8,
-    /// Unsigned 16-bit (code 512).
-    U16,
-    /// Unsigned 32-bit (code 768).
-    U32,
-    /// Signed 64-bit (code 1024).
-    I64,
-    /// Unsigned 64-bit (code 1280).
-    U64,
+use crate::Datatype::{self, *};
+
+/// The datatype of a code, or what the code means when it is not supported.
+pub(super) fn from_code(code: i16) -> Result<Datatype, String> {
+    Ok(match code {
+        2 => U8,
+        4 => I16,
+        8 => I32,
+        16 => F32,
+        64 => F64,
+        256 => I8,
+        512 => U16,
+        768 => U32,
+        1024 => I64,
+        1280 => U64,
+        0 => return Err("of unknown type (code 0)".into()),
+        1 => return Err("single bits (code 1)".into()),
+        32 | 1792 | 2048 => return Err(format!("complex numbers (code {code})")),
+        128 | 2304 => return Err(format!("RGB colours (code {code})")),
+        1536 => return Err("128-bit floating point (code 1536)".into()),
+        _ => return Err(format!("of the unknown type code {code}")),
+    })
 }
 
-use Datatype::*;
-
-impl Datatype {
-    /// The datatype of a code, or what the code means when it is not supported.
-    pub(crate) fn from_code(code: i16) -> Result<Self, String> {
-        Ok(match code {
-            2 => U8,
-            4 => I16,
-            8 => I32,
-            16 => F32,
-            64 => F64,
-            256 => I8,
-            512 => U16,
-            768 => U32,
-            1024 => I64,
-            1280 => U64,
-            0 => return Err("of unknown type (code 0)".into()),
-            1 => return Err("single bits (code 1)".into()),
-            32 | 1792 | 2048 => return Err(format!("complex numbers (code {code})")),
-            128 | 2304 => return Err(format!("RGB colours (code {code})")),
-            1536 => return Err("128-bit floating point (code 1536)".into()),
-            _ => return Err(format!("of the unknown type code {code}")),
-        })
-    }
-
-    pub(crate) fn code(self) -> i16 {
-        match self {
-            U8 => 2,
-            I16 => 4,
-            I32 => 8,
-            F32 => 16,
-            F64 => 64,
-            I8 => 256,
-            U16 => 512,
-            U32 => 768,
-            I64 => 1024,
-            U64 => 1280,
-        }
-    }
-
-    /// Bytes of one voxel.
-    pub fn bytes(self) -> usize {
-        match self {
-            U8 | I8 => 1,
-            I16 | U16 => 2,
-            I32 | U32 | F32 => 4,
-            I64 | U64 | F64 => 8,
-        }
-    }
-}
-
-/// How voxel values are stored.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Encoding {
-    pub datatype: Datatype,
-    pub big_endian: bool,
-    /// Value = stored x slope + intercept; `None` when stored values stand.
-    pub scaling: Option<(f64, f64)>,
-}
-
-impl Encoding {
-    /// Appends the value of every whole voxel in `bytes`, converted by `to`.
-    pub fn decode<T>(&self, bytes: &[u8], out: &mut Vec<T>, mut to: impl FnMut(f64) -> T) {
-        // One loop per type and byte order, so that each is vectorised.
-        macro_rules! numbers {
-            ($type:ty) => {{
-                let voxels = bytes.as_chunks().0.iter();
-                match (self.big_endian, self.scaling) {
-                    (false, None) => {
-                        out.extend(voxels.map(|&b| to(<$type>::from_le_bytes(b) as f64)))
-                    }
-                    (false, Some((slope, inter))) => out.extend(
-                        voxels.map(|&b| to(<$type>::from_le_bytes(b) as f64 * slope + inter)),
-                    ),
-                    (true, None) => {
-                        out.extend(voxels.map(|&b| to(<$type>::from_be_bytes(b) as f64)))
-                    }
-                    (true, Some((slope, inter))) => out.extend(
-                        voxels.map(|&b| to(<$type>::from_be_bytes(b) as f64 * slope + inter)),
-                    ),
-                }
-            }};
-        }
-        match self.datatype {
-            U8 => numbers!(u8),
-            I8 => numbers!(i8),
-            U16 => numbers!(u16),
-            I16 => numbers!(i16),
-            U32 => numbers!(u32),
-            I32 => numbers!(i32),
-            U64 => numbers!(u64),
-            I64 => numbers!(i64),
-            F32 => numbers!(f32),
-            F64 => numbers!(f64),
-        }
+/// The code of a datatype.
+pub(super) fn code(datatype: Datatype) -> i16 {
+    match datatype {
+        U8 => 2,
+        I16 => 4,
+        I32 => 8,
+        F32 => 16,
+        F64 => 64,
+        I8 => 256,
+        U16 => 512,
+        U32 => 768,
+        I64 => 1024,
+        U64 => 1280,
     }
 }
 
@@ -131,24 +48,11 @@ mod tests {
 
     #[test]
     fn codes_go_both_ways() {
-        for code in -1..3000 {
-            if let Ok(datatype) = Datatype::from_code(code) {
-                assert_eq!(datatype.code(), code);
+        for number in -1..3000 {
+            if let Ok(datatype) = from_code(number) {
+                assert_eq!(code(datatype), number);
             }
         }
-        assert!(Datatype::from_code(128).unwrap_err().contains("RGB"));
-    }
-
-    #[test]
-    fn scaling_happens_before_the_conversion() {
-        let encoding = Encoding {
-            datatype: I16,
-            big_endian: true,
-            scaling: Some((0.5, -10.0)),
-        };
-        let mut out = Vec::new();
-        // 0x0103 = 259, 0xFFFF = -1; the odd last byte is no voxel.
-        encoding.decode(&[1, 3, 0xFF, 0xFF, 7], &mut out, |v| v);
-        assert_eq!(out, [119.5, -10.5]);
+        assert!(from_code(128).unwrap_err().contains("RGB"));
     }
 }

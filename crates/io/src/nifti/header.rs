@@ -4,10 +4,12 @@ use std::path::Path;
 
 use lacuna_volume::{Affine, Grid, Spacing, corner_displacement_mm};
 
-use super::datatype::{Datatype, Encoding};
+use super::datatype;
 use super::error::NiftiError;
 use super::layout::{Fields, Placement, Version};
-use crate::ImageError;
+use crate::Datatype;
+use crate::encoding::Encoding;
+use crate::voxels::Layout;
 
 /// The checked header of a NIfTI file. It keeps the fields that place the
 /// voxels in the patient exactly as the file holds them, so that results are
@@ -68,12 +70,24 @@ impl Header {
         }
     }
 
+    /// The same for an image of another format, of so many axes and volumes.
+    pub(crate) fn of_image(grid: &Grid, rank: usize, volumes: usize, datatype: Datatype) -> Self {
+        let mut header = Self::from_grid(grid);
+        header.axes.truncate(rank);
+        if volumes > 1 {
+            header.axes.resize(3, 1);
+            header.axes.push(volumes);
+        }
+        header.encoding.datatype = datatype;
+        header
+    }
+
     /// Checks the raw fields of the header at `path`.
     pub(crate) fn from_fields(fields: &Fields, path: &Path) -> Result<Self, NiftiError> {
         let pair = is_pair(fields, path)?;
         let axes = axes(&fields.dim, path)?;
         let datatype =
-            Datatype::from_code(fields.datatype).map_err(|found| NiftiError::Datatype {
+            datatype::from_code(fields.datatype).map_err(|found| NiftiError::Datatype {
                 path: path.to_owned(),
                 found,
             })?;
@@ -163,23 +177,15 @@ impl Header {
         self.version
     }
 
-    /// Voxels and bytes of one volume, and bytes of all, if they can be addressed.
-    pub(crate) fn sizes(&self, path: &Path) -> Result<(usize, u64), ImageError> {
-        let elements = |axes: &[usize]| axes.iter().try_fold(1usize, |n, &a| n.checked_mul(a));
-        let bytes = self
-            .axes
-            .iter()
-            .fold(self.encoding.datatype.bytes() as u128, |n, &a| {
-                n.saturating_mul(a as u128)
-            });
-        // Voxels become numbers of 4 bytes in memory.
-        let in_memory = bytes.saturating_mul(4);
-        match elements(&self.shape()) {
-            Some(voxels) if in_memory <= isize::MAX as u128 => Ok((voxels, bytes as u64)),
-            _ => Err(ImageError::TooLarge {
-                path: path.to_owned(),
-                bytes,
-            }),
+    /// Where its voxels lie in their file.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout {
+            shape: self.shape(),
+            volumes: self.volumes(),
+            affine: self.affine,
+            encoding: self.encoding,
+            offset: self.vox_offset,
+            interleaved: false,
         }
     }
 }

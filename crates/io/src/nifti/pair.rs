@@ -37,6 +37,15 @@ pub(super) fn image_of(header: &Path) -> Result<PathBuf, NiftiError> {
     sibling(header, ending, &IMAGE_ENDINGS)
 }
 
+/// The other half of a pair; `None` for a single file.
+pub(crate) fn other_half(path: &Path) -> Result<Option<PathBuf>, NiftiError> {
+    match (is_image_half(path), is_header_half(path)) {
+        (true, _) => header_of(path).map(Some),
+        (_, true) => image_of(path).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// The file that has another of `endings` in place of `ending`; the two halves
 /// of a pair need not be compressed alike, but alike is tried first.
 fn sibling(path: &Path, ending: &str, endings: &[&str; 2]) -> Result<PathBuf, NiftiError> {

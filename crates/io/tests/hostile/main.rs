@@ -1,7 +1,8 @@
-//! Damaged and lying files: each is refused with an error that names it, and
+//! Damaged and lying files of every format: each is refused with an error that names it, and
 //! none of them panics or takes memory for voxels that are not there.
 
 mod formats;
+mod others;
 mod sizes;
 mod values;
 

@@ -1,0 +1,101 @@
+//! DICOM series: the folder that holds its slices, or the one file of a single slice.
+//!
+//! Source of the geometry: DICOM PS3.3, C.7.6.2.1.1 (Image Plane). Slices are sorted by where
+//! they lie along their normal, never by name or number.
+
+mod lengths;
+mod series;
+mod slice;
+
+use std::path::{Path, PathBuf};
+
+use crate::encoding::{Datatype, Encoding};
+use crate::source::Source;
+use crate::voxels::{Layout, Voxels};
+use crate::{ImageError, Reference};
+use slice::Slice;
+
+const FORMAT: &str = "DICOM";
+
+/// The mark of a file, which comes after 128 bytes of anything.
+pub(crate) const MARK: (usize, &[u8]) = (128, b"DICM");
+
+/// Opens the series of a folder, or a file.
+pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
+    let mut slices = Vec::new();
+    for file in files(path)? {
+        slices.extend(Slice::read(&file)?);
+    }
+    let (slices, affine) = series::sorted(path, slices)?;
+    let [x, y] = slices[0].size;
+    let mut layout = Layout {
+        shape: [x, y, slices.len()],
+        volumes: 1,
+        affine,
+        encoding: Encoding {
+            datatype: Datatype::F32,
+            big_endian: false,
+            scaling: None,
+        },
+        offset: 0,
+        interleaved: false,
+    };
+    let reference = Reference::of_layout(&mut layout, 3);
+    // The header alone is often all that is asked for.
+    let decode = move || -> Result<Vec<u8>, ImageError> {
+        let mut bytes = Vec::new();
+        for slice in &slices {
+            let values = slice.values()?;
+            bytes.extend(values.into_iter().flat_map(f32::to_le_bytes));
+        }
+        Ok(bytes)
+    };
+    Ok((reference, Voxels::decoded_later(path, layout, decode)?))
+}
+
+/// The DICOM files of a folder, by name, or the file itself.
+pub(crate) fn files(path: &Path) -> Result<Vec<PathBuf>, ImageError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let read = |source| ImageError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(read)? {
+        let file = entry.map_err(read)?.path();
+        // A link to what was not fetched would be a slice that is missing.
+        let about = std::fs::metadata(&file).map_err(|e| ImageError::opening(&file, e))?;
+        if about.is_file() && is_dicom(&file)? {
+            files.push(file);
+        }
+    }
+    files.sort();
+    match files.is_empty() {
+        false => Ok(files),
+        true => Err(ImageError::NotAFile {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+fn is_dicom(file: &Path) -> Result<bool, ImageError> {
+    let mut source = Source::open(file)?;
+    let mut start = [0; MARK.0 + MARK.1.len()];
+    let read = source.read(&mut start);
+    let read = read.map_err(|e| source.error(e, "header", 0, start.len() as u64))?;
+    let marked = read == start.len() && start.ends_with(MARK.1);
+    let ending = file.extension().unwrap_or_default();
+    let named = ["dcm", "ima"]
+        .iter()
+        .any(|e| ending.eq_ignore_ascii_case(e));
+    match named && !marked {
+        false => Ok(marked),
+        true => Err(ImageError::Damaged {
+            path: file.to_owned(),
+            format: FORMAT,
+            message: format!("no mark of the format in its first {} bytes", start.len()),
+        }),
+    }
+}
