@@ -1,5 +1,5 @@
 //! Makes a manifest from a folder of files: by patterns, or from the
-//! `dataset.json` of an nnU-Net or Medical Segmentation Decathlon folder.
+//! `dataset.json` of an nnU-Net or Medical Segmentation Decathlon folder; or from a table.
 //!
 //! A subject's id is what the wildcards of a pattern matched, joined by `-`;
 //! a part equal to the one before it is left out, so that `*/*_T1.nii.gz`
@@ -10,22 +10,26 @@
 mod bids;
 mod described;
 mod error;
+mod list;
 pub(crate) mod pattern;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use lacuna_io::Format;
 use rayon::prelude::*;
 
-use crate::manifest::{MAX_LABEL_VALUE, Manifest, Subject};
+use crate::manifest::{ImageRef, MAX_LABEL_VALUE, Manifest, Subject};
 
 pub use described::{described, is_described};
 pub use error::DiscoverError;
+pub use list::{from_list, is_list};
 
 /// What to look for below a folder.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// Modality and its pattern, in channel order.
+    /// Modality and its pattern, in channel order; `pattern#1` takes the second volume or colour
+    /// of each file, and pictures in colours without a number become three modalities.
     pub images: Vec<(String, String)>,
     /// Pattern of the label files; subjects without one are to predict.
     pub label: Option<String>,
@@ -51,15 +55,35 @@ pub struct Search {
 /// names that do not fit the values, or what [`Manifest::new`] refuses.
 pub fn by_patterns(folder: &Path, search: &Search, out: &Path) -> Result<Manifest, DiscoverError> {
     let mut subjects: BTreeMap<String, Subject> = BTreeMap::new();
+    let mut modalities = Vec::new();
     for (modality, pattern) in &search.images {
-        for (id, file) in files_by_subject(folder, modality, pattern)? {
+        let ImageRef { path, volume } = ImageRef::parse(pattern);
+        let files = files_by_subject(folder, modality, &path.to_string_lossy())?;
+        let colours = match volume {
+            Some(_) => None,
+            None => colours(&files)?,
+        };
+        let names: Vec<(String, Option<usize>)> = match colours {
+            None => vec![(modality.clone(), volume)],
+            Some(colours) => (colours.iter().enumerate())
+                .map(|(at, colour)| (format!("{modality}-{colour}"), Some(at)))
+                .collect(),
+        };
+        for (id, file) in files {
             let subject = subjects.entry(id.clone()).or_default();
             subject.id = id;
             subject.group = file.patient;
-            subject.images.insert(modality.clone(), file.path.into());
+            for (name, volume) in &names {
+                let image = ImageRef {
+                    path: file.path.clone(),
+                    volume: *volume,
+                };
+                subject.images.insert(name.clone(), image);
+            }
         }
+        modalities.extend(names.into_iter().map(|(name, _)| name));
     }
-    refuse_incomplete(folder, search, &subjects)?;
+    refuse_incomplete(folder, &modalities, &subjects)?;
     type Field = fn(&mut Subject) -> &mut Option<PathBuf>;
     let maps: [(&'static str, &Option<String>, Field); 4] = [
         ("label", &search.label, |s| &mut s.label),
@@ -86,7 +110,6 @@ pub fn by_patterns(folder: &Path, search: &Search, out: &Path) -> Result<Manifes
         .collect();
     let values = foreground_values(&labels)?;
     let (classes, label_values) = name_classes(folder, search, labels.len(), &values)?;
-    let modalities = search.images.iter().map(|(m, _)| m.clone()).collect();
     let subjects = subjects.into_values().collect();
     let name = folder_name(folder);
     Ok(Manifest::new(
@@ -152,19 +175,28 @@ fn distinct(mut captures: Vec<String>) -> Vec<String> {
     captures
 }
 
+/// The colours of pictures, where the first is in colours; each becomes a modality.
+fn colours(files: &BTreeMap<String, Found>) -> Result<Option<[&'static str; 3]>, DiscoverError> {
+    let Some(first) = files.values().next() else {
+        return Ok(None);
+    };
+    // What cannot be read is told when all are checked.
+    let picture = matches!(Format::of(&first.path), Ok(Format::Picture(_)));
+    let coloured = picture && lacuna_io::read_reference(&first.path)?.volumes() == 3;
+    Ok(coloured.then_some(["red", "green", "blue"]))
+}
+
 fn refuse_incomplete(
     folder: &Path,
-    search: &Search,
+    modalities: &[String],
     subjects: &BTreeMap<String, Subject>,
 ) -> Result<(), DiscoverError> {
     let mut missing = Vec::new();
     for (id, subject) in subjects {
-        let names: Vec<&str> = search
-            .images
+        let absent = modalities
             .iter()
-            .map(|(modality, _)| modality.as_str())
-            .filter(|modality| !subject.images.contains_key(*modality))
-            .collect();
+            .filter(|m| !subject.images.contains_key(*m));
+        let names: Vec<&str> = absent.map(String::as_str).collect();
         if !names.is_empty() {
             missing.push(format!("{id} ({})", names.join(", ")));
         }

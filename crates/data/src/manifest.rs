@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lacuna_io::atomic::write_bytes;
+use lacuna_io::files_of;
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::split::Member;
@@ -50,6 +51,9 @@ pub struct Manifest {
     pub classes: Vec<String>,
     /// Class name of every label value that may occur in a label file.
     pub label_values: BTreeMap<i32, String>,
+    /// The modality onto whose grid the other images of a subject are brought; without one they
+    /// must share a grid.
+    pub grid: Option<String>,
     /// The subjects in the order of the file.
     pub subjects: Vec<Subject>,
     /// Folder of the manifest.
@@ -83,12 +87,15 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Its files, images first; the file of a 4-D image once for each of its volumes.
+    /// Its files, images first; the file of a 4-D image once for each of its volumes, and of
+    /// an image that consists of several files all of them.
     pub fn files(&self) -> Vec<PathBuf> {
         let others = [&self.label, &self.mask, &self.weight, &self.white_matter];
-        let images = self.images.values().map(|image| image.path.clone());
-        let others = others.into_iter().flatten().cloned();
-        images.chain(others).collect()
+        let images = self.images.values().map(|image| &image.path);
+        let all = images.chain(others.into_iter().flatten());
+        // What cannot be read is told where it is read.
+        let parts = |path: &PathBuf| files_of(path).unwrap_or_else(|_| vec![path.clone()]);
+        all.flat_map(parts).collect()
     }
 }
 
@@ -132,11 +139,35 @@ impl Manifest {
             modalities,
             classes,
             label_values,
+            grid: None,
             subjects,
             folder: folder_of(path),
             path: path.to_owned(),
             class_table,
         })
+    }
+
+    /// The same, with the other images of a subject brought onto the grid of `modality`.
+    ///
+    /// # Errors
+    /// When there is no such modality.
+    pub fn with_grid(self, modality: String) -> Result<Self, ManifestError> {
+        if !self.modalities.contains(&modality) {
+            return Err(ManifestError::Grid {
+                path: self.path,
+                found: modality,
+                expected: self.modalities,
+            });
+        }
+        Ok(Self {
+            grid: Some(modality),
+            ..self
+        })
+    }
+
+    /// The modality that the grid of a subject is that of.
+    pub fn grid_modality(&self) -> &str {
+        self.grid.as_ref().unwrap_or(&self.modalities[0])
     }
 
     /// The manifest as TOML. Paths are written relative to its folder, or

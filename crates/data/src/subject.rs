@@ -1,11 +1,12 @@
 //! One subject, read from its files and made ready for patches, and its
 //! prediction brought back.
 //!
-//! In order: every modality is read and checked, turned to canonical axes
+//! In order: every modality is read and checked, brought onto the grid of one where the
+//! manifest says so, turned to canonical axes
 //! (RAS+: x right, y anterior, z superior), resampled to the run's spacing when
 //! there is one (images and weights linearly, labels and masks by class), and
 //! normalised. [`Case::restore_probabilities`] goes the same way back to the grid of
-//! the subject's first image.
+//! the subject's first image, or of the one whose grid the manifest names.
 
 mod error;
 mod lesions;
@@ -96,7 +97,8 @@ pub struct Source {
 ///
 /// # Errors
 /// When a file cannot be read, lies on another grid than the first image
-/// (corners more than a tenth of a voxel apart), holds NaN, an unknown label value or an
+/// (corners more than a tenth of a voxel apart; but for images where [`Manifest::grid`] says
+/// onto which they are brought), holds NaN, an unknown label value or an
 /// empty mask; when an image has no contrast; and when the spacing is unusable.
 pub fn load_case(
     manifest: &Manifest,
@@ -104,7 +106,7 @@ pub fn load_case(
     preprocess: &Preprocess,
 ) -> Result<Case, CaseError> {
     let images = images_of(manifest, subject)?;
-    let loader = Loader::new(subject, images[0].1, preprocess.spacing)?;
+    let loader = Loader::new(manifest, subject, &images, preprocess.spacing)?;
 
     let own_mask = loader.mask("mask", subject.mask.as_deref())?;
     let mask = own_mask
@@ -141,7 +143,7 @@ pub fn load_case(
     let label = label.map(|path| loader.label(manifest, path, preprocess.labels));
     let (label, lost) = label.transpose()?.unzip();
     let weight = subject.weight.clone().map(ImageRef::from);
-    let weight = weight.map(|image| loader.image(&image)).transpose()?;
+    let weight = weight.map(|image| loader.weight(&image)).transpose()?;
     Ok(Case {
         id: subject.id.clone(),
         channels,
@@ -170,7 +172,7 @@ pub(crate) fn locate(
     preprocess: &Preprocess,
 ) -> Result<Source, CaseError> {
     let images = images_of(manifest, subject)?;
-    let loader = Loader::new(subject, images[0].1, preprocess.spacing)?;
+    let loader = Loader::new(manifest, subject, &images, preprocess.spacing)?;
     Ok(Source {
         reference: loader.reference,
         orientation: loader.orientation,
@@ -190,7 +192,7 @@ pub fn lost_lesions(
     spacing: [f64; 3],
 ) -> Result<Option<LostLesions>, CaseError> {
     let images = images_of(manifest, subject)?;
-    let loader = Loader::new(subject, images[0].1, Some(spacing))?;
+    let loader = Loader::new(manifest, subject, &images, Some(spacing))?;
     let label = subject.label.as_deref();
     let label = label.map(|path| loader.label(manifest, path, LabelResampling::Majority));
     Ok(label.transpose()?.map(|(_, lost)| lost))

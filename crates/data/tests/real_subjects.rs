@@ -204,3 +204,53 @@ fn real_foreground_patches_are_the_papers() {
         assert_eq!(realised.empty_rate(), Some(0.0));
     }
 }
+
+/// The oblique FLAIR of an ISLES 2022 case on the grid of its DWI is what
+/// `nibabel.processing.resample_from_to(flair, dwi, order=1, mode="nearest")` gives.
+#[test]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
+fn an_oblique_flair_comes_onto_the_grid_of_dwi() {
+    let folder = data().join("isles2022_case0009");
+    let file = |name: &str| folder.join(format!("{name}.nii.gz"));
+    let subject = Subject {
+        id: "case".to_owned(),
+        images: [("DWI", "dwi"), ("FLAIR", "flair")]
+            .map(|(modality, name)| (modality.to_owned(), file(name).into()))
+            .into(),
+        label: Some(file("msk")),
+        ..Subject::default()
+    };
+    let manifest = Manifest::new(
+        &folder.join("dataset.toml"),
+        "isles".to_owned(),
+        ["DWI", "FLAIR"].map(str::to_owned).to_vec(),
+        ["background", "infarct"].map(str::to_owned).to_vec(),
+        [(0, "background"), (1, "infarct")]
+            .map(|(value, class)| (value, class.to_owned()))
+            .into(),
+        vec![subject.clone()],
+    );
+    let manifest = manifest.unwrap().with_grid("DWI".to_owned()).unwrap();
+    let preprocess = Preprocess {
+        normalise: NormaliseConfig {
+            method: NormaliseMethod::None,
+            ..NormaliseConfig::default()
+        },
+        ..Preprocess::default()
+    };
+    let case = load_case(&manifest, &subject, &preprocess).unwrap();
+    let flair = &case.channels[1];
+    assert_eq!(flair.shape(), [112, 112, 73]);
+    let sum: f64 = flair.data().iter().map(|v| f64::from(*v)).sum();
+    let mean = sum / flair.len() as f64;
+    assert!((mean - 210.690_851).abs() < 1e-3, "{mean}");
+    // The file's x runs to the left.
+    for (voxel, expected) in [
+        ([71, 50, 30], 1195.926),
+        ([51, 70, 40], 1011.096),
+        ([91, 90, 20], 0.0),
+    ] {
+        let found = flair.data()[flair.index(voxel)];
+        assert!((found - expected).abs() < 0.01, "{found} at {voxel:?}");
+    }
+}

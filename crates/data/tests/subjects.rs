@@ -384,6 +384,60 @@ fn each_mistake_names_file_finding_and_remedy() {
     assert!(message.contains("coarser spacing"), "{message}");
 }
 
+/// A field that is linear in space is what linear interpolation gives back, wherever and
+/// however the image was sampled.
+#[test]
+fn the_manifest_may_bring_images_onto_the_grid_of_one() {
+    let files = Files::new();
+    let oblique = Affine([
+        [0.8, -0.3, 0.1, 1.0],
+        [0.3, 0.9, -0.2, 5.0],
+        [0.05, 0.2, 1.1, -12.0],
+    ]);
+    let field = |[x, y, z]: [f64; 3]| (30.0 + 2.0 * x - y + 0.5 * z) as f32;
+    let sampled = |at: [usize; 3]| field(oblique.apply(at.map(|i| i as f64)));
+    files.write("T1", [16, 20, 24], oblique, sampled);
+    let subject = files.subject();
+    let load = |manifest: &Manifest, spacing| load_case(manifest, &subject, &raw(spacing));
+    let refused = load(&manifest_of(&subject), None).unwrap_err();
+    assert!(matches!(refused, CaseError::Grid { .. }), "{refused}");
+
+    let manifest = manifest_of(&subject).with_grid("FLAIR".to_owned()).unwrap();
+    for spacing in [None, Some([1.5, 1.5, 2.0])] {
+        let case = load(&manifest, spacing).unwrap();
+        let t1 = &case.channels[1];
+        assert_eq!(t1.grid(), case.channels[0].grid());
+        let to_oblique = oblique.inverse().unwrap();
+        let mut inside = 0;
+        for z in 0..t1.shape()[2] {
+            for y in 0..t1.shape()[1] {
+                for x in 0..t1.shape()[0] {
+                    let world = t1.affine().apply([x, y, z].map(|i| i as f64));
+                    let from = to_oblique.apply(world);
+                    if (0..3).all(|a| (0.0..=[15.0, 19.0, 23.0][a]).contains(&from[a])) {
+                        let found = t1.data()[t1.index([x, y, z])];
+                        assert!((found - field(world)).abs() < 1e-3, "{found} at {world:?}");
+                        inside += 1;
+                    }
+                }
+            }
+        }
+        assert!(inside > 30, "{inside}");
+    }
+    // Labels lie on the grid of that image, and are never interpolated onto another.
+    let other = manifest_of(&subject).with_grid("T1".to_owned()).unwrap();
+    let refused = load(&other, None).unwrap_err();
+    assert!(matches!(refused, CaseError::Grid { .. }), "{refused}");
+    let unknown = manifest_of(&subject)
+        .with_grid("T2".to_owned())
+        .unwrap_err();
+    let text = unknown.to_string();
+    assert!(
+        text.contains("grid = \"T2\"") && text.contains("FLAIR, T1"),
+        "{text}"
+    );
+}
+
 fn manifest_of(subject: &Subject) -> Manifest {
     Manifest::new(
         Path::new("dataset.toml"),

@@ -20,6 +20,8 @@ pub(crate) fn overlay_modality<'a>(
     let modalities = &manifest.modalities;
     let found = match wanted {
         Some(wanted) => modalities.iter().find(|m| *m == wanted),
+        // The others may lie on another grid than the labels.
+        None if manifest.grid.is_some() => manifest.grid.as_ref(),
         None => (modalities.iter())
             .find(|m| m.eq_ignore_ascii_case("flair"))
             .or(modalities.first()),

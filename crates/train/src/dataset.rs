@@ -48,8 +48,7 @@ impl Dataset {
         let mut range = [[f64::INFINITY; 3], [0.0f64; 3]];
         for id in &self.facts.split.train {
             let subject = self.manifest.subject(id)?;
-            let first = self.manifest.modalities.first();
-            let Some(image) = first.and_then(|modality| subject.images.get(modality)) else {
+            let Some(image) = subject.images.get(self.manifest.grid_modality()) else {
                 continue;
             };
             let affine = *lacuna_io::read_reference(&image.path)?.affine();

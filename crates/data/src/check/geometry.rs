@@ -10,6 +10,27 @@ use lacuna_volume::{
 use super::report::{GridReport, Severity};
 use super::subject::SubjectCheck;
 
+/// Largest distance of a corner of one field of view from that of the other.
+fn apart_mm(reference: &Grid, grid: &Grid) -> String {
+    let corner = |grid: &Grid, at: usize| {
+        let end = |axis: usize| match at >> axis & 1 {
+            0 => -0.5,
+            _ => grid.shape[axis] as f64 - 0.5,
+        };
+        grid.affine.apply([0, 1, 2].map(end))
+    };
+    // Axes may go the other way: from each corner to the nearest.
+    let distance = |a: [f64; 3], b: [f64; 3]| {
+        let squared = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b));
+        squared.sum::<f64>().sqrt()
+    };
+    let nearest = |at: usize| {
+        let of = |other| distance(corner(grid, at), corner(reference, other));
+        (0..8).map(of).fold(f64::INFINITY, f64::min)
+    };
+    format!("{:.1}", (0..8).map(nearest).fold(0.0, f64::max))
+}
+
 /// Affines stored as 32-bit quaternions and as rows differ by a smaller share of
 /// a voxel.
 const ROUNDING_VOXELS: f64 = 1e-3;
@@ -23,12 +44,23 @@ impl SubjectCheck<'_> {
         if let Some((reference, modality)) = self.reference.clone() {
             let apart = corner_displacement_mm(&reference, grid);
             let voxels = corner_displacement_voxels(&reference, grid);
-            if grid.shape != reference.shape {
+            let moves =
+                self.manifest.grid.is_some() && self.manifest.modalities.iter().any(|m| m == role);
+            if moves && !reference.shows_the_voxels_of(grid) {
+                let finding = format!(
+                    "{role} lies on another grid than {modality} (corners up to {} mm apart) and is \
+                     brought onto it by linear interpolation",
+                    apart_mm(&reference, grid)
+                );
+                let remedy = "nothing where the two are registered; else register them first";
+                self.add(Severity::Note, file, finding, remedy);
+            } else if grid.shape != reference.shape {
                 let finding = format!(
                     "{role} has the shape {:?}, expected {:?} as {modality}",
                     grid.shape, reference.shape
                 );
-                let remedy = "resample it onto the grid of the first modality";
+                let remedy = "resample it onto the grid of the first modality, or name the modality of \
+                              whose grid all should be in the manifest: grid = \"...\"";
                 self.add(Severity::Error, file, finding, remedy);
             } else {
                 displacement = Some(apart);

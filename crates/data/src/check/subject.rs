@@ -33,6 +33,12 @@ pub(super) fn check_subject(manifest: &Manifest, subject: &Subject) -> Checked {
         problems: Vec::new(),
         contents: Vec::new(),
     };
+    if let Some(modality) = &manifest.grid
+        && let Some(image) = subject.images.get(modality)
+        && let Ok(reference) = lacuna_io::read_reference(&image.path)
+    {
+        check.reference = Some((reference.grid(), modality.clone()));
+    }
     let mut images = Vec::new();
     for modality in &manifest.modalities {
         if let Some(image) = subject.images.get(modality) {
@@ -62,9 +68,9 @@ pub(super) fn check_subject(manifest: &Manifest, subject: &Subject) -> Checked {
 }
 
 pub(super) struct SubjectCheck<'a> {
-    manifest: &'a Manifest,
+    pub(super) manifest: &'a Manifest,
     subject: &'a Subject,
-    /// Grid and modality of the first image that can be read.
+    /// Grid and modality of the first image that can be read, or that the manifest names.
     pub(super) reference: Option<(Grid, String)>,
     problems: Vec<Problem>,
     contents: Vec<(u64, String)>,
@@ -76,6 +82,8 @@ impl SubjectCheck<'_> {
         let volume = self.readable(&file, image.read())?;
         if self.reference.is_none() {
             self.reference = Some((volume.grid(), modality.to_owned()));
+        }
+        if modality == self.manifest.grid_modality() {
             self.judge_geometry(&file, &volume.grid());
         }
         self.judge_placements(&file, &image.path);

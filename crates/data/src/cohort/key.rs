@@ -29,6 +29,9 @@ pub(super) fn key_of(
         manifest.label_values,
         manifest.classes,
     );
+    if let Some(grid) = &manifest.grid {
+        let _ = writeln!(key, "on the grid of {grid:?}");
+    }
     let images = manifest.modalities.iter().map(|modality| {
         let image = subject.images.get(modality);
         let file = image.map(|i| (i.path.as_path(), i.volume));
@@ -49,14 +52,9 @@ pub(super) fn key_of(
     Ok(key)
 }
 
-/// Length and CRC-32C of a file; of a `.hdr` and `.img` pair, of both.
+/// Length and CRC-32C of the files that an image consists of, one after the other.
 fn content(path: &Path) -> io::Result<(u64, u32)> {
-    let mut files = vec![path.to_owned()];
-    for (one, other) in [("hdr", "img"), ("img", "hdr")] {
-        if path.extension().is_some_and(|e| e == one) {
-            files.push(path.with_extension(other));
-        }
-    }
+    let files = lacuna_io::files_of(path).map_err(io::Error::other)?;
     let (mut bytes, mut crc) = (0, 0);
     let mut buffer = vec![0; 1 << 18];
     for path in files {

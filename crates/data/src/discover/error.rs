@@ -27,6 +27,18 @@ pub enum DiscoverError {
         /// The name.
         name: std::ffi::OsString,
     },
+    /// A table of subjects that cannot be used.
+    #[error("{}, line {line}: {found}, expected {expected}; correct the table", path.display())]
+    List {
+        /// The table.
+        path: PathBuf,
+        /// Its line, from 1.
+        line: u64,
+        /// What is there.
+        found: String,
+        /// What should be.
+        expected: &'static str,
+    },
     /// A pattern that cannot tell subjects apart.
     #[error(
         "the pattern {pattern:?} for {role} has no wildcard, expected one where the subject's name stands; write for example '*/FLAIR.nii.gz'"

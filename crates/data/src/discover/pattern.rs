@@ -2,13 +2,17 @@
 //!
 //! `*` stands for any characters of one name, `?` for one character and a
 //! part `**` for any number of folders. As in a shell, a wildcard does not
-//! match the dot that a hidden file's name starts with. Of several ways to
-//! match a name, the one with the shortest first matches is taken.
+//! match the dot that a hidden file's name starts with. A pattern that ends in `/`
+//! matches folders, as of the slices of a series. Of several ways to match a name,
+//! the one with the shortest first matches is taken.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::DiscoverError;
+
+/// The part of a pattern that stands for the folder itself.
+const THIS: &str = "";
 
 /// A file and what the wildcards of the pattern stand for in its path.
 pub(crate) struct Match {
@@ -16,12 +20,16 @@ pub(crate) struct Match {
     pub captures: Vec<String>,
 }
 
-/// All files below `folder` that the pattern matches, in the order of their names.
+/// All files below `folder` that the pattern matches, in the order of their names; folders
+/// where it ends in `/`.
 pub(crate) fn find_files(folder: &Path, pattern: &str) -> Result<Vec<Match>, DiscoverError> {
-    let parts: Vec<&str> = pattern
+    let mut parts: Vec<&str> = pattern
         .split('/')
         .filter(|p| !p.is_empty() && *p != ".")
         .collect();
+    if pattern.ends_with('/') {
+        parts.push(THIS);
+    }
     let start = match pattern.starts_with('/') {
         true => Path::new("/"),
         false => folder,
@@ -45,6 +53,13 @@ fn walk(
     let Some((part, rest)) = parts.split_first() else {
         return Ok(());
     };
+    if *part == THIS {
+        found.push(Match {
+            path: folder.to_owned(),
+            captures: captures.to_vec(),
+        });
+        return Ok(());
+    }
     if *part == "**" {
         walk(folder, rest, captures, found)?;
         for name in listed(folder)? {
@@ -222,6 +237,7 @@ mod tests {
             ]
         );
         assert_eq!(find("*"), [at("d.nii", &["d.nii"])]);
+        assert_eq!(find("*/"), [at("a", &["a"]), at("b", &["b"])]);
         assert_eq!(find("none/*"), []);
     }
 }

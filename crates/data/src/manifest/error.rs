@@ -128,6 +128,16 @@ pub enum ManifestError {
         /// The dataset's modalities.
         expected: Vec<String>,
     },
+    /// The grid of a modality that is not listed.
+    #[error("{}: grid = {found:?} is none of the modalities{}; expected {}; name one of them", path.display(), nearest(found, expected), expected.join(", "))]
+    Grid {
+        /// The manifest.
+        path: PathBuf,
+        /// The modality found.
+        found: String,
+        /// The dataset's modalities.
+        expected: Vec<String>,
+    },
     /// A file name that is empty or cannot be written into TOML.
     #[error("{}: subject `{subject}` has the file name {file:?} for {key}, expected a path in UTF-8 that is not empty; correct it or rename the file", path.display())]
     FileName {

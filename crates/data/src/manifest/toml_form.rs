@@ -8,7 +8,14 @@ use serde::Deserialize;
 
 use super::{ImageRef, MAX_LABEL_VALUE, Manifest, ManifestError, Subject};
 
-const TOP_KEYS: [&str; 5] = ["name", "modalities", "classes", "label_values", "subject"];
+const TOP_KEYS: [&str; 6] = [
+    "name",
+    "modalities",
+    "classes",
+    "label_values",
+    "grid",
+    "subject",
+];
 const SUBJECT_KEYS: [&str; 8] = [
     "id",
     "group",
@@ -26,6 +33,7 @@ struct RawManifest {
     modalities: Vec<String>,
     classes: Vec<String>,
     label_values: Option<BTreeMap<String, String>>,
+    grid: Option<String>,
     #[serde(default)]
     subject: Vec<RawSubject>,
 }
@@ -57,14 +65,18 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Manifest, ManifestError> 
     };
     let folder = super::folder_of(path);
     let subjects = raw.subject.into_iter().map(|s| resolve(&folder, s));
-    Manifest::new(
+    let manifest = Manifest::new(
         path,
         raw.name,
         raw.modalities,
         raw.classes,
         label_values,
         subjects.collect(),
-    )
+    )?;
+    match raw.grid {
+        Some(modality) => manifest.with_grid(modality),
+        None => Ok(manifest),
+    }
 }
 
 fn refuse_unknown_keys(path: &Path, table: &toml::Table) -> Result<(), ManifestError> {
@@ -162,6 +174,9 @@ pub(super) fn write(manifest: &Manifest) -> Result<String, ManifestError> {
     let _ = writeln!(out, "modalities = {}", quoted_list(&manifest.modalities));
     let _ = writeln!(out, "classes = {}", quoted_list(&manifest.classes));
     let _ = writeln!(out, "label_values = {{ {} }}", values.join(", "));
+    if let Some(modality) = &manifest.grid {
+        let _ = writeln!(out, "grid = {}", quoted(modality));
+    }
     for subject in &manifest.subjects {
         let _ = writeln!(out, "\n[[subject]]\nid = {}", quoted(&subject.id));
         if let Some(group) = &subject.group {

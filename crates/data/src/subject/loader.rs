@@ -17,8 +17,10 @@ const MOST_VOXELS: f64 = 2147483648.0;
 /// Reads the files of one subject onto one grid.
 pub(super) struct Loader<'a> {
     subject: &'a Subject,
-    /// The first image, as errors name it.
+    /// The image whose grid it is, as errors name it.
     first: String,
+    /// Images on other grids are brought onto that one.
+    others_move: bool,
     pub(super) reference: Reference,
     pub(super) orientation: Orientation,
     /// The first image's grid in canonical axes.
@@ -29,16 +31,24 @@ pub(super) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     pub(super) fn new(
+        manifest: &Manifest,
         subject: &'a Subject,
-        first: &ImageRef,
+        images: &[(&String, &ImageRef)],
         spacing: Option<[f64; 3]>,
     ) -> Result<Self, CaseError> {
+        let modality = manifest.grid_modality();
+        let of = images.iter().find(|(name, _)| *name == modality);
+        let (_, first) = of.ok_or_else(|| CaseError::MissingModality {
+            subject: subject.id.clone(),
+            modality: modality.to_owned(),
+        })?;
         let reference = read_reference(&first.path).map_err(|e| file_error(subject, e))?;
         let orientation = Orientation::of(reference.affine());
         let own_grid = orientation.canonical_grid(&reference.grid());
         let mut loader = Self {
             subject,
             first: first.to_string(),
+            others_move: manifest.grid.is_some(),
             own_grid,
             run_grid: own_grid,
             reference,
@@ -99,8 +109,17 @@ impl<'a> Loader<'a> {
             .map_err(|e| self.volume_error(file, e))
     }
 
-    /// An image or a weight map on the run's grid.
+    /// The image of a modality on the run's grid.
     pub(super) fn image(&self, image: &ImageRef) -> Result<Volume<f32>, CaseError> {
+        self.numbers(image, self.others_move)
+    }
+
+    /// The same of a weight map, which like a label lies on the grid of the subject.
+    pub(super) fn weight(&self, image: &ImageRef) -> Result<Volume<f32>, CaseError> {
+        self.numbers(image, false)
+    }
+
+    fn numbers(&self, image: &ImageRef, moves: bool) -> Result<Volume<f32>, CaseError> {
         let file = image.to_string();
         let volume = image.read().map_err(|source| CaseError::Manifest {
             subject: self.subject.id.clone(),
@@ -115,6 +134,11 @@ impl<'a> Loader<'a> {
                 count: volume.data().iter().filter(|v| not_finite(v)).count(),
                 voxel: [first % nx, first / nx % ny, first / (nx * ny)],
             });
+        }
+        if moves && !self.reference.grid().shows_the_voxels_of(&volume.grid()) {
+            // At once, as each interpolation blurs.
+            return resample_linear(&volume, &self.run_grid)
+                .map_err(|e| self.volume_error(&file, e));
         }
         let volume = self.canonical(&file, volume)?;
         if self.run_grid == self.own_grid {

@@ -31,7 +31,10 @@ impl LoadPace {
     pub fn measure(file: &Path, repeat: u32) -> Result<Self, RunError> {
         let header = read_reference(file)?;
         let voxels = read_image(file)?.data().len();
-        let bytes_file = std::fs::metadata(file).map_err(RunError::io(file))?.len();
+        let mut bytes_file = 0;
+        for part in lacuna_io::files_of(file)? {
+            bytes_file += std::fs::metadata(&part).map_err(RunError::io(&part))?.len();
+        }
         let mut seconds = Vec::new();
         for _ in 0..repeat {
             let (image, taken) = timed(|| read_image(file));

@@ -74,11 +74,11 @@ fn nnunet_test_subjects(source: &Source, ending: &str) -> Result<Vec<Subject>, D
 fn file_ending<'a>(source: &Source, about: &'a Description) -> Result<&'a str, DiscoverError> {
     match about.file_ending.as_deref() {
         None => Ok(".nii.gz"),
-        Some(ending @ (".nii" | ".nii.gz")) => Ok(ending),
+        Some(ending @ (".nii" | ".nii.gz" | ".mha" | ".nrrd" | ".mgz")) => Ok(ending),
         Some(other) => Err(source.entry(
             "file_ending",
             other,
-            "\".nii\" or \".nii.gz\"",
+            "\".nii.gz\", \".nii\", \".mha\", \".nrrd\" or \".mgz\"",
             "convert the images to NIfTI",
         )),
     }
