@@ -8,6 +8,9 @@ import numpy as np
 
 from . import _lacuna
 
+#: Endings of the names of files that are written.
+ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mgz", ".mgh")
+
 Path = Union[str, "os.PathLike[str]"]
 
 
@@ -87,8 +90,9 @@ def predict(
         if target is None:
             continue
         text = os.fspath(target)
-        if not text.endswith((".nii", ".nii.gz")):
-            raise ValueError(f"{name}: {text}: expected a file name ending in .nii or .nii.gz")
+        if not text.endswith(ENDINGS):
+            endings = ", ".join(ENDINGS)
+            raise ValueError(f"{name}: {text}: expected a file name ending in one of {endings}")
         folder = os.path.dirname(text) or "."
         if not os.path.isdir(folder):
             raise OSError(f"{name}: {text}: there is no folder {folder}; create it first")

@@ -17,7 +17,6 @@ use lacuna_train::device::PrecisionName;
 use lacuna_train::postprocess::Postprocess;
 use lacuna_train::predict::Average;
 use lacuna_train::predictor::Predictor;
-use lacuna_train::run::RunError;
 use lacuna_tune::Tuned;
 use serde::{Deserialize, Serialize};
 use tar::{Archive, Builder, EntryType, Header};
@@ -166,7 +165,7 @@ impl Opened {
             run.path = name.clone();
             Ok(run)
         };
-        let runs: Result<_, RunError> = self.runs.iter().zip(&self.names).map(open).collect();
+        let runs: Result<_, AutoError> = self.runs.iter().zip(&self.names).map(open).collect();
         let predictor = Predictor::of(runs?, average)?;
         match postprocess.or_else(|| self.postprocess.clone()) {
             Some(rules) => Ok(predictor.with_postprocess(rules)?),

@@ -1,11 +1,12 @@
 //! The `lacuna` command: a thin shell over the library crates.
 
-mod commands;
+#[macro_use]
 mod terminal;
+mod commands;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use lacuna_train::device::{DeviceName, PrecisionName};
 use lacuna_train::run::RunError;
 
@@ -18,13 +19,37 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// of rare structures in 2-D and 3-D medical images.
 #[derive(Parser)]
 #[command(name = "lacuna", version = env!("LACUNA_VERSION"), max_term_width = 100)]
+#[command(long_version = long_version())]
 struct Cli {
     /// Threads for computation; 0 uses every core. Results are bit-equal for equal threads.
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(..=1024))]
     threads: u16,
+    /// Show no progress; results, warnings and errors are still told.
+    #[arg(long, short, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
+}
+
+/// Version and commit, and what this build and this processor can do.
+fn long_version() -> String {
+    let devices = [
+        ("cpu", true),
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("cuda", cfg!(feature = "cuda")),
+    ];
+    let devices = devices
+        .iter()
+        .filter(|(_, built)| *built)
+        .map(|(name, _)| *name);
+    format!(
+        "{}\nvector instructions: {}\ndevices: {}\nlicence: {}",
+        env!("LACUNA_VERSION"),
+        lacuna_kernels::Instructions::detected(),
+        devices.collect::<Vec<_>>().join(", "),
+        env!("CARGO_PKG_LICENSE"),
+    )
 }
 
 #[derive(Subcommand)]
@@ -67,6 +92,10 @@ enum Command {
     Report(commands::report::Arguments),
     /// Check the findings of Sudre et al. 2017 on a study
     VerifyPaper(commands::verify_paper::Arguments),
+    /// Print what a shell needs to complete commands and options
+    Completions(commands::shell::Completions),
+    /// Write the manual pages of all commands into a folder
+    Man(commands::shell::Man),
     /// Train and test one run of a study; what `lacuna sweep` starts
     #[command(hide = true)]
     StudyRun(commands::study_run::Arguments),
@@ -134,7 +163,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", message(&error));
+            tell!("error: {}", message(&error));
             match error.downcast_ref() {
                 Some(RunError::Stopped) => ExitCode::from(commands::INTERRUPTED),
                 _ => ExitCode::FAILURE,
@@ -155,6 +184,7 @@ fn message(error: &anyhow::Error) -> String {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    terminal::set_quiet(cli.quiet);
     rayon::ThreadPoolBuilder::new()
         .num_threads(cli.threads.into())
         .build_global()?;
@@ -178,6 +208,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sweep(arguments) => commands::sweep::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::VerifyPaper(arguments) => commands::verify_paper::run(&arguments),
+        Command::Completions(arguments) => commands::shell::completions(&arguments, Cli::command()),
+        Command::Man(arguments) => commands::shell::man(&arguments, Cli::command()),
         Command::StudyRun(arguments) => commands::study_run::run(&arguments),
         Command::Bench(part) => commands::bench::run(&part),
     }

@@ -1,11 +1,44 @@
-//! Progress: a bar with the time left on a terminal, plain lines elsewhere.
+//! Progress: a bar with the time left on a terminal, plain lines elsewhere, or nothing.
 
-use std::io::{IsTerminal, stderr};
+use std::fmt::Arguments;
+use std::io::{IsTerminal, Write, stderr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+/// Whether progress is not shown.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// A line on standard error: what the user should know.
+macro_rules! tell {
+    ($($words:tt)*) => { $crate::terminal::line(format_args!($($words)*)) };
+}
+
+/// A line on standard error: how far the work is. None with `--quiet`.
+macro_rules! step {
+    ($($words:tt)*) => {
+        if !$crate::terminal::is_quiet() {
+            $crate::terminal::line(format_args!($($words)*));
+        }
+    };
+}
+
+/// Writes a line to standard error. That nobody can read it, as when its reader has gone or a
+/// disk is full, ends no computation.
+pub fn line(words: Arguments<'_>) {
+    let _ = stderr().write_all(format!("{words}\n").as_bytes());
+}
+
+/// Shows progress, or not.
+pub fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
 
 /// Seconds between plain lines when stderr is not a terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -43,7 +76,7 @@ impl Progress {
     }
 
     fn with_template(template: &str, label: &str, first: u64, total: u64) -> Self {
-        let bar = stderr().is_terminal().then(|| {
+        let bar = (stderr().is_terminal() && !is_quiet()).then(|| {
             let style = ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(total).with_style(style);
@@ -79,12 +112,12 @@ impl Progress {
         let elapsed = now - self.started;
         let (elapsed_text, label, total) = (HumanDuration(elapsed), &self.label, self.total);
         if !self.estimates {
-            eprintln!("{label} {done}/{total} elapsed {elapsed_text} {message}");
+            step!("{label} {done}/{total} elapsed {elapsed_text} {message}");
             return;
         }
         let fresh = done.saturating_sub(self.first).max(1) as f64;
         let left = elapsed.mul_f64((total.saturating_sub(done)) as f64 / fresh);
-        eprintln!(
+        step!(
             "{label} {done}/{total} elapsed {elapsed_text} left {} {message}",
             HumanDuration(left),
         );
@@ -96,7 +129,7 @@ impl Progress {
             Some(bar) => bar.set_message(message.to_owned()),
             None if self.last_line.elapsed() >= PLAIN_EVERY => {
                 self.last_line = Instant::now();
-                eprintln!("{} {message}", self.label);
+                step!("{} {message}", self.label);
             }
             None => {}
         }
@@ -106,7 +139,7 @@ impl Progress {
     pub fn note(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => tell!("{text}"),
         }
     }
 
@@ -153,7 +186,7 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
         if seen.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("stopping after this step; press Ctrl-C again to stop at once");
+        tell!("stopping after this step; press Ctrl-C again to stop at once");
     })?;
     Ok(flag)
 }

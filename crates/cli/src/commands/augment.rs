@@ -36,9 +36,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let config = RunConfig::read(&arguments.config, &arguments.overrides)?;
     check_out(out)?;
     if config.transform.is_empty() {
-        eprintln!("the run has no `transform`: both halves show the same");
+        tell!("the run has no `transform`: both halves show the same");
     }
-    let examples = examples(&config, arguments.count, &mut |note| eprintln!("{note}"))?;
+    let examples = examples(&config, arguments.count, &mut |note| tell!("{note}"))?;
     let pairs: Vec<PatchPair> = (examples.iter())
         .map(|example| PatchPair {
             before: view(&example.before),

@@ -140,7 +140,7 @@ pub fn auto(
 }
 
 fn interrupted() -> ExitCode {
-    eprintln!("stopped; the same command goes on from here");
+    tell!("stopped; the same command goes on from here");
     ExitCode::from(super::INTERRUPTED)
 }
 
@@ -267,19 +267,19 @@ impl Shown {
 
     fn told(&mut self, step: Step) {
         match step {
-            Step::Note(text) => eprintln!("{text}"),
+            Step::Note(text) => tell!("{text}"),
             Step::Read(done, total) => self.count("read", done, total),
             Step::Measuring => {
                 self.finish();
-                eprintln!("measuring how fast this machine trains");
+                step!("measuring how fast this machine trains");
             }
             Step::Planned(plan) => {
                 self.finish();
-                eprint!("{}", decisions(plan));
+                step!("{}", decisions(plan).trim_end());
             }
             Step::Training(training, number, total, iterations) => {
                 self.finish();
-                eprintln!(
+                step!(
                     "training {number} of {total}: {}, {iterations} iterations",
                     training.name
                 );

@@ -82,7 +82,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     drop(bar);
     let compared = compared?;
     for note in &compared.notes {
-        eprintln!("note: {note}");
+        tell!("note: {note}");
     }
     let tables: String = (compared.pairs.iter())
         .map(|pair| table(&compared, pair))

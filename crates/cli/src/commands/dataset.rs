@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
-use lacuna_data::discover::{Search, by_patterns, described, is_described};
+use lacuna_data::discover::{Search, by_patterns, described, from_list, is_described, is_list};
 use lacuna_record::{Inputs, check_file};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Folder of images; an nnU-Net or Medical Segmentation Decathlon folder
-    /// (one with dataset.json) needs no patterns
+    /// (one with dataset.json) needs no patterns. Or a table, .csv or .tsv, with the
+    /// columns id, one for each modality, and as needed group, scanner, label, mask,
+    /// weight, white_matter
     folder: PathBuf,
     /// A modality and the pattern of its files below the folder, in channel
     /// order: --images FLAIR='*/FLAIR.nii.gz' --images T1='*/T1.nii.gz'. What the
@@ -44,7 +46,17 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let folder = &arguments.folder;
     check_file(&arguments.out)?;
-    let manifest = if !arguments.images.is_empty() {
+    let manifest = if is_list(folder) {
+        let patterns = [&arguments.label, &arguments.mask, &arguments.weight];
+        let patterns = patterns.iter().any(|p| p.is_some()) || arguments.white_matter.is_some();
+        if patterns || !arguments.images.is_empty() {
+            bail!(
+                "{}: a table names the files itself; leave out the patterns",
+                folder.display()
+            );
+        }
+        from_list(folder, &arguments.classes, &arguments.out)?
+    } else if !arguments.images.is_empty() {
         by_patterns(folder, &search(arguments)?, &arguments.out)?
     } else if is_described(folder) {
         described(folder, &arguments.out)?

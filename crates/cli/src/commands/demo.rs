@@ -27,25 +27,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut predicting = PredictBar::default();
     let mut scoring: Option<Progress> = None;
     let shown = demo(&out, arguments.seed, &stop, &mut |step| match step {
-        DemoStep::Phantoms(phantoms) => eprintln!(
+        DemoStep::Phantoms(phantoms) => step!(
             "1/4 {} phantoms of {:?} voxels, lesions in {:.3} % of them",
             phantoms.subjects,
             phantoms.shape,
             100.0 * phantoms.foreground_share
         ),
-        DemoStep::Training(file) => eprintln!("2/4 training: {}", file.display()),
+        DemoStep::Training(file) => step!("2/4 training: {}", file.display()),
         DemoStep::Train(step) => watch.told(step),
         DemoStep::Trained(summary, run) => {
             watch.finish();
             print!("{}", describe(summary, run));
         }
         DemoStep::Predicting(ids) => {
-            eprintln!("3/4 predicting the held-out subjects: {}", ids.join(", "));
+            step!("3/4 predicting the held-out subjects: {}", ids.join(", "));
         }
         DemoStep::Predict(at) => predicting.at(at),
         DemoStep::Evaluating => {
             predicting.finish();
-            eprintln!("4/4 evaluating");
+            step!("4/4 evaluating");
         }
         DemoStep::Scored(done, total) => {
             let bar = scoring.get_or_insert_with(|| Progress::new("evaluate", 0, total as u64));
@@ -61,11 +61,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         other => other.into(),
     })?;
     let Some(shown) = shown else {
-        eprintln!("stopped");
+        tell!("stopped");
         return Ok(ExitCode::from(super::INTERRUPTED));
     };
     for note in &shown.evaluation.notes {
-        eprintln!("note: {note}");
+        tell!("note: {note}");
     }
     super::print(&format!(
         "{}report: {}\n",

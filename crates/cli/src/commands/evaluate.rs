@@ -71,7 +71,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     drop(bar);
     let evaluation = evaluation?;
     for note in &evaluation.notes {
-        eprintln!("note: {note}");
+        tell!("note: {note}");
     }
     super::print(&format!(
         "{}{}written: {}\n",

@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             .map_err(|error| anyhow!("{error}\n--skip-bad leaves them out"))?;
     }
     for fault in &found.faults {
-        eprintln!("left out: {}", fault.message);
+        tell!("left out: {}", fault.message);
     }
     if let Some(out) = &arguments.out {
         std::fs::create_dir_all(out).map_err(lacuna_record::RecordError::io(out))?;

@@ -14,6 +14,7 @@ pub mod losses;
 pub mod phantom;
 pub mod predict;
 pub mod report;
+pub mod shell;
 pub mod study_run;
 pub mod sweep;
 pub mod train;

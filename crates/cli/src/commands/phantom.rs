@@ -29,9 +29,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             manifest.display()
         );
     }
-    eprintln!(
+    step!(
         "making {} phantoms of {:?} voxels, lesions in {:e} of them",
-        config.subjects, config.shape, config.foreground_share
+        config.subjects,
+        config.shape,
+        config.foreground_share
     );
     let manifest = write_cohort(&config, out)?;
     let text = toml::to_string(&config)?;

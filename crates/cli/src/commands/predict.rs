@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use lacuna_auto::Opened;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::transform::AnatomicalAxis;
+use lacuna_io::ENDINGS;
 use lacuna_record::{Existing, Inputs, check_file};
 use lacuna_train::apply::Files;
 use lacuna_train::checkpoint::Choice;
@@ -45,7 +46,8 @@ pub struct Arguments {
     /// of the manifest that have no label
     #[arg(long, value_enum, conflicts_with_all = ["images", "subjects"])]
     split: Option<PartArgument>,
-    /// Folder (with --dataset) or .nii/.nii.gz file (with --image) to write
+    /// Folder (with --dataset), or file (with --image) whose ending tells the format: .nii.gz,
+    /// .nii, .nrrd, .mha, .mgz or .mgh
     #[arg(long)]
     out: PathBuf,
     /// Replace files that another run or another program made
@@ -190,7 +192,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let choice = arguments.checkpoint;
     let predictor = model.predictor(postprocess, choice, &device, precision, average)?;
     for doubt in predictor.doubts() {
-        eprintln!("warning: {doubt}");
+        tell!("warning: {doubt}");
     }
     let stop = stop_flag()?;
     let mirror: Vec<_> = arguments.mirror.iter().map(|axis| (*axis).into()).collect();
@@ -201,7 +203,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             blend: arguments.blend.into(),
         },
         mirror: &mirror,
-        warn: &|text| eprintln!("warning: {text}"),
+        warn: &|text| tell!("warning: {text}"),
         ..Session::new(&stop)
     };
     let Some(dataset) = &arguments.dataset else {
@@ -261,9 +263,13 @@ fn predict_images(
     session: Session,
 ) -> anyhow::Result<ExitCode> {
     let name = arguments.out.to_string_lossy();
-    let Some(stem) = (name.strip_suffix(".nii.gz")).or_else(|| name.strip_suffix(".nii")) else {
-        bail!("--out {name}: expected a file name ending in .nii.gz or .nii with --image");
+    let split = (ENDINGS.iter()).find_map(|end| Some((name.strip_suffix(end)?, *end)));
+    let Some((stem, ending)) = split else {
+        let endings = ENDINGS.join(", ");
+        bail!("--out {name}: with --image, expected a file name that ends in one of {endings}");
     };
+    // Maps of probabilities are large.
+    let ending = if ending == ".nii" { ".nii.gz" } else { ending };
     check_file(&arguments.out)?;
     predictor.check_session(&Session {
         spread: arguments.uncertainty,
@@ -279,10 +285,10 @@ fn predict_images(
     let manifest = predictor.one_subject("--image", images, arguments.mask.clone())?;
     let probabilities = arguments
         .probabilities
-        .then(|| PathBuf::from(format!("{stem}.probabilities.nii.gz")));
+        .then(|| PathBuf::from(format!("{stem}.probabilities{ending}")));
     let spread = arguments
         .uncertainty
-        .then(|| PathBuf::from(format!("{stem}.uncertainty.nii.gz")));
+        .then(|| PathBuf::from(format!("{stem}.uncertainty{ending}")));
     let values = match arguments.label_values {
         true => Some(predictor.label_values(None)?),
         false => None,

@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if summary.finished {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!(
+    tell!(
         "stopped; continue with: lacuna train {} --out {} --resume",
         arguments.config.display(),
         arguments.out.display()
@@ -81,7 +81,7 @@ impl Watch {
     pub fn told(&mut self, step: Step) {
         match (step, &mut self.bar) {
             (Step::Note(text), Some(bar)) => bar.note(&text),
-            (Step::Note(text), None) => eprintln!("{text}"),
+            (Step::Note(text), None) => tell!("{text}"),
             (Step::Start { done, total }, bar) => *bar = Some(Progress::new("train", done, total)),
             (Step::Iteration(event), Some(bar)) => {
                 self.recent.add(event);

@@ -157,7 +157,7 @@ fn not_an_image_or_no_file_at_all() {
         "",
         &[
             "cohort/sub-01/T1.nii.gz",
-            "not a regular file",
+            "not an image file",
             "give the path",
         ],
     );

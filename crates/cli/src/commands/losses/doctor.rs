@@ -31,7 +31,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let config = RunConfig::read(&arguments.config, &arguments.set)?;
-    let examined = examine_run(&config, &mut |note| eprintln!("{note}"))?;
+    let examined = examine_run(&config, &mut |note| tell!("{note}"))?;
     super::super::print(&render(config.loss.named.name(), &examined))?;
     if arguments.steps == 0 {
         return Ok(ExitCode::SUCCESS);
@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let device = DeviceName::from(arguments.device).open()?;
     let scratch = tempfile::tempdir()?;
     let scratch = scratch.path().join("run");
-    let mut note = |note| eprintln!("{note}");
+    let mut note = |note| tell!("{note}");
     let tried = try_steps(&config, arguments.steps, &scratch, &device, &mut note)?;
     super::super::print(&render_steps(&tried))
 }

@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &differences,
     )?;
     let stop = stop_flag()?;
-    plan.make_phantoms(&mut |text| eprintln!("{text}"))?;
+    plan.make_phantoms(&mut |text| tell!("{text}"))?;
     let folder = &held.folder;
     let mut names = Vec::new();
     for planned in &plan.runs {
@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             names.push(planned.run.name.clone());
         }
     }
-    eprintln!(
+    step!(
         "study `{}`: {} runs, {} of them done already",
         study.name,
         plan.runs.len(),
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match executed {
         // Not a failure: the runs go on without this process.
         Err(left @ StudyError::SlurmLeft { .. }) => {
-            eprintln!("{left}");
+            tell!("{left}");
             return Ok(ExitCode::from(super::INTERRUPTED));
         }
         ended => ended?,
