@@ -55,37 +55,6 @@ impl MaskPair {
         })
     }
 
-    /// The voxels of a smaller box, `[first, last]` in this one, whose indices in the
-    /// data of this box the functions accept; with a margin as this box has.
-    pub(crate) fn part(
-        &self,
-        [first, last]: [[usize; 3]; 2],
-        in_reference: impl Fn(usize) -> bool,
-        in_prediction: impl Fn(usize) -> bool,
-    ) -> Self {
-        let whole = self.reference.shape();
-        let start = first.map(|first| first.saturating_sub(1));
-        let shape = [0, 1, 2].map(|a| (last[a] + 2).min(whole[a]) - start[a]);
-        let crop = |is_inside: &dyn Fn(usize) -> bool| {
-            let mut data = Vec::with_capacity(shape.iter().product());
-            for z in start[2]..start[2] + shape[2] {
-                for y in start[1]..start[1] + shape[1] {
-                    let row = self.reference.index([start[0], y, z]);
-                    data.extend((row..row + shape[0]).map(is_inside));
-                }
-            }
-            Volume::new(shape, self.affine, data)
-                .expect("the data fill the shape and the affine is that of a volume")
-        };
-        Self {
-            reference: crop(&in_reference),
-            prediction: crop(&in_prediction),
-            start: [0, 1, 2].map(|a| self.start[a] + start[a]),
-            image_shape: self.image_shape,
-            affine: self.affine,
-        }
-    }
-
     /// The reference mask in the box.
     pub fn reference(&self) -> &Volume<bool> {
         &self.reference

@@ -12,7 +12,7 @@
 //! [`SurfaceConvention`].
 
 use crate::{MaskPair, quantile};
-use lacuna_volume::{Volume, euclidean_distance_mm};
+use lacuna_volume::{Points, Volume, euclidean_distance_mm};
 
 /// Header geometry is single precision: a distance that exceeds the tolerance
 /// by this share is the same distance.
@@ -74,6 +74,26 @@ impl SurfaceDistances {
         }
     }
 
+    /// The same of the places (mm) of the surface voxels of both, which are not empty. `nearest`
+    /// holds those of the prediction.
+    pub(crate) fn between(
+        reference: &[[f64; 3]],
+        prediction: &[[f64; 3]],
+        nearest: &Points,
+    ) -> Self {
+        let sorted = |from: &[[f64; 3]], to: &Points| {
+            let mut distances: Vec<f64> = from.iter().map(|at| to.distance(*at)).collect();
+            distances.sort_unstable_by(f64::total_cmp);
+            distances
+        };
+        Self {
+            from_reference: sorted(reference, nearest),
+            from_prediction: sorted(prediction, &Points::new(reference.to_vec())),
+            identical: false,
+            image_diagonal_mm: f64::INFINITY,
+        }
+    }
+
     /// 95 % Hausdorff distance in mm. Where there is no distance because a mask
     /// is empty: 0 if both are, the image diagonal if one is.
     ///
@@ -109,7 +129,7 @@ impl SurfaceDistances {
 }
 
 /// The surface voxels of a mask that is a whole image or has a margin as in [`MaskPair`].
-fn surface(mask: &Volume<bool>, convention: SurfaceConvention) -> Volume<bool> {
+pub(crate) fn surface(mask: &Volume<bool>, convention: SurfaceConvention) -> Volume<bool> {
     let shape = mask.shape();
     let inside = mask.data();
     let stride = [1, shape[0], shape[0] * shape[1]];

@@ -23,6 +23,7 @@ pub use class_names::{UnknownClass, foreground_indices};
 pub use components::{Components, Connectivity, label_components};
 pub use distance::euclidean_distance_mm;
 pub use geometry::{Grid, SAME_GRID_VOXELS, corner_displacement_mm, corner_displacement_voxels};
+pub use nearest::Points;
 pub use orientation::Orientation;
 pub use patch_size::PatchSize;
 pub use resample::{grid_with_spacing, resample_labels, resample_linear};

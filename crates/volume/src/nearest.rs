@@ -2,7 +2,7 @@
 //! points themselves (Bentley, CACM 18, 1975).
 
 /// Points in mm that are asked which of them is nearest.
-pub(crate) struct Points(Vec<[f64; 3]>);
+pub struct Points(Vec<[f64; 3]>);
 
 impl Points {
     /// Orders the points: the middle one splits the others along x, those of

@@ -139,7 +139,7 @@ pub(super) fn parted(manifest: &Manifest, trainings: &[Training]) -> Option<Deci
         Decision::new(
             "WARNING: one patient on both sides",
             format!(
-                "{} sets of subjects look like one patient's",
+                "{} set(s) of subjects look like one patient's",
                 patients.len()
             ),
             "what is trained on tells of what is held out, and scores are too good: if they are, \

@@ -9,9 +9,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use lacuna_volume::{Components, Connectivity, Volume, label_components};
+use lacuna_volume::{Components, Connectivity, Points, Volume, label_components};
 
 use super::{LesionCounts, VOLUME_SLACK};
+use crate::surface::surface;
 use crate::{MaskPair, SurfaceConvention, SurfaceDistances};
 
 /// HD95 in mm of a missed lesion and of a false component.
@@ -61,38 +62,6 @@ impl BratsTask {
     }
 }
 
-/// A lesion or a component: its voxels and the box around them.
-#[derive(Clone, Copy)]
-struct Extent {
-    voxels: usize,
-    low: [usize; 3],
-    high: [usize; 3],
-}
-
-impl Extent {
-    const EMPTY: Self = Self {
-        voxels: 0,
-        low: [usize::MAX; 3],
-        high: [0; 3],
-    };
-
-    fn grow(&mut self, voxel: [usize; 3]) {
-        self.join(&Self {
-            voxels: 1,
-            low: voxel,
-            high: voxel,
-        });
-    }
-
-    fn join(&mut self, other: &Self) {
-        self.voxels += other.voxels;
-        for axis in 0..3 {
-            self.low[axis] = self.low[axis].min(other.low[axis]);
-            self.high[axis] = self.high[axis].max(other.high[axis]);
-        }
-    }
-}
-
 /// Counts, mean DSC and mean HD95 of lesions and false components. `prediction` holds
 /// the 26-connected components of the pair's.
 pub(super) fn score(
@@ -102,21 +71,19 @@ pub(super) fn score(
 ) -> (LesionCounts, BTreeMap<Cow<'static, str>, f64>) {
     let dilated = dilate(pair.reference(), task.dilations());
     let dilated = label_components(&dilated, Connectivity::TwentySix);
-    let mut lesions = vec![Extent::EMPTY; dilated.count];
-    let mut components = vec![Extent::EMPTY; prediction.count];
+    let mut lesions = vec![0usize; dilated.count];
+    let mut components = vec![0usize; prediction.count];
     // Voxels of the undilated lesion in each component that touches the dilated one.
     let mut touching: Vec<BTreeMap<usize, usize>> = vec![BTreeMap::new(); dilated.count];
-    let [nx, ny, _] = pair.reference().shape();
     let labels = dilated.labels.data().iter().zip(prediction.labels.data());
     for (at, (&lesion, &component)) in labels.enumerate() {
         let (lesion, component) = (lesion as usize, component as usize);
-        let voxel = [at % nx, at / nx % ny, at / nx / ny];
         let is_reference = pair.reference().data()[at];
         if is_reference {
-            lesions[lesion - 1].grow(voxel);
+            lesions[lesion - 1] += 1;
         }
         if component > 0 {
-            components[component - 1].grow(voxel);
+            components[component - 1] += 1;
             if lesion > 0 {
                 let shared = touching[lesion - 1].entry(component - 1).or_default();
                 *shared += usize::from(is_reference);
@@ -129,8 +96,11 @@ pub(super) fn score(
     }
     let false_positives = is_false.iter().filter(|f| **f).count();
 
+    let surfaces = Surfaces::of(pair, &dilated, prediction);
+    // Large components serve many lesions.
+    let mut predicted: BTreeMap<Vec<usize>, (Vec<[f64; 3]>, Points)> = BTreeMap::new();
     let floor = task.floor_mm3() * (1.0 + VOLUME_SLACK);
-    let kept = |lesion: &usize| lesions[*lesion].voxels as f64 * pair.voxel_mm3() > floor;
+    let kept = |lesion: &usize| lesions[*lesion] as f64 * pair.voxel_mm3() > floor;
     let (mut reference, mut found) = (0, 0);
     let (mut dsc, mut hd95_mm) = (0.0, PENALTY_MM * false_positives as f64);
     for lesion in (0..dilated.count).filter(kept) {
@@ -141,18 +111,20 @@ pub(super) fn score(
             continue;
         }
         found += 1;
-        let mut both = lesions[lesion];
-        (parts.keys()).for_each(|component| both.join(&components[*component]));
-        dsc += 2.0 * parts.values().sum::<usize>() as f64 / both.voxels as f64;
-        let own = pair.part(
-            [both.low, both.high],
-            |at| pair.reference().data()[at] && dilated.labels.data()[at] as usize == lesion + 1,
-            |at| {
-                let component = prediction.labels.data()[at] as usize;
-                component > 0 && parts.contains_key(&(component - 1))
-            },
-        );
-        hd95_mm += SurfaceDistances::measure(&own, SurfaceConvention::VoxelSurface3d).hd95_mm();
+        let sizes = parts.keys().map(|component| components[*component]);
+        let both = lesions[lesion] + sizes.sum::<usize>();
+        dsc += 2.0 * parts.values().sum::<usize>() as f64 / both as f64;
+        let of_components: Vec<usize> = parts.keys().copied().collect();
+        let (places, nearest) = predicted
+            .entry(of_components)
+            .or_insert_with_key(|components| {
+                let of = |component: &usize| &surfaces.components[*component];
+                let places: Vec<[f64; 3]> = components.iter().flat_map(of).copied().collect();
+                let nearest = Points::new(places.clone());
+                (places, nearest)
+            });
+        let distances = SurfaceDistances::between(&surfaces.lesions[lesion], places, nearest);
+        hd95_mm += distances.hd95_mm();
     }
     let counts = LesionCounts {
         reference,
@@ -167,6 +139,35 @@ pub(super) fn score(
     };
     let names = ["lesion_wise_dsc", "lesion_wise_hd95_mm"].map(Cow::from);
     (counts, names.into_iter().zip(means).collect())
+}
+
+/// Places (mm) of the surface voxels of each lesion and component. No two of either kind touch
+/// each other, so that the surface of several is that of each.
+struct Surfaces {
+    lesions: Vec<Vec<[f64; 3]>>,
+    components: Vec<Vec<[f64; 3]>>,
+}
+
+impl Surfaces {
+    fn of(pair: &MaskPair, dilated: &Components, prediction: &Components) -> Self {
+        let convention = SurfaceConvention::VoxelSurface3d;
+        let places = |mask: &Volume<bool>, numbered: &Components| {
+            let [nx, ny, _] = mask.shape();
+            let mut places = vec![Vec::new(); numbered.count];
+            let on_surface = surface(mask, convention);
+            let numbers = on_surface.data().iter().zip(numbered.labels.data());
+            for (at, (_, &number)) in numbers.enumerate().filter(|(_, (on, _))| **on) {
+                let voxel = [at % nx, at / nx % ny, at / nx / ny];
+                let place = mask.affine().apply(voxel.map(|v| v as f64));
+                places[number as usize - 1].push(place);
+            }
+            places
+        };
+        Self {
+            lesions: places(pair.reference(), dilated),
+            components: places(pair.prediction(), prediction),
+        }
+    }
 }
 
 /// The mask with all voxels added that `times` steps to a face or edge neighbour reach.
