@@ -10,9 +10,8 @@ mod slice;
 use std::path::{Path, PathBuf};
 
 use crate::encoding::{Datatype, Encoding};
-use crate::source::Source;
 use crate::voxels::{Layout, Voxels};
-use crate::{ImageError, Reference};
+use crate::{Format, ImageError, Reference};
 use slice::Slice;
 
 const FORMAT: &str = "DICOM";
@@ -81,21 +80,21 @@ pub(crate) fn files(path: &Path) -> Result<Vec<PathBuf>, ImageError> {
 }
 
 fn is_dicom(file: &Path) -> Result<bool, ImageError> {
-    let mut source = Source::open(file)?;
-    let mut start = [0; MARK.0 + MARK.1.len()];
-    let read = source.read(&mut start);
-    let read = read.map_err(|e| source.error(e, "header", 0, start.len() as u64))?;
-    let marked = read == start.len() && start.ends_with(MARK.1);
+    let marked = match Format::of(file) {
+        Ok(format) => format == Format::Dicom,
+        Err(ImageError::UnknownFormat { .. }) => false,
+        Err(error) => return Err(error),
+    };
     let ending = file.extension().unwrap_or_default();
     let named = ["dcm", "ima"]
         .iter()
         .any(|e| ending.eq_ignore_ascii_case(e));
     match named && !marked {
         false => Ok(marked),
-        true => Err(ImageError::Damaged {
-            path: file.to_owned(),
-            format: FORMAT,
-            message: format!("no mark of the format in its first {} bytes", start.len()),
-        }),
+        true => Err(ImageError::damaged(
+            file,
+            FORMAT,
+            "no mark of the format in it",
+        )),
     }
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with an image file, whatever its format.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -211,6 +212,47 @@ pub enum ImageError {
 }
 
 impl ImageError {
+    /// A header that says what cannot be.
+    pub(crate) fn header(
+        path: &Path,
+        format: &'static str,
+        field: &str,
+        found: impl Display,
+        expected: &str,
+    ) -> Self {
+        Self::Header {
+            path: path.to_owned(),
+            format,
+            field: field.into(),
+            found: found.to_string().into(),
+            expected: expected.into(),
+        }
+    }
+
+    /// What is in a sound file and is not read.
+    pub(crate) fn not_read(
+        path: &Path,
+        format: &'static str,
+        what: impl Display,
+        remedy: &'static str,
+    ) -> Self {
+        Self::NotRead {
+            path: path.to_owned(),
+            format,
+            what: what.to_string(),
+            remedy,
+        }
+    }
+
+    /// A file that its decoder gives up.
+    pub(crate) fn damaged(path: &Path, format: &'static str, message: impl Display) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            format,
+            message: message.to_string(),
+        }
+    }
+
     /// Why the file at `path` cannot be opened.
     pub(crate) fn opening(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();

@@ -22,6 +22,22 @@ pub(crate) const STARTS: [&[u8]; 3] = [b"ObjectType", b"NDims", b"Comment"];
 /// The last field; the voxels follow, or lie in the file that it names.
 const DATA: &str = "ElementDataFile";
 
+/// Voxels by their name, first those that are written; `MET_LONG` has 4 bytes on every machine.
+const TYPES: [(&str, Datatype); 12] = [
+    ("MET_CHAR", Datatype::I8),
+    ("MET_UCHAR", Datatype::U8),
+    ("MET_SHORT", Datatype::I16),
+    ("MET_USHORT", Datatype::U16),
+    ("MET_INT", Datatype::I32),
+    ("MET_UINT", Datatype::U32),
+    ("MET_LONG_LONG", Datatype::I64),
+    ("MET_ULONG_LONG", Datatype::U64),
+    ("MET_FLOAT", Datatype::F32),
+    ("MET_DOUBLE", Datatype::F64),
+    ("MET_LONG", Datatype::I32),
+    ("MET_ULONG", Datatype::U32),
+];
+
 /// Opens the file at `path`.
 pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
     let mut header = TextHeader::open(path, FORMAT)?;
@@ -40,22 +56,32 @@ pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
     layout.offset = match skip {
         None | Some((_, Ok(0))) => start,
         // They end where the file does.
-        Some((_, Ok(-1))) if !compressed => {
-            let before = u128::from(source.most_bytes()).saturating_sub(layout.bytes());
-            u64::try_from(before).unwrap_or(0)
-        }
+        Some((_, Ok(-1))) if !compressed => layout.offset_at_end(&source),
         Some((text, bytes)) => match bytes.ok().and_then(|n| u64::try_from(n).ok()) {
             Some(bytes) if bytes >= start => bytes,
             _ => {
                 let expected = "a number of bytes, or -1 where nothing is compressed";
-                return Err(wrong(path, "HeaderSize", text, expected));
+                let found = format!("`{text}`");
+                return Err(ImageError::header(
+                    path,
+                    FORMAT,
+                    "HeaderSize",
+                    found,
+                    expected,
+                ));
             }
         },
     };
     if compressed {
         if source.is_compressed() {
             let expected = "False in a file that is compressed as a whole";
-            return Err(wrong(path, "CompressedData", "True", expected));
+            return Err(ImageError::header(
+                path,
+                FORMAT,
+                "CompressedData",
+                "`True`",
+                expected,
+            ));
         }
         let at = layout.offset;
         let reached = source.skip_to(at);
@@ -70,16 +96,6 @@ pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
 pub(crate) fn data_file(path: &Path) -> Result<Option<PathBuf>, ImageError> {
     let mut header = TextHeader::open(path, FORMAT)?;
     Fields::read(&mut header)?.data_file(&header)
-}
-
-fn wrong(path: &Path, field: &str, found: &str, expected: &str) -> ImageError {
-    ImageError::Header {
-        path: path.to_owned(),
-        format: FORMAT,
-        field: field.into(),
-        found: format!("`{found}`").into(),
-        expected: expected.into(),
-    }
 }
 
 /// The lines `Name = value` of a header.
@@ -183,7 +199,8 @@ impl Fields {
             }
         }
         let kind = self.get("ElementType").unwrap_or_default();
-        let datatype = datatype(kind).ok_or_else(|| {
+        let datatype = TYPES.iter().find(|(name, _)| *name == kind);
+        let (_, datatype) = *datatype.ok_or_else(|| {
             let expected = "MET_UCHAR, MET_SHORT, MET_FLOAT or another number of 1 to 8 bytes";
             header.wrong("ElementType", format!("`{kind}`"), expected)
         })?;
@@ -192,7 +209,7 @@ impl Fields {
             None => self.flag(header, "ElementByteOrderMSB")?.unwrap_or(false),
         };
         let layout = Layout {
-            shape: std::array::from_fn(|axis| axes.get(axis).copied().unwrap_or(1).max(1)),
+            shape: std::array::from_fn(|axis| axes.get(axis).copied().unwrap_or(1)),
             volumes: channels * frames,
             affine: self.affine(header, rank)?,
             encoding: Encoding {
@@ -249,18 +266,8 @@ impl Fields {
 pub(crate) fn draft(reference: &Reference, fourth: Option<usize>, datatype: Datatype) -> Draft {
     let (spacing, directions, origin) = to_lps(reference.affine());
     let rank = if fourth.is_some() { 4 } else { 3 };
-    let kind = match datatype {
-        Datatype::I8 => "MET_CHAR",
-        Datatype::U8 => "MET_UCHAR",
-        Datatype::I16 => "MET_SHORT",
-        Datatype::U16 => "MET_USHORT",
-        Datatype::I32 => "MET_INT",
-        Datatype::U32 => "MET_UINT",
-        Datatype::I64 => "MET_LONG_LONG",
-        Datatype::U64 => "MET_ULONG_LONG",
-        Datatype::F32 => "MET_FLOAT",
-        Datatype::F64 => "MET_DOUBLE",
-    };
+    let named = TYPES.iter().find(|(_, of)| *of == datatype);
+    let kind = named.map_or("", |(name, _)| *name);
     let matrix = (0..rank * rank).map(|at| {
         let (axis, world) = (at / rank, at % rank);
         let inside = axis < 3 && world < 3;
@@ -285,21 +292,4 @@ pub(crate) fn draft(reference: &Reference, fourth: Option<usize>, datatype: Data
         whole: false,
         big_endian: false,
     }
-}
-
-/// MetaIO's `MET_LONG` has 4 bytes on every machine.
-fn datatype(name: &str) -> Option<Datatype> {
-    Some(match name {
-        "MET_CHAR" => Datatype::I8,
-        "MET_UCHAR" => Datatype::U8,
-        "MET_SHORT" => Datatype::I16,
-        "MET_USHORT" => Datatype::U16,
-        "MET_INT" | "MET_LONG" => Datatype::I32,
-        "MET_UINT" | "MET_ULONG" => Datatype::U32,
-        "MET_LONG_LONG" => Datatype::I64,
-        "MET_ULONG_LONG" => Datatype::U64,
-        "MET_FLOAT" => Datatype::F32,
-        "MET_DOUBLE" => Datatype::F64,
-        _ => return None,
-    })
 }

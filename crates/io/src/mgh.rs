@@ -13,6 +13,8 @@ use crate::voxel_bytes::Draft;
 use crate::voxels::{Layout, Voxels};
 use crate::{ImageError, Reference};
 
+const FORMAT: &str = "MGH";
+
 /// Bytes before the voxels.
 const HEADER_BYTES: usize = 284;
 
@@ -36,12 +38,8 @@ pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
         }
         Err(e) => return Err(source.error(e, "header", source.position(), expected)),
     }
-    let wrong = |field: &str, found: String, expected: &str| ImageError::Header {
-        path: path.to_owned(),
-        format: "MGH",
-        field: field.into(),
-        found: found.into(),
-        expected: expected.into(),
+    let wrong = |field: &str, found: String, expected: &str| {
+        ImageError::header(path, FORMAT, field, found, expected)
     };
     let i32_at = |at| i32::from_be_bytes(array(&header, at));
     let f32_at = |at| f64::from(f32::from_be_bytes(array(&header, at)));
@@ -122,12 +120,13 @@ pub(crate) fn draft(
         Datatype::I16 => 4,
         Datatype::U16 => 10,
         other => {
-            return Err(ImageError::NotRead {
-                path: path.to_owned(),
-                format: "MGH",
-                what: format!("voxels of the kind {other:?}"),
-                remedy: "write it as NIfTI",
-            });
+            let what = format!("voxels of the kind {other:?}");
+            return Err(ImageError::not_read(
+                path,
+                FORMAT,
+                what,
+                "write it as NIfTI",
+            ));
         }
     };
     let [x, y, z] = reference.shape();

@@ -53,21 +53,13 @@ pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
     if let Some(packing) = packing {
         if data.is_none() && source.is_compressed() {
             let what = "the encoding gzip in a file that is compressed as a whole";
-            return Err(ImageError::NotRead {
-                path: path.to_owned(),
-                format: FORMAT,
-                what: what.to_owned(),
-                remedy: "unpack the file",
-            });
+            return Err(ImageError::not_read(path, FORMAT, what, "unpack the file"));
         }
         source = source.unpacked(packing);
     }
     layout.offset = match bytes {
         // They end where the file does.
-        -1 => {
-            let most = u128::from(source.most_bytes());
-            u64::try_from(most.saturating_sub(layout.bytes())).unwrap_or(0)
-        }
+        -1 => layout.offset_at_end(&source),
         bytes => source.position().saturating_add(bytes.unsigned_abs()),
     };
     Ok((reference, Voxels::open(source, layout)?))

@@ -20,7 +20,7 @@ use crate::{ImageError, Reference};
 const MOST_BYTES: usize = 1 << 31;
 
 /// Pixels that a byte of a file can stand for, at most: deflate has 8256 of one bit.
-const PIXELS_OF_A_BYTE: usize = 1 << 14;
+pub(crate) const PIXELS_OF_A_BYTE: usize = 1 << 14;
 
 /// The format of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,17 +95,8 @@ pub(crate) fn open(path: &Path, picture: Picture) -> Result<(Reference, Voxels),
     let decoded = decoded.unwrap_or_else(|| Err(Fault::Damaged("no pixels".to_owned())));
     let pixels = decoded.and_then(Pixels::without_alpha);
     let pixels = pixels.map_err(|fault| match fault {
-        Fault::Damaged(message) => ImageError::Damaged {
-            path: path.to_owned(),
-            format: picture.name(),
-            message,
-        },
-        Fault::NotRead(what, remedy) => ImageError::NotRead {
-            path: path.to_owned(),
-            format: picture.name(),
-            what,
-            remedy,
-        },
+        Fault::Damaged(message) => ImageError::damaged(path, picture.name(), message),
+        Fault::NotRead(what, remedy) => ImageError::not_read(path, picture.name(), what, remedy),
     })?;
     let mut layout = Layout {
         shape: [pixels.size[0], pixels.size[1], 1],

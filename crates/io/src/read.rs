@@ -57,7 +57,7 @@ pub fn read_reference(path: impl AsRef<Path>) -> Result<Reference, ImageError> {
 /// # Errors
 /// When the file holds several volumes; and as [`read`].
 pub fn read_image(path: impl AsRef<Path>) -> Result<Volume<f32>, ImageError> {
-    let mut file = Opened::open_one(path.as_ref())?;
+    let mut file = Opened::open(path.as_ref())?.one(path.as_ref())?;
     let volume = file.voxels.next_volume(|value| value as f32)?;
     file.finish()?;
     Ok(volume)
@@ -70,15 +70,14 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<Volume<f32>, ImageError> {
 /// When a voxel is farther from a whole number, not finite or beyond 32 bits; of a
 /// JPEG file, which changes values; and as [`read_image`].
 pub fn read_labels(path: impl AsRef<Path>) -> Result<Volume<i32>, ImageError> {
-    if Format::of(path.as_ref())? == Format::Picture(Picture::Jpeg) {
-        return Err(ImageError::NotRead {
-            path: path.as_ref().to_owned(),
-            format: "JPEG",
-            what: "labels, whose values the format changes".to_owned(),
-            remedy: "give the label map as PNG, TIFF or NIfTI",
-        });
+    let path = path.as_ref();
+    let file = Opened::open(path)?;
+    if file.format == Format::Picture(Picture::Jpeg) {
+        let what = "labels, whose values the format changes";
+        let remedy = "give the label map as PNG, TIFF or NIfTI";
+        return Err(ImageError::not_read(path, "JPEG", what, remedy));
     }
-    let mut file = Opened::open_one(path.as_ref())?;
+    let mut file = file.one(path)?;
     let mut position = 0;
     let mut bad = None;
     let labels = file.voxels.next_volume(|value| {
@@ -95,7 +94,7 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Volume<i32>, ImageError> {
         Some((position, value)) => {
             let [nx, ny, _] = labels.shape();
             Err(ImageError::NotALabel {
-                path: path.as_ref().to_owned(),
+                path: path.to_owned(),
                 voxel: [position % nx, position / nx % ny, position / nx / ny],
                 value,
             })
@@ -116,13 +115,15 @@ fn label(value: f64) -> Option<i32> {
 
 /// A file opened at its voxels, whose size is known to fit the file.
 struct Opened {
+    format: Format,
     reference: Reference,
     voxels: Voxels,
 }
 
 impl Opened {
     fn open(path: &Path) -> Result<Self, ImageError> {
-        let (reference, voxels) = match Format::of(path)? {
+        let format = Format::of(path)?;
+        let (reference, voxels) = match format {
             Format::Nifti => {
                 let (header, voxels) = nifti::open(path)?;
                 (header.into(), voxels)
@@ -135,21 +136,26 @@ impl Opened {
         };
         // It was rounded to the 32 bits of NIfTI.
         if reference.affine().inverse().is_none() {
-            return Err(ImageError::Header {
-                path: path.to_owned(),
-                format: "image",
-                field: "the place of the voxels".into(),
-                found: format!("{:?}", reference.affine().0).into(),
-                expected: "numbers that 32 bits can hold".into(),
-            });
+            let found = format!("{:?}", reference.affine().0);
+            return Err(ImageError::header(
+                path,
+                "image",
+                "the place of the voxels",
+                found,
+                "numbers that 32 bits can hold",
+            ));
         }
-        Ok(Self { reference, voxels })
+        Ok(Self {
+            format,
+            reference,
+            voxels,
+        })
     }
 
-    fn open_one(path: &Path) -> Result<Self, ImageError> {
-        let file = Self::open(path)?;
-        match file.reference.volumes() {
-            1 => Ok(file),
+    /// Refuses several volumes.
+    fn one(self, path: &Path) -> Result<Self, ImageError> {
+        match self.reference.volumes() {
+            1 => Ok(self),
             found => Err(ImageError::VolumeCount {
                 path: path.to_owned(),
                 found,

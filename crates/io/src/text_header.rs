@@ -51,22 +51,11 @@ impl TextHeader {
     }
 
     pub fn wrong(&self, field: &str, found: impl Display, expected: &str) -> ImageError {
-        ImageError::Header {
-            path: self.source.path().to_owned(),
-            format: self.format,
-            field: field.into(),
-            found: found.to_string().into(),
-            expected: expected.into(),
-        }
+        ImageError::header(self.source.path(), self.format, field, found, expected)
     }
 
     pub fn not_read(&self, what: impl Display, remedy: &'static str) -> ImageError {
-        ImageError::NotRead {
-            path: self.source.path().to_owned(),
-            format: self.format,
-            what: what.to_string(),
-            remedy,
-        }
+        ImageError::not_read(self.source.path(), self.format, what, remedy)
     }
 
     /// Numbers between spaces.

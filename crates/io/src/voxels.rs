@@ -39,6 +39,12 @@ impl Layout {
         axes.fold(value, |n, &axis| n.saturating_mul(axis as u128))
     }
 
+    /// Where they start when they end with the source.
+    pub fn offset_at_end(&self, source: &Source) -> u64 {
+        let before = u128::from(source.most_bytes()).saturating_sub(self.bytes());
+        u64::try_from(before).unwrap_or(0)
+    }
+
     /// Voxels of one volume and bytes of all, if they can be addressed.
     fn sizes(&self, path: &Path) -> Result<(usize, u64), ImageError> {
         let elements = |axes: &[usize]| axes.iter().try_fold(1usize, |n, &a| n.checked_mul(a));
@@ -76,29 +82,21 @@ type Decode = Box<dyn FnOnce() -> Result<Vec<u8>, ImageError>>;
 impl Voxels {
     /// Refuses a source that cannot hold what the layout announces.
     pub fn open(source: Source, layout: Layout) -> Result<Self, ImageError> {
-        let (voxels, bytes) = layout.sizes(source.path())?;
         let most = source.most_bytes().saturating_sub(layout.offset);
-        if most < bytes {
+        let voxels = Self::of(source, layout)?;
+        if most < voxels.bytes {
             return Err(ImageError::Truncated {
-                path: source.path().to_owned(),
-                what: if source.is_compressed() {
+                path: voxels.source.path().to_owned(),
+                what: if voxels.source.is_compressed() {
                     "voxels (the most that so small a compressed file can hold)"
                 } else {
                     "voxels"
                 },
                 found: most,
-                expected: bytes,
+                expected: voxels.bytes,
             });
         }
-        Ok(Self {
-            layout,
-            source,
-            voxels,
-            bytes,
-            read: 0,
-            all: Vec::new(),
-            decode: None,
-        })
+        Ok(voxels)
     }
 
     /// Voxels that `decode` gives when the first is read.
@@ -107,15 +105,22 @@ impl Voxels {
         layout: Layout,
         decode: impl FnOnce() -> Result<Vec<u8>, ImageError> + 'static,
     ) -> Result<Self, ImageError> {
-        let (voxels, bytes) = layout.sizes(path)?;
+        Ok(Self {
+            decode: Some(Box::new(decode)),
+            ..Self::of(Source::of_bytes(path, Vec::new()), layout)?
+        })
+    }
+
+    fn of(source: Source, layout: Layout) -> Result<Self, ImageError> {
+        let (voxels, bytes) = layout.sizes(source.path())?;
         Ok(Self {
             layout,
-            source: Source::of_bytes(path, Vec::new()),
+            source,
             voxels,
             bytes,
             read: 0,
             all: Vec::new(),
-            decode: Some(Box::new(decode)),
+            decode: None,
         })
     }
 

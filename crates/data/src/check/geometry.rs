@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use lacuna_volume::{
-    Grid, Orientation, SAME_GRID_VOXELS, corner_displacement_mm, corner_displacement_voxels,
+    Grid, Orientation, Points, SAME_GRID_VOXELS, corner_displacement_mm, corner_displacement_voxels,
 };
 
 use super::report::{GridReport, Severity};
@@ -12,23 +12,10 @@ use super::subject::SubjectCheck;
 
 /// Largest distance of a corner of one field of view from that of the other.
 fn apart_mm(reference: &Grid, grid: &Grid) -> String {
-    let corner = |grid: &Grid, at: usize| {
-        let end = |axis: usize| match at >> axis & 1 {
-            0 => -0.5,
-            _ => grid.shape[axis] as f64 - 0.5,
-        };
-        grid.affine.apply([0, 1, 2].map(end))
-    };
     // Axes may go the other way: from each corner to the nearest.
-    let distance = |a: [f64; 3], b: [f64; 3]| {
-        let squared = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b));
-        squared.sum::<f64>().sqrt()
-    };
-    let nearest = |at: usize| {
-        let of = |other| distance(corner(grid, at), corner(reference, other));
-        (0..8).map(of).fold(f64::INFINITY, f64::min)
-    };
-    format!("{:.1}", (0..8).map(nearest).fold(0.0, f64::max))
+    let corners = Points::new(reference.corners().to_vec());
+    let distances = grid.corners().map(|corner| corners.distance(corner));
+    format!("{:.1}", distances.into_iter().fold(0.0, f64::max))
 }
 
 /// Affines stored as 32-bit quaternions and as rows differ by a smaller share of

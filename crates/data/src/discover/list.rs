@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::{DiscoverError, Search, foreground_values, name_classes};
-use crate::manifest::{ImageRef, Manifest, Subject};
+use crate::manifest::{ImageRef, Manifest, Subject, folder_of};
 
 const ID: &str = "id";
 /// Columns that are no modalities.
@@ -82,17 +82,14 @@ pub fn from_list(
         return Err(wrong(1, found, "`id` and a column for each modality"));
     }
 
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let mut subjects = Vec::new();
     for row in reader.records() {
         let row = row.map_err(|e| {
             let line = e.position().map_or(0, csv::Position::line);
             wrong(line, e.to_string(), "a cell for each column")
         })?;
-        subjects.push(subject(folder, &names, &row));
+        subjects.push(subject(&folder, &names, &row));
     }
     let labels: Vec<&Path> = (subjects.iter())
         .filter_map(|s| s.label.as_deref())

@@ -58,11 +58,10 @@ pub(super) fn check(path: &Path) -> Result<(), ImageError> {
     };
     match open().and_then(|mut walk| walk.fault()) {
         Ok(None) => Ok(()),
-        Ok(Some(Fault::TooDeep)) => Err(ImageError::Damaged {
-            path: path.to_owned(),
-            format: super::FORMAT,
-            message: "sequences nested too deep".to_owned(),
-        }),
+        Ok(Some(Fault::TooDeep)) => {
+            let message = "sequences nested too deep";
+            Err(ImageError::damaged(path, super::FORMAT, message))
+        }
         Ok(Some(Fault::TooLong(found, expected))) => Err(ImageError::Truncated {
             path: path.to_owned(),
             what: "an element",

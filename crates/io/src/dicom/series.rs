@@ -24,12 +24,7 @@ pub(super) fn sorted(
     folder: &Path,
     mut slices: Vec<Slice>,
 ) -> Result<(Vec<Slice>, Affine), ImageError> {
-    let not_read = |what: String, remedy| ImageError::NotRead {
-        path: folder.to_owned(),
-        format: FORMAT,
-        what,
-        remedy,
-    };
+    let not_read = |what: String, remedy| ImageError::not_read(folder, FORMAT, what, remedy);
     let Some(first) = slices.first().cloned() else {
         return Err(not_read(
             "no image in it".to_owned(),
@@ -118,13 +113,13 @@ pub(super) fn sorted(
     let affine = from_lps(columns, slices[0].position);
     match affine.inverse() {
         Some(_) => Ok((slices, affine)),
-        None => Err(ImageError::Header {
-            path: first.path,
-            format: FORMAT,
-            field: "ImageOrientationPatient, PixelSpacing".into(),
-            found: format!("{columns:?}").into(),
-            expected: "finite numbers, and axes in three directions".into(),
-        }),
+        None => Err(ImageError::header(
+            &first.path,
+            FORMAT,
+            "ImageOrientationPatient, PixelSpacing",
+            format!("{columns:?}"),
+            "finite numbers, and axes in three directions",
+        )),
     }
 }
 

@@ -9,6 +9,7 @@ use dicom_pixeldata::{DecodedPixelData, PixelDecoder, PixelRepresentation};
 use super::{FORMAT, lengths};
 use crate::ImageError;
 use crate::guarded::guarded;
+use crate::picture::PIXELS_OF_A_BYTE;
 
 const IMAGE_TYPE: Tag = Tag(0x0008, 0x0008);
 const SERIES_DESCRIPTION: Tag = Tag(0x0008, 0x103E);
@@ -43,9 +44,6 @@ const UNREAD: [(&str, &str); 9] = [
     ("1.2.840.10008.1.2.4.202", "HTJ2K"),
     ("1.2.840.10008.1.2.4.203", "HTJ2K"),
 ];
-
-/// Pixels that a byte of a file can stand for, at most: no smaller file is honest.
-const PIXELS_OF_A_BYTE: u64 = 1 << 14;
 
 /// By how much directions may miss length 1 and right angles.
 const NOT_SQUARE: f64 = 1e-3;
@@ -87,7 +85,13 @@ impl Slice {
         };
         let object = match guarded(open) {
             Some(object) => object.map_err(|e| damaged(path, &e))?,
-            None => return Err(unreadable(path, "its elements cannot be read")),
+            None => {
+                return Err(ImageError::damaged(
+                    path,
+                    FORMAT,
+                    "its elements cannot be read",
+                ));
+            }
         };
         let elements = Elements { path, object };
         let (Some(rows), Some(columns)) = (elements.first(ROWS)?, elements.first(COLUMNS)?) else {
@@ -97,7 +101,7 @@ impl Slice {
         let size = [columns, rows].map(|n| n as usize);
         let bytes = std::fs::metadata(path).map_or(0, |m| m.len());
         let pixels = (size[0] as u64).saturating_mul(size[1] as u64);
-        if pixels == 0 || pixels > bytes.saturating_mul(PIXELS_OF_A_BYTE) {
+        if pixels == 0 || pixels > bytes.saturating_mul(PIXELS_OF_A_BYTE as u64) {
             let found = format!("{columns} x {rows} in {bytes} bytes");
             return Err(elements.wrong("Columns and Rows", found, "pixels that the file can hold"));
         }
@@ -144,7 +148,10 @@ impl Slice {
         });
         let stored = match decoded {
             Some(values) => values?,
-            None => return Err(unreadable(&self.path, "its pixels cannot be decoded")),
+            None => {
+                let message = "its pixels cannot be decoded";
+                return Err(ImageError::damaged(&self.path, FORMAT, message));
+            }
         };
         let expected = self.size[0] * self.size[1];
         if stored.len() != expected {
@@ -247,22 +254,11 @@ impl Elements<'_> {
         } else {
             return Ok(());
         };
-        Err(ImageError::NotRead {
-            path: self.path.to_owned(),
-            format: FORMAT,
-            what,
-            remedy: CONVERT,
-        })
+        Err(ImageError::not_read(self.path, FORMAT, what, CONVERT))
     }
 
     fn wrong(&self, field: &str, found: String, expected: &str) -> ImageError {
-        ImageError::Header {
-            path: self.path.to_owned(),
-            format: FORMAT,
-            field: field.into(),
-            found: found.into(),
-            expected: expected.into(),
-        }
+        ImageError::header(self.path, FORMAT, field, found, expected)
     }
 }
 
@@ -274,13 +270,5 @@ fn damaged(path: &Path, error: &dyn Error) -> ImageError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
-    unreadable(path, &message)
-}
-
-fn unreadable(path: &Path, message: &str) -> ImageError {
-    ImageError::Damaged {
-        path: path.to_owned(),
-        format: FORMAT,
-        message: message.to_owned(),
-    }
+    ImageError::damaged(path, FORMAT, message)
 }

@@ -8,13 +8,15 @@ mod values;
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use lacuna_io::nifti::NiftiError;
-use lacuna_io::{ImageError, Reference, read_image, write_image};
+use lacuna_io::{
+    ImageError, Reference, read, read_image, read_labels, read_reference, write_image,
+};
 use lacuna_volume::{Affine, Volume};
 use tempfile::TempDir;
 
@@ -59,6 +61,14 @@ fn put(dir: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     let path = dir.path().join(name);
     fs::write(&path, bytes).unwrap();
     path
+}
+
+/// Reads a file in every way, whatever comes of it.
+fn read_whatever(path: &Path) {
+    let _ = read_reference(path);
+    let _ = read(path);
+    let _ = read_image(path);
+    let _ = read_labels(path);
 }
 
 /// The error of reading `bytes` as a file called `name`, which it must name.

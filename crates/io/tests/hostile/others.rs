@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{gzipped, put, refused};
-use lacuna_io::{Format, ImageError, read, read_image, read_labels, read_reference};
+use crate::{gzipped, put, read_whatever, refused};
+use lacuna_io::{Format, ImageError, read, read_image, read_labels};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -326,12 +326,6 @@ fn damaged_pictures_are_refused() {
     let mut png = std::fs::read(golden("grey.png")).unwrap();
     png[16..24].copy_from_slice(&[0x7F, 0xFF, 0xFF, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF]);
     assert!(matches!(refused("a.png", &png), ImageError::Damaged { .. }));
-}
-
-fn read_whatever(path: &Path) {
-    let _ = read_reference(path);
-    let _ = read(path);
-    let _ = read_labels(path);
 }
 
 proptest! {

@@ -1,13 +1,11 @@
 //! Types, geometry and labels that cannot be used, and random damage.
 
-use std::path::Path;
-
 use crate::{
     DATATYPE, MAGIC, PIXDIM, QFORM_CODE, QUATERN, SFORM_CODE, SLOPE, SROW_X, changed, gzipped, put,
-    refused, refused_field, sound,
+    read_whatever, refused, refused_field, sound,
 };
 use lacuna_io::nifti::NiftiError;
-use lacuna_io::{ImageError, Reference, read_image, read_labels, read_reference, write_image};
+use lacuna_io::{ImageError, Reference, read_labels, write_image};
 use lacuna_volume::{Affine, Volume};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -87,12 +85,6 @@ fn values_that_are_no_labels() {
         assert_eq!(value.to_bits(), f64::from(bad).to_bits());
         assert!(error.to_string().contains("labels.nii"));
     }
-}
-
-fn read_whatever(path: &Path) {
-    let _ = read_reference(path);
-    let _ = read_image(path);
-    let _ = read_labels(path);
 }
 
 proptest! {
