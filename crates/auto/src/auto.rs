@@ -105,8 +105,7 @@ pub fn auto(
 ) -> Result<Option<Made>, AutoError> {
     let _held = hold(out, "auto")?;
     // What is finished is told again, and costs nothing.
-    let finished = out.join("model.json").exists();
-    let mut clock = match finished {
+    let mut clock = match out.join("model.json").exists() {
         true => Clock::beside(out)?,
         false => Clock::open(out)?,
     };
@@ -114,9 +113,6 @@ pub fn auto(
     else {
         return Ok(None);
     };
-    if !finished {
-        clock.keep(out)?;
-    }
     let manifest = Manifest::read(&plan.asked.dataset)?;
     let planned = (&plan, &config, &fingerprint);
     let mut work = Work::new(out, planned, &manifest, device, stop)?;

@@ -39,11 +39,14 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Goes on with the clock of `folder`. Nothing is written down before [`Self::keep`]: what
-    /// comes to no plan costs nothing of the next one's budget.
+    /// Goes on with the clock of `folder`. Where no plan is, nothing is written down before
+    /// [`Self::keep`]: what comes to none costs nothing of the next one's budget.
     pub(crate) fn open(folder: &Path) -> Result<Self, AutoError> {
         let mut clock = Self::beside(folder)?;
         clock.before.sessions += 1;
+        if folder.join("plan.json").exists() {
+            clock.keep(folder)?;
+        }
         Ok(clock)
     }
 
