@@ -3,6 +3,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 __version__: str
+ENDINGS: List[str]
 
 class Loss:
     def __new__(cls, table: str) -> "Loss": ...

@@ -9,7 +9,7 @@ import numpy as np
 from . import _lacuna
 
 #: Endings of the names of files that are written.
-ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mgz", ".mgh")
+ENDINGS = tuple(_lacuna.ENDINGS)
 
 Path = Union[str, "os.PathLike[str]"]
 

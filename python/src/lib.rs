@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _lacuna(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("ENDINGS", lacuna_io::ENDINGS)?;
     module.add_class::<loss::Loss>()?;
     module.add_function(wrap_pyfunction!(loss::default_losses, module)?)?;
     module.add_function(wrap_pyfunction!(loss::coarser_labels, module)?)?;

@@ -21,6 +21,7 @@ import nrrd
 import numpy as np
 import SimpleITK as sitk
 from PIL import Image
+from ramps import ramp
 
 OUT = "formats"
 shutil.rmtree(OUT, ignore_errors=True)
@@ -36,17 +37,6 @@ def turn():
     y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
     return z @ y @ x
-
-
-def ramp(shape, dtype):
-    """Distinct values that reach towards both ends of the type; x, y, z, volume."""
-    n = int(np.prod(shape))
-    if np.issubdtype(dtype, np.integer):
-        info = np.iinfo(dtype)
-        values = [info.min + (info.max - info.min) * i // (n - 1) for i in range(n)]
-    else:
-        values = [(-1) ** i * (i + 1) ** 3 / 7 for i in range(n)]
-    return np.array(values, dtype).reshape(shape, order="F")
 
 
 def image(array, vector=False):

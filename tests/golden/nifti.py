@@ -16,6 +16,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.nifti1 import Nifti1PairHeader
 from nibabel.nifti2 import Nifti2PairHeader
+from ramps import ramp
 
 OUT = "nifti"
 shutil.rmtree(OUT, ignore_errors=True)
@@ -30,17 +31,6 @@ OBLIQUE = np.array(
         [0, 0, 0, 1],
     ]
 )
-
-
-def ramp(shape, dtype):
-    """Distinct values that reach towards both ends of the type."""
-    n = int(np.prod(shape))
-    if np.issubdtype(dtype, np.integer):
-        info = np.iinfo(dtype)
-        values = [info.min + (info.max - info.min) * i // (n - 1) for i in range(n)]
-    else:
-        values = [(-1) ** i * (i + 1) ** 3 / 7 for i in range(n)]
-    return np.array(values, dtype).reshape(shape, order="F")
 
 
 def header(shape, dtype, endian="<", cls=nib.Nifti1Header, affine=OBLIQUE):
