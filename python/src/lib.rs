@@ -3,6 +3,7 @@
 //! while work is done on them.
 
 mod cohorts;
+mod command;
 mod dlpack;
 mod files;
 mod interrupt;
@@ -13,10 +14,15 @@ mod windows;
 
 use pyo3::prelude::*;
 
+/// As in the command: the system's allocator asks for fresh pages too often.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[pymodule]
 fn _lacuna(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("ENDINGS", lacuna_io::ENDINGS)?;
+    module.add_function(wrap_pyfunction!(command::command, module)?)?;
     module.add_class::<loss::Loss>()?;
     module.add_function(wrap_pyfunction!(loss::default_losses, module)?)?;
     module.add_function(wrap_pyfunction!(loss::coarser_labels, module)?)?;

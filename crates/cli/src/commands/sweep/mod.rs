@@ -74,15 +74,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         plan.runs.len(),
         plan.runs.len() - names.len()
     );
-    let binary = std::env::current_exe().context("cannot find this program's own file")?;
+    let binary = crate::PROGRAM.get();
+    let binary = binary.context("cannot find this program's own file")?;
     let overview = Overview::start(StudyProgress::of(&plan, names.len(), &study.executor));
     let on_change = &mut |name: &str, status: &Status| overview.changed(name, status);
     let executed = match &study.executor {
         Executor::Local(settings) => {
-            execute_locally(folder, &names, settings, &binary, &stop, on_change)
+            execute_locally(folder, &names, settings, binary, &stop, on_change)
         }
         Executor::Slurm(settings) => {
-            execute_on_slurm(folder, &names, settings, &binary, &stop, on_change)
+            execute_on_slurm(folder, &names, settings, binary, &stop, on_change)
         }
     };
     overview.finish();

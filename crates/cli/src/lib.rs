@@ -1,19 +1,21 @@
-//! The `lacuna` command: a thin shell over the library crates.
+//! The `lacuna` command: a thin shell over the library crates. A program of its own, or
+//! started inside another, as the Python package does.
 
 #[macro_use]
 mod terminal;
 mod commands;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use lacuna_train::device::{DeviceName, PrecisionName};
 use lacuna_train::run::RunError;
 
-/// The system's allocator gives large blocks back at every free and pays for
-/// fresh pages at the next request, which costs more than the work on them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+/// The file that runs this command once more, where it is known.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
 /// Segments what is rare: trains, applies and judges deep-learning segmentation
 /// of rare structures in 2-D and 3-D medical images.
@@ -151,14 +153,17 @@ impl From<PrecisionArgument> for PrecisionName {
     }
 }
 
-fn main() -> ExitCode {
-    if let Some(code) = lacuna_train::device::answer_probe() {
-        return code;
+/// Runs the command that `arguments` name, the program's name first. `program` is the file
+/// that runs it once more: studies start their runs with it. It is for programs that end
+/// with the command: it takes over Ctrl-C, and what cannot be understood ends the process.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, program: Option<PathBuf>) -> ExitCode {
+    if let Some(program) = program {
+        PROGRAM.get_or_init(|| program);
     }
     if let Some(commit) = option_env!("LACUNA_COMMIT") {
         lacuna_record::built_from(commit);
     }
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(arguments);
     match run(cli) {
         Ok(code) => code,
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
