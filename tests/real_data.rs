@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-fn main() {
+pub fn main() {
     println!("cargo::rustc-check-cfg=cfg(lacuna_data)");
     println!("cargo::rerun-if-env-changed=LACUNA_DATA");
     let (Ok(data), Ok(package)) = (

@@ -1,10 +1,14 @@
 //! Tells the command its version and the commit that it is built from, where the
 //! sources lie in their own repository; from an archive there is no commit.
 
+#[path = "../../tests/real_data.rs"]
+mod real_data;
+
 use std::path::Path;
 use std::process::Command;
 
 fn main() {
+    real_data::main();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     println!("cargo::rerun-if-changed=build.rs");
     let version = env!("CARGO_PKG_VERSION");

@@ -14,8 +14,9 @@ use crate::error::AutoError;
 const OVERLAP: f64 = 2.0;
 /// Whole-volume passes over the training subjects that the sampler of errors makes.
 const PASSES: f64 = 4.0;
-/// Seconds that tuning, scoring and drawing take for a million voxels of one class.
-const TUNING: f64 = 0.5;
+/// Seconds that tuning, scoring twice and drawing take for a million voxels of one class where
+/// thousands of components are false, as after a short training.
+const TUNING: f64 = 1.5;
 /// A training step beside the threads that cut and transform patches takes so many times
 /// as long as one by itself, on two cores.
 const BESIDE_LOADING: f64 = 1.3;
