@@ -37,9 +37,12 @@ impl LossConfig {
         self.named.form().is_of_sums()
     }
 
-    /// What its terms of sums read; the other sums may be 0.
-    pub fn needs(&self) -> Needs {
-        StatisticsSum::within(&self.named.form(), 0).needs()
+    /// What its terms of sums read beside probabilities; the other sums may be 0. `None` where
+    /// it has no such term.
+    pub fn needs(&self) -> Option<Needs> {
+        let form = self.named.form();
+        let terms = StatisticsSum::within(&form, 0);
+        (!terms.is_empty()).then(|| terms.needs())
     }
 
     /// Its terms of sums at an iteration: their value, and its derivatives by the sums. Other
@@ -90,13 +93,15 @@ impl LossConfig {
         let tool = self.options.compatibility;
         match self.named.form() {
             Form::Elements(loss) => Some(loss.factors(volumes, tool)),
-            Form::Sum(terms) => terms.iter().find_map(|(factor, term)| match (factor, term) {
-                (Factor::Constant(factor), Form::Elements(loss)) => {
-                    let factors = loss.factors(volumes, tool).into_iter();
-                    Some(factors.map(|own| factor * own).collect())
-                }
-                _ => None,
-            }),
+            Form::Sum(terms) => terms
+                .iter()
+                .find_map(|(factor, term)| match (factor, term) {
+                    (Factor::Constant(factor), Form::Elements(loss)) => {
+                        let factors = loss.factors(volumes, tool).into_iter();
+                        Some(factors.map(|own| factor * own).collect())
+                    }
+                    _ => None,
+                }),
             _ => None,
         }
     }
@@ -182,6 +187,8 @@ mod tests {
         let whole = sum.of_sums(2, &sums, 2).unwrap().0;
         assert!((whole - 1.5 * of("name = 'dice'")).abs() < 1e-12);
         assert!(!sum.is_of_sums() && terms[0].1.is_of_sums());
+        assert_eq!(sum.needs(), Some(Needs::PROBABILITIES));
+        assert_eq!(terms[1].1.needs(), None);
     }
 
     #[test]
