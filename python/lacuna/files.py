@@ -2,7 +2,8 @@
 
 import os
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from tempfile import TemporaryDirectory
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -31,12 +32,67 @@ class Image:
 
 
 def read_nifti(path: Path) -> Image:
-    """Reads a NIfTI-1 or NIfTI-2 image (``.nii``, ``.nii.gz``, ``.hdr``/``.img``).
+    """Reads an image of one volume: NIfTI, or any other format that Lacuna reads.
 
     Raises OSError when the file cannot be read or is not what it says it is.
     """
-    voxels, (x, y, z), affine = _lacuna.read_nifti(os.fspath(path))
-    return Image(voxels.reshape(z, y, x).transpose(2, 1, 0), np.array(affine))
+    data, affine = _volumes(path, several=False)
+    return Image(data[0], affine)
+
+
+def _volumes(path: Path, *, several: bool) -> Tuple[Any, Any]:
+    """Voxels with axes volume, x, y, z, and the affine."""
+    voxels, (x, y, z), count, affine = _lacuna.read_nifti(os.fspath(path), several)
+    return voxels.reshape(count, z, y, x).transpose(0, 3, 2, 1), np.array(affine)
+
+
+def write_nifti(path: Path, array: Any, affine: Any, *, force: bool = False) -> None:
+    """Writes an image with axes x, y, z (or x, y), as :func:`read_nifti` gives it.
+
+    Whole numbers from 0 to 255 and truth values are written as bytes, floating numbers as
+    32-bit ones. ``affine`` is 4 x 4 or 3 x 4: voxel index to world position in mm, RAS+;
+    NIfTI keeps it in 32 bits. The ending of the name tells the format: ``.nii.gz``,
+    ``.nii``, ``.nrrd``, ``.mha``, ``.mgz`` or ``.mgh``. The file appears when it is complete.
+
+    Raises ValueError for an array or an affine that cannot be written, OSError when the file
+    cannot, or is there already and ``force`` is not given.
+    """
+    text = _writable("path", path)
+    if os.path.exists(text) and not force:
+        raise OSError(f"path: {text} is there already; replace it with force=True")
+    rows = np.asarray(affine, dtype=np.float64)
+    if rows.shape not in ((4, 4), (3, 4)):
+        raise ValueError(f"affine: found the shape {rows.shape}, expected (4, 4)")
+    voxels = np.asarray(array)
+    if voxels.ndim == 2:
+        voxels = voxels[:, :, None]
+    if voxels.ndim != 3 or voxels.size == 0:
+        raise ValueError(f"array: found the shape {np.shape(array)}, expected voxels along x, y, z")
+    if voxels.dtype.kind == "f":
+        kept = voxels.astype(np.float32)
+    elif voxels.dtype.kind in "bui" and 0 <= voxels.min() and voxels.max() <= 255:
+        kept = voxels.astype(np.uint8)
+    else:
+        raise ValueError(
+            f"array: found {voxels.dtype} with values beyond 0 to 255, which label maps have; "
+            "for an image use array.astype('float32')"
+        )
+    # Axes z, y, x in memory: x fastest, as in the file.
+    dense = np.ascontiguousarray(kept.T)
+    dense = dense if dense.flags.writeable else dense.copy()
+    _lacuna.write_nifti(text, dense.__dlpack__(), [list(map(float, row)) for row in rows[:3]])
+
+
+def _writable(name: str, path: Path) -> str:
+    """Refuses a name of no format that is written, and one in no folder."""
+    text = os.fspath(path)
+    if not text.endswith(ENDINGS):
+        endings = ", ".join(ENDINGS)
+        raise ValueError(f"{name}: {text}: expected a file name ending in one of {endings}")
+    folder = os.path.dirname(text) or "."
+    if not os.path.isdir(folder):
+        raise OSError(f"{name}: {text}: there is no folder {folder}; create it first")
+    return text
 
 
 def run_folders(run: Union[Path, Sequence[Path]]) -> List[str]:
@@ -87,15 +143,8 @@ def predict(
         ("probabilities", probabilities),
         ("uncertainty", uncertainty),
     ):
-        if target is None:
-            continue
-        text = os.fspath(target)
-        if not text.endswith(ENDINGS):
-            endings = ", ".join(ENDINGS)
-            raise ValueError(f"{name}: {text}: expected a file name ending in one of {endings}")
-        folder = os.path.dirname(text) or "."
-        if not os.path.isdir(folder):
-            raise OSError(f"{name}: {text}: there is no folder {folder}; create it first")
+        if target is not None:
+            _writable(name, target)
     if not 0.0 <= overlap <= 0.9:
         raise ValueError(f"overlap: found {overlap}, expected a number from 0 to 0.9")
     files: Dict[str, str] = {name: os.fspath(path) for name, path in images.items()}
@@ -114,3 +163,54 @@ def predict(
         None if postprocess is None else os.fspath(postprocess),
         str(checkpoint),
     )
+
+
+def predict_array(
+    run: Union[Path, Sequence[Path]],
+    images: Mapping[str, Any],
+    affine: Any,
+    *,
+    mask: Optional[Any] = None,
+    probabilities: bool = False,
+    **options: Any,
+) -> Any:
+    """Segments arrays as :func:`predict` segments files.
+
+    ``images`` has an array for each of the modalities, all of one shape with axes x, y, z
+    (or x, y), as :func:`read_nifti` gives them; ``affine`` is that of all, and ``mask`` lies
+    on them. ``options`` are ``window``, ``overlap``, ``blend``, ``mirror``, ``average``,
+    ``postprocess`` and ``checkpoint`` of :func:`predict`.
+
+    Returns the label map, uint8 of the shape of the images; with ``probabilities`` the label
+    map and an array float32 of a first axis of classes (or regions) and their shape. Images
+    pass through files in a temporary folder as 32-bit numbers. Raises as :func:`predict`,
+    ValueError when shapes differ.
+    """
+    shapes = {name: np.shape(array) for name, array in {**images, "mask": mask}.items() if array is not None}
+    shape = next(iter(shapes.values()), ())
+    if any(other != shape for other in shapes.values()):
+        raise ValueError(f"images: found the shapes {shapes}, expected one shape for all")
+    with TemporaryDirectory(prefix="lacuna-") as folder:
+
+        def file(name: str) -> str:
+            return os.path.join(folder, f"{name}.nii")
+
+        files = {}
+        for number, (name, array) in enumerate(images.items()):
+            files[name] = file(f"image-{number}")
+            write_nifti(files[name], np.asarray(array, dtype=np.float32), affine)
+        if mask is not None:
+            write_nifti(file("mask"), np.asarray(mask) != 0, affine)
+        predict(
+            run,
+            files,
+            file("labels"),
+            mask=None if mask is None else file("mask"),
+            probabilities=file("probabilities") if probabilities else None,
+            **options,
+        )
+        labels = read_nifti(file("labels")).data.astype(np.uint8).reshape(shape)
+        if not probabilities:
+            return labels
+        shares, _ = _volumes(file("probabilities"), several=True)
+        return labels, shares.reshape(-1, *shape)

@@ -1,13 +1,35 @@
-"""Scores of a predicted label map against a reference."""
+"""Scores of a predicted label map against a reference.
+
+:func:`evaluate` gives all of them for each class, :func:`dsc`, :func:`hd95`,
+:func:`lesion_f1` and the others one of them. Label maps have axes x, y, z (or x, y).
+
+>>> import numpy as np
+>>> from lacuna import metrics
+>>> reference = np.array([[0, 1, 1, 0, 0]])
+>>> metrics.dsc(np.array([[0, 0, 1, 1, 0]]), reference)
+0.5
+>>> metrics.hd95(np.array([[0, 0, 0, 1, 1]]), reference, spacing=(1.0, 3.0))
+5.85
+"""
 
 import json
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from . import _lacuna
 
-__all__ = ["evaluate"]
+__all__ = [
+    "dsc",
+    "evaluate",
+    "hd95",
+    "lesion_f1",
+    "lesion_precision",
+    "lesion_recall",
+    "nsd",
+    "precision",
+    "sensitivity",
+]
 
 
 def _labels(name: str, array: Any) -> Any:
@@ -25,6 +47,15 @@ def _labels(name: str, array: Any) -> Any:
         raise ValueError(f"{name}: expected whole labels from 0 to 255")
     # Axes z, y, x in memory: x fastest, as in a NIfTI file.
     return np.ascontiguousarray(whole.T)
+
+
+def _edges(spacing: Sequence[float]) -> Tuple[float, float, float]:
+    edges = [float(edge) for edge in spacing]
+    if len(edges) == 2:
+        edges.append(1.0)
+    if len(edges) != 3:
+        raise ValueError(f"spacing: found {len(edges)} numbers, expected one per axis, in mm")
+    return edges[0], edges[1], edges[2]
 
 
 def evaluate(
@@ -49,18 +80,90 @@ def evaluate(
 
     Raises ValueError when shapes differ, or a label or a name in a region is no class.
     """
-    edges = [float(edge) for edge in spacing]
-    if len(edges) == 2:
-        edges.append(1.0)
-    if len(edges) != 3:
-        raise ValueError(f"spacing: found {len(edges)} numbers, expected one per axis, in mm")
     scores = _lacuna.evaluate(
         _labels("prediction", prediction).__dlpack__(),
         _labels("reference", reference).__dlpack__(),
-        (edges[0], edges[1], edges[2]),
+        _edges(spacing),
         list(classes),
         float(tolerance_mm),
         [list(region) for region in regions],
     )
     result: List[Dict[str, Any]] = json.loads(scores)
     return result
+
+
+def _measure(
+    metric: str,
+    prediction: Any,
+    reference: Any,
+    label: Optional[int],
+    spacing: Sequence[float] = (1.0, 1.0, 1.0),
+    tolerance_mm: float = 1.0,
+) -> float:
+    if not 0.0 <= tolerance_mm < float("inf"):
+        raise ValueError(f"tolerance_mm: found {tolerance_mm}, expected a length of at least 0")
+    masks = []
+    for name, array in (("prediction", prediction), ("reference", reference)):
+        labels = _labels(name, array)
+        masks.append(labels if label is None else (labels == label).astype(np.uint8))
+    return _lacuna.measure(
+        metric, masks[0].__dlpack__(), masks[1].__dlpack__(), _edges(spacing), float(tolerance_mm)
+    )
+
+
+def dsc(prediction: Any, reference: Any, *, label: Optional[int] = None) -> float:
+    """Dice similarity coefficient of one label, or of all that is not 0.
+
+    From 0 to 1; 1 where both are empty, 0 where one is.
+    """
+    return _measure("dsc", prediction, reference, label)
+
+
+def sensitivity(prediction: Any, reference: Any, *, label: Optional[int] = None) -> float:
+    """Share of the reference's voxels that are predicted; empty masks as for :func:`dsc`."""
+    return _measure("sensitivity", prediction, reference, label)
+
+
+def precision(prediction: Any, reference: Any, *, label: Optional[int] = None) -> float:
+    """Share of the predicted voxels that are right; empty masks as for :func:`dsc`."""
+    return _measure("precision", prediction, reference, label)
+
+
+def hd95(
+    prediction: Any, reference: Any, spacing: Sequence[float], *, label: Optional[int] = None
+) -> float:
+    """95 % Hausdorff distance in mm, by the voxel edges ``spacing`` along the axes in mm: the
+    larger of the two directed percentiles between surface voxels.
+
+    0 where both masks are empty, the diagonal of the image where one is.
+    """
+    return _measure("hd95_mm", prediction, reference, label, spacing)
+
+
+def nsd(
+    prediction: Any,
+    reference: Any,
+    spacing: Sequence[float],
+    *,
+    tolerance_mm: float = 1.0,
+    label: Optional[int] = None,
+) -> float:
+    """Normalised surface distance: share of the surface voxels of both within a tolerance of
+    the other surface; empty masks as for :func:`dsc`."""
+    return _measure("nsd", prediction, reference, label, spacing, tolerance_mm)
+
+
+def lesion_recall(prediction: Any, reference: Any, *, label: Optional[int] = None) -> float:
+    """Share of the reference's lesions (components of 26 neighbours) of which a voxel is
+    predicted; 1 where there are none."""
+    return _measure("lesion_recall", prediction, reference, label)
+
+
+def lesion_precision(prediction: Any, reference: Any, *, label: Optional[int] = None) -> float:
+    """Share of the predicted lesions with a voxel in the reference; 1 where there are none."""
+    return _measure("lesion_precision", prediction, reference, label)
+
+
+def lesion_f1(prediction: Any, reference: Any, *, label: Optional[int] = None) -> float:
+    """Harmonic mean of :func:`lesion_recall` and :func:`lesion_precision`."""
+    return _measure("lesion_f1", prediction, reference, label)

@@ -27,7 +27,9 @@ fn _lacuna(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(loss::default_losses, module)?)?;
     module.add_function(wrap_pyfunction!(loss::coarser_labels, module)?)?;
     module.add_function(wrap_pyfunction!(metrics::evaluate, module)?)?;
+    module.add_function(wrap_pyfunction!(metrics::measure, module)?)?;
     module.add_function(wrap_pyfunction!(files::read_nifti, module)?)?;
+    module.add_function(wrap_pyfunction!(files::write_nifti, module)?)?;
     module.add_function(wrap_pyfunction!(files::predict, module)?)?;
     module.add_function(wrap_pyfunction!(cohorts::check, module)?)?;
     module.add_function(wrap_pyfunction!(cohorts::train, module)?)?;

@@ -1,7 +1,8 @@
 //! Losses.
 
 use lacuna_losses::{
-    Evaluation, Input, Layout, Loss as _, LossConfig, NamedLoss, PatchGrid, Real, Reference,
+    Activation, Evaluation, Input, Layout, Loss as _, LossConfig, NamedLoss, PatchGrid, Real,
+    Reference, Volumes,
 };
 use lacuna_volume::Zyx;
 use pyo3::exceptions::PyValueError;
@@ -36,6 +37,56 @@ impl Loss {
     /// The table, with every default.
     fn table(&self) -> PyResult<String> {
         serde_json::to_string(&self.config).map_err(refused)
+    }
+
+    /// Copies and pickles are made from the table.
+    fn __getnewargs__(&self) -> PyResult<(String,)> {
+        Ok((self.table()?,))
+    }
+
+    /// What a sum is made of, each with its factor; else the loss itself.
+    fn terms(&self, iteration: u64) -> Vec<(f64, Self)> {
+        let terms = self.config.terms(iteration).into_iter();
+        terms.map(|(f, config)| (f, Self { config })).collect()
+    }
+
+    /// Whether it is a function of sums over the elements.
+    fn is_of_sums(&self) -> bool {
+        self.config.is_of_sums()
+    }
+
+    /// Whether its terms of sums read squared errors, and logarithms; None without such terms.
+    fn needs(&self) -> Option<(bool, bool)> {
+        let needs = self.config.needs()?;
+        Some((needs.squared_error, needs.sum_log_p))
+    }
+
+    /// Whether soft labels, and voxel weights, may be other than 0 and 1.
+    fn takes_fractions(&self) -> (bool, bool) {
+        let honours = self.config.named.honours();
+        (honours.soft_labels, honours.weights)
+    }
+
+    /// The terms of sums: a value, and its derivatives by the sums, for each row of sums. The
+    /// order is that of `LossConfig::of_sums`.
+    fn of_sums(
+        &self,
+        classes: usize,
+        sums: Vec<Vec<f64>>,
+        iteration: u64,
+    ) -> PyResult<(Vec<f64>, Vec<Vec<f64>>)> {
+        let one = |row: &Vec<f64>| self.config.of_sums(classes, row, iteration);
+        let rows: Result<Vec<_>, _> = sums.iter().map(one).collect();
+        Ok(rows.map_err(refused)?.into_iter().unzip())
+    }
+
+    /// The constants of its term that is a sum over the elements, for these volumes.
+    fn element_factors(&self, elements: f64, volume: Vec<f64>) -> Option<Vec<f64>> {
+        self.config.element_factors(&Volumes {
+            elements,
+            volume,
+            overlapping: self.config.options.activation == Activation::Sigmoid,
+        })
     }
 
     /// Values, and the gradient into `gradient`. `logits` and `gradient` are

@@ -1,12 +1,52 @@
 //! Metrics.
 
-use lacuna_metrics::{Options, evaluate_pair};
+use lacuna_metrics::{
+    Counts, Lesions, MaskPair, MetricsError, Options, SurfaceConvention, SurfaceDistances,
+    evaluate_pair,
+};
 use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
 use crate::dlpack::Array;
+
+/// One metric, by its name in [`evaluate`]'s scores, of all that is not 0. What it does not
+/// need is not computed.
+#[pyfunction]
+pub fn measure(
+    py: Python<'_>,
+    metric: &str,
+    prediction: &Bound<'_, PyCapsule>,
+    reference: &Bound<'_, PyCapsule>,
+    spacing: [f64; 3],
+    tolerance_mm: f64,
+) -> PyResult<f64> {
+    let (prediction, reference) = two_maps(prediction, reference, spacing)?;
+    let refused = |error: MetricsError| PyValueError::new_err(error.to_string());
+    py.detach(|| {
+        let pair = MaskPair::of_labels(&reference, &prediction, |label| label > 0);
+        let pair = pair.map_err(refused)?;
+        let counts = || Counts::of_foreground(reference.data(), prediction.data()).map_err(refused);
+        let surfaces = || SurfaceDistances::measure(&pair, SurfaceConvention::default());
+        let lesions = || Lesions::find(&pair).wmh();
+        Ok(match metric {
+            "dsc" => counts()?.dsc(),
+            "sensitivity" => counts()?.sensitivity(),
+            "precision" => counts()?.precision(),
+            "hd95_mm" => surfaces().hd95_mm(),
+            "nsd" => surfaces().nsd(tolerance_mm),
+            "lesion_recall" => lesions().recall,
+            "lesion_precision" => lesions().precision,
+            "lesion_f1" => lesions().f1,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "there is no metric {other:?}"
+                )));
+            }
+        })
+    })
+}
 
 /// Scores of each class as JSON. `prediction` and `reference` are uint8 with axes
 /// z, y, x; `spacing` is of x, y, z.
@@ -20,13 +60,7 @@ pub fn evaluate(
     tolerance_mm: f64,
     regions: Vec<Vec<String>>,
 ) -> PyResult<String> {
-    if !spacing.iter().all(|s| s.is_finite() && *s > 0.0) {
-        return Err(PyValueError::new_err(format!(
-            "spacing: found {spacing:?}, expected three lengths above 0 in mm"
-        )));
-    }
-    let prediction = label_map(prediction, spacing, "prediction")?;
-    let reference = label_map(reference, spacing, "reference")?;
+    let (prediction, reference) = two_maps(prediction, reference, spacing)?;
     let options = Options {
         nsd_tolerance_mm: tolerance_mm,
         regions,
@@ -36,6 +70,22 @@ pub fn evaluate(
         .detach(|| evaluate_pair(&reference, &prediction, &classes, &options))
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
     serde_json::to_string(&scores).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+fn two_maps(
+    prediction: &Bound<'_, PyCapsule>,
+    reference: &Bound<'_, PyCapsule>,
+    spacing: [f64; 3],
+) -> PyResult<(LabelMap, LabelMap)> {
+    if !spacing.iter().all(|s| s.is_finite() && *s > 0.0) {
+        return Err(PyValueError::new_err(format!(
+            "spacing: found {spacing:?}, expected three lengths above 0 in mm"
+        )));
+    }
+    Ok((
+        label_map(prediction, spacing, "prediction")?,
+        label_map(reference, spacing, "reference")?,
+    ))
 }
 
 fn label_map(capsule: &Bound<'_, PyCapsule>, spacing: [f64; 3], name: &str) -> PyResult<LabelMap> {

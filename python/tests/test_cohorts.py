@@ -73,6 +73,18 @@ batch = 1
     predictions = tmp_path / "predictions"
     assert lacuna.predict_dataset(run, dataset, predictions, split="test") == ["c"]
     assert nibabel.load(predictions / "c.nii.gz").shape == (48, 48, 4)
+    image = lacuna.read_nifti(tmp_path / "c.image.nii.gz")
+    labels, shares = lacuna.predict_array(
+        run, {"T1": image.data}, image.affine, mask=np.ones(image.data.shape), probabilities=True
+    )
+    assert labels.dtype == np.uint8
+    assert np.array_equal(labels, np.asarray(nibabel.load(predictions / "c.nii.gz").dataobj))
+    assert shares.shape == (2, 48, 48, 4) and np.allclose(shares.sum(0), 1, atol=1e-5)
+    assert np.array_equal(shares.argmax(0), labels)
+    with pytest.raises(ValueError, match="one shape for all"):
+        lacuna.predict_array(run, {"T1": image.data}, image.affine, mask=image.data[1:])
+    with pytest.raises(OSError, match="T1"):
+        lacuna.predict_array(run, {"T2": image.data}, image.affine)
     # Another run's files are not replaced unasked.
     other = tmp_path / "other"
     lacuna.train(config, other, overrides=["seed=2"])

@@ -45,6 +45,7 @@ pub mod probe;
 mod real;
 mod regions;
 mod statistics;
+mod sums;
 pub mod wrappers;
 
 pub use config::{LossConfig, NamedLoss};

@@ -24,3 +24,4 @@ mod reference;
 mod statistics;
 
 pub(crate) use form::evaluate;
+pub(crate) use statistics::StatisticsSum;

@@ -46,7 +46,7 @@ impl Matrices {
         }
     }
 
-    fn all_mut(&mut self) -> impl Iterator<Item = &mut f64> {
+    pub(crate) fn all_mut(&mut self) -> impl Iterator<Item = &mut f64> {
         let parts = [
             &mut self.sum_p,
             &mut self.squared_error,
@@ -103,6 +103,19 @@ impl ClassSums {
         let mut scaled = Self::default();
         scaled.add(self, factor);
         scaled
+    }
+
+    /// In the order of the fields.
+    pub(crate) fn all_mut(&mut self) -> [&mut f64; 7] {
+        [
+            &mut self.hit,
+            &mut self.miss,
+            &mut self.false_alarm,
+            &mut self.squared_miss,
+            &mut self.squared_false_alarm,
+            &mut self.log_hit,
+            &mut self.log_rejection,
+        ]
     }
 
     fn add(&mut self, other: &Self, factor: f64) {

@@ -7,6 +7,17 @@ import numpy as np
 
 from .. import _lacuna
 
+try:
+    from torch.nn import Module
+except ImportError:
+
+    class Module:  # type: ignore[no-redef]
+        """What takes its place where PyTorch is not installed."""
+
+        def __call__(self, *inputs: Any, **named: Any) -> Any:
+            return self.forward(*inputs, **named)  # type: ignore[attr-defined]
+
+
 Classes = Union[Literal["all", "foreground"], Sequence[int]]
 AbsentClass = Literal["share", "skip", "smooth"]
 Reduction = Literal["batch", "sample", "none"]
@@ -14,11 +25,11 @@ Activation = Literal["softmax", "sigmoid"]
 Compatibility = Literal["monai", "niftynet"]
 
 
-class Loss:
+class Loss(Module):
     """A loss with its options; call it with logits and a target.
 
     ``loss(logits, target)`` takes PyTorch tensors or NumPy arrays: logits
-    ``[B, C, *axes]`` of float32 or float64 with one to three axes; target either
+    ``[B, C, *axes]`` of a floating type with one to three axes; target either
     whole labels ``[B, *axes]`` or ``[B, 1, *axes]``, or shares ``[B, C, *axes]`` of a
     floating type (soft labels, or with ``activation="sigmoid"`` overlapping
     regions). A floating ``[B, 1, *axes]`` with one channel is such a region.
@@ -29,10 +40,21 @@ class Loss:
     - ``iteration``: for sums whose factors change over a training
 
     With tensors the result is a tensor with a gradient, with arrays a number (an
-    array with ``reduction="none"``); :meth:`value_and_gradient` gives both.
+    array with ``reduction="none"``); :meth:`value_and_gradient` gives both. It is a
+    ``torch.nn.Module`` where PyTorch is installed.
+
+    Half precision (float16, bfloat16), under ``torch.autocast`` or not, is computed in
+    float32: the value is of float32, the gradient of the type of the logits.
+
+    Tensors on the CPU go through Lacuna's kernels. Tensors on another device are computed
+    there by PyTorch's operations, all inputs on one device. :class:`Boundary`,
+    :class:`Hausdorff`, :class:`DistanceCrossEntropy`, :class:`SizeReweighted` and
+    :class:`Blob` measure distances or connected components: they are computed on the CPU, from
+    copies of the tensors, with one warning per process.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
+        super().__init__()
         table: Dict[str, Any] = {"name": name}
         for key, value in options.items():
             if value is not None:
@@ -49,7 +71,7 @@ class Loss:
         options = ", ".join(f"{k}={v!r}" for k, v in self._table.items() if k != "name")
         return f"{type(self).__name__}({options})"
 
-    def __call__(
+    def forward(
         self,
         logits: Any,
         target: Any,
@@ -87,8 +109,11 @@ class Loss:
         if _is_tensor(logits):
             raise TypeError("value_and_gradient takes NumPy arrays; call the loss with tensors")
         logits = np.asarray(logits)
+        given = logits.dtype
+        if given == np.float16:
+            logits = logits.astype(np.float32)
         if logits.dtype not in (np.float32, np.float64):
-            raise TypeError(f"logits: found {logits.dtype}, expected float32 or float64")
+            raise TypeError(f"logits: found {given}, expected float16, float32 or float64")
         logits = _writable(np.ascontiguousarray(logits))
         target = _numpy_target(logits, np.asarray(target))
         weights = _numpy_weights(logits, weight, mask)
@@ -101,6 +126,7 @@ class Loss:
             _spacing(spacing),
             iteration,
         )
+        gradient = gradient.astype(given, copy=False)
         if self._table["reduction"] == "none":
             return np.array(values), gradient
         return value, gradient

@@ -5,7 +5,7 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from .. import _lacuna
-from ._base import Loss
+from ._base import Loss, Module, _is_tensor
 
 
 def coarser_labels(labels: Any, factors: Sequence[int]) -> Any:
@@ -22,19 +22,20 @@ def coarser_labels(labels: Any, factors: Sequence[int]) -> Any:
     return np.frombuffer(coarse, dtype=np.uint8).copy().reshape([array.shape[0], *shape])
 
 
-class DeepSupervision:
+class DeepSupervision(Module):
     """The weighted mean of a loss over outputs, finest first.
 
     Without ``weights`` each coarser output has half the weight of the one before.
     The target is of the finest output's grid; for coarser outputs its labels are
-    made by :func:`coarser_labels`.
+    made by :func:`coarser_labels`, on the CPU whatever the device.
     """
 
     def __init__(self, loss: Loss, weights: Optional[Sequence[float]] = None) -> None:
+        super().__init__()
         self.loss = loss
         self.weights = None if weights is None else [float(w) for w in weights]
 
-    def __call__(self, outputs: Sequence[Any], target: Any, **inputs: Any) -> Any:
+    def forward(self, outputs: Sequence[Any], target: Any, **inputs: Any) -> Any:
         """The loss of ``outputs``, each ``[B, C, *axes]``, against whole labels."""
         if len(outputs) == 0:
             raise ValueError("outputs: found none, expected at least one")
@@ -48,7 +49,8 @@ class DeepSupervision:
             raise ValueError("deep supervision takes no weight or mask: they have no coarser form")
         fine = outputs[0]
         plane = (fine.shape[0],) + tuple(fine.shape[2:])
-        labels = np.asarray(target).reshape(plane)
+        whole = target.detach().cpu() if _is_tensor(target) else target
+        labels = np.asarray(whole).reshape(plane)
         value: Any = 0.0
         for weight, output in zip(weights, outputs):
             axes = tuple(output.shape[2:])
@@ -58,9 +60,9 @@ class DeepSupervision:
                 raise ValueError(
                     f"outputs: one has axes {axes}, which do not divide {plane[1:]} evenly"
                 )
-            if type(output).__module__.split(".")[0] == "torch":
+            if _is_tensor(output):
                 import torch
 
-                own = torch.from_numpy(np.ascontiguousarray(own, dtype=np.uint8))
+                own = torch.from_numpy(np.ascontiguousarray(own)).to(output.device)
             value = value + weight / total * self.loss(output, own, **inputs)
         return value

@@ -45,6 +45,21 @@ impl<'a> StatisticsSum<'a> {
         }
     }
 
+    /// The terms of a loss that are losses of sums; the others are left out.
+    pub(crate) fn within(form: &Form<'a>, iteration: u64) -> Self {
+        let mut all = Self::default();
+        match form {
+            Form::Statistics(loss) => all.0.push((1.0, *loss)),
+            Form::Sum(terms) => {
+                for (factor, term) in terms {
+                    all.extend(factor.at(iteration), Self::within(term, iteration));
+                }
+            }
+            _ => {}
+        }
+        all
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -55,7 +70,7 @@ impl<'a> StatisticsSum<'a> {
         self.0.extend(scaled);
     }
 
-    fn needs(&self) -> Needs {
+    pub(crate) fn needs(&self) -> Needs {
         self.0
             .iter()
             .fold(Needs::PROBABILITIES, |all, (_, loss)| all.or(loss.needs()))
