@@ -193,6 +193,8 @@ ELEMENTS: Dict[str, Callable[[Batch, Options, Tensor], Tensor]] = {
 def _of_elements(batch: Batch, native: Any, options: Options) -> Tensor:
     rows = batch.pool(batch.volumes).tolist()
     factors = [native.element_factors(row[0], row[1:]) for row in rows]
+    # Where no element counts, the constants are those of a division by nothing.
+    factors = [[f if row[0] > 0 else 0.0 for f in own] for row, own in zip(rows, factors)]
     f = batch.z.new_tensor(factors)[:, :, None]
     loss = ELEMENTS[options["name"]](batch, options, f)
     return batch.pool(batch.total(batch.w * loss).sum(1))
@@ -212,8 +214,8 @@ def _top_k(batch: Batch, options: Options) -> Tensor:
         k = options["share"] * entropy.numel()
         with torch.no_grad():
             at = entropy.topk(min(max(math.ceil(k), 1), entropy.numel()), sorted=False)[0].min()
-            above, ties = entropy > at, entropy == at
-            share = above + ties * ((k - above.sum()) / ties.sum())
+            above, ties = (entropy > at).to(entropy.dtype), (entropy == at).to(entropy.dtype)
+            share = above + ties * (k - above.sum(dtype=batch.wide)) / ties.sum()
         values.append((share / k * entropy).sum(dtype=batch.wide))
     return torch.stack(values)
 
