@@ -186,7 +186,9 @@ def predict_array(
     pass through files in a temporary folder as 32-bit numbers. Raises as :func:`predict`,
     ValueError when shapes differ.
     """
-    shapes = {name: np.shape(array) for name, array in {**images, "mask": mask}.items() if array is not None}
+    shapes = {name: np.shape(array) for name, array in images.items()}
+    if mask is not None:
+        shapes["mask"] = np.shape(mask)
     shape = next(iter(shapes.values()), ())
     if any(other != shape for other in shapes.values()):
         raise ValueError(f"images: found the shapes {shapes}, expected one shape for all")

@@ -6,6 +6,7 @@ mod cohorts;
 mod command;
 mod dlpack;
 mod files;
+mod images;
 mod interrupt;
 mod loss;
 mod metrics;
@@ -28,8 +29,8 @@ fn _lacuna(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(loss::coarser_labels, module)?)?;
     module.add_function(wrap_pyfunction!(metrics::evaluate, module)?)?;
     module.add_function(wrap_pyfunction!(metrics::measure, module)?)?;
-    module.add_function(wrap_pyfunction!(files::read_nifti, module)?)?;
-    module.add_function(wrap_pyfunction!(files::write_nifti, module)?)?;
+    module.add_function(wrap_pyfunction!(images::read_nifti, module)?)?;
+    module.add_function(wrap_pyfunction!(images::write_nifti, module)?)?;
     module.add_function(wrap_pyfunction!(files::predict, module)?)?;
     module.add_function(wrap_pyfunction!(cohorts::check, module)?)?;
     module.add_function(wrap_pyfunction!(cohorts::train, module)?)?;

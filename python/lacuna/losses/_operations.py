@@ -193,6 +193,8 @@ ELEMENTS: Dict[str, Callable[[Batch, Options, Tensor], Tensor]] = {
 def _of_elements(batch: Batch, native: Any, options: Options) -> Tensor:
     rows = batch.pool(batch.volumes).tolist()
     factors = [native.element_factors(row[0], row[1:]) for row in rows]
+    # Where no element counts, the constants are those of a division by nothing.
+    factors = [[f if row[0] > 0 else 0.0 for f in own] for row, own in zip(rows, factors)]
     f = batch.z.new_tensor(factors)[:, :, None]
     loss = ELEMENTS[options["name"]](batch, options, f)
     return batch.pool(batch.total(batch.w * loss).sum(1))
@@ -212,8 +214,8 @@ def _top_k(batch: Batch, options: Options) -> Tensor:
         k = options["share"] * entropy.numel()
         with torch.no_grad():
             at = entropy.topk(min(max(math.ceil(k), 1), entropy.numel()), sorted=False)[0].min()
-            above, ties = entropy > at, entropy == at
-            share = above + ties * ((k - above.sum()) / ties.sum())
+            above, ties = (entropy > at).to(entropy.dtype), (entropy == at).to(entropy.dtype)
+            share = above + ties * (k - above.sum(dtype=batch.wide)) / ties.sum()
         values.append((share / k * entropy).sum(dtype=batch.wide))
     return torch.stack(values)
 
@@ -223,17 +225,18 @@ def _lovasz(batch: Batch, options: Options) -> Tensor:
     members = batch.members(options)
     counted = batch.groups(batch.w[:, 0] > 0)
     planes = [batch.groups(batch.r[:, c] > 0.5) for c in members]
-    errors = [batch.groups(torch.where(batch.r[:, c] > 0.5, batch.rest[:, c], batch.p[:, c])) for c in members]
+    wrong = torch.where(batch.r > 0.5, batch.rest, batch.p)
+    errors = [batch.groups(wrong[:, c]) for c in members]
     for group, mask in enumerate(counted):
         costs = []
         for inside, error in zip(planes, errors):
-            here, wrong = inside[group][mask], error[group][mask]
+            here, own = inside[group][mask], error[group][mask]
             if here.any():
-                costs.append(_extension(wrong, here, batch.wide))
-            elif options["empty_class"] == "share" and wrong.numel() > 0:
-                costs.append(wrong.mean(dtype=batch.wide))
-        none = batch.z.new_zeros((), dtype=batch.wide)
-        values.append(torch.stack(costs).mean() if costs else none)
+                costs.append(_extension(own, here, batch.wide))
+            elif options["empty_class"] == "share" and own.numel() > 0:
+                costs.append(own.mean(dtype=batch.wide))
+        # The sum of none has a gradient, as any loss has.
+        values.append(torch.stack(costs).mean() if costs else batch.p[:0].sum(dtype=batch.wide))
     return torch.stack(values)
 
 
@@ -282,7 +285,8 @@ def _cl_dice(batch: Batch, options: Options) -> Tensor:
     if batch.monai:
         sums = [x.sum(1, keepdim=True) for x in sums]
     precise, predicted, sensed, true_line, claimed, volume = sums
-    elements = batch.pool(batch.volumes)[:, :1].clamp_min(torch.finfo(batch.wide).tiny)
+    elements = batch.pool(batch.volumes)[:, :1]
+    elements = elements + (elements == 0)
     s, harmonic = (1.0, 1e-4) if batch.monai else (options["smoothing"] * elements, 0.0)
     precision, sensitivity = (precise + s) / (predicted + s), (sensed + s) / (true_line + s)
     costs = 1 - 2 * precision * sensitivity / (precision + sensitivity + harmonic)
@@ -304,8 +308,8 @@ def tell_of_copies(what: str) -> None:
     """Warns, once per process and thing, that it is computed on the CPU."""
     if what not in _told:
         _told.add(what)
-        text = f"{what}: computed on the CPU, from copies of the tensors, as it measures distances or components"
-        warnings.warn(text, stacklevel=2)
+        text = "computed on the CPU, from copies of the tensors: it measures distances or components"
+        warnings.warn(f"{what}: {text}", stacklevel=2)
 
 
 def evaluate(
@@ -345,7 +349,9 @@ def evaluate(
     return torch.stack(parts).sum(0).to(logits.dtype)
 
 
-def look_wrong(native: Any, table: Options, logits: Tensor, target: Tensor, weights: Optional[Tensor]) -> bool:
+def look_wrong(
+    native: Any, table: Options, logits: Tensor, target: Tensor, weights: Optional[Tensor]
+) -> bool:
     """Whether a value is one that the native half might refuse."""
     fractions, weighted = native.takes_fractions()
     wrong = [~logits.isfinite().all()]
