@@ -128,8 +128,13 @@ class Browser:
             text = {"text": key} if len(key) == 1 and kind == "keyDown" else {}
             self.call("Input.dispatchKeyEvent", type=kind, key=key, **text)
 
-    def screenshot(self, path=None):
-        png = base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
+    def screenshot(self, path=None, of=None):
+        """A picture of the window, or of the element of an id."""
+        options = {"format": "png"}
+        if of:
+            box = self.value(f"document.getElementById('{of}').getBoundingClientRect().toJSON()")
+            options["clip"] = {k: box[k] for k in ("x", "y", "width", "height")} | {"scale": 1}
+        png = base64.b64decode(self.call("Page.captureScreenshot", **options)["data"])
         if path:
             with open(path, "wb") as file:
                 file.write(png)

@@ -125,10 +125,12 @@ def check_evaluation(browser, url, lesions, shots):
     browser.value("document.querySelectorAll('#lesions tr')[0].click()")
     assert browser.value(at) == "1"
 
-    with_layers = browser.screenshot()
+    with_layers = browser.screenshot(of="canvas")
+    # A picture of nothing takes a few hundred bytes.
+    assert len(with_layers) > 10_000, f"a picture of {len(with_layers)} bytes"
     browser.press("o")
     browser.wait("!document.querySelector('#stage.busy')")
-    without = browser.screenshot()
+    without = browser.screenshot(of="canvas")
     assert with_layers != without, "the layers make no difference"
     browser.press("o")
     for key in "234":

@@ -33,10 +33,12 @@ function tableOf(labels) {
 export class Drawing {
   constructor({ moved, windowed }) {
     this.zoom = 1;
+    this.fresh = true;
     this.niivue = new Niivue({
       backColor: [0, 0, 0, 1],
       fontColor: [0.8, 0.8, 0.8, 1],
-      crosshairColor: [0.9, 0.9, 0.9, 0.55],
+      crosshairColor: [0.45, 0.65, 0.8, 1],
+      crosshairWidth: 0.7,
       // Leaves the smallest lesion in the middle visible.
       crosshairGap: 6,
       show3Dcrosshair: true,
@@ -46,7 +48,7 @@ export class Drawing {
       isNearestInterpolation: true,
       multiplanarShowRender: SHOW_RENDER.NEVER,
       loadingText: "",
-      logLevel: "warn",
+      logLevel: "error",
       // The page has its own keys.
       viewModeHotKey: "",
       clipPlaneHotKey: "",
@@ -72,7 +74,8 @@ export class Drawing {
   /** Shows these volumes, the image first, and stays at the place in the patient. */
   show(volumes) {
     const { niivue } = this;
-    const at = niivue.volumes.length > 0 ? this.at() : null;
+    const at = this.fresh ? null : this.at();
+    this.fresh = false;
     niivue.volumes = volumes;
     niivue.back = volumes[0];
     niivue.overlays = volumes.slice(1);
@@ -80,9 +83,9 @@ export class Drawing {
     if (at) this.goTo(at);
   }
 
-  /** Forgets the place, as of another subject. */
-  clear() {
-    this.niivue.volumes = [];
+  /** What is shown next is another subject: the place is not kept. */
+  begin() {
+    this.fresh = true;
     this.zoom = 1;
   }
 
@@ -119,6 +122,9 @@ export class Drawing {
     const { niivue, zoom } = this;
     const middle = niivue.frac2mm([0.5, 0.5, 0.5], 0, true);
     const pan = this.at().map((mm, axis) => (zoom > 1 ? middle[axis] - zoom * mm : 0));
+    // As thin as before, though it is measured in voxels.
+    niivue.crosshairs3D = null;
+    niivue.setCrosshairWidth(0.7 / zoom);
     niivue.setPan2Dxyzmm([...pan, zoom]);
   }
 

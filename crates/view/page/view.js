@@ -64,16 +64,21 @@ async function open(index) {
   delete document.body.dataset.drawn;
   tell(null);
   listSubjects();
-  $("stage").classList.add("busy");
+  // Never the picture of one subject under the name of another.
+  $("stage").classList.add("busy", "other");
   try {
     const detail = await (await load(`subject/${index}`)).json();
     if (state.number !== index) return;
     Object.assign(state, { detail, lesion: -1, layers: new Map() });
     state.row = Math.min(state.row, Math.max(detail.rows.length - 1, 0));
-    drawing.clear();
+    drawing.begin();
     listImages();
     listRows();
     tell(detail.problem);
+    const kinds = available();
+    if (state.on.size > 0 && kinds.length > 0 && !kinds.some((kind) => state.on.has(kind))) {
+      state.on.add(kinds[0]);
+    }
     await draw();
     if (state.number !== index) return;
     if (lesions().length > 0) choose(0);
@@ -109,14 +114,10 @@ function available() {
   return OVERLAYS.filter((kind) => layer(kind));
 }
 
-/** The kinds that are seen: those switched on, or the first that there is. */
+/** The kinds that are seen, from the lowest to the topmost. */
 function seen() {
   if (!state.covered) return [];
-  const kinds = available();
-  const on = kinds.filter((kind) => state.on.has(kind));
-  const faults = on.includes("faults");
-  // Drawn from the lowest to the topmost.
-  return on.filter((kind) => !faults || kind !== "faults").concat(faults ? ["faults"] : []);
+  return available().filter((kind) => state.on.has(kind)).reverse();
 }
 
 function colours(kind) {
@@ -154,7 +155,9 @@ function listLayers() {
     made.push(range);
   }
   if (seen().includes("faults")) {
-    made.push(...FAULTS.map(({ value, name, colour }) => {
+    const below = element("span", "");
+    below.className = "break";
+    made.push(below, ...FAULTS.map(({ value, name, colour }) => {
       const box = element("input", null);
       box.type = "checkbox";
       box.checked = !state.hidden.has(value);
@@ -178,21 +181,24 @@ function toggle(kind) {
   draw();
 }
 
+/** How values are coloured; labels have tables. */
 const OPTIONS = {
-  image: () => ({ colormap: "gray" }),
-  uncertainty: () => ({ colormap: "inferno" }),
-  probability: () => ({ colormap: "warm", cal_min: 0.05, cal_max: 1 }),
+  image: { colormap: "gray" },
+  uncertainty: { colormap: "inferno" },
+  probability: { colormap: "warm", cal_min: 0.05, cal_max: 1 },
 };
 
 /** The volume of a layer, loaded when it is first wanted. */
 async function volumeOf(kind) {
   const { name } = layer(kind);
-  if (!state.layers.has(name)) {
+  // Those of another subject may take their place while this one loads.
+  const { layers } = state;
+  if (!layers.has(name)) {
     const response = await load(`volume/${state.number}/${name}`);
     const bytes = await response.arrayBuffer();
-    state.layers.set(name, await drawing.read(bytes, OPTIONS[kind]?.() ?? {}));
+    layers.set(name, await drawing.read(bytes, OPTIONS[kind] ?? {}));
   }
-  const loaded = state.layers.get(name);
+  const loaded = layers.get(name);
   if (kind === "uncertainty") {
     loaded.cal_max = loaded.global_max;
     loaded.cal_min = 0.05 * loaded.global_max;
@@ -214,6 +220,7 @@ async function draw() {
     if (state.number !== index || kinds.join() !== ["image", ...seen()].join()) return;
     flat(volumes[0]);
     drawing.show(volumes);
+    $("stage").classList.remove("other");
     showWindow(volumes[0]);
   } catch (error) {
     if (state.number === index) tell(error.message);
@@ -268,7 +275,7 @@ function listScores() {
       ["lesion recall", share(truth, s.lesion_recall)],
       ["lesion prec.", share(s.predicted_lesions, s.lesion_precision)],
       ["lesion F1", number(s.lesion_f1, 2)], ["NSD 1 mm", number(s.nsd, 2)],
-      ["reference mm³", volume(s.reference_mm3)], ["predicted mm³", volume(s.prediction_mm3)],
+      ["ref. mm³", volume(s.reference_mm3)], ["pred. mm³", volume(s.prediction_mm3)],
     );
   }
   $("scores").replaceChildren(
