@@ -31,7 +31,12 @@ fn it_serves_until_it_is_interrupted_and_ends_well() {
     assert!(sent.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let mut told = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut told)
+        .unwrap();
     if cfg!(target_os = "linux") {
         assert!(told.contains("no browser was started"), "{told}");
     }
@@ -40,8 +45,14 @@ fn it_serves_until_it_is_interrupted_and_ends_well() {
 #[test]
 fn what_cannot_be_shown_is_refused() {
     let place = Place::new();
-    place.refused("view nothing", &["nothing: there is no such file or folder"]);
-    place.refused("view cohort", &["cohort: it holds no predictions", "manifest"]);
+    place.refused(
+        "view nothing",
+        &["nothing: there is no such file or folder"],
+    );
+    place.refused(
+        "view cohort",
+        &["cohort: it holds no predictions", "manifest"],
+    );
     place.refused("view run.toml", &["run.toml"]);
     std::fs::create_dir(place.path("p")).unwrap();
     std::fs::copy(

@@ -116,8 +116,8 @@ impl Collection {
             evaluation,
         } = folders;
         let map = |file: fn(&Path, &str) -> PathBuf, id: &str| {
-            let files = maps.iter().map(|folder| file(folder, id));
-            files.into_iter().find(|file| file.exists())
+            let mut files = maps.iter().map(|folder| file(folder, id));
+            files.find(|file| file.exists())
         };
         let mut entries = Vec::new();
         for subject in &manifest.subjects {
@@ -125,8 +125,8 @@ impl Collection {
             let Some(prediction) = file_of(&predictions, id)? else {
                 continue;
             };
-            let scores = evaluation.iter().flat_map(|e| &e.subjects);
-            let scores = scores.into_iter().find(|scores| scores.subject == *id);
+            let mut scores = evaluation.iter().flat_map(|e| &e.subjects);
+            let scores = scores.find(|scores| scores.subject == *id);
             entries.push(Entry {
                 subject: subject.clone(),
                 prediction: Some(prediction),
@@ -254,8 +254,8 @@ fn of_results(folder: &Path) -> Result<(Folders, Option<PathBuf>), ViewError> {
 }
 
 fn holds_nifti(folder: &Path) -> bool {
-    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    names.into_iter().any(|entry| {
+    let mut names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    names.any(|entry| {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         name.ends_with(".nii.gz") || name.ends_with(".nii")

@@ -115,7 +115,7 @@ impl Response {
             self.status.reason(),
             self.kind,
         );
-        for (name, value) in FIXED.into_iter() {
+        for (name, value) in FIXED {
             head += &format!("{name}: {value}\r\n");
         }
         for (name, value) in &self.headers {

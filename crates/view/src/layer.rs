@@ -1,9 +1,11 @@
 //! What can be laid over each other of a subject, each as a NIfTI file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lacuna_data::manifest::ImageRef;
 use lacuna_io::{Datatype, Format, nifti_of_image, nifti_of_labels, read_reference};
+use lacuna_volume::LabelMap;
 use serde::Serialize;
 
 use crate::ViewError;
@@ -91,7 +93,8 @@ impl Layer {
         layers
     }
 
-    /// The volume of the layer; `None` when the subject has no such layer.
+    /// The volume of the layer; `None` when the subject has no such layer. `opened` reads
+    /// the label maps, which images do without.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -99,9 +102,9 @@ impl Layer {
         self,
         collection: &Collection,
         entry: &Entry,
-        opened: &dyn Fn() -> Result<std::sync::Arc<Opened>, ViewError>,
+        opened: &dyn Fn() -> Result<Arc<Opened>, ViewError>,
     ) -> Result<Option<Nifti>, ViewError> {
-        let labels = |map: Option<&lacuna_volume::LabelMap>| -> Result<_, ViewError> {
+        let labels = |map: Option<&LabelMap>| -> Result<_, ViewError> {
             let bytes = map.map(nifti_of_labels).transpose()?;
             Ok(bytes.map(Nifti::Made))
         };
@@ -115,8 +118,8 @@ impl Layer {
             Self::Prediction => labels(opened()?.prediction.as_ref()),
             Self::Faults(row) => labels(opened()?.faults(row)?.as_ref()),
             Self::Uncertainty => {
-                let file = entry.spread.clone().map(ImageRef::from);
-                file.as_ref().map(image_file).transpose()
+                let file = entry.spread.clone();
+                file.map(|file| image_file(&file.into())).transpose()
             }
             Self::Probability(class) => match &entry.probabilities {
                 Some(file) if (1..collection.manifest.classes.len()).contains(&class) => {

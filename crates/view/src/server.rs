@@ -5,7 +5,7 @@
 //! come from no other page, and must bring a secret of 128 random bits, at first in the
 //! address, then as a cookie.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,6 +17,10 @@ use crate::{Collection, ViewError};
 
 /// Requests that are answered at the same time. Browsers open six connections.
 const AT_ONCE: usize = 16;
+
+/// How much of a refused request is read, and for how long the next bytes are waited for.
+const DRAIN_BYTES: u64 = 64 << 10;
+const DRAIN: Duration = Duration::from_millis(300);
 
 /// Shows a [`Collection`].
 pub struct Server {
@@ -150,12 +154,18 @@ impl Shared {
         let Ok(received) = receive(&mut stream) else {
             return;
         };
-        let (head_only, response) = match received {
-            Ok(request) => (request.head_only, self.answer(&request)),
-            Err(status) => (false, refusal(status)),
-        };
-        let _ = response.send(&mut stream, head_only);
-        let _ = stream.shutdown(Shutdown::Write);
+        match received {
+            Ok(request) => {
+                let _ = self.answer(&request).send(&mut stream, request.head_only);
+            }
+            Err(status) => {
+                let _ = refusal(status).send(&mut stream, false);
+                let _ = stream.shutdown(Shutdown::Write);
+                // What is left unread would make the system cut the answer off.
+                let _ = stream.set_read_timeout(Some(DRAIN));
+                let _ = io::copy(&mut stream.take(DRAIN_BYTES), &mut io::sink());
+            }
+        }
     }
 
     fn answer(&self, request: &Request) -> Response {
