@@ -10,6 +10,9 @@ const PLANES = {
   sagittal: [SLICE_TYPE.SAGITTAL, SHOW_RENDER.NEVER],
 };
 
+/** Width of the crosshair in percent of the image. */
+const CROSSHAIR = 0.3;
+
 /** Whether this browser can draw; new versions do not without a graphics driver. */
 export function canDraw() {
   return document.createElement("canvas").getContext("webgl2") !== null;
@@ -38,7 +41,8 @@ export class Drawing {
       backColor: [0, 0, 0, 1],
       fontColor: [0.8, 0.8, 0.8, 1],
       crosshairColor: [0.45, 0.65, 0.8, 1],
-      crosshairWidth: 0.7,
+      crosshairWidth: CROSSHAIR,
+      crosshairWidthUnit: "percent",
       // Leaves the smallest lesion in the middle visible.
       crosshairGap: 6,
       show3Dcrosshair: true,
@@ -122,9 +126,9 @@ export class Drawing {
     const { niivue, zoom } = this;
     const middle = niivue.frac2mm([0.5, 0.5, 0.5], 0, true);
     const pan = this.at().map((mm, axis) => (zoom > 1 ? middle[axis] - zoom * mm : 0));
-    // As thin as before, though it is measured in voxels.
+    // As thin as before. NiiVue makes it anew only where it moved.
     niivue.crosshairs3D = null;
-    niivue.setCrosshairWidth(0.7 / zoom);
+    niivue.setCrosshairWidth(CROSSHAIR / zoom);
     niivue.setPan2Dxyzmm([...pan, zoom]);
   }
 
@@ -142,7 +146,7 @@ export class Drawing {
     this.niivue.setInterpolation(!on);
   }
 
-  /** The window of the image; without numbers that of its middle 96 %. */
+  /** The window of the image; without numbers one by its histogram. */
   setWindow(low, high) {
     const image = this.niivue.volumes[0];
     if (!image) return;

@@ -238,6 +238,9 @@ function flat(image) {
   else if (state.single) $("planes").value = "multi";
   if (single !== Boolean(state.single)) drawing.setPlanes($("planes").value);
   state.single = single;
+  // All shades of a picture, until another window is asked for.
+  if (single && !image.begun) [image.cal_min, image.cal_max] = [image.global_min, image.global_max];
+  image.begun = true;
 }
 
 function showWindow(image) {
