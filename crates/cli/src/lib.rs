@@ -88,6 +88,8 @@ enum Command {
     Evaluate(commands::evaluate::Arguments),
     /// Compare predictions of the same subjects, lesion by lesion
     Compare(commands::compare::Arguments),
+    /// Look at images, predictions and every lesion in a web page of this machine
+    View(commands::view::Arguments),
     /// Train and test every run of a study
     Sweep(commands::sweep::Arguments),
     /// Tabulate and draw what a study found: HTML, Markdown, LaTeX, CSV and SVG
@@ -210,6 +212,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
         Command::Compare(arguments) => commands::compare::run(&arguments),
+        Command::View(arguments) => commands::view::run(&arguments),
         Command::Sweep(arguments) => commands::sweep::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::VerifyPaper(arguments) => commands::verify_paper::run(&arguments),

@@ -223,8 +223,11 @@ pub(crate) fn find_file(
     }))
 }
 
-/// `<id>.nii.gz`, or else `<id>.nii`.
-pub(crate) fn file_of(folder: &Path, id: &str) -> Result<Option<PathBuf>, EvaluateError> {
+/// The prediction of a subject in a folder: `<id>.nii.gz`, or else `<id>.nii`.
+///
+/// # Errors
+/// When there are both.
+pub fn file_of(folder: &Path, id: &str) -> Result<Option<PathBuf>, EvaluateError> {
     let files = [
         prediction_path(folder, id),
         folder.join(format!("{id}.nii")),

@@ -20,13 +20,13 @@ use lacuna_record::{Evaluation, Provenance, RecordError};
 use rayon::prelude::*;
 
 use choose::Chosen;
-pub use choose::regions;
+pub use choose::{file_of, regions};
 pub use compare::{CompareError, CompareRequest, Metric, compare, metric_of};
 pub use error::EvaluateError;
 pub use froc::CANDIDATE_THRESHOLD;
 use froc::Probabilities;
 use score::Scored;
-pub use score::{example, in_axes_of, reference_of};
+pub use score::{example, in_axes_of, prediction_of, reference_of};
 
 /// What to score, how, and where to write it.
 #[derive(Clone, Debug)]
@@ -75,6 +75,7 @@ pub fn evaluate(
         provenance: Some(Provenance::of_process(rayon::current_num_threads())),
         // Absolute, to be known again from elsewhere.
         predictions: (predictions.canonicalize()).unwrap_or_else(|_| predictions.to_owned()),
+        dataset: request.manifest.path.canonicalize().ok(),
         notes: (chosen.notes.into_iter().chain(probabilities.note)).collect(),
         summary: Summary::of(&rows, &Bootstrap::default())?,
         froc: froc::of(request.manifest, &candidates)?,

@@ -173,6 +173,28 @@ pub fn reference_of(manifest: &Manifest, subject: &Subject) -> Result<LabelMap, 
     Ok(manifest.map_labels(subject, &lacuna_io::read_labels(label)?)?)
 }
 
+/// The classes of the prediction `file` of a subject, which lies in the folder
+/// `predictions`: voxel by voxel those of the reference, where there is one.
+/// `label_values` as in [`Request`].
+///
+/// # Errors
+/// When a file cannot be read, does not fit the reference or holds other values.
+pub fn prediction_of(
+    manifest: &Manifest,
+    subject: &Subject,
+    predictions: &Path,
+    file: &Path,
+    label_values: bool,
+    reference: Option<&LabelMap>,
+) -> Result<LabelMap, EvaluateError> {
+    let listed = Predictions::read(predictions)?;
+    let coding = Coding::of(predictions, listed.as_ref(), label_values)?;
+    match reference {
+        Some(reference) => prediction_on(manifest, subject, reference, file, &coding),
+        None => read_prediction(manifest, file, &coding),
+    }
+}
+
 /// The classes of a prediction, voxel by voxel those of the reference.
 pub(crate) fn prediction_on(
     manifest: &Manifest,

@@ -95,6 +95,37 @@ pub fn write_image_4d(
     write(path.as_ref(), volumes, reference, true)
 }
 
+/// The bytes of an uncompressed NIfTI file with a label map.
+///
+/// # Errors
+/// When an axis is too long for the format.
+pub fn nifti_of_labels(labels: &Volume<u8>) -> Result<Vec<u8>, ImageError> {
+    nifti_bytes(labels)
+}
+
+/// The bytes of an uncompressed NIfTI file with an image, as 32-bit floating point.
+///
+/// # Errors
+/// As [`nifti_of_labels`].
+pub fn nifti_of_image(image: &Volume<f32>) -> Result<Vec<u8>, ImageError> {
+    nifti_bytes(image)
+}
+
+fn nifti_bytes<T: Voxel>(volume: &Volume<T>) -> Result<Vec<u8>, ImageError> {
+    let path = Path::new("volume.nii");
+    let reference = Reference::from_grid(&volume.grid());
+    let draft = Draft {
+        header: nifti::header(path, reference.nifti(), None, T::DATATYPE)?,
+        packing: None,
+        whole: false,
+        big_endian: false,
+    };
+    let mut bytes = Vec::with_capacity(draft.header.len() + size_of_val(volume.data()));
+    let written = draft.write(&mut bytes, std::slice::from_ref(volume));
+    written.expect("memory takes every byte");
+    Ok(bytes)
+}
+
 fn write<T: Voxel>(
     path: &Path,
     volumes: &[Volume<T>],

@@ -12,6 +12,7 @@
 //! | [`record`] | what runs, predictions, evaluations and studies leave on disk | no |
 //! | [`evaluate`] | scores folders of predictions | no |
 //! | [`tune`] | thresholds, least volumes and temperatures from out-of-fold predictions | no |
+//! | [`view`] | results in a local web page | no |
 //! | [`report`] | overlay pictures, plots, HTML | no |
 //! | [`nets`] | UNet (valid and padded), TwoPathCNN, DeepMedic, HighRes3DNet | yes |
 //! | [`train`] | run configuration, training loop, checkpoints, prediction | yes |
@@ -52,4 +53,5 @@ pub use lacuna_report as report;
 pub use lacuna_study as study;
 pub use lacuna_train as train;
 pub use lacuna_tune as tune;
+pub use lacuna_view as view;
 pub use lacuna_volume as volume;

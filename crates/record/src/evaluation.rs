@@ -28,6 +28,9 @@ pub struct Evaluation {
     /// The folder of predictions.
     #[serde(default)]
     pub predictions: PathBuf,
+    /// The manifest with the references; absent in evaluations of version 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<PathBuf>,
     /// What a reader should know of the files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

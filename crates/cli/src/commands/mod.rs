@@ -19,6 +19,7 @@ pub mod study_run;
 pub mod sweep;
 pub mod train;
 pub mod verify_paper;
+pub mod view;
 
 use std::io::Write;
 use std::path::Path;

@@ -167,6 +167,23 @@ impl Header {
         })
     }
 
+    /// Whether every program places the voxels alike: those that prefer the qform, and
+    /// those that take every length for millimetres.
+    pub fn reads_alike(&self) -> bool {
+        let placement = &self.placement;
+        let placed = placement.sform_code > 0 || placement.qform_code > 0;
+        let millimetres = matches!(placement.xyzt_units & 0x07, 0 | 2);
+        let edges = self.affine.spacing().0;
+        let smallest = edges.into_iter().fold(f64::INFINITY, f64::min);
+        let apart = self.forms_apart_mm().unwrap_or(0.0);
+        placed && millimetres && apart <= 1e-3 * smallest
+    }
+
+    /// The file holds header and voxels.
+    pub fn is_single_file(&self) -> bool {
+        !self.pair
+    }
+
     /// How the file stores a voxel.
     pub fn datatype(&self) -> Datatype {
         self.encoding.datatype

@@ -88,6 +88,7 @@ pub fn write_done(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
         let scores = Evaluation {
             provenance: None,
             predictions: "test/predictions".into(),
+            dataset: None,
             notes: Vec::new(),
             summary,
             froc: Vec::new(),

@@ -1,0 +1,162 @@
+// The volumes of a subject over each other, drawn by NiiVue.
+
+import { DRAG_MODE, Niivue, NVImage, SHOW_RENDER, SLICE_TYPE } from "./niivue.js";
+
+const PLANES = {
+  multi: [SLICE_TYPE.MULTIPLANAR, SHOW_RENDER.NEVER],
+  render: [SLICE_TYPE.MULTIPLANAR, SHOW_RENDER.ALWAYS],
+  axial: [SLICE_TYPE.AXIAL, SHOW_RENDER.NEVER],
+  coronal: [SLICE_TYPE.CORONAL, SHOW_RENDER.NEVER],
+  sagittal: [SLICE_TYPE.SAGITTAL, SHOW_RENDER.NEVER],
+};
+
+/** Width of the crosshair in percent of the image. */
+const CROSSHAIR = 0.3;
+
+/** Whether this browser can draw; new versions do not without a graphics driver. */
+export function canDraw() {
+  return document.createElement("canvas").getContext("webgl2") !== null;
+}
+
+/** A label map: each value has a name and a colour, or none where it is hidden. */
+function tableOf(labels) {
+  const table = { R: [0], G: [0], B: [0], A: [0], I: [0], labels: ["–"] };
+  for (const { value, name, colour, hidden } of labels) {
+    const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    table.R.push(r);
+    table.G.push(g);
+    table.B.push(b);
+    table.A.push(hidden ? 0 : 255);
+    table.I.push(value);
+    table.labels.push(name);
+  }
+  return table;
+}
+
+export class Drawing {
+  constructor({ moved, windowed }) {
+    this.zoom = 1;
+    this.fresh = true;
+    this.niivue = new Niivue({
+      backColor: [0, 0, 0, 1],
+      fontColor: [0.8, 0.8, 0.8, 1],
+      crosshairColor: [0.45, 0.65, 0.8, 1],
+      crosshairWidth: CROSSHAIR,
+      crosshairWidthUnit: "percent",
+      // Leaves the smallest lesion in the middle visible.
+      crosshairGap: 6,
+      show3Dcrosshair: true,
+      dragMode: DRAG_MODE.windowing,
+      dragAndDropEnabled: false,
+      isRadiologicalConvention: true,
+      isNearestInterpolation: true,
+      multiplanarShowRender: SHOW_RENDER.NEVER,
+      loadingText: "",
+      logLevel: "error",
+      // The page has its own keys.
+      viewModeHotKey: "",
+      clipPlaneHotKey: "",
+      cycleClipPlaneHotKey: "",
+    });
+    this.niivue.onLocationChange = moved;
+    this.niivue.onIntensityChange = windowed;
+  }
+
+  async attach(canvas) {
+    await this.niivue.attachToCanvas(canvas);
+  }
+
+  /** A volume from the bytes of a NIfTI file. */
+  async read(bytes, options) {
+    return NVImage.loadFromUrl({ url: bytes, name: "volume.nii", ...options });
+  }
+
+  colour(volume, labels) {
+    volume.setColormapLabel(tableOf(labels));
+  }
+
+  /** Shows these volumes, the image first, and stays at the place in the patient. */
+  show(volumes) {
+    const { niivue } = this;
+    const at = this.fresh ? null : this.at();
+    this.fresh = false;
+    niivue.volumes = volumes;
+    niivue.back = volumes[0];
+    niivue.overlays = volumes.slice(1);
+    niivue.updateGLVolume();
+    if (at) this.goTo(at);
+  }
+
+  /** What is shown next is another subject: the place is not kept. */
+  begin() {
+    this.fresh = true;
+    this.zoom = 1;
+  }
+
+  at() {
+    const { niivue } = this;
+    return [...niivue.frac2mm(niivue.scene.crosshairPos, 0, true)].slice(0, 3);
+  }
+
+  goTo(mm) {
+    const { niivue } = this;
+    niivue.scene.crosshairPos = niivue.mm2frac(mm, 0, true);
+    this.look();
+    niivue.createOnLocationChange();
+  }
+
+  goToMiddle() {
+    this.niivue.scene.crosshairPos = [0.5, 0.5, 0.5];
+    this.look();
+    this.niivue.createOnLocationChange();
+  }
+
+  /** Moves the crosshair by voxels of the image. */
+  step(voxels) {
+    this.niivue.moveCrosshairInVox(...voxels);
+  }
+
+  zoomBy(factor) {
+    this.zoom = Math.min(Math.max(this.zoom * factor, 1), 16);
+    this.look();
+  }
+
+  /** With a zoom, the crosshair is in the middle of the picture. */
+  look() {
+    const { niivue, zoom } = this;
+    const middle = niivue.frac2mm([0.5, 0.5, 0.5], 0, true);
+    const pan = this.at().map((mm, axis) => (zoom > 1 ? middle[axis] - zoom * mm : 0));
+    // As thin as before. NiiVue makes it anew only where it moved.
+    niivue.crosshairs3D = null;
+    niivue.setCrosshairWidth(CROSSHAIR / zoom);
+    niivue.setPan2Dxyzmm([...pan, zoom]);
+  }
+
+  setPlanes(name) {
+    const [slices, render] = PLANES[name];
+    this.niivue.opts.multiplanarShowRender = render;
+    this.niivue.setSliceType(slices);
+  }
+
+  setRadiological(on) {
+    this.niivue.setRadiologicalConvention(on);
+  }
+
+  setSmooth(on) {
+    this.niivue.setInterpolation(!on);
+  }
+
+  /** The window of the image; without numbers one by its histogram. */
+  setWindow(low, high) {
+    const image = this.niivue.volumes[0];
+    if (!image) return;
+    image.cal_min = low ?? image.robust_min;
+    image.cal_max = high ?? image.robust_max;
+    this.niivue.updateGLVolume();
+  }
+
+  setOpacity(volume, opacity) {
+    volume.opacity = opacity;
+    this.niivue.updateGLVolume();
+  }
+}
