@@ -4,7 +4,9 @@ use std::path::Path;
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_metrics::{LesionConvention, Options, SubjectCandidates, evaluate_pair};
-use lacuna_record::{Overlay, Predictions, ScoredFile, SubjectScores, prediction_path};
+use lacuna_record::{
+    Overlay, PREDICTION_ENDING, Predictions, ScoredFile, SubjectScores, prediction_path,
+};
 use lacuna_report::OverlayOptions;
 use lacuna_report::study::Example;
 use lacuna_volume::{LabelMap, Orientation, Volume, corner_displacement_mm};
@@ -151,8 +153,11 @@ pub fn example(
     let subject = manifest.subject(id)?;
     let modality = overlay_modality(manifest, None)?;
     let reference = reference_of(manifest, subject)?;
-    let path = prediction_path(predictions, id);
     let listed = Predictions::read(predictions)?;
+    let ending = listed
+        .as_ref()
+        .map_or(PREDICTION_ENDING, Predictions::ending);
+    let path = prediction_path(predictions, id, ending);
     let coding = Coding::of(predictions, listed.as_ref(), false)?;
     let prediction = prediction_on(manifest, subject, &reference, &path, &coding)?;
     in_canonical_axes(subject, modality, &reference, &prediction)

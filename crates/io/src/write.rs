@@ -122,6 +122,21 @@ fn write<T: Voxel>(
 /// Endings of the names of files that are written, longest first.
 pub const ENDINGS: [&str; 6] = [".nii.gz", ".nii", ".nrrd", ".mha", ".mgz", ".mgh"];
 
+/// The one of [`ENDINGS`] that a file's name has.
+pub fn ending_of(path: &Path) -> Option<&'static str> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ENDINGS.into_iter().find(|end| name.ends_with(end))
+}
+
+/// Ending of the names of probabilities and the like, which are large, beside label maps whose
+/// names end in `ending`.
+pub fn ending_of_maps(ending: &str) -> &str {
+    match ending {
+        ".nii" => ".nii.gz",
+        ending => ending,
+    }
+}
+
 /// A format that is written.
 enum Kind {
     Nifti { compressed: bool },
@@ -133,8 +148,7 @@ enum Kind {
 impl Kind {
     /// By the ending of the name.
     fn of(path: &Path) -> Result<Self, ImageError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        Ok(match ENDINGS.into_iter().find(|end| name.ends_with(end)) {
+        Ok(match ending_of(path) {
             Some(end @ (".nii.gz" | ".nii")) => Self::Nifti {
                 compressed: end == ".nii.gz",
             },
