@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_evaluate::{Request, evaluate, in_axes_of, reference_of};
+use lacuna_io::Classes;
 use lacuna_metrics::Options as MetricOptions;
 use lacuna_record::{
     Evaluation, PREDICTION_ENDING, prediction_path, probabilities_path, write_json,
@@ -261,7 +262,11 @@ impl Judging<'_> {
             let reference =
                 lacuna_io::read_reference(prediction_path(&held.folder, id, PREDICTION_ENDING))?;
             let to = prediction_path(folder, id, PREDICTION_ENDING);
-            lacuna_io::write_class_labels(to, &labels, None, &reference)?;
+            let classes = Classes {
+                names: &self.classes,
+                values: None,
+            };
+            lacuna_io::write_class_labels(to, &labels, classes, &reference)?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lacuna_volume::VolumeError;
 
+use crate::ENDINGS;
 use crate::atomic::WriteError;
 use crate::nifti::NiftiError;
 
@@ -169,7 +170,7 @@ pub enum ImageError {
     },
     /// The name does not say which format to write.
     #[error(
-        "{path}: cannot tell the format from the name; end it with .nii.gz, .nii, .mha, .nrrd, .mgz or .mgh"
+        "{path}: cannot tell the format from the name; end it with one of {}", ENDINGS.join(", ")
     )]
     Extension {
         /// The file to write.
@@ -199,6 +200,19 @@ pub enum ImageError {
         class: u8,
         /// Classes that have values.
         values: usize,
+    },
+    /// The values of a segmentation do not tell the background.
+    #[error(
+        "{path}: the background has the value {background} and {zeros} other classes have 0; \
+         in a segmentation 0 is the background: write class indices, or another format"
+    )]
+    BackgroundValue {
+        /// The file to write.
+        path: PathBuf,
+        /// The value of the background.
+        background: u16,
+        /// How many other classes have the value 0.
+        zeros: usize,
     },
     /// No volume to write.
     #[error("{path}: no volume to write, expected at least one")]

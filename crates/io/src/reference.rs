@@ -36,6 +36,13 @@ impl Reference {
         header.into()
     }
 
+    /// The same picture on another grid of as many voxels, as where someone knows the spacing,
+    /// which its file does not tell.
+    pub fn of_picture_on(&self, grid: &Grid) -> Self {
+        let datatype = self.nifti.datatype();
+        nifti::Header::of_image(grid, 2, self.volumes(), datatype).into()
+    }
+
     /// Voxels along x, y, z; a 2-D image has one along z.
     pub fn shape(&self) -> [usize; 3] {
         self.nifti.shape()

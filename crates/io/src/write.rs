@@ -24,47 +24,83 @@ pub fn write_labels(
     labels: &Volume<u8>,
     reference: &Reference,
 ) -> Result<(), ImageError> {
-    write(
-        path.as_ref(),
-        std::slice::from_ref(labels),
-        reference,
-        false,
-    )
+    let labels = std::slice::from_ref(labels);
+    write(path.as_ref(), labels, reference, false, "")
 }
 
-/// Writes the classes of a label map as [`write_labels`] does, each by its value where
-/// `values` are given, in the order of the classes: as bytes, or as unsigned 16-bit
-/// numbers where a value is larger.
+/// What the class indices of a label map stand for, background first.
+#[derive(Clone, Copy, Debug)]
+pub struct Classes<'a> {
+    /// Their names, which a `.seg.nrrd` gets.
+    pub names: &'a [String],
+    /// What a file holds for each, when not the class index.
+    pub values: Option<&'a [u16]>,
+}
+
+impl Classes<'_> {
+    /// What a file holds for a class.
+    pub(crate) fn value(&self, class: usize) -> u16 {
+        let value = self.values.and_then(|values| values.get(class).copied());
+        value.unwrap_or(class as u16)
+    }
+
+    /// Refuses classes of a label map that have no value, or a segmentation whose background
+    /// would be no 0.
+    fn check(&self, path: &Path, labels: &Volume<u8>, ending: &str) -> Result<(), ImageError> {
+        let known = self.values.map_or(self.names.len(), <[u16]>::len);
+        let mut labels = labels.data().iter();
+        if let Some(&class) = labels.find(|class| usize::from(**class) >= known) {
+            return Err(ImageError::NoValue {
+                path: path.to_owned(),
+                class,
+                values: known,
+            });
+        }
+        let background = self.value(0);
+        let zeros = (1..known).filter(|class| self.value(*class) == 0).count();
+        match ending == SEGMENTATION && (background, zeros) != (0, 0) {
+            false => Ok(()),
+            true => Err(ImageError::BackgroundValue {
+                path: path.to_owned(),
+                background,
+                zeros,
+            }),
+        }
+    }
+}
+
+/// Writes a label map as [`write_labels`] does, each class by its value: as bytes, or as
+/// unsigned 16-bit numbers where a value is larger. A `.seg.nrrd` lists the classes as the
+/// segments of Slicer, with name, colour and extent.
 ///
 /// # Errors
-/// When a class has no value; and as [`write_labels`].
+/// When a class has no value, or in a `.seg.nrrd` the background another than 0; and as
+/// [`write_labels`].
 pub fn write_class_labels(
     path: impl AsRef<Path>,
     labels: &Volume<u8>,
-    values: Option<&[u16]>,
+    classes: Classes,
     reference: &Reference,
 ) -> Result<(), ImageError> {
-    let Some(values) = values else {
-        return write_labels(path, labels, reference);
-    };
     let path = path.as_ref();
-    if let Some(&class) = labels
-        .data()
-        .iter()
-        .find(|c| usize::from(**c) >= values.len())
-    {
-        return Err(ImageError::NoValue {
-            path: path.to_owned(),
-            class,
-            values: values.len(),
-        });
-    }
+    let ending = ending_of(path).unwrap_or_default();
+    classes.check(path, labels, ending)?;
+    let keys = match ending {
+        SEGMENTATION => nrrd::segment_keys(labels, classes),
+        _ => String::new(),
+    };
+    let Some(values) = classes.values else {
+        return write(path, std::slice::from_ref(labels), reference, false, &keys);
+    };
     let bytes: Option<Vec<u8>> = values.iter().map(|v| u8::try_from(*v).ok()).collect();
     match bytes {
-        Some(bytes) => write_labels(path, &labels.map(|c| bytes[usize::from(*c)]), reference),
+        Some(bytes) => {
+            let labels = labels.map(|class| bytes[usize::from(*class)]);
+            write(path, &[labels], reference, false, &keys)
+        }
         None => {
-            let wide = labels.map(|c| values[usize::from(*c)]);
-            write(path, std::slice::from_ref(&wide), reference, false)
+            let wide = labels.map(|class| values[usize::from(*class)]);
+            write(path, &[wide], reference, false, &keys)
         }
     }
 }
@@ -79,7 +115,8 @@ pub fn write_image(
     image: &Volume<f32>,
     reference: &Reference,
 ) -> Result<(), ImageError> {
-    write(path.as_ref(), std::slice::from_ref(image), reference, false)
+    let image = std::slice::from_ref(image);
+    write(path.as_ref(), image, reference, false, "")
 }
 
 /// Writes volumes along a fourth axis as 32-bit floating point, as
@@ -92,7 +129,7 @@ pub fn write_image_4d(
     volumes: &[Volume<f32>],
     reference: &Reference,
 ) -> Result<(), ImageError> {
-    write(path.as_ref(), volumes, reference, true)
+    write(path.as_ref(), volumes, reference, true, "")
 }
 
 fn write<T: Voxel>(
@@ -100,6 +137,7 @@ fn write<T: Voxel>(
     volumes: &[Volume<T>],
     reference: &Reference,
     fourth_axis: bool,
+    keys: &str,
 ) -> Result<(), ImageError> {
     let kind = Kind::of(path)?;
     check_grids(path, volumes, reference)?;
@@ -112,7 +150,7 @@ fn write<T: Voxel>(
             big_endian: false,
         },
         Kind::MetaImage => metaimage::draft(reference, fourth, T::DATATYPE),
-        Kind::Nrrd => nrrd::draft(reference, fourth, T::DATATYPE),
+        Kind::Nrrd => nrrd::draft(reference, fourth, T::DATATYPE, keys),
         Kind::Mgh { compressed } => mgh::draft(path, reference, fourth, T::DATATYPE, compressed)?,
     };
     write_atomic(path, |file| draft.write(file, volumes))?;
@@ -120,7 +158,18 @@ fn write<T: Voxel>(
 }
 
 /// Endings of the names of files that are written, longest first.
-pub const ENDINGS: [&str; 6] = [".nii.gz", ".nii", ".nrrd", ".mha", ".mgz", ".mgh"];
+pub const ENDINGS: [&str; 7] = [
+    SEGMENTATION,
+    ".nii.gz",
+    ".nii",
+    ".nrrd",
+    ".mha",
+    ".mgz",
+    ".mgh",
+];
+
+/// Ending of Slicer's segmentations.
+const SEGMENTATION: &str = ".seg.nrrd";
 
 /// The one of [`ENDINGS`] that a file's name has.
 pub fn ending_of(path: &Path) -> Option<&'static str> {
@@ -133,6 +182,7 @@ pub fn ending_of(path: &Path) -> Option<&'static str> {
 pub fn ending_of_maps(ending: &str) -> &str {
     match ending {
         ".nii" => ".nii.gz",
+        SEGMENTATION => ".nrrd",
         ending => ending,
     }
 }
@@ -152,7 +202,7 @@ impl Kind {
             Some(end @ (".nii.gz" | ".nii")) => Self::Nifti {
                 compressed: end == ".nii.gz",
             },
-            Some(".nrrd") => Self::Nrrd,
+            Some(".nrrd" | SEGMENTATION) => Self::Nrrd,
             Some(".mha") => Self::MetaImage,
             Some(end @ (".mgz" | ".mgh")) => Self::Mgh {
                 compressed: end == ".mgz",

@@ -47,8 +47,8 @@ pub struct Arguments {
     /// of the manifest that have no label
     #[arg(long, value_enum, conflicts_with_all = ["images", "subjects"])]
     split: Option<PartArgument>,
-    /// Folder (with --dataset), or file (with --image) whose ending tells the format: .nii.gz,
-    /// .nii, .nrrd, .mha, .mgz or .mgh
+    /// Folder (with --dataset), or file (with --image) whose ending tells the format: those of
+    /// --format; .seg.nrrd names the classes for Slicer
     #[arg(long)]
     out: PathBuf,
     /// With --dataset: format of the label maps, as the ending of their names. Probabilities
