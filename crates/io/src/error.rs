@@ -201,18 +201,26 @@ pub enum ImageError {
         /// Classes that have values.
         values: usize,
     },
-    /// The values of a segmentation do not tell the background.
+    /// The values of a segmentation cannot be those of the classes.
     #[error(
-        "{path}: the background has the value {background} and {zeros} other classes have 0; \
-         in a segmentation 0 is the background: write class indices, or another format"
+        "{path}: {expected}, found the values {found:?}; write class indices, or another format"
     )]
-    BackgroundValue {
+    SegmentValues {
         /// The file to write.
         path: PathBuf,
-        /// The value of the background.
-        background: u16,
-        /// How many other classes have the value 0.
-        zeros: usize,
+        /// The values of the classes.
+        found: Vec<u16>,
+        /// What the format can say.
+        expected: &'static str,
+    },
+    /// A segmentation of DICOM without what it is to refer to.
+    #[error(
+        "{path}: a segmentation of DICOM refers to the series that it belongs to, and the image is \
+         none; give the folder of a series as the image, or write .nii.gz or .seg.nrrd"
+    )]
+    NoSeries {
+        /// The file to write.
+        path: PathBuf,
     },
     /// No volume to write.
     #[error("{path}: no volume to write, expected at least one")]

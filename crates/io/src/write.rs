@@ -7,7 +7,7 @@ use lacuna_volume::{Volume, corner_displacement_mm};
 use crate::atomic::write_atomic;
 use crate::source::Packing;
 use crate::voxel_bytes::{Draft, Voxel};
-use crate::{ImageError, Reference, metaimage, mgh, nifti, nrrd};
+use crate::{ImageError, Reference, dicom, metaimage, mgh, nifti, nrrd};
 
 /// Corners of a volume may lie this share of a voxel from the reference's, as
 /// a header may hold the affine in fewer digits.
@@ -44,8 +44,7 @@ impl Classes<'_> {
         value.unwrap_or(class as u16)
     }
 
-    /// Refuses classes of a label map that have no value, or a segmentation whose background
-    /// would be no 0.
+    /// Refuses classes of a label map that have no value, or one that the format cannot say.
     fn check(&self, path: &Path, labels: &Volume<u8>, ending: &str) -> Result<(), ImageError> {
         let known = self.values.map_or(self.names.len(), <[u16]>::len);
         let mut labels = labels.data().iter();
@@ -56,26 +55,32 @@ impl Classes<'_> {
                 values: known,
             });
         }
-        let background = self.value(0);
-        let zeros = (1..known).filter(|class| self.value(*class) == 0).count();
-        match ending == SEGMENTATION && (background, zeros) != (0, 0) {
-            false => Ok(()),
-            true => Err(ImageError::BackgroundValue {
-                path: path.to_owned(),
-                background,
-                zeros,
-            }),
-        }
+        let found: Vec<u16> = (0..known).map(|class| self.value(class)).collect();
+        let expected = match ending {
+            SEGMENTATION if found.first() != Some(&0) || found[1..].contains(&0) => {
+                "in a segmentation 0 is the background, and nothing else"
+            }
+            DICOM if !found.iter().enumerate().all(|(n, v)| n == usize::from(*v)) => {
+                "segments of DICOM are numbered 1, 2, ... in order"
+            }
+            _ => return Ok(()),
+        };
+        Err(ImageError::SegmentValues {
+            path: path.to_owned(),
+            found,
+            expected,
+        })
     }
 }
 
 /// Writes a label map as [`write_labels`] does, each class by its value: as bytes, or as
 /// unsigned 16-bit numbers where a value is larger. A `.seg.nrrd` lists the classes as the
-/// segments of Slicer, with name, colour and extent.
+/// segments of Slicer, with name, colour and extent; a `.dcm` is a segmentation of DICOM, which
+/// refers to the slices of the series that the reference is of.
 ///
 /// # Errors
-/// When a class has no value, or in a `.seg.nrrd` the background another than 0; and as
-/// [`write_labels`].
+/// When a class has no value, or one that the format cannot say; when the reference of a `.dcm`
+/// is no series; and as [`write_labels`].
 pub fn write_class_labels(
     path: impl AsRef<Path>,
     labels: &Volume<u8>,
@@ -85,6 +90,10 @@ pub fn write_class_labels(
     let path = path.as_ref();
     let ending = ending_of(path).unwrap_or_default();
     classes.check(path, labels, ending)?;
+    if ending == DICOM {
+        check_grids(path, std::slice::from_ref(labels), reference)?;
+        return dicom::write_segmentation(path, labels, classes, reference);
+    }
     let keys = match ending {
         SEGMENTATION => nrrd::segment_keys(labels, classes),
         _ => String::new(),
@@ -158,7 +167,7 @@ fn write<T: Voxel>(
 }
 
 /// Endings of the names of files that are written, longest first.
-pub const ENDINGS: [&str; 7] = [
+pub const ENDINGS: [&str; 8] = [
     SEGMENTATION,
     ".nii.gz",
     ".nii",
@@ -166,7 +175,11 @@ pub const ENDINGS: [&str; 7] = [
     ".mha",
     ".mgz",
     ".mgh",
+    DICOM,
 ];
+
+/// Ending of segmentations of DICOM, which only label maps can be written as.
+const DICOM: &str = ".dcm";
 
 /// Ending of Slicer's segmentations.
 const SEGMENTATION: &str = ".seg.nrrd";
@@ -183,6 +196,7 @@ pub fn ending_of_maps(ending: &str) -> &str {
     match ending {
         ".nii" => ".nii.gz",
         SEGMENTATION => ".nrrd",
+        DICOM => ".nii.gz",
         ending => ending,
     }
 }

@@ -315,3 +315,11 @@ fn a_segmentation_lists_its_segments() {
     // The file of before is as it was.
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
+
+#[test]
+fn segments_in_layers_are_no_label_map() {
+    let layers = golden("../formats/layers.seg.nrrd");
+    assert_eq!(read(&layers).unwrap().volumes.len(), 3);
+    let error = read_labels(&layers).unwrap_err().to_string();
+    assert!(error.contains("segments that overlap"), "{error}");
+}
