@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use lacuna_data::manifest::Manifest;
-use lacuna_data::nnunet::write_nnunet;
+use lacuna_data::nnunet_folder::write_nnunet;
 
 use crate::terminal::Counted;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lacuna_data::discover::described;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject};
-use lacuna_data::nnunet::write_nnunet;
+use lacuna_data::nnunet_folder::write_nnunet;
 use lacuna_data::split::read_splits;
 use lacuna_io::{Reference, read_image, read_labels, write_image, write_image_4d, write_labels};
 use lacuna_volume::{Affine, Grid, Spacing, Volume};
