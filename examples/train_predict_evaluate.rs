@@ -9,7 +9,7 @@ use lacuna::data::manifest::Manifest;
 use lacuna::data::phantom::{PhantomConfig, write_cohort};
 use lacuna::evaluate::{Request, evaluate};
 use lacuna::metrics::Options;
-use lacuna::record::Existing;
+use lacuna::record::{Existing, PREDICTION_ENDING};
 use lacuna::train::apply::TrainedRun;
 use lacuna::train::checkpoint::Choice;
 use lacuna::train::predict::Session;
@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (test, session) = (&predictor.first().facts.split.test, Session::new(&stop));
     let target = Target {
         folder: &folder.join("predictions"),
+        ending: PREDICTION_ENDING,
         probabilities: false,
         spread: false,
         label_values: false,

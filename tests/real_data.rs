@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+/// What the build script of a crate with such tests does.
 pub fn main() {
     println!("cargo::rustc-check-cfg=cfg(lacuna_data)");
     println!("cargo::rerun-if-env-changed=LACUNA_DATA");

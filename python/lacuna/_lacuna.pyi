@@ -78,6 +78,7 @@ def predict_dataset(
     probabilities: bool,
     uncertainty: bool,
     label_values: bool,
+    format: str,
     existing: str,
     overlap: float,
     blend: str,

@@ -43,6 +43,7 @@ def predict_dataset(
     probabilities: bool = False,
     uncertainty: bool = False,
     label_values: bool = False,
+    format: str = "nii.gz",
     existing: str = "refuse",
     overlap: float = 0.25,
     blend: str = "linear",
@@ -55,7 +56,8 @@ def predict_dataset(
 
     ``split`` is "train", "validation", "test" or "unlabelled"; else ``subjects`` are
     predicted, else all. ``existing`` says what becomes of files that are there:
-    "refuse", "replace" or "skip"; with ``uncertainty``, how far several networks are apart
+    "refuse", "replace" or "skip"; ``format`` is the ending of the label maps, one of
+    ``lacuna.files.ENDINGS`` without its dot; with ``uncertainty``, how far several networks are apart
     is written too; ``run``, ``overlap``, ``blend``, ``mirror``, ``average``,
     ``postprocess`` and ``checkpoint`` are those of :func:`lacuna.predict`. Returns the ids. Raises
     OSError with the reason when something is wrong; what was written before stays listed
@@ -72,6 +74,7 @@ def predict_dataset(
         probabilities,
         uncertainty,
         label_values,
+        format,
         existing,
         overlap,
         blend,

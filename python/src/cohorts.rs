@@ -8,6 +8,7 @@ use lacuna_auto::Opened;
 use lacuna_data::check::check as check_manifest;
 use lacuna_data::manifest::Manifest;
 use lacuna_evaluate::{Request, evaluate as score, regions as score_regions};
+use lacuna_io::ENDINGS;
 use lacuna_metrics::Options;
 use lacuna_record::Existing;
 use lacuna_train::checkpoint::Choice;
@@ -69,6 +70,7 @@ pub fn predict_dataset(
     probabilities: bool,
     uncertainty: bool,
     label_values: bool,
+    format: &str,
     existing: &str,
     overlap: f64,
     blend: &str,
@@ -89,6 +91,11 @@ pub fn predict_dataset(
             )));
         }
     };
+    let ending = (ENDINGS.into_iter()).find(|ending| &ending[1..] == format);
+    let ending = ending.ok_or_else(|| {
+        let known = ENDINGS.map(|ending| &ending[1..]).join(", ");
+        PyValueError::new_err(format!("format: found {format:?}, expected one of {known}"))
+    })?;
     let existing = match existing {
         "refuse" => Existing::Refuse,
         "replace" => Existing::Replace,
@@ -122,6 +129,7 @@ pub fn predict_dataset(
         let ids = ids.map_err(told)?;
         let target = Target {
             folder: &out,
+            ending,
             probabilities,
             spread: uncertainty,
             label_values,

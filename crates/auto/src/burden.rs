@@ -35,7 +35,7 @@ pub fn write_burden(tuned: &Tuned, predictor: &Predictor, folder: &Path) -> Resu
     ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for id in list.files.iter().flat_map(|files| files.keys()) {
-        let labels = lacuna_io::read_labels(prediction_path(folder, id))?;
+        let labels = lacuna_io::read_labels(prediction_path(folder, id, list.ending()))?;
         for (index, class) in predictor.first().facts.classes.iter().enumerate().skip(1) {
             let Some(tuned) = tuned.classes.iter().find(|c| c.class == *class) else {
                 continue;

@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_evaluate::{Request, evaluate, in_axes_of, reference_of};
+use lacuna_io::Classes;
 use lacuna_metrics::Options as MetricOptions;
-use lacuna_record::{Evaluation, prediction_path, probabilities_path, write_json};
+use lacuna_record::{
+    Evaluation, PREDICTION_ENDING, prediction_path, probabilities_path, write_json,
+};
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::postprocess::{Postprocess, Rules};
@@ -235,9 +238,10 @@ impl Judging<'_> {
     fn gather(&self, folder: &Path) -> Result<(), AutoError> {
         std::fs::create_dir_all(folder).map_err(AutoError::io(folder))?;
         for held in &self.held_out {
-            let from = prediction_path(&held.folder, &held.subject.id);
+            let from = prediction_path(&held.folder, &held.subject.id, PREDICTION_ENDING);
             let bytes = std::fs::read(&from).map_err(AutoError::io(&from))?;
-            lacuna_io::atomic::write_bytes(prediction_path(folder, &held.subject.id), &bytes)?;
+            let to = prediction_path(folder, &held.subject.id, PREDICTION_ENDING);
+            lacuna_io::atomic::write_bytes(to, &bytes)?;
         }
         Ok(())
     }
@@ -255,9 +259,14 @@ impl Judging<'_> {
             let mut loaded = self.load(held)?;
             temper(temperature, &mut loaded.probabilities, &self.outputs)?;
             let (labels, _) = rules.labels(&self.outputs, &loaded.probabilities);
-            let reference = lacuna_io::read_reference(prediction_path(&held.folder, id))?;
-            let to = prediction_path(folder, id);
-            lacuna_io::write_class_labels(to, &labels, None, &reference)?;
+            let reference =
+                lacuna_io::read_reference(prediction_path(&held.folder, id, PREDICTION_ENDING))?;
+            let to = prediction_path(folder, id, PREDICTION_ENDING);
+            let classes = Classes {
+                names: &self.classes,
+                values: None,
+            };
+            lacuna_io::write_class_labels(to, &labels, classes, &reference)?;
         }
         Ok(())
     }
@@ -312,7 +321,7 @@ fn held_out<'a>(
 
 /// The probabilities and the reference of a subject, on the grid of the prediction.
 fn load(held: &HeldOut, manifest: &Manifest) -> Result<Loaded, AutoError> {
-    let path = probabilities_path(&held.folder, &held.subject.id);
+    let path = probabilities_path(&held.folder, &held.subject.id, PREDICTION_ENDING);
     let probabilities = lacuna_io::read(&path)?.volumes;
     let reference = in_axes_of(&probabilities[0], reference_of(manifest, held.subject)?)?;
     Ok(Loaded {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use lacuna_data::manifest::Manifest;
-use lacuna_record::{Ending, Existing, Fingerprint, Summary, write_json};
+use lacuna_record::{Ending, Existing, Fingerprint, PREDICTION_ENDING, Summary, write_json};
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::RunConfig;
 use lacuna_train::into_folder::Target;
@@ -250,6 +250,7 @@ impl<'a> Work<'a> {
         let begun = folder.exists();
         let target = Target {
             folder: &folder,
+            ending: PREDICTION_ENDING,
             probabilities: true,
             spread: false,
             label_values: false,

@@ -22,7 +22,9 @@ exec "$LACUNA" "$@"
 
 /// The `sh` blocks of a chapter, in order.
 fn commands(chapter: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(chapter);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs")
+        .join(chapter);
     let text = std::fs::read_to_string(&path).unwrap();
     let mut commands = String::new();
     let mut inside = false;
@@ -79,7 +81,11 @@ fn from_a_folder_of_scans_to_a_model() {
     let place = follow("first-model.md");
     let written = lacuna_io::read_labels(place.path("pat0004.nii.gz")).unwrap();
     assert_eq!(written.shape(), [240, 240, 155]);
-    assert!(place.names("elsewhere").contains(&"pat0003.nii.gz".to_owned()));
+    assert!(
+        place
+            .names("elsewhere")
+            .contains(&"pat0003.nii.gz".to_owned())
+    );
 }
 
 #[test]

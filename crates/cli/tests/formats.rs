@@ -59,14 +59,18 @@ fn a_cohort_of_any_format_makes_the_same_model() {
 
     let images = "--image T1=other/sub-02/T1.mha --image T2=other/sub-02/T2.nrrd \
                   --image FLAIR=other/sub-02/FLAIR.mgz --mask other/sub-02/mask.mha";
-    for ending in ["nrrd", "mha", "mgz", "nii"] {
+    for ending in ["nrrd", "mha", "mgz", "nii", "seg.nrrd"] {
         place.ok(&format!(
             "predict others {images} --probabilities --out one.{ending}"
         ));
         let labels = read_labels(place.path(format!("one.{ending}"))).unwrap();
         let expected = read_labels(place.path("others-p/sub-02.nii.gz")).unwrap();
         assert!(labels.data() == expected.data(), "{ending}");
-        let maps = if ending == "nii" { "nii.gz" } else { ending };
+        let maps = match ending {
+            "nii" => "nii.gz",
+            "seg.nrrd" => "nrrd",
+            ending => ending,
+        };
         let probabilities = read(place.path(format!("one.probabilities.{maps}"))).unwrap();
         assert_eq!(probabilities.volumes.len(), 2);
     }
@@ -74,6 +78,127 @@ fn a_cohort_of_any_format_makes_the_same_model() {
         &format!("predict others {images} --out one.png"),
         &["--out one.png", ".nrrd", ".mha"],
     );
+    // Images of no series cannot become a segmentation of one.
+    place.refused(
+        &format!("predict others {images} --out one.dcm"),
+        &["one.dcm", "folder of a series"],
+    );
+    let header = std::fs::read(place.path("one.seg.nrrd")).unwrap();
+    let header = String::from_utf8_lossy(&header);
+    assert!(header.contains("\nSegment0_Name:=lesion\n"), "{header}");
+}
+
+#[test]
+fn a_dataset_is_predicted_scored_and_compared_in_any_format() {
+    let place = Place::new();
+    place.ok("train run.toml --out run");
+    let predict = "predict run --dataset cohort/dataset.toml --split test --probabilities";
+    let scores = |of: &str| {
+        place.ok(&format!(
+            "evaluate --dataset cohort/dataset.toml --predictions {of} --out {of}-e"
+        ));
+        ["scores.csv", "froc.csv"].map(|table| place.text(&format!("{of}-e/{table}")))
+    };
+    place.ok(&format!("{predict} --out plain"));
+    let expected = scores("plain");
+    for (format, maps) in [("seg.nrrd", "nrrd"), ("mgz", "mgz")] {
+        place.ok(&format!("{predict} --format {format} --out {format}"));
+        let files = [
+            format!("sub-02.{format}"),
+            format!("sub-02.probabilities.{maps}"),
+            "predictions.json".to_owned(),
+        ];
+        let found = std::fs::read_dir(place.path(format)).unwrap().count();
+        assert_eq!(found, files.len());
+        for file in files {
+            assert!(place.path(format!("{format}/{file}")).exists(), "{file}");
+        }
+        assert_eq!(scores(format), expected);
+    }
+    // Its own are left, and those of another ending are another maker's.
+    place.ok(&format!("{predict} --format mgz --skip-existing --out mgz"));
+    place.refused(
+        &format!("{predict} --out mgz"),
+        &["of another ending", "--force"],
+    );
+    place.ok(&format!("{predict} --force --out mgz"));
+    assert!(!place.path("mgz/sub-02.mgz").exists());
+    place.ok("compare plain seg.nrrd --dataset cohort/dataset.toml --out compared");
+    let unknown = place.run(&format!("{predict} --format png --out png"));
+    assert_eq!(unknown.code, Some(2), "{unknown}");
+    assert!(unknown.stderr.contains("seg.nrrd, nii.gz"), "{unknown}");
+
+    // Those of another program are found by name; two of one subject are not chosen from.
+    std::fs::create_dir(place.path("foreign")).unwrap();
+    let from = place.path("seg.nrrd/sub-02.seg.nrrd");
+    std::fs::copy(&from, place.path("foreign/sub-02.seg.nrrd")).unwrap();
+    let evaluate = "evaluate --dataset cohort/dataset.toml --predictions foreign \
+                    --subjects sub-02 --out foreign-e";
+    place.ok(evaluate);
+    assert_eq!(place.text("foreign-e/scores.csv"), expected[0]);
+    std::fs::copy(&from, place.path("foreign/sub-02.nrrd")).unwrap();
+    place.refused(evaluate, &["sub-02.seg.nrrd and", "remove all but one"]);
+}
+
+#[test]
+fn a_series_gets_a_segmentation_that_can_be_a_label() {
+    let place = Place::new();
+    place.ok("train run.toml --out run");
+    let series = golden("dicom").join("jpeg2000");
+    let series = series.display();
+    place.write(
+        "ct.toml",
+        format!(
+            "name = 'ct'\nmodalities = ['T1', 'T2', 'FLAIR']\nclasses = ['background', 'lesion']\n\
+             [[subject]]\nid = 'a'\nlabel = 'a.dcm'\n\
+             images = {{ T1 = '{series}', T2 = '{series}', FLAIR = '{series}' }}\n"
+        ),
+    );
+    let images = format!("--image T1={series} --image T2={series} --image FLAIR={series}");
+    place.ok(&format!("predict run {images} --probabilities --out a.dcm"));
+    place.ok(&format!("predict run {images} --out a.nii.gz"));
+    let [found, expected] = ["a.dcm", "a.nii.gz"].map(|f| read_labels(place.path(f)).unwrap());
+    assert!(found.data() == expected.data());
+    assert!(place.path("a.probabilities.nii.gz").exists());
+    place.run("check ct.toml");
+    place.ok("predict run --dataset ct.toml --format dcm --out p");
+    place.ok("evaluate --dataset ct.toml --predictions p --out e");
+    let scores = place.text("e/scores.csv");
+    assert!(scores.contains("a,lesion,1,"), "{scores}");
+}
+
+#[test]
+fn a_dataset_becomes_a_folder_of_nnunet() {
+    let place = Place::new();
+    place.write(
+        "folds.json",
+        r#"[{"train": ["sub-01"], "val": ["sub-02"]}]"#,
+    );
+    place.ok("export nnunet cohort/dataset.toml --splits folds.json --out Dataset001_phantom");
+    place.ok("dataset Dataset001_phantom --out again.toml");
+    let again = Manifest::read(&place.path("again.toml")).unwrap();
+    let first = Manifest::read(&place.path("cohort/dataset.toml")).unwrap();
+    assert_eq!(again.modalities, first.modalities);
+    assert_eq!(again.classes, first.classes);
+    for (subject, of) in again.subjects.iter().zip(&first.subjects) {
+        assert_eq!(subject.id, of.id);
+        let [found, expected] =
+            [subject, of].map(|s| read_labels(s.label.as_ref().unwrap()).unwrap());
+        assert!(found.data() == expected.data() && found.affine() == expected.affine());
+    }
+    assert!(place.path("Dataset001_phantom/splits_final.json").exists());
+    place.ok("check again.toml");
+    place.refused(
+        "export nnunet cohort/dataset.toml --out Dataset001_phantom",
+        &["is there already"],
+    );
+    place.refused(
+        "export nnunet cohort/dataset.toml --out phantom",
+        &["DatasetNNN_NAME"],
+    );
+    let bare = place.run("export");
+    assert_eq!(bare.code, Some(2), "{bare}");
+    assert!(bare.stderr.contains("<FILE>"), "{bare}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::Place;
-use lacuna_io::{read_labels, read_reference, write_class_labels};
+use lacuna_io::{Classes, read_labels, read_reference, write_class_labels};
 
 /// A trained run of a dataset whose lesions have this value.
 fn trained(value: u16) -> Place {
@@ -17,7 +17,11 @@ fn trained(value: u16) -> Place {
         let label = place.path(format!("cohort/{id}/lesion.nii.gz"));
         let reference = read_reference(&label).unwrap();
         let classes = read_labels(&label).unwrap().map(|v| *v as u8);
-        write_class_labels(&label, &classes, Some(&[0, value]), &reference).unwrap();
+        let named = Classes {
+            names: &["background".to_owned(), "lesion".to_owned()],
+            values: Some(&[0, value]),
+        };
+        write_class_labels(&label, &classes, named, &reference).unwrap();
     }
     place.ok("train run.toml --out run --set train.iterations=1");
     place

@@ -6,6 +6,7 @@ pub mod cohort;
 pub mod discover;
 pub mod fingerprint;
 pub mod manifest;
+pub mod nnunet_folder;
 pub mod normalise;
 pub mod phantom;
 pub mod positions;

@@ -6,10 +6,12 @@
 //! modalities = ["FLAIR", "T1c"]
 //! classes = ["background", "tumour"]          # class 0 is the background
 //! label_values = { 0 = "background", 1 = "tumour", 4 = "tumour" } # absent: 0, 1, ... in order
+//! spacing = [0.1, 0.1]                        # optional, of the pixels of pictures, in mm
 //! [[subject]]
 //! id = "pat0003"
 //! group = "patient-3"                         # optional: subjects of one patient share it
 //! scanner = "A"                               # optional, for the fingerprint
+//! spacing = [0.2, 0.2]                        # optional, goes before that of the dataset
 //! images = { FLAIR = "pat0003/FLAIR.nii.gz", T1c = "pat0003/T1c.nii.gz" }
 //! label = "pat0003/tumour.nii.gz"             # absent for subjects to predict
 //! mask = "pat0003/brain_mask.nii.gz"          # optional
@@ -22,6 +24,7 @@
 
 mod error;
 mod image;
+mod read;
 mod rules;
 mod toml_form;
 
@@ -54,6 +57,9 @@ pub struct Manifest {
     /// The modality onto whose grid the other images of a subject are brought; without one they
     /// must share a grid.
     pub grid: Option<String>,
+    /// Edges (mm) of the pixels of PNG, JPEG and TIFF images along x and y, whose files do not tell;
+    /// without them 1 mm. Images of other formats are refused beside it.
+    pub spacing: Option<[f64; 2]>,
     /// The subjects in the order of the file.
     pub subjects: Vec<Subject>,
     /// Folder of the manifest.
@@ -73,6 +79,8 @@ pub struct Subject {
     pub group: Option<String>,
     /// What it was imaged with, in any words.
     pub scanner: Option<String>,
+    /// Edges (mm) of the pixels of its pictures, where they are not those of the dataset.
+    pub spacing: Option<[f64; 2]>,
     /// One image for each modality of the manifest.
     pub images: BTreeMap<String, ImageRef>,
     /// Label file; absent for a subject to predict.
@@ -120,7 +128,8 @@ impl Manifest {
     /// Fewer than 2 or more than 255 classes, no modality, no subject, a name
     /// that is empty or stands twice, a subject id that cannot be a file name,
     /// a subject lacking a modality or having an unknown one, a label value
-    /// outside `0..=65535` or of an unknown class, a class without label value.
+    /// outside `0..=65535` or of an unknown class, a class without label value, a spacing that
+    /// is not above 0.
     pub fn new(
         path: &Path,
         name: String,
@@ -140,6 +149,7 @@ impl Manifest {
             classes,
             label_values,
             grid: None,
+            spacing: None,
             subjects,
             folder: folder_of(path),
             path: path.to_owned(),
@@ -161,6 +171,18 @@ impl Manifest {
         }
         Ok(Self {
             grid: Some(modality),
+            ..self
+        })
+    }
+
+    /// The same, with pixels of pictures that have these edges (mm) along x and y.
+    ///
+    /// # Errors
+    /// When they are no finite numbers above 0.
+    pub fn with_spacing(self, spacing: [f64; 2]) -> Result<Self, ManifestError> {
+        rules::check_spacing(&self.path, "at the top level", Some(spacing))?;
+        Ok(Self {
+            spacing: Some(spacing),
             ..self
         })
     }

@@ -140,7 +140,7 @@ pub fn load_case(
         channels.push(channel);
     }
     let label = subject.label.as_deref();
-    let label = label.map(|path| loader.label(manifest, path, preprocess.labels));
+    let label = label.map(|path| loader.label(path, preprocess.labels));
     let (label, lost) = label.transpose()?.unzip();
     let weight = subject.weight.clone().map(ImageRef::from);
     let weight = weight.map(|image| loader.weight(&image)).transpose()?;
@@ -194,7 +194,7 @@ pub fn lost_lesions(
     let images = images_of(manifest, subject)?;
     let loader = Loader::new(manifest, subject, &images, Some(spacing))?;
     let label = subject.label.as_deref();
-    let label = label.map(|path| loader.label(manifest, path, LabelResampling::Majority));
+    let label = label.map(|path| loader.label(path, LabelResampling::Majority));
     Ok(label.transpose()?.map(|(_, lost)| lost))
 }
 

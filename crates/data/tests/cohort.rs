@@ -82,6 +82,7 @@ impl Files {
         Subject {
             group: None,
             scanner: None,
+            spacing: None,
             id: format!("sub.{s}"),
             images: [("T1", first), ("T2", second)]
                 .map(|(name, path)| (name.to_owned(), path.into()))

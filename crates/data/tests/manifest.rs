@@ -309,3 +309,75 @@ fn a_suggestion_is_near_or_absent() {
     );
     assert_eq!(closest("zzz", keys), None);
 }
+
+#[test]
+fn pixels_have_the_edges_that_the_manifest_gives() {
+    let formats = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/formats");
+    let formats = formats.canonicalize().unwrap();
+    let file = |name: &str| formats.join(name).display().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dataset.toml");
+    let read = |top: &str, own: &str, image: &str| {
+        let text = format!(
+            "name = 'a'\nmodalities = ['grey']\nclasses = ['background', 'spot']\n{top}\n\
+             [[subject]]\nid = 'a'\n{own}\nimages = {{ grey = '{}' }}\nlabel = '{}'\n",
+            file(image),
+            file("mask.png")
+        );
+        std::fs::write(&path, text).unwrap();
+        Manifest::read(&path)
+    };
+    let spacing = "spacing = [0.01, 0.02]";
+    let manifest = read("", "spacing = [0.5, 0.25]", "grey.png").unwrap();
+    let both = read(spacing, "spacing = [0.5, 0.25]", "grey.png").unwrap();
+    for (manifest, edges) in [
+        (&manifest, [0.5, 0.25, 1.0]),
+        (&both, [0.5, 0.25, 1.0]),
+        (&read(spacing, "", "grey.png").unwrap(), [0.01, 0.02, 1.0]),
+        (&read("", "", "grey.png").unwrap(), [1.0; 3]),
+    ] {
+        let subject = &manifest.subjects[0];
+        let image = &subject.images["grey"];
+        let label = subject.label.as_ref().unwrap();
+        let near = |found: [f64; 3]| {
+            assert!(
+                (0..3).all(|a| (found[a] - edges[a]).abs() < 1e-7),
+                "{found:?}"
+            );
+        };
+        let reference = manifest.read_reference(subject, image).unwrap();
+        near(reference.grid().spacing().0);
+        let volume = manifest.read_image(subject, image).unwrap();
+        near(volume.spacing().0);
+        assert!(reference.grid().shows_the_voxels_of(&volume.grid()));
+        near(manifest.read_labels(subject, label).unwrap().spacing().0);
+        let again = folder.path().join("again.toml");
+        std::fs::write(&again, manifest.to_toml().unwrap()).unwrap();
+        let again = Manifest::read(&again).unwrap();
+        assert_eq!(
+            (again.spacing, &again.subjects),
+            (manifest.spacing, &manifest.subjects)
+        );
+    }
+    let error = read("spacing = [0.01, 0.0]", "", "grey.png")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("[0.01, 0.0] at the top level") && error.contains("above 0"),
+        "{error}"
+    );
+    let error = read("", "spacing = [-1, 1]", "grey.png")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("in subject `a`"), "{error}");
+    let own = read(spacing, "", "i2.nrrd").unwrap();
+    let subject = &own.subjects[0];
+    let error = own
+        .read_image(subject, &subject.images["grey"])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("i2.nrrd has a spacing of its own") && error.contains("remove"),
+        "{error}"
+    );
+}

@@ -78,6 +78,7 @@ impl Files {
             id: "pat1".to_owned(),
             group: None,
             scanner: None,
+            spacing: None,
             images: ["FLAIR", "T1"]
                 .map(|m| (m.to_owned(), self.path(m).into()))
                 .into(),

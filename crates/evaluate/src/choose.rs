@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::{Manifest, Subject};
+use lacuna_io::ENDINGS;
 use lacuna_record::{Predictions, ScoredFile, prediction_path, sha256_of};
 use lacuna_volume::foreground_indices;
 
@@ -200,7 +201,11 @@ pub(crate) fn find_file(
     id: &str,
     listed: Option<&Predictions>,
 ) -> Result<Option<ScoredFile>, EvaluateError> {
-    let Some(file) = file_of(folder, id)? else {
+    let endings = match listed {
+        Some(list) => vec![list.ending()],
+        None => ENDINGS.to_vec(),
+    };
+    let Some(file) = file_of(folder, id, &endings)? else {
         return Ok(None);
     };
     let recorded = listed.and_then(|list| list.files.as_ref());
@@ -223,20 +228,22 @@ pub(crate) fn find_file(
     }))
 }
 
-/// The prediction of a subject in a folder: `<id>.nii.gz`, or else `<id>.nii`.
+/// The file of a subject's id that has one of these endings.
 ///
 /// # Errors
-/// When there are both.
-pub fn file_of(folder: &Path, id: &str) -> Result<Option<PathBuf>, EvaluateError> {
-    let files = [
-        prediction_path(folder, id),
-        folder.join(format!("{id}.nii")),
-    ];
-    match files.each_ref().map(|file| file.exists()) {
-        [true, true] => Err(EvaluateError::TwoFiles {
-            files: files.map(|file| file.display().to_string()).join(" and "),
-        }),
-        [false, false] => Ok(None),
-        [compressed, _] => Ok(files.into_iter().nth(usize::from(!compressed))),
+/// When there are several.
+pub fn file_of(
+    folder: &Path,
+    id: &str,
+    endings: &[&str],
+) -> Result<Option<PathBuf>, EvaluateError> {
+    let files = (endings.iter()).map(|ending| prediction_path(folder, id, ending));
+    let mut files: Vec<PathBuf> = files.filter(|file| file.exists()).collect();
+    if files.len() > 1 {
+        let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+        return Err(EvaluateError::TwoFiles {
+            files: files.join(" and "),
+        });
     }
+    Ok(files.pop())
 }

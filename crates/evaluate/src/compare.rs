@@ -30,7 +30,7 @@ use sources::{Held, Source};
 pub struct CompareRequest<'a> {
     /// The subjects with their reference labels.
     pub manifest: &'a Manifest,
-    /// Two or more folders: label maps `<subject id>.nii.gz` or `.nii`, or evaluations.
+    /// Two or more folders: label maps `<subject id>.nii.gz` or of another ending, or evaluations.
     pub folders: &'a [PathBuf],
     /// What to call them; when empty, as their folders.
     pub names: &'a [String],

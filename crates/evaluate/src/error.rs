@@ -41,14 +41,14 @@ pub enum EvaluateError {
     },
     /// There are no predictions to score.
     #[error(
-        "--predictions {predictions}: there is no such folder; give one that holds <id>.nii.gz files"
+        "--predictions {predictions}: there is no such folder; give one that holds <id>.nii.gz files, or others of one ending"
     )]
     NoFolder {
         /// The folder.
         predictions: PathBuf,
     },
-    /// Two files could be the prediction.
-    #[error("{files} are both predictions of one subject; remove one of them")]
+    /// Several files could be the prediction.
+    #[error("{files} are predictions of one subject; remove all but one")]
     TwoFiles {
         /// The files.
         files: String,
@@ -124,7 +124,7 @@ pub enum EvaluateError {
     },
     /// Predictions are missing.
     #[error(
-        "{predictions}: no prediction <id>.nii.gz for {missing} of {asked} subjects: {subjects}; \
+        "{predictions}: no prediction <id>.nii.gz, or of another ending, for {missing} of {asked} subjects: {subjects}; \
          predict them, or name the subjects to score with --subjects"
     )]
     NoPrediction {

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::{Manifest, Subject};
+use lacuna_io::ending_of;
 use lacuna_metrics::{Froc, SubjectCandidates};
-use lacuna_record::{ClassFroc, Predictions, probabilities_path};
+use lacuna_record::{ClassFroc, PREDICTION_ENDING, Predictions, ScoredFile, probabilities_path};
 use lacuna_volume::{Connectivity, LabelMap, corner_displacement_mm};
 
 use crate::choose::Chosen;
@@ -27,7 +28,7 @@ impl Probabilities {
     /// Looks at the files' headers.
     pub(crate) fn of(request: &Request, chosen: &Chosen) -> Result<Self, EvaluateError> {
         let files: Vec<PathBuf> = (chosen.subjects.iter())
-            .map(|(subject, _)| probabilities_path(request.predictions, &subject.id))
+            .map(|(subject, file)| beside(request, subject, file))
             .collect();
         let Some(first) = files.iter().find(|file| file.exists()) else {
             return Ok(Self {
@@ -68,9 +69,20 @@ impl Probabilities {
     }
 
     /// The file of a subject, where those of all can be used.
-    pub(crate) fn of_subject(&self, request: &Request, subject: &Subject) -> Option<PathBuf> {
-        (self.usable).then(|| probabilities_path(request.predictions, &subject.id))
+    pub(crate) fn of_subject(
+        &self,
+        request: &Request,
+        subject: &Subject,
+        file: &ScoredFile,
+    ) -> Option<PathBuf> {
+        (self.usable).then(|| beside(request, subject, file))
     }
+}
+
+/// Where the probabilities of a subject lie, by the ending of its label map.
+fn beside(request: &Request, subject: &Subject, file: &ScoredFile) -> PathBuf {
+    let ending = ending_of(&file.file).unwrap_or(PREDICTION_ENDING);
+    probabilities_path(request.predictions, &subject.id, ending)
 }
 
 /// The candidates of each foreground class in the probabilities of a subject.

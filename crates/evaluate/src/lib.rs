@@ -33,7 +33,7 @@ pub use score::{example, in_axes_of, prediction_of, reference_of};
 pub struct Request<'a> {
     /// The subjects with their reference labels.
     pub manifest: &'a Manifest,
-    /// The folder with one `<subject id>.nii.gz` or `.nii` each.
+    /// The folder with one `<subject id>.nii.gz` each, or of another of [`lacuna_io::ENDINGS`].
     pub predictions: &'a Path,
     /// The folder to write.
     pub out: &'a Path,
@@ -100,7 +100,7 @@ fn score_all(
         let group: Vec<_> = group
             .par_iter()
             .map(|(subject, file)| {
-                let maps = probabilities.of_subject(request, subject);
+                let maps = probabilities.of_subject(request, subject, file);
                 score::score(
                     request,
                     subject,

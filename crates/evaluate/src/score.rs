@@ -4,7 +4,9 @@ use std::path::Path;
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_metrics::{LesionConvention, Options, SubjectCandidates, evaluate_pair};
-use lacuna_record::{Overlay, Predictions, ScoredFile, SubjectScores, prediction_path};
+use lacuna_record::{
+    Overlay, PREDICTION_ENDING, Predictions, ScoredFile, SubjectScores, prediction_path,
+};
 use lacuna_report::OverlayOptions;
 use lacuna_report::study::Example;
 use lacuna_volume::{LabelMap, Orientation, Volume, corner_displacement_mm};
@@ -70,7 +72,7 @@ pub(crate) fn score(
     let candidates = probabilities
         .map(|file| froc::candidates(subject, &reference, file))
         .transpose()?;
-    let (overlay, picture) = draw(subject, modality, &reference, &prediction)?;
+    let (overlay, picture) = draw(manifest, subject, modality, &reference, &prediction)?;
     let scores = SubjectScores {
         subject: subject.id.clone(),
         prediction: Some(file.clone()),
@@ -86,12 +88,13 @@ pub(crate) fn score(
 
 /// Draws reference and prediction on an image of the subject.
 fn draw(
+    manifest: &Manifest,
     subject: &Subject,
     modality: &str,
     reference: &LabelMap,
     prediction: &LabelMap,
 ) -> Result<(Overlay, Vec<u8>), EvaluateError> {
-    let seen = in_canonical_axes(subject, modality, reference, prediction)?;
+    let seen = in_canonical_axes(manifest, subject, modality, reference, prediction)?;
     let drawn = lacuna_report::overlay(
         &seen.image,
         Some(&seen.reference),
@@ -109,6 +112,7 @@ fn draw(
 /// What a picture of a prediction is drawn of. A manifest has an image for each of
 /// its modalities in each subject.
 fn in_canonical_axes(
+    manifest: &Manifest,
     subject: &Subject,
     modality: &str,
     reference: &LabelMap,
@@ -116,7 +120,7 @@ fn in_canonical_axes(
 ) -> Result<Example, EvaluateError> {
     let axes = Orientation::of(reference.affine());
     Ok(Example {
-        image: image_behind(subject, modality, reference)?,
+        image: image_behind(manifest, subject, modality, reference)?,
         reference: axes.to_canonical(reference)?,
         prediction: axes.to_canonical(prediction)?,
     })
@@ -124,11 +128,12 @@ fn in_canonical_axes(
 
 /// The image behind a picture on the grid of the reference, in canonical axes.
 pub(crate) fn image_behind(
+    manifest: &Manifest,
     subject: &Subject,
     modality: &str,
     reference: &LabelMap,
 ) -> Result<Volume<f32>, EvaluateError> {
-    let image = subject.images[modality].read()?;
+    let image = manifest.read_image(subject, &subject.images[modality])?;
     if !reference.grid().shows_the_voxels_of(&image.grid()) {
         return Err(EvaluateError::ImageGrid {
             subject: subject.id.clone(),
@@ -151,11 +156,14 @@ pub fn example(
     let subject = manifest.subject(id)?;
     let modality = overlay_modality(manifest, None)?;
     let reference = reference_of(manifest, subject)?;
-    let path = prediction_path(predictions, id);
     let listed = Predictions::read(predictions)?;
+    let ending = listed
+        .as_ref()
+        .map_or(PREDICTION_ENDING, Predictions::ending);
+    let path = prediction_path(predictions, id, ending);
     let coding = Coding::of(predictions, listed.as_ref(), false)?;
     let prediction = prediction_on(manifest, subject, &reference, &path, &coding)?;
-    in_canonical_axes(subject, modality, &reference, &prediction)
+    in_canonical_axes(manifest, subject, modality, &reference, &prediction)
 }
 
 /// The classes of a labelled subject, on the grid of its label file.
@@ -170,7 +178,8 @@ pub fn reference_of(manifest: &Manifest, subject: &Subject) -> Result<LabelMap, 
             subject: subject.id.clone(),
         });
     };
-    Ok(manifest.map_labels(subject, &lacuna_io::read_labels(label)?)?)
+    let values = manifest.read_labels(subject, label)?;
+    Ok(manifest.map_labels(subject, &values)?)
 }
 
 /// The classes of the prediction `file` of a subject, which lies in the folder

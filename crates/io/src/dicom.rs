@@ -4,6 +4,7 @@
 //! they lie along their normal, never by name or number.
 
 mod lengths;
+mod segmentation;
 mod series;
 mod slice;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::encoding::{Datatype, Encoding};
 use crate::voxels::{Layout, Voxels};
 use crate::{Format, ImageError, Reference};
+pub(crate) use segmentation::write as write_segmentation;
 use slice::Slice;
 
 const FORMAT: &str = "DICOM";
@@ -19,10 +21,16 @@ const FORMAT: &str = "DICOM";
 /// The mark of a file, which comes after 128 bytes of anything.
 pub(crate) const MARK: (usize, &[u8]) = (128, b"DICM");
 
-/// Opens the series of a folder, or a file.
+/// Opens the series of a folder, or a file; or a segmentation.
 pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
+    let files = files(path)?;
+    if let [file] = &files[..]
+        && segmentation::is_one(file)?
+    {
+        return segmentation::open(file);
+    }
     let mut slices = Vec::new();
-    for file in files(path)? {
+    for file in files {
         slices.extend(Slice::read(&file)?);
     }
     let (slices, affine) = series::sorted(path, slices)?;
@@ -40,6 +48,7 @@ pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
         interleaved: false,
     };
     let reference = Reference::of_layout(&mut layout, 3);
+    let reference = reference.of_slices(slices.iter().map(|slice| slice.path.clone()));
     // The header alone is often all that is asked for.
     let decode = move || -> Result<Vec<u8>, ImageError> {
         let mut bytes = Vec::new();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lacuna_volume::VolumeError;
 
+use crate::ENDINGS;
 use crate::atomic::WriteError;
 use crate::nifti::NiftiError;
 
@@ -169,7 +170,7 @@ pub enum ImageError {
     },
     /// The name does not say which format to write.
     #[error(
-        "{path}: cannot tell the format from the name; end it with .nii.gz, .nii, .mha, .nrrd, .mgz or .mgh"
+        "{path}: cannot tell the format from the name; end it with one of {}", ENDINGS.join(", ")
     )]
     Extension {
         /// The file to write.
@@ -199,6 +200,27 @@ pub enum ImageError {
         class: u8,
         /// Classes that have values.
         values: usize,
+    },
+    /// The values of a segmentation cannot be those of the classes.
+    #[error(
+        "{path}: {expected}, found the values {found:?}; write class indices, or another format"
+    )]
+    SegmentValues {
+        /// The file to write.
+        path: PathBuf,
+        /// The values of the classes.
+        found: Vec<u16>,
+        /// What the format can say.
+        expected: &'static str,
+    },
+    /// A segmentation of DICOM without what it is to refer to.
+    #[error(
+        "{path}: a segmentation of DICOM refers to the series that it belongs to, and the image is \
+         none; give the folder of a series as the image, or write .nii.gz or .seg.nrrd"
+    )]
+    NoSeries {
+        /// The file to write.
+        path: PathBuf,
     },
     /// No volume to write.
     #[error("{path}: no volume to write, expected at least one")]

@@ -36,6 +36,6 @@ pub use picture::Picture;
 pub use read::{Image, read, read_image, read_labels, read_reference};
 pub use reference::Reference;
 pub use write::{
-    ENDINGS, nifti_of_image, nifti_of_labels, write_class_labels, write_image, write_image_4d,
-    write_labels,
+    Classes, ENDINGS, ending_of, ending_of_maps, nifti_of_image, nifti_of_labels,
+    write_class_labels, write_image, write_image_4d, write_labels,
 };

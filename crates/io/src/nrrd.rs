@@ -4,6 +4,7 @@
 //! space that is not named by anatomy is taken as left-posterior-superior.
 
 mod fields;
+mod segments;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use crate::voxel_bytes::Draft;
 use crate::voxels::Voxels;
 use crate::{ImageError, Reference};
 use fields::Fields;
+pub(crate) use segments::keys as segment_keys;
 
 const FORMAT: &str = "NRRD";
 
@@ -71,8 +73,19 @@ pub(crate) fn data_file(path: &Path) -> Result<Option<PathBuf>, ImageError> {
     Fields::read(&mut header)?.data_file(&header)
 }
 
-/// A file of one volume, or of so many along a last axis, on the geometry of `reference`.
-pub(crate) fn draft(reference: &Reference, fourth: Option<usize>, datatype: Datatype) -> Draft {
+/// Whether the header lists segments, as those of Slicer's `.seg.nrrd` do.
+pub(crate) fn is_segmentation(path: &Path) -> Result<bool, ImageError> {
+    Ok(Fields::read(&mut TextHeader::open(path, FORMAT)?)?.segments)
+}
+
+/// A file of one volume, or of so many along a last axis, on the geometry of `reference`; `keys`
+/// are lines that an application reads.
+pub(crate) fn draft(
+    reference: &Reference,
+    fourth: Option<usize>,
+    datatype: Datatype,
+    keys: &str,
+) -> Draft {
     let (spacing, directions, origin) = to_lps(reference.affine());
     let kind = match datatype {
         Datatype::I8 => "int8",
@@ -92,7 +105,7 @@ pub(crate) fn draft(reference: &Reference, fourth: Option<usize>, datatype: Data
     let kinds = ["domain"; 3].map(str::to_owned);
     let header = format!(
         "NRRD0004\ntype: {kind}\ndimension: {}\nspace: left-posterior-superior\nsizes: {}\n\
-         space directions: {}\nkinds: {}\nendian: little\nencoding: gzip\nspace origin: {}\n\n",
+         space directions: {}\nkinds: {}\nendian: little\nencoding: gzip\nspace origin: {}\n{keys}\n",
         if fourth.is_some() { 4 } else { 3 },
         spaced(reference.shape().into_iter().chain(fourth)),
         spaced(columns.into_iter().chain(last("none"))),

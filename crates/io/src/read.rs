@@ -77,6 +77,11 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Volume<i32>, ImageError> {
         let remedy = "give the label map as PNG, TIFF or NIfTI";
         return Err(ImageError::not_read(path, "JPEG", what, remedy));
     }
+    if file.format == Format::Nrrd && file.reference.volumes() > 1 && nrrd::is_segmentation(path)? {
+        let what = "segments that overlap, in several layers";
+        let remedy = "export them from Slicer as one label map, or keep those that do not overlap";
+        return Err(ImageError::not_read(path, "NRRD", what, remedy));
+    }
     let mut file = file.one(path)?;
     let mut position = 0;
     let mut bad = None;

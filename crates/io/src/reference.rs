@@ -1,6 +1,9 @@
 //! What results are written onto: the geometry of an image, and what a writer
 //! needs beside it.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use lacuna_volume::{Affine, Grid};
 
 use crate::nifti;
@@ -14,6 +17,9 @@ pub struct Reference {
     /// As results are written as NIfTI, an image of any other format is kept as
     /// the header that a NIfTI file of the same geometry has.
     nifti: nifti::Header,
+    /// The files of the slices of a DICOM series, in the order of the volume: a segmentation
+    /// refers to each.
+    slices: Option<Arc<[PathBuf]>>,
 }
 
 impl Reference {
@@ -34,6 +40,26 @@ impl Reference {
         let header = nifti::Header::of_image(&grid, rank, layout.volumes, datatype);
         layout.affine = *header.affine();
         header.into()
+    }
+
+    /// The same, of the series of these slices.
+    pub(crate) fn of_slices(self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self {
+            slices: Some(files.into_iter().collect()),
+            ..self
+        }
+    }
+
+    /// The files of the slices, where it is of a series.
+    pub(crate) fn slices(&self) -> Option<&[PathBuf]> {
+        self.slices.as_deref()
+    }
+
+    /// The same picture on another grid of as many voxels, as where someone knows the spacing,
+    /// which its file does not tell.
+    pub fn of_picture_on(&self, grid: &Grid) -> Self {
+        let datatype = self.nifti.datatype();
+        nifti::Header::of_image(grid, 2, self.volumes(), datatype).into()
     }
 
     /// Voxels along x, y, z; a 2-D image has one along z.
@@ -76,6 +102,9 @@ impl Reference {
 
 impl From<nifti::Header> for Reference {
     fn from(nifti: nifti::Header) -> Self {
-        Self { nifti }
+        Self {
+            nifti,
+            slices: None,
+        }
     }
 }

@@ -7,7 +7,7 @@ use lacuna_volume::{Volume, corner_displacement_mm};
 use crate::atomic::write_atomic;
 use crate::source::Packing;
 use crate::voxel_bytes::{Draft, Voxel};
-use crate::{ImageError, Reference, metaimage, mgh, nifti, nrrd};
+use crate::{ImageError, Reference, dicom, metaimage, mgh, nifti, nrrd};
 
 /// Corners of a volume may lie this share of a voxel from the reference's, as
 /// a header may hold the affine in fewer digits.
@@ -24,47 +24,92 @@ pub fn write_labels(
     labels: &Volume<u8>,
     reference: &Reference,
 ) -> Result<(), ImageError> {
-    write(
-        path.as_ref(),
-        std::slice::from_ref(labels),
-        reference,
-        false,
-    )
+    let labels = std::slice::from_ref(labels);
+    write(path.as_ref(), labels, reference, false, "")
 }
 
-/// Writes the classes of a label map as [`write_labels`] does, each by its value where
-/// `values` are given, in the order of the classes: as bytes, or as unsigned 16-bit
-/// numbers where a value is larger.
+/// What the class indices of a label map stand for, background first.
+#[derive(Clone, Copy, Debug)]
+pub struct Classes<'a> {
+    /// Their names, which a `.seg.nrrd` gets.
+    pub names: &'a [String],
+    /// What a file holds for each, when not the class index.
+    pub values: Option<&'a [u16]>,
+}
+
+impl Classes<'_> {
+    /// What a file holds for a class.
+    pub(crate) fn value(&self, class: usize) -> u16 {
+        let value = self.values.and_then(|values| values.get(class).copied());
+        value.unwrap_or(class as u16)
+    }
+
+    /// Refuses classes of a label map that have no value, or one that the format cannot say.
+    fn check(&self, path: &Path, labels: &Volume<u8>, ending: &str) -> Result<(), ImageError> {
+        let known = self.values.map_or(self.names.len(), <[u16]>::len);
+        let mut labels = labels.data().iter();
+        if let Some(&class) = labels.find(|class| usize::from(**class) >= known) {
+            return Err(ImageError::NoValue {
+                path: path.to_owned(),
+                class,
+                values: known,
+            });
+        }
+        let found: Vec<u16> = (0..known).map(|class| self.value(class)).collect();
+        let expected = match ending {
+            SEGMENTATION if found.first() != Some(&0) || found[1..].contains(&0) => {
+                "in a segmentation 0 is the background, and nothing else"
+            }
+            DICOM if !found.iter().enumerate().all(|(n, v)| n == usize::from(*v)) => {
+                "segments of DICOM are numbered 1, 2, ... in order"
+            }
+            _ => return Ok(()),
+        };
+        Err(ImageError::SegmentValues {
+            path: path.to_owned(),
+            found,
+            expected,
+        })
+    }
+}
+
+/// Writes a label map as [`write_labels`] does, each class by its value: as bytes, or as
+/// unsigned 16-bit numbers where a value is larger. A `.seg.nrrd` lists the classes as the
+/// segments of Slicer, with name, colour and extent; a `.dcm` is a segmentation of DICOM, which
+/// refers to the slices of the series that the reference is of.
 ///
 /// # Errors
-/// When a class has no value; and as [`write_labels`].
+/// When a class has no value, or one that the format cannot say; when the reference of a `.dcm`
+/// is no series; and as [`write_labels`].
 pub fn write_class_labels(
     path: impl AsRef<Path>,
     labels: &Volume<u8>,
-    values: Option<&[u16]>,
+    classes: Classes,
     reference: &Reference,
 ) -> Result<(), ImageError> {
-    let Some(values) = values else {
-        return write_labels(path, labels, reference);
-    };
     let path = path.as_ref();
-    if let Some(&class) = labels
-        .data()
-        .iter()
-        .find(|c| usize::from(**c) >= values.len())
-    {
-        return Err(ImageError::NoValue {
-            path: path.to_owned(),
-            class,
-            values: values.len(),
-        });
+    let ending = ending_of(path).unwrap_or_default();
+    classes.check(path, labels, ending)?;
+    if ending == DICOM {
+        check_grids(path, std::slice::from_ref(labels), reference)?;
+        return dicom::write_segmentation(path, labels, classes, reference);
     }
+    let keys = match ending {
+        SEGMENTATION => nrrd::segment_keys(labels, classes),
+        _ => String::new(),
+    };
+    let Some(values) = classes.values else {
+        return write(path, std::slice::from_ref(labels), reference, false, &keys);
+    };
     let bytes: Option<Vec<u8>> = values.iter().map(|v| u8::try_from(*v).ok()).collect();
     match bytes {
-        Some(bytes) => write_labels(path, &labels.map(|c| bytes[usize::from(*c)]), reference),
+        Some(bytes) => {
+            let labels = labels.map(|class| bytes[usize::from(*class)]);
+            write(path, &[labels], reference, false, &keys)
+        }
         None => {
-            let wide = labels.map(|c| values[usize::from(*c)]);
-            write(path, std::slice::from_ref(&wide), reference, false)
+            let wide = labels.map(|class| values[usize::from(*class)]);
+            write(path, &[wide], reference, false, &keys)
         }
     }
 }
@@ -79,7 +124,8 @@ pub fn write_image(
     image: &Volume<f32>,
     reference: &Reference,
 ) -> Result<(), ImageError> {
-    write(path.as_ref(), std::slice::from_ref(image), reference, false)
+    let image = std::slice::from_ref(image);
+    write(path.as_ref(), image, reference, false, "")
 }
 
 /// Writes volumes along a fourth axis as 32-bit floating point, as
@@ -92,7 +138,7 @@ pub fn write_image_4d(
     volumes: &[Volume<f32>],
     reference: &Reference,
 ) -> Result<(), ImageError> {
-    write(path.as_ref(), volumes, reference, true)
+    write(path.as_ref(), volumes, reference, true, "")
 }
 
 /// The bytes of an uncompressed NIfTI file with a label map.
@@ -131,6 +177,7 @@ fn write<T: Voxel>(
     volumes: &[Volume<T>],
     reference: &Reference,
     fourth_axis: bool,
+    keys: &str,
 ) -> Result<(), ImageError> {
     let kind = Kind::of(path)?;
     check_grids(path, volumes, reference)?;
@@ -143,7 +190,7 @@ fn write<T: Voxel>(
             big_endian: false,
         },
         Kind::MetaImage => metaimage::draft(reference, fourth, T::DATATYPE),
-        Kind::Nrrd => nrrd::draft(reference, fourth, T::DATATYPE),
+        Kind::Nrrd => nrrd::draft(reference, fourth, T::DATATYPE, keys),
         Kind::Mgh { compressed } => mgh::draft(path, reference, fourth, T::DATATYPE, compressed)?,
     };
     write_atomic(path, |file| draft.write(file, volumes))?;
@@ -151,7 +198,39 @@ fn write<T: Voxel>(
 }
 
 /// Endings of the names of files that are written, longest first.
-pub const ENDINGS: [&str; 6] = [".nii.gz", ".nii", ".nrrd", ".mha", ".mgz", ".mgh"];
+pub const ENDINGS: [&str; 8] = [
+    SEGMENTATION,
+    ".nii.gz",
+    ".nii",
+    ".nrrd",
+    ".mha",
+    ".mgz",
+    ".mgh",
+    DICOM,
+];
+
+/// Ending of segmentations of DICOM, which only label maps can be written as.
+const DICOM: &str = ".dcm";
+
+/// Ending of Slicer's segmentations.
+const SEGMENTATION: &str = ".seg.nrrd";
+
+/// The one of [`ENDINGS`] that a file's name has.
+pub fn ending_of(path: &Path) -> Option<&'static str> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ENDINGS.into_iter().find(|end| name.ends_with(end))
+}
+
+/// Ending of the names of probabilities and the like, which are large, beside label maps whose
+/// names end in `ending`.
+pub fn ending_of_maps(ending: &str) -> &str {
+    match ending {
+        ".nii" => ".nii.gz",
+        SEGMENTATION => ".nrrd",
+        DICOM => ".nii.gz",
+        ending => ending,
+    }
+}
 
 /// A format that is written.
 enum Kind {
@@ -164,12 +243,11 @@ enum Kind {
 impl Kind {
     /// By the ending of the name.
     fn of(path: &Path) -> Result<Self, ImageError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        Ok(match ENDINGS.into_iter().find(|end| name.ends_with(end)) {
+        Ok(match ending_of(path) {
             Some(end @ (".nii.gz" | ".nii")) => Self::Nifti {
                 compressed: end == ".nii.gz",
             },
-            Some(".nrrd") => Self::Nrrd,
+            Some(".nrrd" | SEGMENTATION) => Self::Nrrd,
             Some(".mha") => Self::MetaImage,
             Some(end @ (".mgz" | ".mgh")) => Self::Mgh {
                 compressed: end == ".mgz",

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use lacuna_io::nifti::{NiftiError, Version};
 use lacuna_io::{
-    ImageError, Reference, read, read_image, read_labels, read_reference, write_class_labels,
-    write_image, write_image_4d, write_labels,
+    Classes, ImageError, Reference, read, read_image, read_labels, read_reference,
+    write_class_labels, write_image, write_image_4d, write_labels,
 };
 use lacuna_volume::{Affine, Grid, Volume, corner_displacement_mm};
 
@@ -256,12 +256,70 @@ fn other_formats_come_back() {
             for (found, frame) in found.iter().zip(&frames) {
                 assert_eq!(found.data(), frame.data(), "{of} as {ending}");
             }
-            let wide = [3, 700];
+            let wide = [0, 700];
             let two = labels.map(|v| v % 2);
-            write_class_labels(path("values"), &two, Some(&wide), &reference).unwrap();
+            let classes = Classes {
+                names: &["background".to_owned(), "lesion".to_owned()],
+                values: Some(&wide),
+            };
+            write_class_labels(path("values"), &two, classes, &reference).unwrap();
             let found = read_labels(path("values")).unwrap();
             let expected = two.map(|v| i32::from(wide[usize::from(*v)]));
             assert_eq!(found.data(), expected.data());
         }
     }
+}
+
+#[test]
+fn a_segmentation_lists_its_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let grid = Grid {
+        shape: [4, 3, 2],
+        affine: Affine::identity(),
+    };
+    let reference = Reference::from_grid(&grid);
+    let mut labels = Volume::filled(grid.shape, grid.affine, 0u8).unwrap();
+    labels.data_mut()[1] = 1;
+    labels.data_mut()[23] = 1;
+    let names = ["background", "a\\b", "Ödem"].map(str::to_owned);
+    let path = dir.path().join("a.seg.nrrd");
+    let write = |values: &[u16]| {
+        let classes = Classes {
+            names: &names,
+            values: Some(values),
+        };
+        write_class_labels(&path, &labels, classes, &reference)
+    };
+    write(&[0, 7, 9]).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let header = String::from_utf8_lossy(&bytes);
+    for line in [
+        "Segment0_Extent:=1 3 0 2 0 1",
+        "Segment0_ID:=Segment_1",
+        "Segment0_LabelValue:=7",
+        "Segment0_Layer:=0",
+        "Segment0_Name:=a\\\\b",
+        "Segment1_Extent:=0 -1 0 -1 0 -1",
+        "Segment1_LabelValue:=9",
+        "Segment1_Name:=Ödem",
+    ] {
+        assert!(header.contains(&format!("\n{line}\n")), "{line}");
+    }
+    let found = read_labels(&path).unwrap();
+    assert_eq!(
+        (found.data()[1], found.data()[2], found.data()[23]),
+        (7, 0, 7)
+    );
+    let error = write(&[3, 7, 9]).unwrap_err().to_string();
+    assert!(error.contains("0 is the background"), "{error}");
+    // The file of before is as it was.
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn segments_in_layers_are_no_label_map() {
+    let layers = golden("../formats/layers.seg.nrrd");
+    assert_eq!(read(&layers).unwrap().volumes.len(), 3);
+    let error = read_labels(&layers).unwrap_err().to_string();
+    assert!(error.contains("segments that overlap"), "{error}");
 }

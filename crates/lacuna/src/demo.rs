@@ -19,7 +19,9 @@ use lacuna_evaluate::{EvaluateError, Request, evaluate};
 use lacuna_losses::Loss;
 use lacuna_metrics::{Bootstrap, MetricsError, Options};
 use lacuna_nets::{Architecture, NetError};
-use lacuna_record::{Evaluation, Existing, RecordError, Summary, check_folder, read_events};
+use lacuna_record::{
+    Evaluation, Existing, PREDICTION_ENDING, RecordError, Summary, check_folder, read_events,
+};
 use lacuna_report::{Fact, IterationRow, MetricTable, Picture, RunReport, render};
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::checkpoint::Choice;
@@ -145,6 +147,7 @@ pub fn demo(
     told(DemoStep::Predicting(test));
     let target = Target {
         folder: &predictions,
+        ending: PREDICTION_ENDING,
         probabilities: false,
         spread: false,
         label_values: false,

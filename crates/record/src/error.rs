@@ -73,7 +73,7 @@ pub enum RecordError {
     /// A folder of predictions holds those of another run.
     #[error(
         "{folder} holds predictions of another run or state of it, of other runs, in other label \
-         values or by another postprocess file: {maker}; choose another --out, or replace them \
+         values, of another ending or by another postprocess file: {maker}; choose another --out, or replace them \
          with --force"
     )]
     OtherPredictions {

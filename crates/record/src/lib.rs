@@ -36,8 +36,8 @@ pub use fingerprint::Fingerprint;
 pub use hash::{sha256, sha256_of};
 pub use outputs::{Inputs, check_file, check_folder, check_no_run};
 pub use predictions::{
-    AveragedRun, BURDEN, Ensemble, Existing, PredictedFile, Predictions, PredictionsFolder,
-    prediction_path, probabilities_path, spread_path,
+    AveragedRun, BURDEN, Ensemble, Existing, PREDICTION_ENDING, PredictedFile, Predictions,
+    PredictionsFolder, prediction_path, probabilities_path, spread_path,
 };
 pub use provenance::{Provenance, built_from};
 pub use sessions::{SessionRecord, Sessions, SourceFile};

@@ -1,4 +1,4 @@
-//! A folder of predictions, one `<subject id>.nii.gz` each, and `predictions.json`: what
+//! A folder of predictions, one `<subject id>.nii.gz` each or of another ending, and `predictions.json`: what
 //! made them. A file is on the list with its hash once it is whole, and not before, so
 //! that what a killed command leaves is never taken for what it should have written.
 //! Where a postprocess file was given, `postprocess.csv` tabulates what it removed.
@@ -8,6 +8,7 @@ mod folder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use lacuna_io::ending_of_maps;
 use serde::{Deserialize, Serialize};
 
 pub use folder::{Existing, PredictionsFolder};
@@ -16,6 +17,8 @@ use crate::cleaned::CleanedClass;
 use crate::files::{read_optional, write_json};
 use crate::{Provenance, RecordError};
 
+/// Ending of the names of predictions, unless another is asked for.
+pub const PREDICTION_ENDING: &str = ".nii.gz";
 /// The list of a folder of predictions.
 const LIST: &str = "predictions.json";
 /// The table of what a postprocess file removed.
@@ -42,6 +45,9 @@ pub struct Predictions {
     /// What the files hold for each class, when not the class index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<u16>>,
+    /// Ending of the label maps' names, when not [`PREDICTION_ENDING`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<String>,
     /// The rules of the postprocess file that was applied; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postprocess: Option<serde_json::Value>,
@@ -129,7 +135,13 @@ impl Predictions {
         same_weights
             && self.classes == other.classes
             && self.values == other.values
+            && self.ending == other.ending
             && self.postprocess == other.postprocess
+    }
+
+    /// Ending of the label maps' names.
+    pub fn ending(&self) -> &str {
+        self.ending.as_deref().unwrap_or(PREDICTION_ENDING)
     }
 
     /// What made the files, in words.
@@ -156,25 +168,26 @@ impl Predictions {
 }
 
 /// The files of a subject.
-fn files_of(folder: &Path, id: &str) -> [PathBuf; 3] {
+fn files_of(folder: &Path, id: &str, ending: &str) -> [PathBuf; 3] {
     [
-        prediction_path(folder, id),
-        probabilities_path(folder, id),
-        spread_path(folder, id),
+        prediction_path(folder, id, ending),
+        probabilities_path(folder, id, ending),
+        spread_path(folder, id, ending),
     ]
 }
 
-/// Where the prediction of a subject lies.
-pub fn prediction_path(folder: &Path, id: &str) -> PathBuf {
-    folder.join(format!("{id}.nii.gz"))
+/// Where the prediction of a subject lies, in a folder of label maps of that ending.
+pub fn prediction_path(folder: &Path, id: &str, ending: &str) -> PathBuf {
+    folder.join(format!("{id}{ending}"))
 }
 
-/// Where the probabilities of a subject lie.
-pub fn probabilities_path(folder: &Path, id: &str) -> PathBuf {
-    folder.join(format!("{id}.probabilities.nii.gz"))
+/// Where the probabilities of a subject lie, in a folder of label maps of that ending.
+pub fn probabilities_path(folder: &Path, id: &str, ending: &str) -> PathBuf {
+    folder.join(format!("{id}.probabilities{}", ending_of_maps(ending)))
 }
 
-/// Where the map of how far several networks are apart on a subject lies.
-pub fn spread_path(folder: &Path, id: &str) -> PathBuf {
-    folder.join(format!("{id}.uncertainty.nii.gz"))
+/// Where the map of how far several networks are apart on a subject lies, in a folder of
+/// label maps of that ending.
+pub fn spread_path(folder: &Path, id: &str, ending: &str) -> PathBuf {
+    folder.join(format!("{id}.uncertainty{}", ending_of_maps(ending)))
 }

@@ -9,7 +9,8 @@ use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_evaluate::{Request, evaluate, reference_of};
 use lacuna_metrics::{Options, Probabilities, Reliability};
 use lacuna_record::{
-    Existing, Outcome, State, StudyFolder, Summary, read_events, unix_time, write_json,
+    Existing, Outcome, PREDICTION_ENDING, State, StudyFolder, Summary, read_events, unix_time,
+    write_json,
 };
 use lacuna_train::apply::{PredictedSubject, TrainedRun};
 use lacuna_train::checkpoint::Choice;
@@ -146,6 +147,7 @@ fn test(
     let predictions = folder.join("predictions");
     let target = Target {
         folder: &predictions,
+        ending: PREDICTION_ENDING,
         probabilities: false,
         spread: false,
         label_values: false,

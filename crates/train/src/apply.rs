@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use lacuna_data::transform::{AnatomicalAxis, TransformConfig};
-use lacuna_io::Reference;
+use lacuna_io::{Classes, Reference};
 use lacuna_nets::Network;
 use lacuna_record::{CleanedClass, read_json};
 use lacuna_volume::{LabelMap, Volume};
@@ -40,6 +40,8 @@ pub struct TrainedRun {
 pub struct PredictedSubject {
     /// Class index per voxel, background outside the mask.
     pub labels: LabelMap,
+    /// Names of the classes.
+    pub classes: Vec<String>,
     /// Probability of each class or region, when asked for.
     pub probabilities: Option<Vec<Volume<f32>>>,
     /// Standard deviation over the networks of the probability that a voxel is no
@@ -59,7 +61,11 @@ impl PredictedSubject {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_labels(&self, path: &Path, values: Option<&[u16]>) -> Result<(), RunError> {
-        lacuna_io::write_class_labels(path, &self.labels, values, &self.reference)?;
+        let classes = Classes {
+            names: &self.classes,
+            values,
+        };
+        lacuna_io::write_class_labels(path, &self.labels, classes, &self.reference)?;
         Ok(())
     }
 }

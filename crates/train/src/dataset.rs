@@ -51,7 +51,7 @@ impl Dataset {
             let Some(image) = subject.images.get(self.manifest.grid_modality()) else {
                 continue;
             };
-            let affine = *lacuna_io::read_reference(&image.path)?.affine();
+            let affine = *self.manifest.read_reference(subject, image)?.affine();
             // A volume of `()` has axes and takes no memory.
             let turned = Volume::new([1; 3], affine, vec![()])
                 .and_then(|voxel| Orientation::of(&affine).to_canonical(&voxel));

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use lacuna_data::manifest::Manifest;
 use lacuna_record::{
-    AveragedRun, Ensemble, Existing, Inputs, Predictions, PredictionsFolder, Provenance,
-    probabilities_path, sha256_of, spread_path,
+    AveragedRun, Ensemble, Existing, Inputs, PREDICTION_ENDING, Predictions, PredictionsFolder,
+    Provenance, probabilities_path, sha256_of, spread_path,
 };
 
 use crate::apply::{Files, TrainedRun};
@@ -22,6 +22,9 @@ pub struct Target<'a> {
     pub folder: &'a Path,
     /// Write probabilities too.
     pub probabilities: bool,
+    /// Ending of the label maps' names, one of [`lacuna_io::ENDINGS`]; mostly
+    /// [`lacuna_record::PREDICTION_ENDING`].
+    pub ending: &'static str,
     /// Write how far the networks are apart, too.
     pub spread: bool,
     /// Write the label values of the manifest, not class indices.
@@ -71,8 +74,8 @@ impl Predictor {
                 labels: folder.start(id)?,
                 values: values.clone(),
                 probabilities: (target.probabilities)
-                    .then(|| probabilities_path(target.folder, id)),
-                spread: target.spread.then(|| spread_path(target.folder, id)),
+                    .then(|| probabilities_path(target.folder, id, target.ending)),
+                spread: (target.spread).then(|| spread_path(target.folder, id, target.ending)),
             };
             let subject = manifest.subject(id)?;
             let mut on_share = |done, total: usize| {
@@ -124,6 +127,7 @@ impl Predictor {
             iteration: first.iteration,
             classes: first.facts.classes.clone(),
             values: self.values_for(manifest, target)?,
+            ending: (target.ending != PREDICTION_ENDING).then(|| target.ending.to_owned()),
             postprocess: self.postprocess.as_ref().map(Postprocess::to_json),
             regions: first.config.regions.clone(),
             subjects: ids.to_vec(),

@@ -280,6 +280,7 @@ impl Predictor {
         let cleaned = postprocess.map(|rules| rules.clean(&mut labels, painted.as_ref()));
         Ok(PredictedSubject {
             labels,
+            classes: self.first().facts.classes.clone(),
             probabilities: asked,
             spread,
             cleaned: cleaned.unwrap_or_default(),

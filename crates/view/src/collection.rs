@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_evaluate::{file_of, regions};
+use lacuna_io::{ENDINGS, ending_of};
 use lacuna_metrics::ClassScores;
-use lacuna_record::{Evaluation, Predictions, probabilities_path, spread_path};
+use lacuna_record::{Evaluation, PREDICTION_ENDING, Predictions, probabilities_path, spread_path};
 
 use crate::ViewError;
 
@@ -115,23 +116,24 @@ impl Collection {
             maps,
             evaluation,
         } = folders;
-        let map = |file: fn(&Path, &str) -> PathBuf, id: &str| {
-            let mut files = maps.iter().map(|folder| file(folder, id));
+        let map = |file: fn(&Path, &str, &str) -> PathBuf, id: &str, ending: &str| {
+            let mut files = maps.iter().map(|folder| file(folder, id, ending));
             files.find(|file| file.exists())
         };
         let mut entries = Vec::new();
         for subject in &manifest.subjects {
             let id = &subject.id;
-            let Some(prediction) = file_of(&predictions, id)? else {
+            let Some(prediction) = file_of(&predictions, id, &ENDINGS)? else {
                 continue;
             };
+            let ending = ending_of(&prediction).unwrap_or(PREDICTION_ENDING);
             let mut scores = evaluation.iter().flat_map(|e| &e.subjects);
             let scores = scores.find(|scores| scores.subject == *id);
             entries.push(Entry {
                 subject: subject.clone(),
+                probabilities: map(probabilities_path, id, ending),
+                spread: map(spread_path, id, ending),
                 prediction: Some(prediction),
-                probabilities: map(probabilities_path, id),
-                spread: map(spread_path, id),
                 scores: scores.map_or_else(Vec::new, |scores| scores.classes.clone()),
             });
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lacuna_data::manifest::ImageRef;
 use lacuna_io::{Datatype, Format, nifti_of_image, nifti_of_labels, read_reference};
-use lacuna_volume::LabelMap;
+use lacuna_volume::{LabelMap, Volume};
 use serde::Serialize;
 
 use crate::ViewError;
@@ -112,14 +112,18 @@ impl Layer {
             Self::Image(number) => {
                 let modality = collection.manifest.modalities.get(number);
                 let image = modality.and_then(|modality| entry.subject.images.get(modality));
-                image.map(image_file).transpose()
+                let read = |image: &ImageRef| {
+                    let manifest = &collection.manifest;
+                    Ok(manifest.read_image(&entry.subject, image)?)
+                };
+                image.map(|image| file_or(image, read)).transpose()
             }
             Self::Reference => labels(opened()?.reference.as_ref()),
             Self::Prediction => labels(opened()?.prediction.as_ref()),
             Self::Faults(row) => labels(opened()?.faults(row)?.as_ref()),
             Self::Uncertainty => {
                 let file = entry.spread.clone();
-                file.map(|file| image_file(&file.into())).transpose()
+                file.map(|file| map_file(&file.into())).transpose()
             }
             Self::Probability(class) => match &entry.probabilities {
                 Some(file) if (1..collection.manifest.classes.len()).contains(&class) => {
@@ -127,7 +131,7 @@ impl Layer {
                         path: file.clone(),
                         volume: Some(class),
                     };
-                    image_file(&volume).map(Some)
+                    map_file(&volume).map(Some)
                 }
                 _ => Ok(None),
             },
@@ -137,11 +141,19 @@ impl Layer {
 
 /// The file itself where the browser reads it as Lacuna does, else its voxels as 32-bit
 /// floating point.
-fn image_file(image: &ImageRef) -> Result<Nifti, ViewError> {
+fn file_or(
+    image: &ImageRef,
+    read: impl Fn(&ImageRef) -> Result<Volume<f32>, ViewError>,
+) -> Result<Nifti, ViewError> {
     if image.volume.is_none() && is_plain(&image.path)? {
         return Ok(Nifti::OnDisk(image.path.clone()));
     }
-    Ok(Nifti::Made(nifti_of_image(&image.read()?)?))
+    Ok(Nifti::Made(nifti_of_image(&read(image)?)?))
+}
+
+/// The same of a map that a prediction wrote.
+fn map_file(image: &ImageRef) -> Result<Nifti, ViewError> {
+    file_or(image, |image| Ok(image.read()?))
 }
 
 /// Whether NiiVue places and scales the voxels of a file as Lacuna does.

@@ -14,8 +14,8 @@ use crate::terminal::Counted;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Two or more folders with predictions of the same subjects: <subject id>.nii.gz or .nii
-    /// each, by `lacuna predict` or another program, or what `lacuna evaluate` wrote
+    /// Two or more folders with predictions of the same subjects: <subject id>.nii.gz
+    /// each, or of another ending, by `lacuna predict` or another program, or what `lacuna evaluate` wrote
     #[arg(required = true, num_args = 2.., value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Manifest with the reference labels

@@ -17,7 +17,8 @@ pub struct Arguments {
     /// Manifest with the reference labels
     #[arg(long)]
     dataset: PathBuf,
-    /// Folder with one <subject id>.nii.gz or .nii of class indices each; axes may be
+    /// Folder with one <subject id>.nii.gz of class indices each, or of another ending that
+    /// `lacuna predict --format` knows; axes may be
     /// stored in another order or direction than the reference's
     #[arg(long, value_name = "DIR")]
     predictions: PathBuf,

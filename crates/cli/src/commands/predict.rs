@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use lacuna_auto::Opened;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::transform::AnatomicalAxis;
-use lacuna_io::ENDINGS;
-use lacuna_record::{Existing, Inputs, check_file};
+use lacuna_io::{ENDINGS, ending_of, ending_of_maps};
+use lacuna_record::{Existing, Inputs, PREDICTION_ENDING, check_file};
 use lacuna_train::apply::Files;
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::choice::Part;
@@ -46,10 +47,15 @@ pub struct Arguments {
     /// of the manifest that have no label
     #[arg(long, value_enum, conflicts_with_all = ["images", "subjects"])]
     split: Option<PartArgument>,
-    /// Folder (with --dataset), or file (with --image) whose ending tells the format: .nii.gz,
-    /// .nii, .nrrd, .mha, .mgz or .mgh
+    /// Folder (with --dataset), or file (with --image) whose ending tells the format: those of
+    /// --format; .seg.nrrd names the classes for Slicer
     #[arg(long)]
     out: PathBuf,
+    /// With --dataset: format of the label maps, as the ending of their names. Probabilities
+    /// and uncertainty have the same, but for .nii.gz where it is nii
+    #[arg(long, value_name = "ENDING", default_value = &PREDICTION_ENDING[1..], conflicts_with = "images")]
+    #[arg(value_parser = PossibleValuesParser::new(ENDINGS.map(|ending| &ending[1..])))]
+    format: String,
     /// Replace files that another run or another program made
     #[arg(long, conflicts_with = "skip_existing")]
     force: bool,
@@ -212,8 +218,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let manifest = Manifest::read(dataset)?;
     let part = arguments.split.map(Part::from);
     let ids = predictor.choose(&manifest, part, &arguments.subjects)?;
+    let format = (ENDINGS.into_iter()).find(|ending| ending[1..] == arguments.format);
     let target = Target {
         folder: &arguments.out,
+        ending: format.unwrap_or(PREDICTION_ENDING),
         probabilities: arguments.probabilities,
         spread: arguments.uncertainty,
         label_values: arguments.label_values,
@@ -263,13 +271,12 @@ fn predict_images(
     session: Session,
 ) -> anyhow::Result<ExitCode> {
     let name = arguments.out.to_string_lossy();
-    let split = (ENDINGS.iter()).find_map(|end| Some((name.strip_suffix(end)?, *end)));
+    let split = ending_of(&arguments.out).and_then(|end| Some((name.strip_suffix(end)?, end)));
     let Some((stem, ending)) = split else {
         let endings = ENDINGS.join(", ");
         bail!("--out {name}: with --image, expected a file name that ends in one of {endings}");
     };
-    // Maps of probabilities are large.
-    let ending = if ending == ".nii" { ".nii.gz" } else { ending };
+    let ending = ending_of_maps(ending);
     check_file(&arguments.out)?;
     predictor.check_session(&Session {
         spread: arguments.uncertainty,

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lacuna_data::manifest::Manifest;
-use lacuna_record::{Inputs, State, StudyFolder, check_folder, check_no_run};
+use lacuna_record::{
+    Inputs, PREDICTION_ENDING, State, StudyFolder, check_folder, check_no_run, prediction_path,
+};
 use lacuna_report::study::{Example, ExampleError, StudyReport, StudyResults, write};
 use lacuna_train::config::RunConfig;
 
@@ -46,7 +48,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 /// The volumes of an example; none when the study did not keep the prediction.
 fn example(config: &Path, subject: &str, predictions: &Path) -> anyhow::Result<Option<Example>> {
-    if !lacuna_record::prediction_path(predictions, subject).exists() {
+    if !prediction_path(predictions, subject, PREDICTION_ENDING).exists() {
         return Ok(None);
     }
     let config = RunConfig::read(config, &[])?;

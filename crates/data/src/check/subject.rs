@@ -35,7 +35,7 @@ pub(super) fn check_subject(manifest: &Manifest, subject: &Subject) -> Checked {
     };
     if let Some(modality) = &manifest.grid
         && let Some(image) = subject.images.get(modality)
-        && let Ok(reference) = lacuna_io::read_reference(&image.path)
+        && let Ok(reference) = manifest.read_reference(subject, image)
     {
         check.reference = Some((reference.grid(), modality.clone()));
     }
@@ -79,7 +79,8 @@ pub(super) struct SubjectCheck<'a> {
 impl SubjectCheck<'_> {
     fn image(&mut self, modality: &str, image: &ImageRef) -> Option<ImageReport> {
         let file = image.to_string();
-        let volume = self.readable(&file, image.read())?;
+        let read = self.manifest.read_image(self.subject, image);
+        let volume = self.readable(&file, read)?;
         if self.reference.is_none() {
             self.reference = Some((volume.grid(), modality.to_owned()));
         }
@@ -102,7 +103,8 @@ impl SubjectCheck<'_> {
 
     fn weight(&mut self, image: &ImageRef) -> Option<ImageReport> {
         let file = image.to_string();
-        let volume = self.readable(&file, image.read())?;
+        let read = self.manifest.read_image(self.subject, image);
+        let volume = self.readable(&file, read)?;
         let report = self.intensities("weight", file, &volume);
         if report.min < 0.0 || report.max <= 0.0 {
             let (min, max) = (report.min, report.max);
@@ -151,7 +153,8 @@ impl SubjectCheck<'_> {
     fn mask(&mut self, role: &str, path: Option<&Path>) -> Option<(MaskReport, Volume<bool>)> {
         let path = path?;
         let file = path.display().to_string();
-        let mask = self.readable(&file, lacuna_io::read_labels(path))?;
+        let read = self.manifest.read_labels(self.subject, path);
+        let mask = self.readable(&file, read)?;
         let mask = mask.map(|&v| v != 0);
         let voxels = count(mask.data());
         if voxels == 0 {
@@ -171,7 +174,8 @@ impl SubjectCheck<'_> {
     fn label(&mut self, mask: Option<&Volume<bool>>) -> Option<(LabelReport, Vec<LesionSize>)> {
         let path = self.subject.label.as_deref()?;
         let file = path.display().to_string();
-        let values = self.readable(&file, lacuna_io::read_labels(path))?;
+        let read = self.manifest.read_labels(self.subject, path);
+        let values = self.readable(&file, read)?;
         let grid = self.grid("label", &file, &values.grid());
         self.judge_placements(&file, path);
         let mask = mask.filter(|m| m.shape() == values.shape());

@@ -32,6 +32,9 @@ pub(super) fn key_of(
     if let Some(grid) = &manifest.grid {
         let _ = writeln!(key, "on the grid of {grid:?}");
     }
+    if let Some(edges) = manifest.pixel_spacing(subject) {
+        let _ = writeln!(key, "pixels of {edges:?} mm");
+    }
     let images = manifest.modalities.iter().map(|modality| {
         let image = subject.images.get(modality);
         let file = image.map(|i| (i.path.as_path(), i.volume));

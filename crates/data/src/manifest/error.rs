@@ -128,6 +128,26 @@ pub enum ManifestError {
         /// The dataset's modalities.
         expected: Vec<String>,
     },
+    /// Edges of pixels that cannot be.
+    #[error("{}: spacing = {found:?} {place}, expected two numbers above 0, the edges of a pixel along x and y in mm; correct it", path.display())]
+    Spacing {
+        /// The manifest.
+        path: PathBuf,
+        /// Where it stands.
+        place: String,
+        /// What it says.
+        found: [f64; 2],
+    },
+    /// A spacing for an image whose file tells its own.
+    #[error("{}: `spacing` is given for subject `{subject}`, but {} has a spacing of its own, as only PNG, JPEG and TIFF files have none; remove `spacing`, or correct the file", path.display(), file.display())]
+    OwnSpacing {
+        /// The manifest.
+        path: PathBuf,
+        /// The subject.
+        subject: String,
+        /// The file.
+        file: PathBuf,
+    },
     /// The grid of a modality that is not listed.
     #[error("{}: grid = {found:?} is none of the modalities{}; expected {}; name one of them", path.display(), nearest(found, expected), expected.join(", "))]
     Grid {

@@ -115,6 +115,8 @@ pub(super) fn check_subjects(
         for (key, name) in [("group", &subject.group), ("scanner", &subject.scanner)] {
             check_names(path, key, name.as_slice())?;
         }
+        let place = format!("in subject `{}`", subject.id);
+        check_spacing(path, &place, subject.spacing)?;
         if let Some(reason) = unusable_id(&subject.id) {
             return Err(ManifestError::Name {
                 path: path.to_owned(),
@@ -127,6 +129,23 @@ pub(super) fn check_subjects(
         check_files(path, subject)?;
     }
     Ok(())
+}
+
+/// Refuses edges of pixels that no picture can have.
+pub(super) fn check_spacing(
+    path: &Path,
+    place: &str,
+    spacing: Option<[f64; 2]>,
+) -> Result<(), ManifestError> {
+    let usable = |edge: &f64| edge.is_finite() && *edge > 0.0;
+    match spacing.filter(|edges| !edges.iter().all(usable)) {
+        None => Ok(()),
+        Some(found) => Err(ManifestError::Spacing {
+            path: path.to_owned(),
+            place: place.to_owned(),
+            found,
+        }),
+    }
 }
 
 /// Why `id` cannot be the name of a prediction's file.

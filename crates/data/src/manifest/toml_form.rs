@@ -8,18 +8,20 @@ use serde::Deserialize;
 
 use super::{ImageRef, MAX_LABEL_VALUE, Manifest, ManifestError, Subject};
 
-const TOP_KEYS: [&str; 6] = [
+const TOP_KEYS: [&str; 7] = [
     "name",
     "modalities",
     "classes",
     "label_values",
     "grid",
+    "spacing",
     "subject",
 ];
-const SUBJECT_KEYS: [&str; 8] = [
+const SUBJECT_KEYS: [&str; 9] = [
     "id",
     "group",
     "scanner",
+    "spacing",
     "images",
     "label",
     "mask",
@@ -34,6 +36,7 @@ struct RawManifest {
     classes: Vec<String>,
     label_values: Option<BTreeMap<String, String>>,
     grid: Option<String>,
+    spacing: Option<[f64; 2]>,
     #[serde(default)]
     subject: Vec<RawSubject>,
 }
@@ -43,6 +46,7 @@ struct RawSubject {
     id: String,
     group: Option<String>,
     scanner: Option<String>,
+    spacing: Option<[f64; 2]>,
     images: BTreeMap<String, String>,
     label: Option<PathBuf>,
     mask: Option<PathBuf>,
@@ -73,6 +77,10 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Manifest, ManifestError> 
         label_values,
         subjects.collect(),
     )?;
+    let manifest = match raw.spacing {
+        Some(spacing) => manifest.with_spacing(spacing)?,
+        None => manifest,
+    };
     match raw.grid {
         Some(modality) => manifest.with_grid(modality),
         None => Ok(manifest),
@@ -149,6 +157,7 @@ fn resolve(folder: &Path, raw: RawSubject) -> Subject {
         id: raw.id,
         group: raw.group,
         scanner: raw.scanner,
+        spacing: raw.spacing,
         images: raw
             .images
             .iter()
@@ -177,6 +186,9 @@ pub(super) fn write(manifest: &Manifest) -> Result<String, ManifestError> {
     if let Some(modality) = &manifest.grid {
         let _ = writeln!(out, "grid = {}", quoted(modality));
     }
+    if let Some([x, y]) = manifest.spacing {
+        let _ = writeln!(out, "spacing = [{x:?}, {y:?}]");
+    }
     for subject in &manifest.subjects {
         let _ = writeln!(out, "\n[[subject]]\nid = {}", quoted(&subject.id));
         if let Some(group) = &subject.group {
@@ -184,6 +196,9 @@ pub(super) fn write(manifest: &Manifest) -> Result<String, ManifestError> {
         }
         if let Some(scanner) = &subject.scanner {
             let _ = writeln!(out, "scanner = {}", quoted(scanner));
+        }
+        if let Some([x, y]) = subject.spacing {
+            let _ = writeln!(out, "spacing = [{x:?}, {y:?}]");
         }
         let mut images = Vec::with_capacity(subject.images.len());
         for modality in &manifest.modalities {

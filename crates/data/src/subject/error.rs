@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use lacuna_io::ImageError;
 use lacuna_volume::{Grid, SAME_GRID_VOXELS, VolumeError, corner_displacement_voxels};
 
 use crate::manifest::ManifestError;
@@ -12,14 +11,6 @@ use crate::normalise::NormaliseError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CaseError {
-    /// A file cannot be read.
-    #[error("subject {subject}: {source}")]
-    File {
-        /// Id of the subject.
-        subject: String,
-        /// What is wrong with it.
-        source: Box<ImageError>,
-    },
     /// A file cannot be read to tell whether it has changed.
     #[error(
         "subject {subject}: one of its files cannot be read: {source}; check its files with `lacuna check`"
@@ -30,7 +21,7 @@ pub enum CaseError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file does not hold what the manifest says.
+    /// A file cannot be read, or does not hold what the manifest says.
     #[error("subject {subject}: {source}")]
     Manifest {
         /// Id of the subject.

@@ -2,25 +2,24 @@
 
 use std::path::Path;
 
-use lacuna_io::{Reference, read_labels, read_reference};
+use lacuna_io::Reference;
 use lacuna_volume::{
     Grid, LabelMap, Orientation, Spacing, Volume, VolumeError, corner_displacement_mm,
     grid_with_spacing, resample_labels, resample_linear,
 };
 
 use super::{CaseError, LabelResampling, LostLesions, lesions};
-use crate::manifest::{ImageRef, Manifest, Subject};
+use crate::manifest::{ImageRef, Manifest, ManifestError, Subject};
 
 /// Most voxels that a volume is resampled to.
 const MOST_VOXELS: f64 = 2147483648.0;
 
 /// Reads the files of one subject onto one grid.
 pub(super) struct Loader<'a> {
+    manifest: &'a Manifest,
     subject: &'a Subject,
     /// The image whose grid it is, as errors name it.
     first: String,
-    /// Images on other grids are brought onto that one.
-    others_move: bool,
     pub(super) reference: Reference,
     pub(super) orientation: Orientation,
     /// The first image's grid in canonical axes.
@@ -31,7 +30,7 @@ pub(super) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     pub(super) fn new(
-        manifest: &Manifest,
+        manifest: &'a Manifest,
         subject: &'a Subject,
         images: &[(&String, &ImageRef)],
         spacing: Option<[f64; 3]>,
@@ -42,13 +41,14 @@ impl<'a> Loader<'a> {
             subject: subject.id.clone(),
             modality: modality.to_owned(),
         })?;
-        let reference = read_reference(&first.path).map_err(|e| file_error(subject, e))?;
+        let reference = manifest.read_reference(subject, first);
+        let reference = reference.map_err(|e| manifest_error(subject, e))?;
         let orientation = Orientation::of(reference.affine());
         let own_grid = orientation.canonical_grid(&reference.grid());
         let mut loader = Self {
             subject,
             first: first.to_string(),
-            others_move: manifest.grid.is_some(),
+            manifest,
             own_grid,
             run_grid: own_grid,
             reference,
@@ -111,7 +111,8 @@ impl<'a> Loader<'a> {
 
     /// The image of a modality on the run's grid.
     pub(super) fn image(&self, image: &ImageRef) -> Result<Volume<f32>, CaseError> {
-        self.numbers(image, self.others_move)
+        // Images on other grids are brought onto the one that the manifest names.
+        self.numbers(image, self.manifest.grid.is_some())
     }
 
     /// The same of a weight map, which like a label lies on the grid of the subject.
@@ -121,10 +122,8 @@ impl<'a> Loader<'a> {
 
     fn numbers(&self, image: &ImageRef, moves: bool) -> Result<Volume<f32>, CaseError> {
         let file = image.to_string();
-        let volume = image.read().map_err(|source| CaseError::Manifest {
-            subject: self.subject.id.clone(),
-            source: Box::new(source),
-        })?;
+        let volume = self.manifest.read_image(self.subject, image);
+        let volume = volume.map_err(|e| manifest_error(self.subject, e))?;
         let [nx, ny, _] = volume.shape();
         let not_finite = |v: &f32| !v.is_finite();
         if let Some(first) = volume.data().iter().position(not_finite) {
@@ -149,18 +148,13 @@ impl<'a> Loader<'a> {
 
     pub(super) fn label(
         &self,
-        manifest: &Manifest,
         path: &Path,
         resampling: LabelResampling,
     ) -> Result<(LabelMap, LostLesions), CaseError> {
         let file = path.display().to_string();
-        let values = read_labels(path).map_err(|e| file_error(self.subject, e))?;
-        let labels = manifest
-            .map_labels(self.subject, &values)
-            .map_err(|source| CaseError::Manifest {
-                subject: self.subject.id.clone(),
-                source: Box::new(source),
-            })?;
+        let labels = (self.manifest.read_labels(self.subject, path))
+            .and_then(|values| self.manifest.map_labels(self.subject, &values))
+            .map_err(|e| manifest_error(self.subject, e))?;
         let labels = self.canonical(&file, labels)?;
         if self.run_grid == self.own_grid {
             return Ok((labels, LostLesions::default()));
@@ -185,7 +179,8 @@ impl<'a> Loader<'a> {
         let Some(path) = path else {
             return Ok(None);
         };
-        let values = read_labels(path).map_err(|e| file_error(self.subject, e))?;
+        let values = self.manifest.read_labels(self.subject, path);
+        let values = values.map_err(|e| manifest_error(self.subject, e))?;
         let mask = self.canonical(&path.display().to_string(), values.map(|&v| v != 0))?;
         match mask.data().contains(&true) {
             true => Ok(Some(mask)),
@@ -207,8 +202,8 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn file_error(subject: &Subject, source: lacuna_io::ImageError) -> CaseError {
-    CaseError::File {
+fn manifest_error(subject: &Subject, source: ManifestError) -> CaseError {
+    CaseError::Manifest {
         subject: subject.id.clone(),
         source: Box::new(source),
     }

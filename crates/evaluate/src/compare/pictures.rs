@@ -102,7 +102,7 @@ fn draw_one(
         ),
     };
     let axes = Orientation::of(reference.affine());
-    let image = score::image_behind(subject, modality, &reference)?;
+    let image = score::image_behind(manifest, subject, modality, &reference)?;
     let shown: Result<Vec<LabelMap>, _> = shown.iter().map(|map| axes.to_canonical(map)).collect();
     let drawn = lacuna_report::overlay_row(
         &image,

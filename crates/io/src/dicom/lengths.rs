@@ -21,10 +21,8 @@ const OPEN: u32 = u32::MAX;
 const ITEMS: u16 = 0xFFFE;
 const ITEM_END: (u16, u16) = (ITEMS, 0xE00D);
 const SEQUENCE_END: (u16, u16) = (ITEMS, 0xE0DD);
-/// Sequences in sequences: readers recurse, and no scanner writes more.
-const MOST_NESTED: u32 = 64;
-/// Sequences of known length in one file.
-const MOST_SEQUENCES: u32 = 4096;
+/// Items and sequences in one another: readers recurse, and no scanner writes more.
+const MOST_NESTED: usize = 64;
 const TRANSFER_SYNTAX: (u16, u16) = (0x0002, 0x0010);
 const PIXEL_DATA: (u16, u16) = (0x7FE0, 0x0010);
 
@@ -84,9 +82,17 @@ impl Walk {
         };
         let mut uid = Vec::new();
         let (mut in_meta, mut in_pixels) = (true, false);
-        let (mut depth, mut nested) = (0u32, 0u32);
+        let mut depth = 0usize;
+        // What is left of the file where the items and sequences end that have a length.
+        let mut ends: Vec<u64> = Vec::new();
         self.skip((MARK.0 + MARK.1.len()) as u64)?;
-        while let Some(start) = self.bytes::<4>()? {
+        loop {
+            while ends.last().is_some_and(|end| self.left <= *end) {
+                ends.pop();
+            }
+            let Some(start) = self.bytes::<4>()? else {
+                break;
+            };
             // The first group is always explicit and little endian.
             if in_meta && start[..2] != [2, 0] {
                 in_meta = false;
@@ -118,6 +124,12 @@ impl Walk {
                 self.bytes()?.map(|bytes| syntax.u32(bytes))
             };
             let Some(length) = length else { break };
+            // Readers look for an end, and past it they would take what follows for a part.
+            if let Some(&end) = ends.last()
+                && self.left < end
+            {
+                return Ok(Some(Fault::TooLong(0, u64::from(length))));
+            }
             if length == OPEN {
                 // What it holds is written as another syntax.
                 if kind == *b"UN" {
@@ -125,7 +137,7 @@ impl Walk {
                 }
                 in_pixels = tag == PIXEL_DATA || [*b"OB", *b"OW"].contains(&kind);
                 depth += 1;
-                if depth > MOST_NESTED {
+                if depth + ends.len() > MOST_NESTED {
                     return Ok(Some(Fault::TooDeep));
                 }
                 continue;
@@ -136,19 +148,20 @@ impl Walk {
                 continue;
             }
             let length = u64::from(length);
-            if length > self.left {
-                return Ok(Some(Fault::TooLong(self.left, length)));
-            }
-            // How deep what has a length lies is not known, and cannot be deeper than this.
-            nested += u32::from(kind == *b"SQ");
-            if nested > MOST_SEQUENCES {
-                return Ok(Some(Fault::TooDeep));
+            let room = self.left - ends.last().copied().unwrap_or(0);
+            if length > room {
+                return Ok(Some(Fault::TooLong(room, length)));
             }
             let holds_elements = (tag.0 == ITEMS && !in_pixels) || kind == *b"SQ";
             if tag == TRANSFER_SYNTAX {
                 uid = self.text(length)?;
             } else if !holds_elements {
                 self.skip(length)?;
+            } else {
+                ends.push(self.left - length);
+                if depth + ends.len() > MOST_NESTED {
+                    return Ok(Some(Fault::TooDeep));
+                }
             }
         }
         Ok(None)

@@ -263,7 +263,7 @@ impl Elements<'_> {
 }
 
 /// What the reader says, with what it came from.
-fn damaged(path: &Path, error: &dyn Error) -> ImageError {
+pub(super) fn damaged(path: &Path, error: &dyn Error) -> ImageError {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

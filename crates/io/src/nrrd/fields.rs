@@ -15,7 +15,11 @@ use crate::voxels::Layout;
 const SPATIAL: [&str; 4] = ["domain", "space", "???", "none"];
 
 /// The lines `name: value` of a header.
-pub(super) struct Fields(BTreeMap<String, String>);
+pub(super) struct Fields {
+    named: BTreeMap<String, String>,
+    /// Keys of Slicer's segments are among them.
+    pub segments: bool,
+}
 
 /// What each axis of the file is.
 pub(super) struct Axes {
@@ -28,25 +32,30 @@ pub(super) struct Axes {
 impl Fields {
     /// Reads up to the empty line, or to the end of a header without voxels.
     pub fn read(header: &mut TextHeader) -> Result<Self, ImageError> {
-        let mut fields = BTreeMap::new();
+        let mut fields = Self {
+            named: BTreeMap::new(),
+            segments: false,
+        };
         header.line()?; // The magic, seen before.
         loop {
             match header.line()? {
-                Some(line) if line.is_empty() => return Ok(Self(fields)),
+                Some(line) if line.is_empty() => return Ok(fields),
                 // Keys of applications, and comments.
-                Some(line) if line.starts_with('#') || line.contains(":=") => {}
+                Some(line) if line.starts_with('#') || line.contains(":=") => {
+                    fields.segments |= line.starts_with("Segment0_");
+                }
                 Some(line) => match line.split_once(": ").or(line.split_once(':')) {
                     Some((name, value)) => {
                         // Teem takes them in any case, with and without spaces.
                         let name = name.to_ascii_lowercase().replace(' ', "");
-                        fields.insert(name, value.trim().to_owned());
+                        fields.named.insert(name, value.trim().to_owned());
                     }
                     None => {
                         let found = format!("`{line}`");
                         return Err(header.wrong("a line", found, "`name: value`"));
                     }
                 },
-                None if fields.contains_key("datafile") => return Ok(Self(fields)),
+                None if fields.named.contains_key("datafile") => return Ok(fields),
                 None => {
                     return Err(header.wrong("end", "absent", "an empty line before the voxels"));
                 }
@@ -66,7 +75,7 @@ impl Fields {
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(&name.replace(' ', "")).map(String::as_str)
+        self.named.get(&name.replace(' ', "")).map(String::as_str)
     }
 
     pub fn needed(&self, header: &TextHeader, name: &str) -> Result<&str, ImageError> {

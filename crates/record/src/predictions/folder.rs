@@ -44,7 +44,7 @@ impl PredictionsFolder {
         crate::check_folder(path)?;
         crate::check_no_run(path)?;
         for id in &now.subjects {
-            for file in files_of(path, id) {
+            for file in files_of(path, id, now.ending()) {
                 inputs.spare(&file)?;
             }
         }
@@ -95,9 +95,10 @@ impl PredictionsFolder {
         if let Some(file) = foreign.filter(|_| existing != Existing::Replace) {
             return Err(RecordError::ForeignFile { file });
         }
+        let ending = self.list.ending().to_owned();
         let listed = self.list.files.get_or_insert_default();
         for id in asked.iter().filter(|id| !listed.contains_key(*id)) {
-            let found = files_of(&self.path, id)
+            let found = files_of(&self.path, id, &ending)
                 .into_iter()
                 .find(|file| file.exists());
             if let Some(file) = found.filter(|_| existing != Existing::Replace) {
@@ -106,7 +107,7 @@ impl PredictionsFolder {
         }
         let left = asked.into_iter().filter(|id| match existing {
             Existing::Skip => !listed.get(id).is_some_and(|file| {
-                let found = sha256_of(&prediction_path(&self.path, id));
+                let found = sha256_of(&prediction_path(&self.path, id, &ending));
                 found.is_ok_and(|found| found == file.sha256)
             }),
             _ => true,
@@ -128,7 +129,7 @@ impl PredictionsFolder {
         if files.remove(id).is_some() {
             self.write()?;
         }
-        Ok(prediction_path(&self.path, id))
+        Ok(prediction_path(&self.path, id, self.list.ending()))
     }
 
     /// Puts the label map of a subject, now whole, on the list, with what was `cleaned`
@@ -138,7 +139,7 @@ impl PredictionsFolder {
     /// When the file cannot be read or the list cannot be written.
     pub fn done(&mut self, id: &str, cleaned: Vec<CleanedClass>) -> Result<(), RecordError> {
         let file = PredictedFile {
-            sha256: sha256_of(&prediction_path(&self.path, id))?,
+            sha256: sha256_of(&prediction_path(&self.path, id, self.list.ending()))?,
             part: self.list.parts.len() - 1,
             cleaned,
         };
@@ -160,7 +161,8 @@ impl PredictionsFolder {
 
 /// Removes the files of a list, then the list.
 fn remove(folder: &Path, list: &Predictions, inputs: &Inputs) -> Result<(), RecordError> {
-    let files = list.owned().into_iter().flat_map(|id| files_of(folder, id));
+    let ids = list.owned().into_iter();
+    let files = ids.flat_map(|id| files_of(folder, id, list.ending()));
     let tables =
         (list.postprocess.iter()).flat_map(|_| [CLEANED, BURDEN].map(|name| folder.join(name)));
     let files = files.chain(tables).filter(|file| file.exists());
@@ -176,6 +178,7 @@ fn remove(folder: &Path, list: &Predictions, inputs: &Inputs) -> Result<(), Reco
 
 #[cfg(test)]
 mod tests {
+    use super::super::PREDICTION_ENDING;
     use super::*;
     use crate::{AveragedRun, Ensemble};
 
@@ -233,7 +236,7 @@ mod tests {
         open(folder.path(), list("v", &["a"]), Existing::Replace).unwrap();
         let found = Predictions::read(folder.path()).unwrap().unwrap();
         assert_eq!(found.files, Some(BTreeMap::new()));
-        assert!(!prediction_path(folder.path(), "b").exists());
+        assert!(!prediction_path(folder.path(), "b", PREDICTION_ENDING).exists());
     }
 
     #[test]
@@ -336,7 +339,11 @@ mod tests {
     #[test]
     fn files_of_other_programs_stay() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(prediction_path(folder.path(), "a"), "theirs").unwrap();
+        std::fs::write(
+            prediction_path(folder.path(), "a", PREDICTION_ENDING),
+            "theirs",
+        )
+        .unwrap();
         let error = open(folder.path(), list("w", &["a"]), Existing::Refuse).unwrap_err();
         assert!(matches!(error, RecordError::ForeignFile { .. }), "{error}");
         assert!(!folder.path().join("predictions.json").exists());
