@@ -143,7 +143,7 @@ impl Collection {
                 manifest: manifest.path,
             });
         }
-        entries.sort_by(|a, b| worse(a, b));
+        entries.sort_by(worse);
         Ok(Self {
             regions: regions(&manifest, &predictions, &[])?,
             manifest,
