@@ -6,7 +6,7 @@ mod commands;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use lacuna_train::device::{DeviceName, PrecisionName};
 use lacuna_train::run::RunError;
 
@@ -25,6 +25,9 @@ struct Cli {
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(..=1024))]
     threads: u16,
+    /// When to colour help, errors and warnings
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: terminal::Colour,
     /// Show no progress; results, warnings and errors are still told.
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -73,7 +76,7 @@ enum Command {
     /// Print the documented default run configuration, or a recipe to start from
     Config(commands::config::Arguments),
     /// List the networks with their borders and legal patch sizes
-    Networks,
+    Networks(commands::Json),
     /// List the losses, explain one, draw them, or examine a run's
     Losses(commands::losses::Arguments),
     /// Draw training patches before and after the transforms of a run
@@ -88,7 +91,7 @@ enum Command {
     Compare(commands::compare::Arguments),
     /// Train and test every run of a study
     Sweep(commands::sweep::Arguments),
-    /// Tabulate and draw what a study found: HTML, Markdown, LaTeX, CSV and SVG
+    /// Make a page of a study, a run or an evaluation: HTML, Markdown, LaTeX, CSV and SVG
     Report(commands::report::Arguments),
     /// Check the findings of Sudre et al. 2017 on a study
     VerifyPaper(commands::verify_paper::Arguments),
@@ -158,7 +161,9 @@ fn main() -> ExitCode {
     if let Some(commit) = option_env!("LACUNA_COMMIT") {
         lacuna_record::built_from(commit);
     }
-    let cli = Cli::parse();
+    let colour = terminal::Colour::asked(std::env::args_os());
+    let matches = Cli::command().color(colour.into()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run(cli) {
         Ok(code) => code,
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -185,6 +190,7 @@ fn message(error: &anyhow::Error) -> String {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     terminal::set_quiet(cli.quiet);
+    cli.color.set();
     rayon::ThreadPoolBuilder::new()
         .num_threads(cli.threads.into())
         .build_global()?;
@@ -198,7 +204,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Auto(arguments) => commands::auto::auto(&arguments),
         Command::Export(arguments) => commands::auto::export(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
-        Command::Networks => commands::print(&commands::networks()?),
+        Command::Networks(json) => commands::networks(json),
         Command::Losses(arguments) => commands::losses::run(&arguments),
         Command::Augment(arguments) => commands::augment::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),

@@ -88,6 +88,8 @@ pub fn write_done(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
         let scores = Evaluation {
             provenance: None,
             predictions: "test/predictions".into(),
+            dataset: None,
+            label_values: false,
             notes: Vec::new(),
             summary,
             froc: Vec::new(),
