@@ -123,7 +123,9 @@ fn picture(
     };
     let axes = Orientation::of(reference.affine());
     let modality = score::overlay_modality(manifest, None)?;
-    let [voxel, mm, depth] = told(lesion);
+    let [voxel, mm, _] = told(lesion);
+    let depth = lesion.depth_mm;
+    let depth = depth.map_or_else(String::new, |depth| format!(", {depth:.1} mm deep"));
     let what = match lesion.side {
         Side::Reference => "Missed lesion",
         Side::Prediction => "False component",
@@ -133,7 +135,7 @@ fn picture(
         &axes.to_canonical(&reference)?,
         &[axes.to_canonical(&prediction)?],
         &axes.to_canonical(&seen)?,
-        &format!("{what} at voxel {voxel}, {mm} mm, {depth} mm deep"),
+        &format!("{what} at voxel {voxel}, {mm} mm{depth}"),
         &OverlayOptions::default(),
     )?;
     Ok(Ok(Picture {
