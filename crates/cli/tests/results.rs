@@ -7,7 +7,11 @@ use harness::Place;
 /// A run of a second, what it predicts, and the scores.
 fn evaluated() -> Place {
     let place = Place::new();
-    place.edit("run.toml", "test = [\"sub-02\"]", "validation = [\"sub-02\"]");
+    place.edit(
+        "run.toml",
+        "test = [\"sub-02\"]",
+        "validation = [\"sub-02\"]",
+    );
     place.ok("train run.toml --out run --set train.schedule=cosine");
     place.ok("predict run --dataset cohort/dataset.toml --subjects sub-02 --out pred");
     place.ok("evaluate --dataset cohort/dataset.toml --predictions pred --out eval");
@@ -23,7 +27,9 @@ fn runs_and_evaluations_have_pages() {
         assert!(said.stdout.contains(&page), "{said}");
         // What it wrote it may write again.
         place.ok(&format!("report {folder}"));
-        let page = place.text(&page).replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+        let page = place
+            .text(&page)
+            .replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
         for word in ["http:", "https:", "<script", "<link", "url("] {
             assert!(!page.contains(word), "{folder}: {word}");
         }
@@ -39,7 +45,11 @@ fn runs_and_evaluations_have_pages() {
     ] {
         assert!(run.contains(part), "{part}");
     }
-    assert!(place.text("run/report/tables/validation-subjects.csv").contains("sub-02"));
+    assert!(
+        place
+            .text("run/report/tables/validation-subjects.csv")
+            .contains("sub-02")
+    );
 
     // The phantoms have masks, and their manifest was recorded.
     let page = place.text("eval/report/report.html");
@@ -53,7 +63,10 @@ fn runs_and_evaluations_have_pages() {
     }
     // Every lesion of the reference is in one stratum of volume.
     let lesions = place.text("eval/lesions.csv");
-    let reference = lesions.lines().filter(|l| l.contains(",reference,")).count();
+    let reference = lesions
+        .lines()
+        .filter(|l| l.contains(",reference,"))
+        .count();
     let sizes = place.text("eval/report/tables/sizes.csv");
     let counted = sizes.lines().skip(1).map(|line| {
         let cells: Vec<&str> = line.split(',').collect();
@@ -94,7 +107,10 @@ fn what_is_no_result_is_refused() {
 fn json_is_one_document_and_nothing_else() {
     let place = evaluated();
     let of = |words: &str| place.ok(&format!("{words} --json")).json();
-    assert_eq!(of("check cohort/dataset.toml --spacing 8,8,8")["labelled"], 2);
+    assert_eq!(
+        of("check cohort/dataset.toml --spacing 8,8,8")["labelled"],
+        2
+    );
     let found = of("fingerprint cohort/dataset.toml");
     assert_eq!(found["subjects"].as_array().unwrap().len(), 2);
     let networks = of("networks");
@@ -109,7 +125,10 @@ fn json_is_one_document_and_nothing_else() {
     let keys: Vec<&str> = (tversky["options"].as_array().unwrap().iter())
         .map(|option| option["key"].as_str().unwrap())
         .collect();
-    assert!(keys.contains(&"alpha") && keys.contains(&"beta"), "{keys:?}");
+    assert!(
+        keys.contains(&"alpha") && keys.contains(&"beta"),
+        "{keys:?}"
+    );
     let examined = of("losses doctor run.toml --steps 1");
     assert_eq!(examined["loss"], "generalised-dice");
     assert_eq!(examined["steps"]["steps"], 1);
@@ -118,7 +137,8 @@ fn json_is_one_document_and_nothing_else() {
     let evaluate = "evaluate --dataset cohort/dataset.toml --predictions pred --out eval";
     assert_eq!(of(evaluate), place.json("eval/summary.json"));
     place.ok(&evaluate.replace("--out eval", "--out other"));
-    let compared = of("compare eval other --names a,b --dataset cohort/dataset.toml --out compared");
+    let compared =
+        of("compare eval other --names a,b --dataset cohort/dataset.toml --out compared");
     assert_eq!(compared["subjects"], serde_json::json!(["sub-02"]));
 }
 

@@ -81,9 +81,15 @@ fn warnings(page: &RunPage) -> Vec<String> {
 #[test]
 fn numbers_are_those_of_the_run() {
     let page = page();
-    assert_eq!(fact(&page, "DSC of patches, last 200"), "0.901 (IQR 0.0995)");
+    assert_eq!(
+        fact(&page, "DSC of patches, last 200"),
+        "0.901 (IQR 0.0995)"
+    );
     // Means of 0.625 and 0.5625, and of 1 and 0.5.
-    assert_eq!(fact(&page, "Validation DSC after 1000"), "0.594, lesion F1 0.750");
+    assert_eq!(
+        fact(&page, "Validation DSC after 1000"),
+        "0.594, lesion F1 0.750"
+    );
     // 250 of 2000 patches.
     assert_eq!(fact(&page, "Patches without foreground"), "12.5 %");
     assert_eq!(fact(&page, "Time of the iterations"), "8.3 min");
@@ -118,11 +124,18 @@ fn what_went_wrong_is_told_first() {
         page.events.iter_mut().for_each(|e| e.wait_seconds = wait);
         assert_eq!(warnings(&page).len(), remarks);
     }
-    page.events.iter_mut().for_each(|e| e.predicted_share = Some(0.0));
+    page.events
+        .iter_mut()
+        .for_each(|e| e.predicted_share = Some(0.0));
     page.events[3].loss = f64::NAN;
     page.summary = None;
     let told = warnings(&page).join("\n");
-    for part in ["every voxel background", "iteration 4 is not finite", "--resume", "10.0 %"] {
+    for part in [
+        "every voxel background",
+        "iteration 4 is not finite",
+        "--resume",
+        "10.0 %",
+    ] {
         assert!(told.contains(part), "{part}: {told}");
     }
 }

@@ -40,7 +40,11 @@ fn evaluation() -> Evaluation {
         notes: Vec::new(),
         summary: Summary::of(&rows, &Bootstrap::default()).unwrap(),
         froc: Vec::new(),
-        subjects: ["exact", "rough", "missed"].into_iter().zip(&rows).map(subject).collect(),
+        subjects: ["exact", "rough", "missed"]
+            .into_iter()
+            .zip(&rows)
+            .map(subject)
+            .collect(),
     }
 }
 
@@ -86,7 +90,13 @@ fn sizes_are_counted_by_the_lesions_own_volume() {
     assert_eq!(table.rows[0][0].text, "below 5");
     assert_eq!(column(&table, "Lesions of the reference, all")[0], "3");
     assert_eq!(column(&table, "Lesions of the reference, missed")[0], "1");
-    assert_eq!(column(&table, "Lesions of the reference, share missed")[0], "33 %");
+    assert_eq!(
+        column(&table, "Lesions of the reference, share missed")[0],
+        "33 %"
+    );
     assert_eq!(column(&table, "Predicted components, all")[0], "3");
-    assert_eq!(column(&table, "Predicted components, share false"), ["33 %", "–", "–", "–", "–"]);
+    assert_eq!(
+        column(&table, "Predicted components, share false"),
+        ["33 %", "–", "–", "–", "–"]
+    );
 }

@@ -127,7 +127,10 @@ fn the_grid_is_shown_without_running_it() {
     let runs = told["runs"].as_array().unwrap();
     assert!(!runs.is_empty());
     for run in runs {
-        assert!(shown.stdout.contains(run["run"]["name"].as_str().unwrap()), "{run}");
+        assert!(
+            shown.stdout.contains(run["run"]["name"].as_str().unwrap()),
+            "{run}"
+        );
         assert!(run["hours"]["middle"].as_f64().unwrap() > 0.0, "{run}");
     }
     for run in RUNS {

@@ -378,7 +378,11 @@ mod tests {
             "{}",
             told[0].next
         );
-        assert!(told[0].seen.starts_with("8 of 8 false components are below 50 mm³"));
+        assert!(
+            told[0]
+                .seen
+                .starts_with("8 of 8 false components are below 50 mm³")
+        );
         assert!(told[0].seen.ends_with("and 1 of the 20 that are right."));
     }
 
