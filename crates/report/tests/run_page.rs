@@ -119,8 +119,8 @@ fn what_went_wrong_is_told_first() {
     let told = warnings(&page);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("best after 500 of 1000"));
-    // Ten of 500 seconds waited are a fiftieth, and fifty a tenth.
-    for (wait, remarks) in [(0.01, 1), (0.05, 2)] {
+    // Of 500 seconds, ten waited are a fiftieth, and 62.5 an eighth.
+    for (wait, remarks) in [(0.01, 1), (0.0625, 2)] {
         page.events.iter_mut().for_each(|e| e.wait_seconds = wait);
         assert_eq!(warnings(&page).len(), remarks);
     }
@@ -134,7 +134,7 @@ fn what_went_wrong_is_told_first() {
         "every voxel background",
         "iteration 4 is not finite",
         "--resume",
-        "10.0 %",
+        "12.5 % of the time",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
