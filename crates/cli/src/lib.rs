@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use lacuna_train::device::{DeviceName, PrecisionName};
 use lacuna_train::run::RunError;
 
@@ -27,6 +27,9 @@ struct Cli {
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(..=1024))]
     threads: u16,
+    /// When to colour help, errors and warnings
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: terminal::Colour,
     /// Show no progress; results, warnings and errors are still told.
     #[arg(long, short, global = true)]
     quiet: bool,
@@ -75,7 +78,7 @@ enum Command {
     /// Print the documented default run configuration, or a recipe to start from
     Config(commands::config::Arguments),
     /// List the networks with their borders and legal patch sizes
-    Networks,
+    Networks(commands::Json),
     /// List the losses, explain one, draw them, or examine a run's
     Losses(commands::losses::Arguments),
     /// Draw training patches before and after the transforms of a run
@@ -92,7 +95,7 @@ enum Command {
     View(commands::view::Arguments),
     /// Train and test every run of a study
     Sweep(commands::sweep::Arguments),
-    /// Tabulate and draw what a study found: HTML, Markdown, LaTeX, CSV and SVG
+    /// Make a page of a study, a run or an evaluation: HTML, Markdown, LaTeX, CSV and SVG
     Report(commands::report::Arguments),
     /// Check the findings of Sudre et al. 2017 on a study
     VerifyPaper(commands::verify_paper::Arguments),
@@ -165,7 +168,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, program: Option<PathB
     if let Some(commit) = option_env!("LACUNA_COMMIT") {
         lacuna_record::built_from(commit);
     }
-    let cli = Cli::parse_from(arguments);
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let colour = terminal::Colour::asked(arguments.iter().cloned());
+    let matches = Cli::command().color(colour.into());
+    let matches = matches.get_matches_from(arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run(cli) {
         Ok(code) => code,
         Err(error) if terminal::is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -192,6 +199,7 @@ fn message(error: &anyhow::Error) -> String {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     terminal::set_quiet(cli.quiet);
+    cli.color.set();
     rayon::ThreadPoolBuilder::new()
         .num_threads(cli.threads.into())
         .build_global()?;
@@ -205,7 +213,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Auto(arguments) => commands::auto::auto(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
-        Command::Networks => commands::print(&commands::networks()?),
+        Command::Networks(json) => commands::networks(json),
         Command::Losses(arguments) => commands::losses::run(&arguments),
         Command::Augment(arguments) => commands::augment::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),

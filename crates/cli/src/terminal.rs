@@ -1,4 +1,5 @@
-//! Progress: a bar with the time left on a terminal, plain lines elsewhere, or nothing.
+//! What a terminal shows: colours, tables that fit it, and progress: a bar with the time left on
+//! a terminal, plain lines elsewhere, or nothing.
 
 use std::fmt::Arguments;
 use std::io::{IsTerminal, Write, stderr};
@@ -6,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use comfy_table::{ContentArrangement, Table};
+use console::{Style, Term};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 /// Whether progress is not shown.
@@ -28,7 +31,84 @@ macro_rules! step {
 /// Writes a line to standard error. That nobody can read it, as when its reader has gone or a
 /// disk is full, ends no computation.
 pub fn line(words: Arguments<'_>) {
-    let _ = stderr().write_all(format!("{words}\n").as_bytes());
+    let _ = stderr().write_all(format!("{}\n", coloured(&words.to_string())).as_bytes());
+}
+
+/// A line whose first word says how grave it is, that word coloured where colours are shown.
+fn coloured(line: &str) -> String {
+    let styles = [
+        ("error:", Style::new().red().bold()),
+        ("warning:", Style::new().yellow().bold()),
+        ("note:", Style::new().cyan().bold()),
+    ];
+    for (word, style) in styles {
+        if let Some(rest) = line.strip_prefix(word) {
+            return format!("{}{rest}", style.for_stderr().apply_to(word));
+        }
+    }
+    line.to_owned()
+}
+
+/// When to colour what is told; `--color`. Without it, NO_COLOR and CLICOLOR_FORCE say so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Colour {
+    /// What the words of a command ask for, before they are read: help and errors of the
+    /// command line are coloured too.
+    pub fn asked(words: impl Iterator<Item = std::ffi::OsString>) -> Self {
+        let words: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
+        let values = words.iter().enumerate().filter_map(|(place, word)| {
+            match word.strip_prefix("--color")? {
+                "" => words.get(place + 1).map(String::as_str),
+                value => value.strip_prefix('='),
+            }
+        });
+        let known = |value: &str| <Self as clap::ValueEnum>::from_str(value, false).ok();
+        values.filter_map(known).last().unwrap_or_default()
+    }
+
+    /// Colours what is told, or not.
+    pub fn set(self) {
+        match self {
+            Self::Auto => {}
+            Self::Always => console::set_colors_enabled_stderr(true),
+            Self::Never => console::set_colors_enabled_stderr(false),
+        }
+    }
+}
+
+impl From<Colour> for clap::ColorChoice {
+    fn from(colour: Colour) -> Self {
+        match colour {
+            Colour::Auto => Self::Auto,
+            Colour::Always => Self::Always,
+            Colour::Never => Self::Never,
+        }
+    }
+}
+
+/// A table with this header, as wide as the terminal at most; in a file, as wide as it is.
+pub fn table<T: Into<comfy_table::Cell>>(header: impl IntoIterator<Item = T>) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    if let Some((_, width)) = Term::stdout().size_checked() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(width);
+    }
+    let header: Vec<comfy_table::Cell> = header.into_iter().map(Into::into).collect();
+    if !header.is_empty() {
+        table.set_header(header);
+    }
+    table
 }
 
 /// Shows progress, or not.
@@ -53,6 +133,8 @@ pub struct Progress {
     total: u64,
     /// Whether the time left follows from the steps.
     estimates: bool,
+    /// Whether the number of steps says something.
+    counts: bool,
 }
 
 impl Progress {
@@ -71,6 +153,15 @@ impl Progress {
         let template = "{prefix} {wide_bar} {pos}/{len} {elapsed} {msg}";
         Self {
             estimates: false,
+            ..Self::with_template(template, label, 0, total)
+        }
+    }
+
+    /// For steps that only move the bar: the messages say how far the work is.
+    pub fn told(label: &str, total: u64) -> Self {
+        let template = "{prefix} {wide_bar} {msg} {elapsed} (left {eta})";
+        Self {
+            counts: false,
             ..Self::with_template(template, label, 0, total)
         }
     }
@@ -94,6 +185,7 @@ impl Progress {
             first,
             total,
             estimates: true,
+            counts: true,
         }
     }
 
@@ -117,10 +209,11 @@ impl Progress {
         }
         let fresh = done.saturating_sub(self.first).max(1) as f64;
         let left = elapsed.mul_f64((total.saturating_sub(done)) as f64 / fresh);
-        step!(
-            "{label} {done}/{total} elapsed {elapsed_text} left {} {message}",
-            HumanDuration(left),
-        );
+        let left = HumanDuration(left);
+        match self.counts {
+            true => step!("{label} {done}/{total} elapsed {elapsed_text} left {left} {message}"),
+            false => step!("{label} {message} elapsed {elapsed_text} left {left}"),
+        }
     }
 
     /// Shows what is done between two steps.

@@ -112,7 +112,7 @@ fn patterns_that_match_wrongly() {
 #[test]
 fn a_sound_dataset_passes_the_check() {
     let place = Place::new();
-    let checked = place.ok("check cohort/dataset.toml --json report.json");
+    let checked = place.ok("check cohort/dataset.toml");
     for part in [
         "sub-01",
         "sub-02",
@@ -123,7 +123,7 @@ fn a_sound_dataset_passes_the_check() {
     ] {
         assert!(checked.stdout.contains(part), "{part}: {checked}");
     }
-    let report = place.json("report.json");
+    let report = place.ok("check cohort/dataset.toml --json").json();
     assert_eq!(report["labelled"], 2);
     assert_eq!(
         report["modalities"],
@@ -152,10 +152,12 @@ fn the_check_finds_what_would_stop_a_run() {
     label.data_mut()[7] = 9;
     write_labels(&path, &label, &Reference::from_grid(&label.grid())).unwrap();
 
-    let checked = place.run("check cohort/dataset.toml --json report.json");
+    let checked = place.run("check cohort/dataset.toml");
     assert_eq!(checked.code, Some(1), "{checked}");
     assert!(!checked.stderr.contains("panicked"), "{checked}");
-    let report = place.json("report.json");
+    let said = place.run("check cohort/dataset.toml --json");
+    assert_eq!(said.code, Some(1), "{said}");
+    let report = said.json();
     let problems: Vec<String> = (report["problems"].as_array().unwrap().iter())
         .filter(|p| p["severity"] == "error")
         .map(|p| format!("{} {} {}", p["subject"], p["file"], p["finding"]))

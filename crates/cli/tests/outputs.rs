@@ -110,9 +110,7 @@ fn no_output_replaces_an_input() {
     assert_eq!(place.text("seg.nii.gz"), "mine");
     place.ok(&format!("{seg} --force"));
 
-    let check = "check cohort/dataset.toml --json cohort/dataset.toml";
     let manifest = place.text("cohort/dataset.toml");
-    place.refused(check, &["cohort/dataset.toml", "reads it"]);
     let dataset =
         "dataset cohort --images T1=*/T1.nii.gz --label */lesion.nii.gz --out cohort/dataset.toml";
     place.refused(dataset, &["cohort/dataset.toml", "differs", "--force"]);

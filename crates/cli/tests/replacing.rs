@@ -60,12 +60,12 @@ fn the_check_says_what_is_background() {
         .filter(|line| !line.starts_with("mask"))
         .collect();
     place.write("cohort/dataset.toml", maskless.join("\n"));
-    let said = place.ok("check cohort/dataset.toml --json found.json");
+    let said = place.ok("check cohort/dataset.toml");
     for modality in ["T1", "T2", "FLAIR"] {
         let line = format!("{modality}: background without a mask: 0, in all 2 images");
         assert!(said.stdout.contains(&line), "{said}");
     }
-    let found = place.json("found.json");
+    let found = place.ok("check cohort/dataset.toml --json").json();
     assert_eq!(found["subjects"][0]["images"][0]["background"], "zero");
 
     // As in CT: air of -1024 where there was 0.

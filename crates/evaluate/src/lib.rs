@@ -1,12 +1,14 @@
 //! Scores a folder of predictions against the labels of a dataset, and writes what
 //! `lacuna evaluate` leaves: [`Evaluation`], tables of subjects and lesions, pictures.
-//! [`compare()`] sets several folders of predictions side by side.
+//! [`compare()`] sets several folders of predictions side by side, and [`error_page`] tells
+//! where the errors of an evaluation lie.
 //!
 //! Voxel axes are (x, y, z) as in the files; pictures are drawn in canonical axes.
 
 mod choose;
 mod compare;
 mod error;
+mod errors;
 mod froc;
 mod place;
 mod score;
@@ -23,6 +25,7 @@ use choose::Chosen;
 pub use choose::{file_of, regions};
 pub use compare::{CompareError, CompareRequest, Metric, compare, metric_of};
 pub use error::EvaluateError;
+pub use errors::error_page;
 pub use froc::CANDIDATE_THRESHOLD;
 use froc::Probabilities;
 use score::Scored;
@@ -76,6 +79,7 @@ pub fn evaluate(
         // Absolute, to be known again from elsewhere.
         predictions: (predictions.canonicalize()).unwrap_or_else(|_| predictions.to_owned()),
         dataset: request.manifest.path.canonicalize().ok(),
+        label_values: request.label_values,
         notes: (chosen.notes.into_iter().chain(probabilities.note)).collect(),
         summary: Summary::of(&rows, &Bootstrap::default())?,
         froc: froc::of(request.manifest, &candidates)?,

@@ -15,14 +15,10 @@ use std::sync::atomic::AtomicBool;
 
 use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, PhantomError, write_cohort};
-use lacuna_evaluate::{EvaluateError, Request, evaluate};
-use lacuna_losses::Loss;
-use lacuna_metrics::{Bootstrap, MetricsError, Options};
-use lacuna_nets::{Architecture, NetError};
-use lacuna_record::{
-    Evaluation, Existing, PREDICTION_ENDING, RecordError, Summary, check_folder, read_events,
-};
-use lacuna_report::{Fact, IterationRow, MetricTable, Picture, RunReport, render};
+use lacuna_evaluate::{EvaluateError, Request, error_page, evaluate};
+use lacuna_metrics::Options;
+use lacuna_record::{Evaluation, Existing, PREDICTION_ENDING, RecordError, Summary, check_folder};
+use lacuna_report::study::{StudyReport, html};
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::RunConfig;
@@ -32,7 +28,8 @@ use lacuna_train::predict::Session;
 use lacuna_train::predictor::Predictor;
 use lacuna_train::run::RunError;
 use lacuna_train::training::{Progress, train};
-use lacuna_volume::PatchSize;
+
+use crate::page::PageError;
 
 /// The run that the demo trains; the rest are defaults.
 const RUN: &str = include_str!("demo.toml");
@@ -90,6 +87,9 @@ pub enum DemoError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The page cannot be made.
+    #[error(transparent)]
+    Page(#[from] PageError),
 }
 
 impl From<RunError> for DemoError {
@@ -172,9 +172,9 @@ pub fn demo(
     let evaluation = evaluate(&request, &mut |done, total| {
         told(DemoStep::Scored(done, total));
     })?;
-    let report = report(&config, &summary, &run, &evaluation, &folder)?;
+    let report = report(&run, &evaluation, &manifest)?;
     let page = out.join("report.html");
-    write(&page, render(&report).as_bytes())?;
+    write(&page, html(&report).as_bytes())?;
     Ok(Some(Shown { evaluation, page }))
 }
 
@@ -182,72 +182,23 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     Ok(lacuna_io::atomic::write_bytes(path, bytes)?)
 }
 
-/// The page of the demo's run.
+/// One page of the run and of what it predicts.
 fn report(
-    config: &RunConfig,
-    summary: &Summary,
     run: &Path,
     evaluation: &Evaluation,
-    folder: &Path,
-) -> Result<RunReport, DemoError> {
-    let iterations = read_events(run)?.into_iter().map(|e| IterationRow {
-        iteration: e.iteration,
-        loss: e.loss,
-        dsc: e.dsc,
-        foreground_share: e.foreground_share,
-        empty_patches: e.empty_patches,
-        seconds: e.seconds,
-    });
-    let scores: Vec<_> = (evaluation.subjects.iter())
-        .map(|s| (s.subject.clone(), s.classes.clone()))
-        .collect();
-    let pictures = evaluation.subjects.iter().map(|s| {
-        let path = folder.join(&s.overlay.file);
-        Ok(Picture {
-            title: s.subject.clone(),
-            caption: s.overlay.caption.clone(),
-            png: std::fs::read(&path).map_err(RecordError::io(&path))?,
-            size: s.overlay.size,
-        })
-    });
-    let metrics = MetricTable::of_scores(&scores, &Bootstrap::default())
-        .map_err(|e: MetricsError| RunError::from(e))?;
-    Ok(RunReport {
+    manifest: &Manifest,
+) -> Result<StudyReport, DemoError> {
+    let trained = crate::page::of_run(run)?;
+    let judged = error_page(evaluation, run, Some(manifest), &mut |_, _| {})?;
+    let synthetic = "The cohort is synthetic; the figures say that the software works, not how \
+                     well it does on patients.";
+    Ok(StudyReport {
         title: "Lacuna demo".to_owned(),
-        subtitle: "Phantom brains with rare lesions: trained, predicted and scored".to_owned(),
-        facts: facts(config, summary).map_err(RunError::from)?,
-        iterations: iterations.collect(),
-        patches_per_iteration: config.train.batch,
-        sampler: "every effective patch holds at least one foreground voxel".to_owned(),
-        metrics: Some(metrics),
-        pictures: pictures.collect::<Result<_, RecordError>>()?,
-        notes: vec![
-            "The cohort is synthetic; the figures say that the software works, not how well it \
-             does on patients."
-                .to_owned(),
-        ],
-    })
-}
-
-fn facts(config: &RunConfig, summary: &Summary) -> Result<Vec<Fact>, NetError> {
-    let architecture = Architecture::of(&config.model)?;
-    let [_, effective] = architecture.patch(config.patch.size)?;
-    let effective = PatchSize::of(effective, architecture.rank());
-    Ok(vec![
-        Fact::new("Network", config.model.name),
-        Fact::new("Width", config.model.width),
-        Fact::new("Parameters", summary.parameters),
-        Fact::new("Loss", config.loss.named.name()),
-        Fact::new("Patch", config.patch.size),
-        Fact::new("Effective patch", effective),
-        Fact::new("Patches per iteration", config.train.batch),
-        Fact::new("Learning rate", config.train.learning_rate),
-        Fact::new("Iterations", summary.iterations),
-        Fact::new(
-            "Seconds per iteration",
-            format!("{:.3}", summary.seconds_per_iteration),
+        description: format!(
+            "Phantom brains with rare lesions: trained, predicted and scored. {synthetic}"
         ),
-        Fact::new("Device", "cpu"),
-        Fact::new("Seed", config.seed),
-    ])
+        facts: [trained.facts(), judged.facts].concat(),
+        sections: [trained.sections(), judged.sections].concat(),
+        abbreviations: judged.abbreviations,
+    })
 }

@@ -19,6 +19,7 @@
 //! | [`study`] | studies: grids, plans, estimates, executors | yes |
 //! | [`auto`] | from a dataset to a tuned and judged model in a given time | yes |
 //! | [`demo`] | the whole way on a phantom cohort | yes |
+//! | [`page`] | the page of a study, a run or an evaluation | yes |
 //!
 //! `examples/train_predict_evaluate.rs` goes the whole way. The shortest way from files
 //! to numbers:
@@ -40,6 +41,7 @@
 //! ```
 
 pub mod demo;
+pub mod page;
 
 pub use lacuna_auto as auto;
 pub use lacuna_data as data;

@@ -1,7 +1,7 @@
 //! What is said of each loss where a reader chooses one.
 
 /// A loss for its reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Guide {
     /// Name in a run configuration.
     pub name: &'static str,

@@ -31,6 +31,9 @@ pub struct Evaluation {
     /// The manifest with the references; absent in evaluations of version 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<PathBuf>,
+    /// Whether the predictions were said to hold the dataset's own label values.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub label_values: bool,
     /// What a reader should know of the files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -22,6 +22,7 @@ mod sessions;
 mod study;
 mod summary;
 mod test;
+mod validation;
 
 pub use cleaned::CleanedClass;
 pub use comparison::{
@@ -44,3 +45,4 @@ pub use sessions::{SessionRecord, Sessions, SourceFile};
 pub use study::{AxisValue, PlannedRun, State, Status, Study, StudyFolder};
 pub use summary::Summary;
 pub use test::{Outcome, read_calibration};
+pub use validation::{ValidationScore, read_validation};

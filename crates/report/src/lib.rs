@@ -2,15 +2,17 @@
 //! curves, metric tables and overlay pictures.
 //!
 //! [`overlay`] draws a subject's slices with reference and prediction,
-//! [`chart`] draws charts as SVG, [`RunReport`] gathers what is known of a run
-//! and [`render`] writes the page; [`study`] reads the folder of a study and
-//! writes its report; [`fingerprint_page`] draws what a dataset looks like. Nothing here knows of tensors.
+//! [`chart`] draws charts as SVG; [`study`] has what every page is made of, reads the folder
+//! of a study and writes reports; [`RunPage`] is the page of a run, and [`scores`] has the
+//! tables of an evaluation; [`fingerprint_page`] draws what a dataset looks like. Nothing
+//! here knows of tensors.
 //!
 //! Colours are those of Okabe and Ito (2008), which readers with any common
 //! form of colour blindness tell apart; see [`colour`].
 
 pub mod chart;
 pub mod colour;
+pub mod scores;
 pub mod study;
 
 mod document;
@@ -19,14 +21,12 @@ mod fingerprint;
 mod markup;
 mod overlay;
 mod run;
-mod table;
 
-pub use document::render;
+pub use document::{Fact, Picture};
 pub use error::ReportError;
 pub use fingerprint::{FINGERPRINT_PAGE, fingerprint_page, write_fingerprint_page};
 pub use overlay::{
     Overlay, OverlayOptions, PatchPair, PatchView, overlay, overlay_column, overlay_row,
     patch_sheet,
 };
-pub use run::{Fact, IterationRow, Picture, RunReport};
-pub use table::{MetricColumn, MetricTable, SubjectRow, SummaryRow};
+pub use run::RunPage;

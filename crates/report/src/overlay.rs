@@ -7,10 +7,11 @@
 //! the lower row the window framed in white above, enlarged. The reference is
 //! an outline in [`REFERENCE`](crate::colour::REFERENCE); the prediction is a
 //! translucent fill in [`PREDICTION`](crate::colour::PREDICTION), with an
-//! outline where voxels are large.
+//! outline where voxels are large. A key of the colours stands below, where there is room.
 
 mod canvas;
 mod choose;
+mod key;
 mod patches;
 
 use lacuna_volume::{LabelMap, Volume};
@@ -18,6 +19,7 @@ use lacuna_volume::{LabelMap, Volume};
 use crate::ReportError;
 use canvas::{Canvas, Window};
 use choose::{Pick, choose, choose_lesions};
+use key::Key;
 pub use patches::{PatchPair, PatchView, patch_sheet};
 
 /// How a picture is drawn.
@@ -82,7 +84,10 @@ pub fn overlay(
     let window = grey_window(image);
     let panel = panel_size(image, options);
     let side = panel[0].max(panel[1]);
-    let mut canvas = Canvas::new([picks.len() * (side + GAP) - GAP, panel[1] + GAP + side]);
+    let [width, height] = [picks.len() * (side + GAP) - GAP, panel[1] + GAP + side];
+    let key = Key::of(reference.is_some(), prediction.is_some());
+    let mut canvas = Canvas::new([width, height + key.height(width)]);
+    key.draw(&mut canvas, height);
     for (column, pick) in picks.iter().enumerate() {
         let left = column * (side + GAP);
         let slice = canvas::Slice {
@@ -127,7 +132,9 @@ pub fn overlay_column(
     let panel = panel_size(image, options);
     let side = panel[0].max(panel[1]);
     let down = |row: usize| panel[1] + GAP + row * (side + GAP);
-    let mut canvas = Canvas::new([side, down(picks.len()) - GAP]);
+    let (key, height) = (Key::of(true, true), down(picks.len()) - GAP);
+    let mut canvas = Canvas::new([side, height + key.height(side)]);
+    key.draw(&mut canvas, height);
     for (row, pick) in picks.iter().enumerate() {
         let slice = canvas::Slice {
             image,
@@ -183,7 +190,10 @@ pub fn overlay_row(
     let panel = panel_size(image, options);
     let side = panel[0].max(panel[1]);
     let columns = predictions.len().max(1);
-    let mut canvas = Canvas::new([columns * (side + GAP) - GAP, panel[1] + GAP + side]);
+    let [width, height] = [columns * (side + GAP) - GAP, panel[1] + GAP + side];
+    let key = Key::of(true, true);
+    let mut canvas = Canvas::new([width, height + key.height(width)]);
+    key.draw(&mut canvas, height);
     let whole = Window::whole(image);
     let zoomed = Window::around(image, &pick, options.window_mm);
     for (column, prediction) in predictions.iter().enumerate() {

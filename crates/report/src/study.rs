@@ -27,6 +27,7 @@ pub use html::html;
 pub use lacuna_record::Ending;
 pub use latex::latex;
 pub use markdown::markdown;
+pub(crate) use names::duration;
 pub use report::{Chart, Gallery, Item, Section, StudyReport};
 pub use results::{RunResult, StudyResults, Training};
 pub use table::{Cell, Column, StudyTable};

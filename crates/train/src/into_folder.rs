@@ -42,8 +42,8 @@ pub struct At<'a> {
     pub number: usize,
     /// How many are predicted.
     pub subjects: usize,
-    /// Share of its windows that are done.
-    pub share: f64,
+    /// Its windows that are done, and all of them.
+    pub windows: [usize; 2],
 }
 
 impl Predictor {
@@ -78,16 +78,16 @@ impl Predictor {
                 spread: (target.spread).then(|| spread_path(target.folder, id, target.ending)),
             };
             let subject = manifest.subject(id)?;
-            let mut on_share = |done, total: usize| {
+            let mut on_windows = |done, total: usize| {
                 on_window(At {
                     subject: id,
                     number,
                     subjects: left.len(),
-                    share: done as f64 / total.max(1) as f64,
+                    windows: [done, total],
                 });
             };
             let cleaned =
-                self.predict_to_files(manifest, subject, &files, session, &mut on_share)?;
+                self.predict_to_files(manifest, subject, &files, session, &mut on_windows)?;
             folder.done(id, cleaned)?;
         }
         Ok(())

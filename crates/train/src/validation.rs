@@ -8,8 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use lacuna_data::cohort::Cohort;
 use lacuna_metrics::{Confusion, Lesions, MaskPair};
-use lacuna_record::read_lines;
-use serde::{Deserialize, Serialize};
+use lacuna_record::{ValidationScore, read_validation};
 
 use crate::predict::{Session, WindowModel, predict_case};
 use crate::run::RunError;
@@ -29,24 +28,9 @@ pub struct Validation {
     pub score: Option<f64>,
 }
 
-/// One subject at one time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Line {
-    iteration: u64,
-    subject: String,
-    /// Of all foreground as one.
-    dsc: f64,
-    /// Mean of the classes, each 1 when both sides are empty.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    class_dsc: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    lesion_f1: Option<f64>,
-}
-
-impl Line {
-    fn score(&self) -> Option<f64> {
-        Some((self.class_dsc? + self.lesion_f1?) / 2.0)
-    }
+/// What the best checkpoint is chosen by, of one subject.
+fn score_of(line: &ValidationScore) -> Option<f64> {
+    Some((line.class_dsc? + line.lesion_f1?) / 2.0)
 }
 
 /// Predicts every case and appends the lines of all, or nothing. `begun` is told the place
@@ -74,7 +58,7 @@ pub fn score(
         let classes = model.outputs().classes();
         let confusion = Confusion::of(reference.data(), found.data(), classes)?;
         let lesions = Lesions::find(&MaskPair::of_labels(reference, found, |class| class > 0)?);
-        lines.push(Line {
+        lines.push(ValidationScore {
             iteration,
             subject: case.id.clone(),
             dsc: confusion.foreground().dsc(),
@@ -114,7 +98,7 @@ pub fn keep(run: &Path, iteration: u64, subjects: usize) -> Result<Vec<Validatio
     if !path.exists() {
         return Ok(Vec::new());
     }
-    let lines: Vec<Line> = read_lines(&path)?;
+    let lines = read_validation(run)?;
     let times = (lines.chunk_by(|a, b| a.iteration == b.iteration))
         .filter(|time| time[0].iteration <= iteration && time.len() == subjects);
     lacuna_io::atomic::write_atomic(&path, |w| {
@@ -125,9 +109,9 @@ pub fn keep(run: &Path, iteration: u64, subjects: usize) -> Result<Vec<Validatio
     Ok(times.map(|time| mean(time[0].iteration, time)).collect())
 }
 
-fn mean(iteration: u64, lines: &[Line]) -> Validation {
+fn mean(iteration: u64, lines: &[ValidationScore]) -> Validation {
     let sum: f64 = lines.iter().map(|line| line.dsc).sum();
-    let mean = |of: fn(&Line) -> Option<f64>| {
+    let mean = |of: fn(&ValidationScore) -> Option<f64>| {
         let values: Option<Vec<f64>> = lines.iter().map(of).collect();
         values.map(|values| values.iter().sum::<f64>() / lines.len() as f64)
     };
@@ -135,11 +119,11 @@ fn mean(iteration: u64, lines: &[Line]) -> Validation {
         iteration,
         dsc: sum / lines.len() as f64,
         lesion_f1: mean(|line| line.lesion_f1),
-        score: mean(Line::score),
+        score: mean(score_of),
     }
 }
 
-fn write_lines(w: &mut dyn Write, lines: &[Line]) -> std::io::Result<()> {
+fn write_lines(w: &mut dyn Write, lines: &[ValidationScore]) -> std::io::Result<()> {
     for line in lines {
         serde_json::to_writer(&mut *w, line)?;
         w.write_all(b"\n")?;

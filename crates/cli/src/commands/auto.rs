@@ -43,6 +43,8 @@ pub struct Arguments {
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArgument,
+    #[command(flatten)]
+    json: super::Json,
 }
 
 #[derive(clap::Args)]
@@ -84,11 +86,9 @@ pub fn plan(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Some(plan) = plan else {
         return Ok(interrupted());
     };
-    super::print(&format!(
-        "{}written: {}\n",
-        decisions(&plan),
-        arguments.out.display()
-    ))
+    arguments.json.print(&plan, || {
+        format!("{}written: {}\n", decisions(&plan), arguments.out.display())
+    })
 }
 
 pub fn auto(
@@ -108,7 +108,11 @@ pub fn auto(
         if !done {
             return Ok(interrupted());
         }
-        return super::print(&format!("trained and predicted: {name}\n"));
+        return arguments
+            .json
+            .print(&serde_json::json!({ "trained": name }), || {
+                format!("trained and predicted: {name}\n")
+            });
     }
     let made = lacuna_auto::auto(&asked, &arguments.out, &device, &stop, &mut |step| {
         shown.told(step);
@@ -118,13 +122,23 @@ pub fn auto(
         return Ok(interrupted());
     };
     let out = arguments.out.display();
-    super::print(&format!(
-        "{}{:.1} of {} minutes spent\nmodel: {out} (lacuna predict {out} --dataset ...)\ncard: {out}/card.md\npage: {}\n",
-        scores(&made),
-        made.seconds / 60.0,
-        asked.budget.duration().as_secs() / 60,
-        made.page.display()
-    ))
+    let judged = made.judged.as_ref();
+    let told = serde_json::json!({
+        "model": arguments.out,
+        "page": made.page,
+        "seconds": made.seconds,
+        "before": judged.map(|judged| &judged.before.summary),
+        "after": judged.map(|judged| &judged.after.summary),
+    });
+    arguments.json.print(&told, || {
+        format!(
+            "{}{:.1} of {} minutes spent\nmodel: {out} (lacuna predict {out} --dataset ...)\ncard: {out}/card.md\npage: {}\n",
+            scores(&made),
+            made.seconds / 60.0,
+            asked.budget.duration().as_secs() / 60,
+            made.page.display()
+        )
+    })
 }
 
 fn interrupted() -> ExitCode {
@@ -134,10 +148,7 @@ fn interrupted() -> ExitCode {
 
 /// The plan, a line for each decision.
 fn decisions(plan: &Plan) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    table.set_header(["what", "chosen", "why", "from"]);
+    let mut table = crate::terminal::table(["what", "chosen", "why", "from"]);
     for d in &plan.decisions {
         table.add_row([&d.what, &d.value, &d.reason, &d.figure]);
     }
@@ -149,9 +160,7 @@ fn scores(made: &Made) -> String {
     let Some(judged) = &made.judged else {
         return "not judged: no subject with lesions could be held out\n".to_owned();
     };
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    let mut table = crate::terminal::table([
         "class",
         "held-out subjects",
         "DSC",

@@ -1,13 +1,14 @@
 //! `lacuna check`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use comfy_table::Table;
 use lacuna_data::check::{CheckReport, Severity, SubjectReport, check, lost_at};
 use lacuna_data::manifest::Manifest;
-use lacuna_record::{Inputs, check_file};
+use lacuna_data::subject::LostLesions;
+use serde::Serialize;
 
 use crate::terminal::Progress;
 
@@ -15,9 +16,8 @@ use crate::terminal::Progress;
 pub struct Arguments {
     /// The dataset manifest
     dataset: PathBuf,
-    /// Also write everything found as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    json: super::Json,
     /// Also say which lesions have no voxel at this spacing of a run, in mm along right,
     /// anterior, superior
     #[arg(long, value_name = "X,Y,Z", value_parser = spacing_of)]
@@ -35,10 +35,6 @@ fn spacing_of(text: &str) -> Result<[f64; 3], String> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let manifest = Manifest::read(&arguments.dataset)?;
-    if let Some(path) = &arguments.json {
-        Inputs::of(manifest.files()).spare(path)?;
-        check_file(path)?;
-    }
     let bar = Mutex::new(Progress::new("check", 0, manifest.subjects.len() as u64));
     let report = check(&manifest, |done| {
         if let Ok(mut bar) = bar.lock() {
@@ -48,27 +44,36 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Ok(bar) = bar.into_inner() {
         bar.finish();
     }
-    if let Some(path) = &arguments.json {
-        lacuna_io::atomic::write_atomic(path, |w| {
-            serde_json::to_writer_pretty(&mut *w, &report)?;
-            w.write_all(b"\n")
-        })?;
-    }
-    let mut text = render(&report);
-    if let Some(spacing) = arguments.spacing {
-        text += &lost(&manifest, spacing);
-    }
-    super::print(&text)?;
+    let lost = arguments.spacing.map(|mm| (mm, lost_at(&manifest, mm)));
+    let found = Found {
+        report: &report,
+        lost: lost
+            .as_ref()
+            .map(|(_, lost)| lost.iter().copied().collect()),
+    };
+    arguments.json.print(&found, || {
+        let lost = lost.as_ref().map(|(spacing, lost)| told(*spacing, lost));
+        render(&report) + &lost.unwrap_or_default()
+    })?;
     Ok(match report.exit_ok() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
 }
 
+/// All that is found.
+#[derive(Serialize)]
+struct Found<'a> {
+    #[serde(flatten)]
+    report: &'a CheckReport,
+    /// By subject, lesions without a voxel at the spacing that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<BTreeMap<&'a str, LostLesions>>,
+}
+
 /// The lesions that a run at `spacing` does not see.
-fn lost(manifest: &Manifest, spacing: [f64; 3]) -> String {
-    let [x, y, z] = spacing;
-    let told: String = (lost_at(manifest, spacing).iter())
+fn told([x, y, z]: [f64; 3], lost: &[(&str, LostLesions)]) -> String {
+    let told: String = (lost.iter())
         .map(|(id, lost)| format!("  {id}: {lost}\n"))
         .collect();
     match told.is_empty() {
@@ -81,9 +86,7 @@ fn lost(manifest: &Manifest, spacing: [f64; 3]) -> String {
 }
 
 fn render(report: &CheckReport) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    let mut table = crate::terminal::table([
         "subject",
         "shape",
         "spacing mm",

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use comfy_table::Table;
 use lacuna_data::manifest::Manifest;
 use lacuna_evaluate::{CompareRequest, compare, metric_of, regions};
 use lacuna_metrics::Options;
@@ -52,6 +51,8 @@ pub struct Arguments {
     /// Most subjects to draw, of those that differ most
     #[arg(long, default_value_t = 4, value_name = "N")]
     pictures: usize,
+    #[command(flatten)]
+    json: super::Json,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -84,20 +85,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for note in &compared.notes {
         tell!("note: {note}");
     }
-    let tables: String = (compared.pairs.iter())
-        .map(|pair| table(&compared, pair))
-        .collect();
-    super::print(&format!(
-        "{tables}written: {}\n",
-        arguments.out.join("compare.html").display()
-    ))
+    arguments.json.print(&compared, || {
+        let tables: String = (compared.pairs.iter())
+            .map(|pair| table(&compared, pair))
+            .collect();
+        let page = arguments.out.join("compare.html");
+        format!("{tables}written: {}\n", page.display())
+    })
 }
 
 /// The terminal tables of two predictions: metrics by class, then lesions in all sizes.
 fn table(compared: &ComparedPredictions, pair: &ComparedPair) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    let mut table = crate::terminal::table([
         "class",
         "metric",
         pair.first.as_str(),

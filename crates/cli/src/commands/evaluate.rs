@@ -48,6 +48,8 @@ pub struct Arguments {
     /// Modality behind the overlay pictures; default: FLAIR if there is one, else the first
     #[arg(long, value_name = "MODALITY")]
     overlay: Option<String>,
+    #[command(flatten)]
+    json: super::Json,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -74,20 +76,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for note in &evaluation.notes {
         tell!("note: {note}");
     }
-    super::print(&format!(
-        "{}{}written: {}\n",
-        table(&evaluation),
-        lesion_tables(&evaluation),
-        arguments.out.display()
-    ))
+    arguments.json.print(&evaluation, || {
+        format!(
+            "{}{}written: {}\nwhere the errors lie: lacuna report {}\n",
+            table(&evaluation),
+            lesion_tables(&evaluation),
+            arguments.out.display(),
+            arguments.out.display()
+        )
+    })
 }
 
 /// The terminal table: one row per subject and class, then the summary. What is a share
 /// of nothing is a dash, whatever the convention's value in the files.
 pub fn table(evaluation: &Evaluation) -> String {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    let mut table = crate::terminal::table([
         "subject",
         "class",
         "DSC",
@@ -204,9 +207,7 @@ fn lesion_tables(evaluation: &Evaluation) -> String {
 }
 
 fn convention_table(evaluation: &Evaluation) -> Table {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    let mut table = crate::terminal::table([
         "class",
         "convention",
         "lesions",
@@ -243,9 +244,7 @@ fn convention_table(evaluation: &Evaluation) -> Table {
 }
 
 fn stratum_table(evaluation: &Evaluation) -> Table {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    let mut table = crate::terminal::table([
         "class",
         "mm3",
         "lesions",

@@ -23,6 +23,8 @@ pub struct Arguments {
     /// Leave out subjects that cannot be used
     #[arg(long)]
     skip_bad: bool,
+    #[command(flatten)]
+    json: super::Json,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -46,11 +48,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         found.write(out)?;
         write_fingerprint_page(&found, out)?;
     }
-    let mut text = render(&found);
-    if let Some(out) = &arguments.out {
-        text += &format!("written: {}\n", out.display());
-    }
-    super::print(&text)
+    arguments.json.print(&found, || {
+        let written = arguments.out.iter();
+        let written = written.map(|out| format!("written: {}\n", out.display()));
+        render(&found) + &written.collect::<String>()
+    })
 }
 
 /// Refuses a folder that could not be written, before the dataset is read.
@@ -114,9 +116,7 @@ fn render(found: &Fingerprint) -> String {
 
 /// One row for each subject and class.
 fn subjects(found: &Fingerprint) -> Table {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    let mut table = crate::terminal::table([
         "subject",
         "shape",
         "spacing mm",

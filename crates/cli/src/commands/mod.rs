@@ -29,6 +29,9 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use lacuna_nets::{Architecture, ModelConfig, ModelName};
 use lacuna_volume::{PatchSize, Zyx};
+use serde::Serialize;
+
+use crate::terminal::table;
 
 /// Exit code after Ctrl-C: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
@@ -56,40 +59,92 @@ pub fn print(text: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The networks with their borders and the patch sizes of Sudre et al., Table 1.
-pub fn networks() -> anyhow::Result<String> {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
-        "network",
-        "axes",
-        "border",
-        "legal sizes",
-        "patch -> effective patch",
-    ]);
-    for name in ModelName::ALL {
+/// `--json`
+#[derive(Clone, Copy, clap::Args)]
+pub struct Json {
+    /// Print one line of JSON in place of tables and text
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Json {
+    /// Prints `value` as JSON where that is asked for, else the `text`.
+    pub fn print(
+        self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<ExitCode> {
+        print(&match self.json {
+            true => format!("{}\n", serde_json::to_string(value)?),
+            false => text(),
+        })
+    }
+}
+
+/// A network, as it is listed.
+#[derive(Serialize)]
+struct Network {
+    name: String,
+    axes: usize,
+    /// Voxels that each side of a patch loses.
+    border: String,
+    smallest: String,
+    step: String,
+    /// Patches and what of them is predicted.
+    patches: Vec<[usize; 2]>,
+}
+
+/// `lacuna networks`: the networks with their borders and the patch sizes of Sudre et al.,
+/// Table 1.
+pub fn networks(json: Json) -> anyhow::Result<ExitCode> {
+    let networks = ModelName::ALL
+        .into_iter()
+        .map(Network::of)
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    json.print(&networks, || Network::table(&networks))
+}
+
+impl Network {
+    fn of(name: ModelName) -> anyhow::Result<Self> {
         let architecture = Architecture::of(&ModelConfig::new(name))?;
-        let written = |lengths| PatchSize::of(lengths, architecture.rank());
+        let written = |lengths| PatchSize::of(lengths, architecture.rank()).to_string();
         let Zyx([_, _, x]) = architecture.axes();
         let sizes = x.legal_sizes(40..=96);
-        let pairs: Vec<String> = (sizes.iter())
-            .filter_map(|&size| {
-                let effective = x.effective_size(size).ok()?;
-                Some(format!("{size} -> {effective}"))
-            })
-            .step_by((sizes.len() / 6).max(1))
-            .collect();
-        table.add_row([
-            name.to_string(),
-            format!("{}-D", architecture.rank()),
-            written(architecture.border()).to_string(),
-            format!(
-                "from {} in steps of {}",
-                written(architecture.smallest_legal()),
-                written(architecture.alignment())
-            ),
-            pairs.join(", "),
-        ]);
+        let pairs = sizes.iter().filter_map(|&size| {
+            let effective = x.effective_size(size).ok()?;
+            Some([size, effective])
+        });
+        Ok(Self {
+            name: name.to_string(),
+            axes: architecture.rank(),
+            border: written(architecture.border()),
+            smallest: written(architecture.smallest_legal()),
+            step: written(architecture.alignment()),
+            patches: pairs.step_by((sizes.len() / 6).max(1)).collect(),
+        })
     }
-    Ok(format!("{table}\n"))
+
+    fn table(networks: &[Self]) -> String {
+        let mut table = table([
+            "network",
+            "axes",
+            "border",
+            "legal sizes",
+            "patch -> effective patch",
+        ]);
+        for network in networks {
+            let pairs = network.patches.iter();
+            let pairs: Vec<String> = pairs
+                .map(|[all, part]| format!("{all} -> {part}"))
+                .collect();
+            table.add_row([
+                network.name.clone(),
+                format!("{}-D", network.axes),
+                network.border.clone(),
+                format!("from {} in steps of {}", network.smallest, network.step),
+                pairs.join(", "),
+            ]);
+        }
+        format!("{table}\n")
+    }
 }

@@ -21,7 +21,7 @@ use lacuna_train::predict::{Average, Blend, Session, WindowOptions};
 use lacuna_train::predictor::Predictor;
 use lacuna_volume::PatchSize;
 
-use crate::terminal::{Progress, stop_flag};
+use crate::terminal::{Counted, Progress, stop_flag};
 use crate::{DeviceArgument, PrecisionArgument};
 
 #[derive(clap::Args)]
@@ -251,9 +251,16 @@ impl PredictBar {
     pub fn at(&mut self, at: At) {
         // A thousandth of a subject is the step, so that windows move the bar too.
         let total = 1000 * at.subjects as u64;
-        let bar = (self.0).get_or_insert_with(|| Progress::new("predict", 0, total));
-        let done = (1000.0 * at.share) as u64;
-        bar.at(1000 * at.number as u64 + done, at.subject);
+        let bar = (self.0).get_or_insert_with(|| Progress::told("predict", total));
+        let [done, windows] = at.windows;
+        let share = (1000 * done / windows.max(1)) as u64;
+        let message = format!(
+            "subject {} of {} ({}), window {done} of {windows}",
+            at.number + 1,
+            at.subjects,
+            at.subject
+        );
+        bar.at(1000 * at.number as u64 + share, &message);
     }
 
     /// Removes the bar.
@@ -322,7 +329,7 @@ fn predict_images(
             );
         }
     }
-    let mut bar = Progress::new("predict", 0, 1000);
+    let mut bar = Counted::new("predict, windows");
     let files = Files {
         labels: arguments.out.clone(),
         values,
@@ -332,9 +339,9 @@ fn predict_images(
     let subject = &manifest.subjects[0];
     let cleaned =
         predictor.predict_to_files(&manifest, subject, &files, session, &mut |done, total| {
-            bar.at(1000 * done as u64 / total.max(1) as u64, "");
+            bar.at(done, total);
         })?;
-    bar.finish();
+    drop(bar);
     let removed = cleaned.iter().map(|class| format!("{class}\n"));
     let removed = removed.collect::<String>();
     super::print(&format!("{removed}written: {}\n", arguments.out.display()))

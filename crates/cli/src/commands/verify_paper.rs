@@ -11,15 +11,14 @@ use lacuna_report::study::{Cells, StudyResults, finding_cells};
 pub struct Arguments {
     /// Folder of a study, made by `lacuna sweep`
     folder: PathBuf,
-    /// Print JSON in place of text
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: super::Json,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let results = StudyResults::read(&StudyFolder(arguments.folder.clone()))?;
     let findings = verify(&finding_cells(&Cells::of(&results)));
-    super::print(&match arguments.json {
+    super::print(&match arguments.json.json {
         true => format!("{}\n", json(&findings)),
         false => text(&findings),
     })

@@ -14,7 +14,6 @@ fn an_output_that_cannot_be_made() {
         "predict run --dataset cohort/dataset.toml --split test --out file/new".to_owned(),
         format!("predict run {all} --out file/new.nii.gz"),
         "evaluate --dataset cohort/dataset.toml --predictions pred --out file/new".to_owned(),
-        "check cohort/dataset.toml --json file/new.json".to_owned(),
         "dataset cohort --images T1=*/T1.nii.gz --label */lesion.nii.gz --out file/new.toml"
             .to_owned(),
     ] {

@@ -185,6 +185,11 @@ impl Outcome {
     pub fn error(&self) -> &str {
         self.stderr.split_once("error: ").map_or("", |(_, e)| e)
     }
+
+    /// All of standard output as one JSON document.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self}"))
+    }
 }
 
 impl std::fmt::Display for Outcome {

@@ -123,6 +123,16 @@ fn names_that_begin_with_a_dash_are_runs_and_not_options() {
 fn the_grid_is_shown_without_running_it() {
     let place = place();
     let shown = place.ok("sweep study.toml --dry-run");
+    let told = place.ok("sweep study.toml --dry-run --json").json();
+    let runs = told["runs"].as_array().unwrap();
+    assert!(!runs.is_empty());
+    for run in runs {
+        assert!(
+            shown.stdout.contains(run["run"]["name"].as_str().unwrap()),
+            "{run}"
+        );
+        assert!(run["hours"]["middle"].as_f64().unwrap() > 0.0, "{run}");
+    }
     for run in RUNS {
         assert!(shown.stdout.contains(run), "{shown}");
     }

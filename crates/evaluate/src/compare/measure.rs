@@ -29,7 +29,7 @@ pub(super) struct Apart {
 
 /// Whether a label belongs to a row of [`evaluate_pair`]; `None` for a row that the dataset
 /// does not have.
-pub(super) fn labels_of(manifest: &Manifest, row: &str) -> Option<Vec<u8>> {
+pub(crate) fn labels_of(manifest: &Manifest, row: &str) -> Option<Vec<u8>> {
     let classes = &manifest.classes;
     let index = |class: usize| u8::try_from(class).ok();
     if let Some(class) = classes.iter().skip(1).position(|c| c == row) {

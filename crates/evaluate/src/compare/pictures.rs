@@ -2,11 +2,12 @@
 
 use lacuna_record::{ComparedPair, DisputeKind, DisputedLesion, Overlay};
 use lacuna_report::OverlayOptions;
-use lacuna_volume::{Connectivity, LabelMap, Orientation, Volume, label_components};
+use lacuna_volume::{LabelMap, Orientation, Volume};
 
 use super::measure::{Measured, labels_of, maps};
 use super::sources::Source;
 use super::{CompareRequest, each_two, place};
+use crate::errors::component_at;
 use crate::{EvaluateError, score};
 
 /// A subject, and the two predictions that differ most in it.
@@ -95,7 +96,14 @@ fn draw_one(
         return Ok(None);
     };
     let (seen, why) = match lesion {
-        Some(lesion) => (component_at(&reference, lesion), told(lesion)),
+        Some(lesion) => {
+            let inside = lesion.place.map_or([0; 3], |place| place.inside);
+            let seen = component_at(&reference, inside);
+            (
+                seen.unwrap_or_else(|| reference.map(|_| false)),
+                told(lesion),
+            )
+        }
         None => (
             differing(first, second),
             "The slice in which they differ most".to_owned(),
@@ -140,18 +148,6 @@ fn told(lesion: &DisputedLesion) -> String {
         "The slice through the largest lesion that only {} finds, of {:.1} mm³{at}",
         lesion.only, lesion.mm3
     )
-}
-
-/// The component of the reference that the lesion is.
-fn component_at(reference: &LabelMap, lesion: &DisputedLesion) -> Volume<bool> {
-    let components = label_components(&reference.map(|&l| l > 0), Connectivity::TwentySix).labels;
-    let inside = lesion.place.map_or([0; 3], |place| place.inside);
-    let here = (0..3).all(|axis| inside[axis] < reference.shape()[axis]);
-    let label = match here {
-        true => components.data()[components.index(inside)],
-        false => 0,
-    };
-    components.map(|&l| l > 0 && l == label)
 }
 
 fn differing(a: &LabelMap, b: &LabelMap) -> Volume<bool> {

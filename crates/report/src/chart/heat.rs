@@ -29,9 +29,21 @@ pub struct HeatMap {
     /// Rows from the lower end of the vertical axis; cells that are not finite
     /// stay empty.
     pub rows: Vec<Vec<f64>>,
+    /// Values of the first and the last colour, alike in maps that are compared.
+    pub scale: [f64; 2],
 }
 
 impl HeatMap {
+    /// The scale that the finite values of maps need; from 0 to 1 without any.
+    pub fn scale_of<'a>(values: impl IntoIterator<Item = &'a f64>) -> [f64; 2] {
+        let finite = values.into_iter().copied().filter(|v| v.is_finite());
+        let ends = finite.fold(None, |ends: Option<[f64; 2]>, value| {
+            let [low, high] = ends.unwrap_or([value; 2]);
+            Some([low.min(value), high.max(value)])
+        });
+        ends.unwrap_or([0.0, 1.0])
+    }
+
     /// The map as a picture.
     pub fn drawing(&self) -> Drawing {
         let [[x0, x1], [y0, y1]] = self.ends;
@@ -51,15 +63,7 @@ impl HeatMap {
             FRAME.bottom,
             FRAME.top,
         );
-        let finite = || {
-            self.rows
-                .iter()
-                .flatten()
-                .copied()
-                .filter(|v| v.is_finite())
-        };
-        let low = finite().fold(f64::INFINITY, f64::min);
-        let high = finite().fold(f64::NEG_INFINITY, f64::max);
+        let [low, high] = self.scale;
         // A constant has one colour: what rounding makes of it is no pattern.
         let rounding = 1e-6 * low.abs().max(high.abs());
         let span = match high - low > rounding {
@@ -86,11 +90,9 @@ impl HeatMap {
             ink.cell([BAR[0], top], [BAR[1], step], (level as f64 + 0.5) / 10.0);
         }
         let beside = BAR[0] + BAR[1] + 4.0;
-        if low <= high {
-            for (value, at) in [(low, FRAME.bottom), (high, FRAME.top)] {
-                let text = format!("{value:.3}");
-                ink.text([beside, at], Anchor::Start, "dy=\"0.35em\"", &text);
-            }
+        for (value, at) in [(low, FRAME.bottom), (high, FRAME.top)] {
+            let text = format!("{value:.3}");
+            ink.text([beside, at], Anchor::Start, "dy=\"0.35em\"", &text);
         }
         Drawing {
             title: self.title.clone(),
@@ -129,6 +131,7 @@ mod tests {
             y_label: "y".into(),
             ends: [[0.0, 1.0], [0.0, 1.0]],
             rows: vec![vec![0.0, f64::NAN], vec![1.0, 0.5]],
+            scale: [0.0, 1.0],
         };
         let svg = map.drawing().svg();
         checks::sound(&svg);
@@ -139,7 +142,22 @@ mod tests {
         assert_eq!(svg.matches(&css(tenth(1.0))).count(), 2);
         assert!(svg.contains("0.000") && svg.contains("1.000"));
 
+        // Of two maps the one of smaller values stays in the lower colours.
+        let rows = vec![vec![0.0, 0.2]];
+        let scale = HeatMap::scale_of(rows.iter().chain(&map.rows).flatten());
+        assert_eq!(scale, [0.0, 1.0]);
+        let svg = HeatMap {
+            rows,
+            ..map.clone()
+        }
+        .drawing()
+        .svg();
+        // The cell of 0.2 and the third of the bar.
+        assert_eq!(svg.matches(&css(tenth(0.2))).count(), 2);
+        assert_eq!(HeatMap::scale_of(&[f64::NAN]), [0.0, 1.0]);
+
         let constant = HeatMap {
+            scale: [0.3 - 1e-12, 0.3 + 1e-12],
             rows: vec![vec![0.3, 0.3 + 1e-12], vec![0.3 - 1e-12, 0.3]],
             ..map
         };

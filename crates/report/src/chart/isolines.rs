@@ -3,7 +3,9 @@
 //! Values are known at the crossings of a grid of measured x and y. Between
 //! four neighbours the value is bilinear in x and log y, between three linear,
 //! and nowhere else: nothing is drawn outside measured points. Where only one
-//! x (or y) was measured, the values along it colour a strip around it.
+//! x (or y) was measured, the values along it colour a strip around it. Two
+//! along an axis tell nothing of what lies between them: then each measurement
+//! is a disc with its value, and no line is drawn.
 
 mod grid;
 
@@ -114,9 +116,12 @@ impl Isolines {
             1 => STRIP,
             _ => INSET,
         });
-        surface(&mut ink, &grid, &across, &down, half);
+        let lines = grid.tells_lines();
+        if lines {
+            surface(&mut ink, &grid, &across, &down, half);
+        }
         self.frame(&mut ink, x, y, &across, &down);
-        self.marks(&mut ink, &grid, &across, &down, half);
+        self.marks(&mut ink, &grid, lines, &across, &down, half);
         ink.0.push_str("</g>");
         Drawing {
             title: format!(
@@ -154,7 +159,15 @@ impl Isolines {
 
     /// The measured points; those on no surface are large and coloured. Where
     /// there is room beside them, with their values.
-    fn marks(&self, ink: &mut Ink, grid: &Grid, across: &Axis, down: &Axis, half: [f64; 2]) {
+    fn marks(
+        &self,
+        ink: &mut Ink,
+        grid: &Grid,
+        lines: bool,
+        across: &Axis,
+        down: &Axis,
+        half: [f64; 2],
+    ) {
         for point in &grid.points {
             let at = [
                 across.place(grid.x[point.column]),
@@ -180,7 +193,7 @@ impl Isolines {
                 );
                 continue;
             }
-            let alone = !grid.on_surface(point);
+            let alone = !(lines && grid.on_surface(point));
             let (radius, fill, edge) = match alone {
                 true => (7.0, css(tenth(point.value)), "currentColor"),
                 false => (2.8, "#FFFFFF".to_owned(), "#000000"),
@@ -196,7 +209,7 @@ impl Isolines {
                 let reach = if alone { radius } else { half[0] };
                 let beside = [at[0] + reach + 4.0, at[1]];
                 ink.text(beside, Anchor::Start, "dy=\"0.35em\"", &value);
-            } else if grid.y.len() == 1 {
+            } else if grid.y.len() == 1 || !lines {
                 let reach = if alone { radius } else { half[1] };
                 ink.text([at[0], at[1] - reach - 4.0], Anchor::Middle, "", &value);
             }

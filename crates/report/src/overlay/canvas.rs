@@ -5,6 +5,7 @@ use std::ops::Range;
 use lacuna_volume::{LabelMap, Volume};
 
 use super::choose::Pick;
+use super::key;
 use crate::ReportError;
 use crate::colour::{self, Rgb};
 
@@ -200,25 +201,15 @@ impl Canvas {
 
     /// R and L on the patient's right and left, where the panel has room.
     pub(super) fn mark_sides(&mut self, at: [usize; 2], extent: [usize; 2]) {
-        const R: [u8; 7] = [
-            0b11110, 0b10001, 0b10001, 0b11110, 0b10100, 0b10010, 0b10001,
-        ];
-        const L: [u8; 7] = [
-            0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b11111,
-        ];
         if extent[0] < 64 || extent[1] < 32 {
             return;
         }
-        for (glyph, left) in [(R, 4), (L, extent[0] - 9)] {
-            for (row, bits) in glyph.iter().enumerate() {
-                for column in (0..5).filter(|c| bits >> (4 - c) & 1 == 1) {
-                    self.set([at[0] + left + column, at[1] + 4 + row], [255; 3]);
-                }
-            }
+        for (letter, left) in [('R', 4), ('L', extent[0] - 9)] {
+            key::write(self, letter, [at[0] + left, at[1] + 4], 1);
         }
     }
 
-    fn set(&mut self, [x, y]: [usize; 2], colour: Rgb) {
+    pub(super) fn set(&mut self, [x, y]: [usize; 2], colour: Rgb) {
         self.pixels[x + self.size[0] * y] = colour;
     }
 

@@ -48,7 +48,12 @@ fn a_lesion_of_one_voxel_is_outlined() {
     };
     let drawn = overlay(&image, Some(&reference), None, &options).unwrap();
     // One view: the smallest lesion is the largest area too.
-    assert_eq!(drawn.size, [300, 240 + GAP + 300]);
+    // The key of one word, of letters of 14 pixels, takes 30 below.
+    assert_eq!(drawn.size, [300, 240 + GAP + 300 + 30]);
+    let below = decode(&drawn);
+    assert_eq!(pixel(&below, 8, 240 + GAP + 300 + 8), colour::REFERENCE);
+    // Within the outline of the swatch, nothing.
+    assert_eq!(pixel(&below, 15, 240 + GAP + 300 + 15), [0; 3]);
     assert!(
         drawn.caption.contains("largest reference area (z = 2)"),
         "{}",
@@ -287,7 +292,7 @@ fn a_row_shows_each_prediction_on_the_same_slice() {
     let seen = found.map(|&l| l > 0);
     let predictions = [found, none.clone()];
     let drawn = overlay_row(&image, &none, &predictions, &seen, "A lesion", &options).unwrap();
-    assert_eq!(drawn.size, [2 * 300 + GAP, 240 + GAP + 300]);
+    assert_eq!(drawn.size, [2 * 300 + GAP, 240 + GAP + 300 + 30]);
     assert!(drawn.caption.starts_with("A lesion (z = 2"));
     let picture = decode(&drawn);
     let [first, second] = [208, 208 + 300 + GAP].map(|x| pixel(&picture, x, 58));

@@ -101,6 +101,11 @@ impl<'a> Cells<'a> {
         }
     }
 
+    /// What is summarised at the end of the trainings.
+    pub(super) fn last(&self) -> names::Last {
+        names::Last::of(self.sites.iter().map(|s| s.iterations))
+    }
+
     /// The runs of a loss at a site, one per seed and fold.
     pub fn runs(&self, site: &Site, loss: &str) -> impl Iterator<Item = &'a RunResult> {
         let place = self.sites.iter().position(|s| s == site);
@@ -136,7 +141,7 @@ impl<'a> Cells<'a> {
     }
 
     /// The site of a family at which a loss trains best: the highest mean over
-    /// seeds and folds of the median DSC of the last 200 iterations.
+    /// seeds and folds of the median DSC of the last 200 iterations, or of all.
     pub fn best_site(&self, family: &Family, loss: &str) -> Option<&Site> {
         let of = |site: &&Site| {
             let trained = self.runs(site, loss).filter_map(RunResult::trained);

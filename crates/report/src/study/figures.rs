@@ -19,45 +19,7 @@ pub(crate) use shares::shares;
 
 use super::names;
 use super::report::Chart;
-use crate::chart::{Drawing, LineChart, Look, PanelRow, Panels, key};
-
-/// A chart that a page shows as it lies in its file.
-fn single(id: &str, title: &str, caption: &str, drawing: &Drawing) -> Chart {
-    let svg = drawing.svg();
-    Chart {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        caption: caption.to_owned(),
-        html: svg.clone(),
-        svg,
-    }
-}
-
-/// Small charts that a page lays out by its width.
-fn panels(id: &str, title: &str, caption: &str, panels: &Panels) -> Chart {
-    Chart {
-        id: id.to_owned(),
-        title: title.to_owned(),
-        caption: caption.to_owned(),
-        html: panels.html(),
-        svg: panels.svg(),
-    }
-}
-
-/// Rows of charts of full size, as many side by side as the page holds.
-fn broad(id: &str, title: &str, caption: &str, rows: Vec<PanelRow>) -> Chart {
-    let all = Panels {
-        title: title.to_owned(),
-        key: None,
-        columns: 2,
-        rows,
-    };
-    let chart = panels(id, title, caption, &all);
-    Chart {
-        html: format!("<div class=\"broad\">{}</div>", chart.html),
-        ..chart
-    }
-}
+use crate::chart::{LineChart, Look, PanelRow, Panels, key};
 
 /// Rows of line charts with the losses as series: one chart with a legend, or
 /// panels below a common key.
@@ -72,7 +34,7 @@ fn lines(
         && let [(_, chart)] = &mut charts[..]
     {
         chart.legend = true;
-        return single(id, title, caption, &chart.drawing());
+        return Chart::single(id, title, caption, &chart.drawing());
     }
     let names: Vec<String> = losses.iter().map(|l| names::loss(l)).collect();
     let entries = names.iter().enumerate();
@@ -91,7 +53,7 @@ fn lines(
             })
             .collect(),
     };
-    let chart = panels(id, title, caption, &all);
+    let chart = Chart::panels(id, title, caption, &all);
     Chart {
         html: format!("<div class=\"lines\">{}</div>", chart.html),
         ..chart

@@ -81,9 +81,13 @@ fn table(page: &mut String, table: &StudyTable) {
     page.push_str("<tr>");
     for column in &table.columns {
         let class = if column.numeric { " class=\"n\"" } else { "" };
+        let hint = match column.hint.is_empty() {
+            true => String::new(),
+            false => format!(" title=\"{}\"", escape(&column.hint)),
+        };
         let _ = write!(
             page,
-            "<th scope=\"col\"{class}>{}</th>",
+            "<th scope=\"col\"{class}{hint}>{}</th>",
             escape(&column.name)
         );
     }
@@ -112,6 +116,7 @@ fn cell(page: &mut String, column: &Column, cell: &Cell) {
         class = " class=\"n\"";
         // A line breaks only before and after brackets, and a mark stays.
         text = text.replace(' ', "\u{A0}").replace("\u{A0}[", " [");
+        text = text.replace("\u{A0}(", " (");
         text = text.replace(")\u{A0}", ") ").replace("]\u{A0}", "] ");
         text = text
             .replace(" †\u{A0}", "\u{A0}† ")

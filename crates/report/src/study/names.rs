@@ -31,6 +31,46 @@ pub(crate) const ABBREVIATIONS: &str = "GDL: generalised Dice. DL2: two-class Di
     sensitivity-specificity. WCE: weighted cross-entropy. DSC: Dice similarity coefficient. \
     IQR: interquartile range.";
 
+/// The iterations at the end of a training that are summarised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Last {
+    /// Heading of a column, as `last 200`.
+    pub column: String,
+    /// In a sentence, as `the last 200 iterations`.
+    pub text: String,
+}
+
+impl Last {
+    /// Those of runs of so many iterations.
+    pub fn of(iterations: impl Iterator<Item = u64> + Clone) -> Self {
+        const MOST: u64 = 200;
+        let (least, most) = (iterations.clone().min(), iterations.max());
+        let [column, text] = match (least.unwrap_or(MOST), most.unwrap_or(MOST)) {
+            (MOST.., _) => ["last 200".to_owned(), "the last 200 iterations".to_owned()],
+            (least, most) if least == most => {
+                [format!("all {least}"), format!("all {least} iterations")]
+            }
+            _ => [
+                "last 200 or all".to_owned(),
+                "the last 200 iterations, or all where there are fewer".to_owned(),
+            ],
+        };
+        Self { column, text }
+    }
+
+    /// As it begins a sentence.
+    pub fn heading(&self) -> String {
+        let (first, rest) = self.column.split_at(1);
+        first.to_uppercase() + rest
+    }
+
+    /// A text with these for `{last}`, and the heading for `{Last}`.
+    pub fn told(&self, text: &str) -> String {
+        text.replace("{last}", &self.text)
+            .replace("{Last}", &self.heading())
+    }
+}
+
 /// A score between 0 and 1, to three decimals.
 pub(crate) fn score(value: f64) -> String {
     match value.is_finite() {
@@ -83,6 +123,18 @@ mod tests {
         assert_eq!(loss("sensitivity-specificity symmetric"), "SS symmetric");
         assert_eq!(loss("generalised-dice"), "GDL");
         assert_eq!(loss("my loss"), "my loss");
+    }
+
+    #[test]
+    fn short_runs_are_not_said_to_have_200_iterations() {
+        let of = |iterations: &[u64]| Last::of(iterations.iter().copied());
+        assert_eq!(of(&[200, 1000]).column, "last 200");
+        assert_eq!(of(&[150, 150]).heading(), "All 150");
+        assert_eq!(
+            of(&[150]).told("DSC of {last}."),
+            "DSC of all 150 iterations."
+        );
+        assert_eq!(of(&[150, 300]).column, "last 200 or all");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::names::{self, duration};
 use super::results::StudyResults;
 use super::table::StudyTable;
 use super::tables;
+use crate::chart::{Drawing, PanelRow, Panels};
 use crate::{Fact, Picture};
 
 /// The report of a study, or of anything else that has tables and figures.
@@ -76,6 +77,46 @@ pub struct Gallery {
     pub pictures: Vec<Picture>,
     /// Their files below the report's folder, divided by `/`.
     pub files: Vec<String>,
+}
+
+impl Chart {
+    /// A chart that a page shows as it lies in its file.
+    pub fn single(id: &str, title: &str, caption: &str, drawing: &Drawing) -> Self {
+        let svg = drawing.svg();
+        Self {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            caption: caption.to_owned(),
+            html: svg.clone(),
+            svg,
+        }
+    }
+
+    /// Small charts that a page lays out by its width.
+    pub fn panels(id: &str, title: &str, caption: &str, panels: &Panels) -> Self {
+        Self {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            caption: caption.to_owned(),
+            html: panels.html(),
+            svg: panels.svg(),
+        }
+    }
+
+    /// Rows of charts of full size, as many side by side as the page holds.
+    pub fn broad(id: &str, title: &str, caption: &str, rows: Vec<PanelRow>) -> Self {
+        let all = Panels {
+            title: title.to_owned(),
+            key: None,
+            columns: 2,
+            rows,
+        };
+        let chart = Self::panels(id, title, caption, &all);
+        Self {
+            html: format!("<div class=\"broad\">{}</div>", chart.html),
+            ..chart
+        }
+    }
 }
 
 impl Section {

@@ -24,6 +24,8 @@ pub struct Column {
     pub name: String,
     /// True where cells hold numbers.
     pub numeric: bool,
+    /// What a page shows of it to a pointer, as the name of a convention; may be empty.
+    pub hint: String,
 }
 
 /// A cell of a [`StudyTable`].
@@ -42,6 +44,7 @@ impl Column {
             group: String::new(),
             name: name.to_owned(),
             numeric: false,
+            hint: String::new(),
         }
     }
 
@@ -57,6 +60,14 @@ impl Column {
     pub fn under(self, group: &str) -> Self {
         Self {
             group: group.to_owned(),
+            ..self
+        }
+    }
+
+    /// The column with a hint.
+    pub fn hinted(self, hint: &str) -> Self {
+        Self {
+            hint: hint.to_owned(),
             ..self
         }
     }

@@ -11,13 +11,13 @@ fn table_2_has_medians_of_seeds_and_of_test_subjects() {
     let report = report(&two_losses(folder.path()));
     let dice = table(&report, "table-2");
     assert_eq!(
-        cell(dice, &["UNet"], "GDL, last 200"),
+        cell(dice, &["UNet"], "GDL, all 4"),
         "0.650 (0.150) [0.550, 0.750]"
     );
     // 0.6, 0.7, 0.8, 0.9: median 0.75, quartiles 0.675 and 0.825.
     assert_eq!(cell(dice, &["UNet"], "GDL, test"), "0.750 (0.150)");
     assert_eq!(
-        cell(dice, &["UNet"], "WCE, last 200"),
+        cell(dice, &["UNet"], "WCE, all 4"),
         "0.000 (0.000) † 1 of 2"
     );
     assert_eq!(cell(dice, &["UNet"], "WCE, test"), "0.000 (0.000) 1 of 2");
@@ -42,13 +42,13 @@ fn collapse_spread_and_states_are_told() {
     assert_eq!(cell(collapse, &["GDL"], "Rate"), "0.000");
     // Medians 0.55 and 0.75; test means 0.7 and 0.8: SD is the gap over the root of 2.
     let seeds = table(&report, "seeds");
-    assert_eq!(cell(seeds, &["GDL"], "Last 200, SD"), "0.141");
+    assert_eq!(cell(seeds, &["GDL"], "All 4, SD"), "0.141");
     assert_eq!(cell(seeds, &["GDL"], "Test, SD"), "0.071");
     assert_eq!(cell(seeds, &["GDL"], "Test, range"), "0.700–0.800");
     let runs = table(&report, "runs");
     assert_eq!(cell(runs, &["w1"], "State"), "failed");
     assert_eq!(cell(runs, &["w1"], "Why"), "the loss is <not> finite");
-    assert_eq!(cell(runs, &["w1"], "Last 200"), "–");
+    assert_eq!(cell(runs, &["w1"], "All 4"), "–");
     assert_eq!(cell(runs, &["g0"], "Test"), "0.700");
     assert_eq!(cell(runs, &["g0"], "Time"), "22.0 s");
     assert_eq!(cell(table(&report, "time"), &["UNet"], "Total"), "66.0 s");
@@ -146,7 +146,7 @@ fn runs_that_are_not_done_do_not_break_the_report() {
         cell(
             table(&report(&study), "table-3"),
             &["DeepMedic"],
-            "GDL, last 200"
+            "GDL, all 4"
         ),
         "waiting"
     );
@@ -158,7 +158,7 @@ fn runs_that_are_not_done_do_not_break_the_report() {
     let report = report(&study);
     let dice = table(&report, "table-3");
     assert_eq!(
-        cell(dice, &["DeepMedic"], "GDL, last 200"),
+        cell(dice, &["DeepMedic"], "GDL, all 4"),
         "0.500 (0.000) 1 of 4"
     );
     assert_eq!(

@@ -89,6 +89,7 @@ pub fn write_done(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
             provenance: None,
             predictions: "test/predictions".into(),
             dataset: None,
+            label_values: false,
             notes: Vec::new(),
             summary,
             froc: Vec::new(),

@@ -10,7 +10,8 @@ mod step;
 
 use std::process::ExitCode;
 
-use comfy_table::Table;
+use crate::commands::Json;
+use crate::terminal::table;
 use lacuna_metrics::Quartiles;
 use lacuna_nets::ModelName;
 use lacuna_train::compute::Compute;
@@ -39,9 +40,8 @@ struct Measure {
     #[arg(long, visible_alias = "steps", default_value_t = 5, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeat: u32,
-    /// Print one line of JSON instead of a table
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: Json,
 }
 
 pub fn run(part: &Part) -> anyhow::Result<ExitCode> {
@@ -112,18 +112,16 @@ fn show<F: Serialize>(
         processor: processor(),
         peak_bytes: peak_memory_bytes(),
     };
-    if measure.json {
-        return crate::commands::print(&format!("{}\n", serde_json::to_string(&figures)?));
-    }
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.add_rows(rows);
-    table.add_row(["threads", &figures.threads.to_string()]);
-    table.add_row(["processor", &figures.processor]);
-    if let Some(bytes) = figures.peak_bytes {
-        table.add_row(["peak memory", &format!("{:.0} MB", bytes as f64 / 1e6)]);
-    }
-    crate::commands::print(&format!("{table}\n"))
+    measure.json.print(&figures, || {
+        let mut table = table([""; 0]);
+        table.add_rows(rows);
+        table.add_row(["threads", &figures.threads.to_string()]);
+        table.add_row(["processor", &figures.processor]);
+        if let Some(bytes) = figures.peak_bytes {
+            table.add_row(["peak memory", &format!("{:.0} MB", bytes as f64 / 1e6)]);
+        }
+        format!("{table}\n")
+    })
 }
 
 /// The processor's name where the system tells, else its architecture.

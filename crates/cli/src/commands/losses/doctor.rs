@@ -4,12 +4,12 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use comfy_table::Table;
 use lacuna_losses::Loss;
 use lacuna_losses::doctor::Finding;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::doctor::{ExaminedRun, TriedSteps, examine_run, try_steps};
+use serde_json::{Value, json};
 
 use crate::DeviceArgument;
 
@@ -27,21 +27,74 @@ pub struct Arguments {
     /// Where to compute them
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArgument,
+    #[command(flatten)]
+    json: crate::commands::Json,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let config = RunConfig::read(&arguments.config, &arguments.set)?;
     let examined = examine_run(&config, &mut |note| tell!("{note}"))?;
-    super::super::print(&render(config.loss.named.name(), &examined))?;
+    let loss = config.loss.named.name();
+    let json = arguments.json.json;
+    // What is known is told before the steps, which take their time.
+    if !json {
+        super::super::print(&render(loss, &examined))?;
+    }
     if arguments.steps == 0 {
-        return Ok(ExitCode::SUCCESS);
+        return match json {
+            true => arguments
+                .json
+                .print(&told_as_json(loss, &examined, None), String::new),
+            false => Ok(ExitCode::SUCCESS),
+        };
     }
     let device = DeviceName::from(arguments.device).open()?;
     let scratch = tempfile::tempdir()?;
     let scratch = scratch.path().join("run");
     let mut note = |note| tell!("{note}");
     let tried = try_steps(&config, arguments.steps, &scratch, &device, &mut note)?;
-    super::super::print(&render_steps(&tried))
+    arguments
+        .json
+        .print(&told_as_json(loss, &examined, Some(&tried)), || {
+            render_steps(&tried)
+        })
+}
+
+/// All that was found.
+fn told_as_json(loss: &str, examined: &ExaminedRun, tried: Option<&TriedSteps>) -> Value {
+    let findings = |findings: &[Finding]| -> Vec<Value> {
+        let told = |f: &Finding| json!({ "kind": f.kind, "what": f.what, "remedy": f.remedy });
+        findings.iter().map(told).collect()
+    };
+    let classes = (examined.classes.iter().zip(&examined.shares))
+        .zip(&examined.examination.typical)
+        .map(|((class, share), voxels)| {
+            json!({ "class": class, "share": share, "typical_voxels": voxels })
+        });
+    let probes = examined.examination.probes.iter().map(|probe| {
+        json!({
+            "patch": probe.patch,
+            "prediction": probe.prediction,
+            "loss": probe.response.value,
+            "lesion_pull": probe.response.lesion_pull,
+            "background_pull": probe.response.background_pull,
+            "largest": probe.response.largest,
+        })
+    });
+    json!({
+        "loss": loss,
+        "patch": examined.grid.shape.to_xyz(),
+        "classes": classes.collect::<Vec<_>>(),
+        "probes": probes.collect::<Vec<_>>(),
+        "findings": findings(&examined.examination.findings),
+        "steps": tried.map(|tried| json!({
+            "steps": tried.events.len(),
+            "seconds": tried.seconds,
+            "loss": tried.loss,
+            "dsc": tried.dsc,
+            "findings": findings(&tried.findings),
+        })),
+    })
 }
 
 fn render_steps(tried: &TriedSteps) -> String {
@@ -93,9 +146,7 @@ fn render(loss: &str, examined: &ExaminedRun) -> String {
             "  {class}: {share:.3e} of the training voxels, {volume} voxels in a typical patch"
         );
     }
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    let mut table = crate::terminal::table([
         "patch",
         "predicted",
         "loss",

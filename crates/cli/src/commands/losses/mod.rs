@@ -8,9 +8,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use lacuna_data::manifest::closest;
-use lacuna_losses::guide::{GUIDES, guide, option_meaning, optional};
+use lacuna_losses::guide::{GUIDES, Guide, guide, option_meaning, optional};
 use lacuna_losses::{Loss, LossConfig, NamedLoss};
 use lacuna_train::config::parse_value;
+use serde::Serialize;
 use toml::{Table, Value};
 
 #[derive(clap::Args)]
@@ -18,6 +19,8 @@ use toml::{Table, Value};
 pub struct Arguments {
     /// Explain this loss: equation, options, source, when to use it
     name: Option<String>,
+    #[command(flatten)]
+    json: super::Json,
     #[command(subcommand)]
     what: Option<What>,
 }
@@ -34,71 +37,106 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match (&arguments.what, &arguments.name) {
         (Some(What::Plot(arguments)), _) => plot::run(arguments),
         (Some(What::Doctor(arguments)), _) => doctor::run(arguments),
-        (None, Some(name)) => super::print(&explain(name)?),
-        (None, None) => super::print(&list()),
+        (None, Some(name)) => {
+            let explained = Explained::of(name)?;
+            arguments.json.print(&explained, || explained.text())
+        }
+        (None, None) => arguments.json.print(&GUIDES, list),
     }
 }
 
 fn list() -> String {
     let widest = GUIDES.iter().map(|g| g.name.len()).max().unwrap_or(0);
-    let line = |guide: &lacuna_losses::guide::Guide| {
-        format!("{:widest$}  {}\n", guide.name, guide.summary)
-    };
+    let line = |guide: &Guide| format!("{:widest$}  {}\n", guide.name, guide.summary);
     GUIDES.iter().map(line).collect()
 }
 
-fn explain(name: &str) -> anyhow::Result<String> {
-    let Some(guide) = guide(name) else {
-        bail!(unknown(name));
-    };
-    let named = NamedLoss::all().into_iter().find(|l| l.name() == name);
-    let named = named.context("a guide without a loss")?;
-    let defaults = Table::try_from(&named)?;
-    let mut text = format!(
-        "{name}: {}\n\n  {}\n\nSource: {}\nUse:    {}\n",
-        guide.summary, guide.equation, guide.source, guide.when
-    );
-    let given = defaults.iter().filter(|(key, _)| *key != "name");
-    let mut options: Vec<(String, String)> = given
-        .map(|(key, value)| (key.clone(), value.to_string()))
-        .collect();
-    options.extend(
-        optional(name)
-            .iter()
-            .map(|key| ((*key).to_owned(), "none".to_owned())),
-    );
-    if !options.is_empty() {
-        text.push_str("\nOptions and defaults:\n");
+/// All that is said of a loss.
+#[derive(Serialize)]
+struct Explained {
+    #[serde(flatten)]
+    guide: &'static Guide,
+    options: Vec<LossOption>,
+    sigmoid: bool,
+    soft_labels: bool,
+    /// Any voxel weight, not 0 and 1 alone.
+    weights: bool,
+    compatibility: Vec<&'static str>,
+}
+
+/// An option of a loss.
+#[derive(Serialize)]
+struct LossOption {
+    key: String,
+    /// As TOML; none where it has no default value.
+    default: Option<String>,
+    meaning: &'static str,
+}
+
+impl Explained {
+    fn of(name: &str) -> anyhow::Result<Self> {
+        let Some(guide) = guide(name) else {
+            bail!(unknown(name));
+        };
+        let named = NamedLoss::all().into_iter().find(|l| l.name() == name);
+        let named = named.context("a guide without a loss")?;
+        let defaults = Table::try_from(&named)?;
+        let option = |key: &str, default: Option<String>| LossOption {
+            key: key.to_owned(),
+            default,
+            meaning: option_meaning(name, key).unwrap_or_default(),
+        };
+        let given = defaults.iter().filter(|(key, _)| *key != "name");
+        let given = given.map(|(key, value)| option(key, Some(value.to_string())));
+        let without = optional(name).iter().map(|key| option(key, None));
+        let honours = named.honours();
+        Ok(Self {
+            guide,
+            options: given.chain(without).collect(),
+            sigmoid: honours.sigmoid,
+            soft_labels: honours.soft_labels,
+            weights: honours.weights,
+            compatibility: [("monai", honours.monai), ("niftynet", honours.niftynet)]
+                .into_iter()
+                .filter_map(|(tool, honoured)| honoured.then_some(tool))
+                .collect(),
+        })
     }
-    for (key, value) in options {
-        let meaning = option_meaning(name, &key).unwrap_or_default();
-        let _ = writeln!(text, "  {key} = {value}\n      {meaning}");
+
+    fn text(&self) -> String {
+        let guide = self.guide;
+        let mut text = format!(
+            "{}: {}\n\n  {}\n\nSource: {}\nUse:    {}\n",
+            guide.name, guide.summary, guide.equation, guide.source, guide.when
+        );
+        if !self.options.is_empty() {
+            text.push_str("\nOptions and defaults:\n");
+        }
+        for option in &self.options {
+            let default = option.default.as_deref().unwrap_or("none");
+            let _ = writeln!(
+                text,
+                "  {} = {default}\n      {}",
+                option.key, option.meaning
+            );
+        }
+        let yes = |honoured| if honoured { "yes" } else { "no" };
+        let _ = write!(
+            text,
+            "\nOf the options of every loss: reduction = \"batch\", \"sample\" or \"none\"; \
+             ignore_label; activation = \"sigmoid\": {}; soft labels: {}; voxel weights: {}; \
+             compatibility: {}\n",
+            yes(self.sigmoid),
+            yes(self.soft_labels),
+            if self.weights { "yes" } else { "0 and 1 only" },
+            if self.compatibility.is_empty() {
+                "none".to_owned()
+            } else {
+                self.compatibility.join(", ")
+            },
+        );
+        text
     }
-    let honours = named.honours();
-    let yes = |honoured| if honoured { "yes" } else { "no" };
-    let peers: Vec<&str> = [("monai", honours.monai), ("niftynet", honours.niftynet)]
-        .into_iter()
-        .filter_map(|(tool, honoured)| honoured.then_some(tool))
-        .collect();
-    let _ = write!(
-        text,
-        "\nOf the options of every loss: reduction = \"batch\", \"sample\" or \"none\"; \
-         ignore_label; activation = \"sigmoid\": {}; soft labels: {}; voxel weights: {}; \
-         compatibility: {}\n",
-        yes(honours.sigmoid),
-        yes(honours.soft_labels),
-        if honours.weights {
-            "yes"
-        } else {
-            "0 and 1 only"
-        },
-        if peers.is_empty() {
-            "none".to_owned()
-        } else {
-            peers.join(", ")
-        },
-    );
-    Ok(text)
 }
 
 /// A loss by its name with options `key=value`; values are TOML, or else bare strings.

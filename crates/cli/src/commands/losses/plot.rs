@@ -89,18 +89,26 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut bar = Progress::new("losses", 0, configs.len() as u64);
     let mut csv = String::from("loss,found_share,false_share,value,gradient\n");
     let mut pulls_csv = String::from("loss,prevalence,lesion_pull,background_pull\n");
-    let mut rows = Vec::new();
+    let mut measured = Vec::new();
     for (number, (name, config)) in configs.iter().enumerate() {
         let maps = maps(config, &scene)?;
         let pulls = pulls(config)?;
         write_csv(name, &maps, &pulls, &mut csv, &mut pulls_csv);
-        rows.push(PanelRow {
-            title: name.clone(),
-            panels: panels(name, &maps, &pulls),
-        });
+        measured.push((maps, pulls));
         bar.at(number as u64 + 1, name);
     }
     bar.finish();
+    // One scale for all losses, so that colours can be compared.
+    let values = measured
+        .iter()
+        .flat_map(|(maps, _)| maps.value.iter().flatten());
+    let gradients = (measured.iter()).flat_map(|(maps, _)| maps.gradient.iter().flatten());
+    let scales = [HeatMap::scale_of(values), HeatMap::scale_of(gradients)];
+    let row = |(name, (maps, pulls)): (&String, &(Maps, Vec<Pull>))| PanelRow {
+        title: name.clone(),
+        panels: panels(name, maps, pulls, scales),
+    };
+    let rows = names.iter().zip(&measured).map(row).collect();
     let picture = Panels {
         title: format!("Losses at a prevalence of {prevalence}"),
         key: None,
@@ -181,14 +189,20 @@ fn pulls(config: &LossConfig) -> anyhow::Result<Vec<Pull>> {
         .collect()
 }
 
-fn panels(name: &str, maps: &Maps, pulls: &[Pull]) -> Vec<(String, Drawing)> {
-    let heat = |what: &str, rows: &Vec<Vec<f64>>| {
+fn panels(
+    name: &str,
+    maps: &Maps,
+    pulls: &[Pull],
+    scales: [[f64; 2]; 2],
+) -> Vec<(String, Drawing)> {
+    let heat = |what: &str, rows: &Vec<Vec<f64>>, scale: [f64; 2]| {
         HeatMap {
             title: format!("{what} of {name} over the share of the lesion found and of the background called lesion"),
             x_label: "share of the lesion found".into(),
             y_label: "share of the background".into(),
             ends: [[0.0, 1.0], [0.0, maps.most_false]],
             rows: rows.clone(),
+            scale,
         }
         .drawing()
     };
@@ -217,10 +231,10 @@ fn panels(name: &str, maps: &Maps, pulls: &[Pull]) -> Vec<(String, Drawing)> {
         series: vec![series(0, "lesion", 1), series(1, "background", 2)],
     };
     vec![
-        ("value".into(), heat("Value", &maps.value)),
+        ("value".into(), heat("Value", &maps.value, scales[0])),
         (
             "sum of |dL/dz|".into(),
-            heat("Size of the gradient", &maps.gradient),
+            heat("Size of the gradient", &maps.gradient, scales[1]),
         ),
         ("gradient by prevalence".into(), lines.drawing()),
     ]

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use anyhow::Context;
-use comfy_table::Table;
 use indicatif::HumanDuration;
 use lacuna_record::{State, Status, StudyFolder};
 use lacuna_study::{
-    Estimate, Executor, Plan, StudyError, StudyFile, StudyProgress, check_slurm, differences,
-    execute_locally, execute_on_slurm, lay_overrides, settle,
+    Estimate, Executor, Plan, Range, StudyError, StudyFile, StudyProgress, check_slurm,
+    differences, execute_locally, execute_on_slurm, lay_overrides, settle,
 };
+use serde_json::{Value, json};
 
 use crate::terminal::{Progress, stop_flag};
 use overview::Overview;
@@ -31,6 +31,9 @@ pub struct Arguments {
     /// Override a key of the base configuration, for example --set dataset=brats.toml
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// With --dry-run, print one line of JSON in place of the table
+    #[arg(long, requires = "dry_run")]
+    json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -43,7 +46,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let plan = Plan::of(&study, &StudyFolder(out))?;
     if arguments.dry_run {
-        return super::print(&estimated(&plan, &study.executor)?);
+        let estimate = estimate(&plan, &study.executor)?;
+        let json = super::Json {
+            json: arguments.json,
+        };
+        return json.print(&as_json(&plan, &estimate), || table(&plan, &estimate));
     }
     match &study.executor {
         Executor::Local(_) => {
@@ -104,14 +111,37 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The grid as a table with estimated hours.
-fn estimated(plan: &Plan, executor: &Executor) -> anyhow::Result<String> {
+/// What the runs will cost, from a short measurement.
+fn estimate(plan: &Plan, executor: &Executor) -> anyhow::Result<Estimate> {
     let mut bar = Progress::new("measure", 0, plan.runs.len() as u64);
     let estimate = Estimate::of(plan, executor, &mut |done, name| bar.at(done as u64, name))?;
     bar.finish();
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    Ok(estimate)
+}
+
+/// The grid with estimated hours.
+fn as_json(plan: &Plan, estimate: &Estimate) -> Value {
+    let range = |r: Range| json!({ "low": r.low, "middle": r.middle, "high": r.high });
+    let runs = plan.runs.iter().zip(&estimate.runs).map(|(planned, cost)| {
+        json!({
+            "run": planned.run,
+            "step_seconds": range(cost.step),
+            "test_subjects": cost.subjects,
+            "hours": range(cost.hours),
+        })
+    });
+    json!({
+        "runs": runs.collect::<Vec<_>>(),
+        "hours": range(estimate.hours()),
+        "jobs": estimate.jobs,
+        "threads": estimate.threads,
+        "not_counted": Estimate::NOT_COUNTED,
+    })
+}
+
+/// The grid as a table with estimated hours.
+fn table(plan: &Plan, estimate: &Estimate) -> String {
+    let mut table = crate::terminal::table([
         "run",
         "patch",
         "batch",
@@ -142,7 +172,7 @@ fn estimated(plan: &Plan, executor: &Executor) -> anyhow::Result<String> {
             3600.0 * hours / jobs as f64,
         ))
     };
-    Ok(format!(
+    format!(
         "{table}\n{} runs, {:.1} hours ({:.1} to {:.1}) one after the other with {} thread(s) each; \
          with {jobs} at a time about {} ({} to {})\n\
          median, least and most of {} steps of each kind of run on this machine; {}\n",
@@ -156,7 +186,7 @@ fn estimated(plan: &Plan, executor: &Executor) -> anyhow::Result<String> {
         wall(hours.high),
         Estimate::STEPS,
         Estimate::NOT_COUNTED,
-    ))
+    )
 }
 
 /// How all runs stand, and whether all are done.

@@ -85,6 +85,13 @@ impl Grid {
         }
     }
 
+    /// Whether lines between the points say something: along each axis there is one
+    /// value, around which a strip is drawn, or at least three.
+    pub fn tells_lines(&self) -> bool {
+        let enough = |count: usize| count != 2;
+        enough(self.x.len()) && enough(self.y.len())
+    }
+
     /// Whether a point is a corner of a cell that is drawn.
     pub fn on_surface(&self, point: &Crossing) -> bool {
         let near = |at: usize, count: usize| match count {

@@ -44,12 +44,9 @@ fn panel(points: &[[f64; 3]]) -> String {
 fn isolines_cross_where_the_value_is_the_level() {
     // x 16 to 48 over 51 to 163, y 1e-5 to 1e-3 over 133 to 29. The value goes
     // from 0.05 to 0.25 along x: 0.1 at a quarter, 51 + 28; 0.2 at three.
-    let svg = panel(&[
-        [16.0, 1e-5, 0.05],
-        [48.0, 1e-5, 0.25],
-        [16.0, 1e-3, 0.05],
-        [48.0, 1e-3, 0.25],
-    ]);
+    let columns = [[16.0, 0.05], [32.0, 0.15], [48.0, 0.25]];
+    let points = columns.map(|[x, value]| [1e-5, 1e-4, 1e-3].map(|y| [x, y, value]));
+    let svg = panel(points.as_flattened());
     assert!(
         svg.contains("M79 133L79 29\"") || svg.contains("M79 29L79 133\""),
         "{svg}"
@@ -110,7 +107,26 @@ fn one_patch_size_is_a_strip_with_values() {
         assert!(svg.contains(&format!(">{value}</text>")));
     }
     let svg = panel(&[[10.0, 1e-4, 0.31], [20.0, 1e-4, 0.8]]);
-    assert!(svg.contains(">0.31</text>"));
+    assert!(svg.contains(">0.31</text>") && !svg.contains("<title>0.4</title>"));
+}
+
+#[test]
+fn four_points_are_discs_with_values_and_no_lines() {
+    let svg = panel(&[
+        [16.0, 1e-5, 0.05],
+        [48.0, 1e-5, 0.25],
+        [16.0, 1e-3, 0.05],
+        [48.0, 1e-3, 0.95],
+    ]);
+    assert!(!svg.contains("<title>0.1</title>"), "{svg}");
+    for (value, colour) in [
+        ("0.05", CIVIDIS[0]),
+        ("0.25", CIVIDIS[2]),
+        ("0.95", CIVIDIS[9]),
+    ] {
+        assert!(svg.contains(&format!(">{value}</text>")));
+        assert!(svg.contains(&format!("fill=\"{}\" stroke=", css(colour))));
+    }
 }
 
 #[test]

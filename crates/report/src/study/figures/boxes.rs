@@ -1,6 +1,5 @@
 //! Figure 3 of Sudre et al. 2017: test DSC by patch size and by learning rate.
 
-use super::broad;
 use crate::chart::{BoxPlot, BoxSeries, Drawing, Look, PanelRow};
 use crate::study::cells::{Cells, Family, Site, distinct};
 use crate::study::names;
@@ -46,7 +45,7 @@ pub(crate) fn boxes(cells: &Cells) -> Option<Chart> {
         }
     }
     let title = "Figure 3: test DSC by patch size and by learning rate";
-    (!rows.is_empty()).then(|| broad("figure-3", title, CAPTION, rows))
+    (!rows.is_empty()).then(|| Chart::broad("figure-3", title, CAPTION, rows))
 }
 
 fn plot(cells: &Cells, family: &Family, axis: Axis) -> Option<Drawing> {

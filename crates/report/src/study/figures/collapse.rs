@@ -1,6 +1,5 @@
 //! How often runs collapse.
 
-use super::single;
 use crate::chart::{Bar, BarChart};
 use crate::study::cells::Cells;
 use crate::study::names;
@@ -36,5 +35,10 @@ pub(crate) fn collapse(cells: &Cells) -> Option<Chart> {
     };
     let caption = "Collapsed over judged runs, over all settings, seeds and folds, by the rule stated \
                    under the table.";
-    Some(single("collapse-rate", title, caption, &chart.drawing()))
+    Some(Chart::single(
+        "collapse-rate",
+        title,
+        caption,
+        &chart.drawing(),
+    ))
 }

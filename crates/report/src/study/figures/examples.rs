@@ -35,8 +35,8 @@ const OPTIONS: OverlayOptions = OverlayOptions {
     fill: 0.35,
 };
 
-const CONVENTION: &str = "Each loss at its best setting, the highest median training DSC of the last \
-    200 iterations. The subject is the one whose mean test DSC over the losses is the median; the \
+const CONVENTION: &str = "Each loss at its best setting, the highest median training DSC of \
+    {last}. The subject is the one whose mean test DSC over the losses is the median; the \
     slices are chosen from its reference alone, so that all columns show the same ones.";
 
 /// A gallery for each network with pictures.
@@ -130,7 +130,7 @@ fn gallery(
             .collect(),
         id,
         title: format!("Figure 4: {} on {subject}", family.text()),
-        caption: format!("{slices} {CONVENTION}"),
+        caption: format!("{slices} {}", cells.last().told(CONVENTION)),
         pictures,
     }))
 }

@@ -1,6 +1,5 @@
 //! Figures 1 and 2 of Sudre et al. 2017: DSC over patch size and learning rate.
 
-use super::panels;
 use crate::chart::{IsolinePanel, IsolineRow, Isolines, Measured};
 use crate::study::cells::{Cells, Family, Site, distinct};
 use crate::study::names;
@@ -46,33 +45,35 @@ pub(crate) fn isolines(cells: &Cells, rank: usize, score: Score) -> Option<Chart
     let rows: Vec<IsolineRow> = families.iter().map(row).collect();
     let measured = rows.iter().flat_map(|r| &r.panels).flat_map(|p| &p.points);
     measured.into_iter().find(|p| p.value.is_finite())?;
+    let last = cells.last();
     let (id, what, label, convention) = match score {
         Score::Last => (
             format!("figure-{}", rank - 1),
             format!("Figure {}: training DSC of the {rank}-D networks", rank - 1),
-            "DSC, last 200 iterations",
-            "Median training DSC of the last 200 iterations, mean over seeds and folds.",
+            format!("DSC, {}", last.text),
+            last.told("Median training DSC of {last}, mean over seeds and folds."),
         ),
         Score::Test => (
             format!("isolines-test-{rank}d"),
             format!("Test DSC of the {rank}-D networks"),
-            "Test DSC",
-            "Foreground DSC, mean over test subjects, seeds and folds.",
+            "Test DSC".to_owned(),
+            "Foreground DSC, mean over test subjects, seeds and folds.".to_owned(),
         ),
     };
     let caption = format!(
         "{convention} Linear interpolation over effective patch size and logarithm of the learning \
-         rate between the measured settings, which are marked; a cross: no value. One scale of \
-         colours for all panels."
+         rate between the measured settings, which are marked; a cross: no value. Discs with values \
+         alone where there are but two patches or rates, since two tell nothing of what lies \
+         between. One scale of colours for all panels."
     );
     let drawn = Isolines {
         title: what.clone(),
         x_label: "Effective patch".to_owned(),
         y_label: "Learning rate".to_owned(),
-        value_label: label.to_owned(),
+        value_label: label,
         rows,
     };
-    Some(panels(&id, &what, &caption, &drawn.panels()))
+    Some(Chart::panels(&id, &what, &caption, &drawn.panels()))
 }
 
 fn panel(cells: &Cells, family: &Family, loss: &str, score: Score) -> IsolinePanel {

@@ -1,6 +1,5 @@
 //! Reliability diagrams.
 
-use super::broad;
 use crate::chart::{Drawing, Look, PanelRow, Reliability, ReliabilitySeries};
 use crate::study::cells::{Cells, Family};
 use crate::study::names;
@@ -22,7 +21,12 @@ pub(crate) fn reliability(cells: &Cells) -> Option<Chart> {
         title: String::new(),
         panels,
     };
-    Some(broad("reliability", "Reliability", CAPTION, vec![row]))
+    Some(Chart::broad(
+        "reliability",
+        "Reliability",
+        CAPTION,
+        vec![row],
+    ))
 }
 
 fn diagram(cells: &Cells, family: &Family) -> Option<Drawing> {

@@ -8,7 +8,7 @@ use crate::study::table::{Cell, Column, StudyTable};
 use lacuna_record::Ending;
 
 const CONVENTION: &str = "Over all settings, seeds and folds. A run has collapsed to the background \
-    when more than half of its last 200 iterations predicted no foreground voxel in the effective \
+    when more than half of {last} predicted no foreground voxel in the effective \
     patches, to the foreground when more than half predicted nothing else, to a checkerboard when most edges \
     of what was predicted lie side by side. Batches without foreground do not count. Runs that did \
     not record it are judged by their test subjects. Rate: collapsed runs over judged ones. Empty test maps: \
@@ -37,7 +37,7 @@ pub(crate) fn collapse(cells: &Cells) -> StudyTable {
             Column::numbers("Empty test maps"),
         ],
         rows,
-        convention: CONVENTION.to_owned(),
+        convention: cells.last().told(CONVENTION),
     }
 }
 

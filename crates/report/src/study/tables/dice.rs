@@ -8,7 +8,7 @@ use crate::study::names::{self, score};
 use crate::study::results::{RunResult, mean};
 use crate::study::table::{Cell, Column, StudyTable, mark_best};
 
-const CONVENTION: &str = "Last 200: median (IQR) of the training DSC of the last 200 iterations: \
+const CONVENTION: &str = "{Last}: median (IQR) of the training DSC of {last}: \
     hard, foreground, pooled over the effective patches of each batch. With several seeds or folds: \
     mean of their medians (mean of their IQRs) [lowest, highest median]. Test: median (IQR) of the \
     foreground DSC of whole test subjects, pooled over seeds and folds; both masks empty gives 1. \
@@ -23,9 +23,10 @@ pub(crate) fn dice(cells: &Cells, rank: usize) -> Option<StudyTable> {
     }
     let site_columns = SiteColumns::of(&sites);
     let mut columns = site_columns.columns();
+    let last = cells.last();
     for loss in &cells.losses {
         let loss = names::loss(loss);
-        columns.push(Column::numbers("last 200").under(&loss));
+        columns.push(Column::numbers(&last.column).under(&loss));
         columns.push(Column::numbers("test").under(&loss));
     }
     let row = |site: &&Site| {
@@ -47,7 +48,7 @@ pub(crate) fn dice(cells: &Cells, rank: usize) -> Option<StudyTable> {
         title: format!("Table {rank}: DSC of the {rank}-D networks"),
         rows: sites.iter().map(row).collect(),
         columns,
-        convention: format!("{CONVENTION} {SITE_CONVENTION}"),
+        convention: format!("{} {SITE_CONVENTION}", last.told(CONVENTION)),
     })
 }
 

@@ -22,7 +22,7 @@ const CONVENTION: &str = "Lesions are 26-connected components of the reference f
     share of the lesions with at least one voxel predicted. DSC: mean over lesions of 2 overlap / \
     (voxels of the lesion + voxels of the predicted components that touch it), 0 for a missed one. \
     Both pooled over the runs of the rows' network. All: over all settings. Best: at each loss's best \
-    setting, the highest median training DSC of the last 200 iterations. Bold: the highest of the row.";
+    setting, the highest median training DSC of {last}. Bold: the highest of the row.";
 
 /// Lesion-wise scores by size class; `None` when nothing was tested.
 pub(crate) fn lesions(cells: &Cells) -> Option<StudyTable> {
@@ -54,7 +54,7 @@ pub(crate) fn lesions(cells: &Cells) -> Option<StudyTable> {
         title: "Lesions by size".to_owned(),
         columns,
         rows,
-        convention: CONVENTION.to_owned(),
+        convention: cells.last().told(CONVENTION),
     })
 }
 

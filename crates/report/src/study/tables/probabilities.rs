@@ -14,7 +14,7 @@ const CONVENTION: &str = "ECE: expected calibration error of the foreground prob
     lowest bin: the same without the voxels of the lowest bin, which are nearly all where the target \
     is rare. Mean over runs [lowest, highest]. Volume ratio: predicted over reference foreground voxels, \
     pooled over runs. All: over all settings. Best: at the loss's best setting, the highest median \
-    training DSC of the last 200 iterations.";
+    training DSC of {last}.";
 
 /// Calibration errors by network and loss; `None` when nothing was tested.
 pub(crate) fn probabilities(cells: &Cells) -> Option<StudyTable> {
@@ -43,7 +43,7 @@ pub(crate) fn probabilities(cells: &Cells) -> Option<StudyTable> {
             Column::numbers("Volume ratio"),
         ],
         rows,
-        convention: CONVENTION.to_owned(),
+        convention: cells.last().told(CONVENTION),
     })
 }
 

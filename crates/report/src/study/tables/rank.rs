@@ -8,8 +8,8 @@ use crate::study::table::{Cell, Column, StudyTable};
 
 const CONVENTION: &str = "Over the settings at which every loss has a value. Rank 1 is the highest \
     value of a setting; equal values share the mean of their ranks. First: settings at which no \
-    other loss is higher. Last 200: mean over seeds and folds of the median training DSC of the last \
-    200 iterations. Test: mean over test subjects, seeds and folds of the foreground DSC. Means are \
+    other loss is higher. {Last}: mean over seeds and folds of the median training DSC of \
+    {last}. Test: mean over test subjects, seeds and folds of the foreground DSC. Means are \
     over settings, with the lowest and highest in brackets.";
 
 /// The value of a run that losses are ranked by.
@@ -30,7 +30,8 @@ pub(crate) fn ranks(cells: &Cells) -> StudyTable {
         rows.extend(network_rows(cells, "all", &all));
     }
     let mut columns = vec![Column::words("Network"), Column::words("Loss")];
-    for group in ["Last 200", "Test"] {
+    let last = cells.last();
+    for group in [&*last.heading(), "Test"] {
         for name in ["settings", "mean rank", "first", "mean DSC"] {
             columns.push(Column::numbers(name).under(group));
         }
@@ -40,7 +41,7 @@ pub(crate) fn ranks(cells: &Cells) -> StudyTable {
         title: "Ranks of the losses".to_owned(),
         columns,
         rows,
-        convention: CONVENTION.to_owned(),
+        convention: last.told(CONVENTION),
     }
 }
 

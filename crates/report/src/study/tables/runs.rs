@@ -9,8 +9,8 @@ use crate::study::results::{RunResult, StudyResults};
 use crate::study::table::{Cell, Column, StudyTable};
 use lacuna_record::Ending;
 
-const CONVENTION: &str = "State: of the last attempt. Last 200: median (IQR) of the training DSC of \
-    the last 200 iterations, of runs that have done them all. Test: mean foreground DSC over the \
+const CONVENTION: &str = "State: of the last attempt. {Last}: median (IQR) of the training DSC of \
+    {last}, of runs that have done them all. Test: mean foreground DSC over the \
     test subjects. Ended: what the network predicts at the end, see the collapsed runs. Time: \
     training and test.";
 
@@ -27,7 +27,9 @@ pub(crate) fn runs(results: &StudyResults, cells: &Cells) -> StudyTable {
         columns.push(Column::numbers("Fold"));
     }
     columns.extend(["State", "Why"].map(Column::words));
-    columns.extend(["Attempts", "Iterations done", "Last 200", "Test"].map(Column::numbers));
+    let last = cells.last();
+    let heading = last.heading();
+    columns.extend(["Attempts", "Iterations done", &heading, "Test"].map(Column::numbers));
     columns.extend([Column::words("Ended"), Column::numbers("Time")]);
     let row = |run: &RunResult| {
         let mut row: Vec<Cell> = vec![run.plan.name.as_str().into()];
@@ -52,7 +54,7 @@ pub(crate) fn runs(results: &StudyResults, cells: &Cells) -> StudyTable {
         title: "All runs".to_owned(),
         rows: results.runs.iter().map(row).collect(),
         columns,
-        convention: format!("{CONVENTION} {SITE_CONVENTION}"),
+        convention: format!("{} {SITE_CONVENTION}", last.told(CONVENTION)),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::study::results::{RunResult, mean};
 use crate::study::table::{Cell, Column, StudyTable};
 
 const CONVENTION: &str = "Over the seeds and folds of each cell. SD: standard deviation with n - 1. \
-    Last 200: the median training DSC of the last 200 iterations. Test: the mean foreground DSC over \
+    {Last}: the median training DSC of {last}. Test: the mean foreground DSC over \
     a run's test subjects. Folds are tested on different subjects, so that their spread holds that of \
     the subjects too.";
 
@@ -36,7 +36,8 @@ pub(crate) fn seeds(cells: &Cells) -> Option<StudyTable> {
     }
     let mut columns = site_columns.columns();
     columns.push(Column::words("Loss"));
-    for group in ["Last 200", "Test"] {
+    let last = cells.last();
+    for group in [&*last.heading(), "Test"] {
         for name in ["runs", "mean", "SD", "range"] {
             columns.push(Column::numbers(name).under(group));
         }
@@ -46,7 +47,7 @@ pub(crate) fn seeds(cells: &Cells) -> Option<StudyTable> {
         title: "Spread over seeds".to_owned(),
         columns,
         rows,
-        convention: format!("{CONVENTION} {SITE_CONVENTION}"),
+        convention: format!("{} {SITE_CONVENTION}", last.told(CONVENTION)),
     })
 }
 
