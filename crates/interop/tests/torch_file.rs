@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lacuna_interop::{TorchFile, Weights};
+use lacuna_interop::{TorchFile, Weights, read_weights};
 
 fn golden(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/torch_file");
@@ -39,6 +39,33 @@ fn weights_are_read_alone_and_among_other_things() {
     assert_eq!(nested.values()["optimizer"]["lr"], 0.25);
     assert_eq!(nested.values()["names"][0], "FLAIR");
     assert!(nested.values().get("device").is_none());
+}
+
+/// A safetensors file by the layout of its documentation: the length of the header, the
+/// header, the bytes of the tensors.
+#[test]
+fn safetensors_are_read_by_their_ending() {
+    let header = br#"{"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[1],"data_offsets":[8,10]}}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    let bytes = [
+        &(header.len() as u64).to_le_bytes()[..],
+        header,
+        &1.5f32.to_le_bytes(),
+        &(-2.0f32).to_le_bytes(),
+        &[0x00, 0x3c], // 1 in 16 bits
+    ]
+    .concat();
+    std::fs::write(&path, &bytes).unwrap();
+    let found = read_weights(&path).unwrap();
+    assert_eq!(found["a"], (vec![1, 2], vec![1.5, -2.0]));
+    assert_eq!(found["b"], (vec![1], vec![1.0]));
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let error = read_weights(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("weights.safetensors cannot be read"),
+        "{error}"
+    );
 }
 
 fn refusal(bytes: &[u8]) -> String {

@@ -27,6 +27,5 @@ pub mod predictor;
 pub mod run;
 pub mod schedule;
 pub mod step;
-pub mod tensorboard;
 pub mod training;
 pub mod validation;
