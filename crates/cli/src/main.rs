@@ -68,8 +68,8 @@ enum Command {
     Plan(commands::auto::Arguments),
     /// From a dataset to a tuned, judged model: plan, folds, tuning, ensemble, card
     Auto(commands::auto::AutoArguments),
-    /// Write the model of `lacuna auto` into one file
-    Export(commands::auto::ExportArguments),
+    /// Write a model into one file, or into an ONNX file for other programs
+    Export(commands::export::Arguments),
     /// Print the documented default run configuration, or a recipe to start from
     Config(commands::config::Arguments),
     /// List the networks with their borders and legal patch sizes
@@ -196,7 +196,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Fingerprint(arguments) => commands::fingerprint::run(&arguments),
         Command::Plan(arguments) => commands::auto::plan(&arguments),
         Command::Auto(arguments) => commands::auto::auto(&arguments),
-        Command::Export(arguments) => commands::auto::export(&arguments),
+        Command::Export(arguments) => commands::export::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Networks => commands::print(&commands::networks()?),
         Command::Losses(arguments) => commands::losses::run(&arguments),

@@ -12,6 +12,7 @@
 //! | [`record`] | what runs, predictions, evaluations and studies leave on disk | no |
 //! | [`evaluate`] | scores folders of predictions | no |
 //! | [`tune`] | thresholds, least volumes and temperatures from out-of-fold predictions | no |
+//! | [`interop`] | checkpoints of PyTorch, ONNX models, TensorBoard event files | no |
 //! | [`report`] | overlay pictures, plots, HTML | no |
 //! | [`nets`] | UNet (valid and padded), TwoPathCNN, DeepMedic, HighRes3DNet | yes |
 //! | [`train`] | run configuration, training loop, checkpoints, prediction | yes |
@@ -43,6 +44,7 @@ pub mod demo;
 pub use lacuna_auto as auto;
 pub use lacuna_data as data;
 pub use lacuna_evaluate as evaluate;
+pub use lacuna_interop as interop;
 pub use lacuna_io as io;
 pub use lacuna_losses as losses;
 pub use lacuna_metrics as metrics;

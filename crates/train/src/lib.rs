@@ -18,6 +18,7 @@ pub mod doctor;
 pub mod events;
 pub mod into_folder;
 mod loss_maps;
+pub mod onnx;
 pub mod origin;
 pub mod outputs;
 pub mod pace;

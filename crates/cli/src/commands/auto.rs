@@ -1,9 +1,8 @@
-//! `lacuna plan`, `lacuna auto` and `lacuna export`
+//! `lacuna plan` and `lacuna auto`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use lacuna_auto::plan::{Asked, Plan};
 use lacuna_auto::{Made, Step, Structure};
 use lacuna_metrics::Distribution;
@@ -55,17 +54,6 @@ pub struct AutoArguments {
     /// `lacuna auto` makes the model of all
     #[arg(long, value_name = "TRAINING")]
     only: Option<String>,
-}
-
-#[derive(clap::Args)]
-pub struct ExportArguments {
-    /// Folder of a finished `lacuna auto`
-    auto: PathBuf,
-    /// File to write, such as model.lacuna
-    file: PathBuf,
-    /// Replace a file that is there
-    #[arg(long)]
-    force: bool,
 }
 
 impl Arguments {
@@ -142,18 +130,6 @@ pub fn auto(
 fn interrupted() -> ExitCode {
     tell!("stopped; the same command goes on from here");
     ExitCode::from(super::INTERRUPTED)
-}
-
-pub fn export(arguments: &ExportArguments) -> anyhow::Result<ExitCode> {
-    super::check_folder_of(&arguments.file)?;
-    if arguments.file.exists() && !arguments.force {
-        bail!(
-            "{} is there already; choose another file, or replace it with --force",
-            arguments.file.display()
-        );
-    }
-    lacuna_auto::export(&arguments.auto, &arguments.file)?;
-    super::print(&format!("written: {}\n", arguments.file.display()))
 }
 
 /// The plan, a line for each decision.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod dataset;
 pub mod demo;
 pub mod evaluate;
+pub mod export;
 pub mod fingerprint;
 pub mod losses;
 pub mod phantom;
