@@ -73,7 +73,7 @@ enum Command {
     Plan(commands::auto::Arguments),
     /// From a dataset to a tuned, judged model: plan, folds, tuning, ensemble, card
     Auto(commands::auto::AutoArguments),
-    /// Write the model of `lacuna auto` into one file, or a dataset in nnU-Net's form
+    /// Write a model into one file, or into ONNX; or a dataset in nnU-Net's form
     Export(commands::export::Arguments),
     /// Print the documented default run configuration, or a recipe to start from
     Config(commands::config::Arguments),

@@ -13,6 +13,7 @@
 //! | [`evaluate`] | scores folders of predictions | no |
 //! | [`tune`] | thresholds, least volumes and temperatures from out-of-fold predictions | no |
 //! | [`view`] | results in a local web page | no |
+//! | [`interop`] | checkpoints of PyTorch, ONNX models, TensorBoard event files | no |
 //! | [`report`] | overlay pictures, plots, HTML | no |
 //! | [`nets`] | UNet (valid and padded), TwoPathCNN, DeepMedic, HighRes3DNet | yes |
 //! | [`train`] | run configuration, training loop, checkpoints, prediction | yes |
@@ -46,6 +47,7 @@ pub mod page;
 pub use lacuna_auto as auto;
 pub use lacuna_data as data;
 pub use lacuna_evaluate as evaluate;
+pub use lacuna_interop as interop;
 pub use lacuna_io as io;
 pub use lacuna_losses as losses;
 pub use lacuna_metrics as metrics;

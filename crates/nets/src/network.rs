@@ -1,6 +1,6 @@
 //! A network with its weights.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor};
@@ -134,6 +134,20 @@ impl Network {
     #[must_use]
     pub fn taking(self, other: &Self, kept: &BTreeSet<String>) -> Self {
         self.with(|parameters| parameters.taking(&other.parameters, |name| !kept.contains(name)))
+    }
+
+    /// Those values, by name, in place of its own; as many as each tensor has. In evaluation
+    /// mode.
+    pub(crate) fn holding(self, values: &BTreeMap<String, Vec<f32>>) -> Self {
+        self.with(|parameters| parameters.holding(values))
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// The spatial arithmetic of this network: border, legal lengths.

@@ -10,6 +10,8 @@
 //! global state, thread or device. The place is also the tensor's `ParamId`, which
 //! lets an optimiser's state be carried from one process to another.
 
+use std::collections::BTreeMap;
+
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Param, ParamId, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
@@ -309,6 +311,25 @@ impl Parameters {
         Self(named.collect())
     }
 
+    /// Those values, by name, in place of its own; as many as each tensor has.
+    pub fn holding(self, values: &BTreeMap<String, Vec<f32>>) -> Self {
+        let named = self.0.into_iter().enumerate();
+        let named = named.map(|(index, Named { name, tensor })| {
+            let tensor = match (values.get(&name), tensor) {
+                (None, tensor) => tensor,
+                (Some(v), Held::Row(row)) => Held::Row(row.map(|t| filled(&t, v))),
+                (Some(v), Held::Plane(kernel)) => Held::Plane(kernel.map(|t| filled(&t, v))),
+                (Some(v), Held::Volume(kernel)) => Held::Volume(kernel.map(|t| filled(&t, v))),
+                (Some(v), Held::Running(running)) => {
+                    let id = ParamId::from(index as u64);
+                    Held::Running(RunningState::with_id(id, filled(&running.value(), v)))
+                }
+            };
+            Named { name, tensor }
+        });
+        Self(named.collect())
+    }
+
     pub fn fork(self, device: &Device) -> Self {
         self.map_each(|held| changed!(held, t => t.fork(device)))
     }
@@ -353,6 +374,12 @@ impl Parameters {
 
 fn between<const D: usize>(a: Tensor<D>, b: Tensor<D>, share: f64) -> Tensor<D> {
     a.clone() + (b - a).mul_scalar(share)
+}
+
+/// A tensor like that one with these values.
+fn filled<const D: usize>(like: &Tensor<D>, values: &[f32]) -> Tensor<D> {
+    let data = TensorData::new(values.to_vec(), like.dims());
+    Tensor::from_data(data, &like.device())
 }
 
 fn trains(tensor: &impl Module) -> bool {

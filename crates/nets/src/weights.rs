@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, ModuleStore, SafetensorsStore};
 use burn::tensor::DType;
+use lacuna_interop::Weights;
 
 use crate::error::{NetError, TensorDifference};
 use crate::network::Network;
@@ -75,6 +76,63 @@ pub fn load_safetensors(network: Network, bytes: &[u8]) -> Result<Network, NetEr
         return Err(unreadable(error.to_string()));
     }
     Ok(if training { network.train() } else { network })
+}
+
+/// PyTorch's names for what its norms and slopes hold, and those of the networks here.
+const ALIASES: [(&str, &str); 3] = [("weight", "gamma"), ("bias", "beta"), ("weight", "alpha")];
+
+/// What a network took of the weights of another program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Tensors that it took.
+    pub tensors: usize,
+    /// Tensors that it keeps as they were, and tensors that it has no use for.
+    pub differences: Vec<TensorDifference>,
+}
+
+/// The network with the tensors of `weights` that it has by name and shape. What PyTorch's
+/// norms call `weight` and `bias` and its slopes `weight` is taken for the
+/// network's `gamma`, `beta` and `alpha` of that place. It stays on its device.
+pub fn take(network: Network, weights: Weights) -> (Network, Taken) {
+    let mut expected = shapes(&network);
+    let mut taken = BTreeMap::new();
+    let mut differences = Vec::new();
+    for (name, (found, values)) in weights {
+        let own = match expected.contains_key(&name) {
+            true => Some(name.clone()),
+            false => alias(&name, &expected),
+        };
+        match own.as_ref().and_then(|own| expected.remove(own)) {
+            Some(shape) if shape == found => {
+                taken.extend(own.map(|own| (own, values)));
+            }
+            Some(expected) => differences.push(TensorDifference::Shape {
+                name: own.unwrap_or(name),
+                found,
+                expected,
+            }),
+            None if is_repeated(&name) => {}
+            None => differences.push(TensorDifference::Unknown { name, found }),
+        }
+    }
+    let missing = expected.into_iter();
+    differences
+        .extend(missing.map(|(name, expected)| TensorDifference::Missing { name, expected }));
+    let training = network.devices().iter().any(|device| device.is_autodiff());
+    let network = network.valid().holding(&taken);
+    let network = if training { network.train() } else { network };
+    let taken = Taken {
+        tensors: taken.len(),
+        differences,
+    };
+    (network, taken)
+}
+
+/// What a network calls a tensor of PyTorch's, where it has it by another name.
+fn alias(name: &str, expected: &BTreeMap<String, Vec<usize>>) -> Option<String> {
+    let (place, last) = name.rsplit_once('.')?;
+    let of_last = ALIASES.iter().filter(|(theirs, _)| *theirs == last);
+    (of_last.map(|(_, own)| format!("{place}.{own}"))).find(|own| expected.contains_key(own))
 }
 
 /// Whether the package `dynamic-network-architectures` saves a tensor of that name

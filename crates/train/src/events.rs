@@ -4,10 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use lacuna_interop::TensorBoardWriter;
 use lacuna_record::{Event, read_events, unix_time};
 
 use crate::run::RunError;
-use crate::tensorboard::TensorBoardWriter;
 use crate::validation::Validation;
 
 /// Appends events to `events.jsonl` and to the TensorBoard file.

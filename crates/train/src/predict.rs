@@ -22,6 +22,7 @@ use blend::{Plane, Slab};
 pub use mirrored::Mirrored;
 pub use model::{NotFinite, SingleNetwork, Window, WindowModel};
 use windows::Layout;
+pub(crate) use windows::longest_output;
 pub use windows::{Blend, WindowOptions};
 
 /// How subjects are predicted, and until when.

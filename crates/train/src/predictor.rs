@@ -109,7 +109,7 @@ impl Predictor {
         &self.outputs
     }
 
-    fn model<'a>(&'a self, outputs: &'a Outputs) -> Averaged<'a> {
+    pub(crate) fn model<'a>(&'a self, outputs: &'a Outputs) -> Averaged<'a> {
         let networks = self.runs.iter().map(|run| &run.model).collect();
         let model = Averaged::new(networks, outputs, self.average);
         model.expect("the runs were compared when they were put together")

@@ -1,11 +1,16 @@
 //! `lacuna export`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
+use lacuna_auto::Opened;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::nnunet_folder::write_nnunet;
+use lacuna_train::checkpoint::Choice;
+use lacuna_train::device::{DeviceName, PrecisionName};
+use lacuna_train::onnx;
+use lacuna_train::predict::Average;
 
 use crate::terminal::Counted;
 
@@ -14,13 +19,18 @@ use crate::terminal::Counted;
 pub struct Arguments {
     #[command(subcommand)]
     dataset: Option<Dataset>,
-    /// Folder of a finished `lacuna auto`
+    /// Folder of a finished `lacuna auto`; for .onnx also a run folder or the file of a model
     #[arg(required = true)]
-    auto: Option<PathBuf>,
-    /// File to write, such as model.lacuna
+    model: Option<PathBuf>,
+    /// File to write. NAME.onnx is for other programs: the network, or the mean of a model's,
+    /// with NAME.onnx.json beside it, which tells what else `lacuna predict` does. Any other name,
+    /// such as model.lacuna, is one file for `lacuna predict`
     #[arg(required = true)]
     file: Option<PathBuf>,
-    /// Replace a file that is there
+    /// With .onnx: "last"; "best" on the validation subjects; or the iteration of a checkpoint
+    #[arg(long, value_name = "best|last|N")]
+    checkpoint: Option<Choice>,
+    /// Replace files that are there
     #[arg(long)]
     force: bool,
 }
@@ -47,18 +57,44 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(Dataset::Nnunet(arguments)) = &arguments.dataset {
         return nnunet(arguments);
     }
-    let (Some(auto), Some(file)) = (&arguments.auto, &arguments.file) else {
-        bail!("expected the folder of `lacuna auto` and the file to write");
+    let (Some(model), Some(file)) = (&arguments.model, &arguments.file) else {
+        bail!("expected a model and the file to write");
     };
     super::check_folder_of(file)?;
-    if file.exists() && !arguments.force {
-        bail!(
+    let free = |path: &Path| match path.exists() && !arguments.force {
+        true => bail!(
             "{} is there already; choose another file, or replace it with --force",
-            file.display()
-        );
+            path.display()
+        ),
+        false => Ok(()),
+    };
+    free(file)?;
+    if !file
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
+    {
+        if arguments.checkpoint.is_some() {
+            bail!(
+                "--checkpoint is for .onnx; {} gets what `lacuna predict` would use",
+                file.display()
+            );
+        }
+        lacuna_auto::export(model, file)?;
+        return super::print(&format!("written: {}\n", file.display()));
     }
-    lacuna_auto::export(auto, file)?;
-    super::print(&format!("written: {}\n", file.display()))
+    let beside = onnx::beside(file);
+    free(&beside)?;
+    let opened = Opened::open(std::slice::from_ref(model))?;
+    let device = DeviceName::Cpu.open()?;
+    let choice = arguments.checkpoint.unwrap_or_default();
+    let precision = Some(PrecisionName::F32);
+    let predictor = opened.predictor(None, choice, &device, precision, Average::default())?;
+    predictor.to_onnx()?.write(file)?;
+    super::print(&format!(
+        "written: {} and {}\n",
+        file.display(),
+        beside.display()
+    ))
 }
 
 fn nnunet(arguments: &NnunetArguments) -> anyhow::Result<ExitCode> {

@@ -26,8 +26,9 @@ pub struct Arguments {
     #[arg(long)]
     resume: bool,
     /// Start from the newest weights of this run: the same network and modalities; other
-    /// classes get a new last layer
-    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    /// classes get a new last layer. Or from a file of PyTorch's (.pth, .pt, .safetensors): the
+    /// tensors that the network has by name and shape
+    #[arg(long, value_name = "RUN|FILE", conflicts_with = "resume")]
     from: Option<PathBuf>,
     /// Override a key of the configuration, for example --set train.batch=5
     #[arg(long = "set", value_name = "KEY=VALUE")]

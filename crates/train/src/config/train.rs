@@ -46,7 +46,7 @@ pub enum VoxelWeights {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Run folder from whose weights the training starts.
+    /// Run folder, or file of PyTorch's, from whose weights the training starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// Number of optimiser steps.

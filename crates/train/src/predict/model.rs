@@ -64,6 +64,10 @@ impl SingleNetwork {
         }
     }
 
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// What the network says before [`Outputs::activate`] makes it probabilities: logits
     /// `[channels, z, y, x]` of the effective window of `window`.
     ///

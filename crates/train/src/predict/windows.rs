@@ -9,6 +9,7 @@ use lacuna_data::subject::Case;
 use lacuna_data::window::extract_window;
 use lacuna_nets::{Architecture, Axis};
 use lacuna_volume::{PatchSize, Zyx};
+use serde::Serialize;
 
 use super::model::Window;
 use crate::run::RunError;
@@ -20,6 +21,15 @@ const LARGEST_3D: usize = 64;
 
 /// Most voxels of an input window, so that its activations can be held.
 const MOST_WINDOW_VOXELS: usize = 1 << 26;
+
+/// Longest default effective window of a network of that rank, but for what legal lengths
+/// add to it.
+pub(crate) fn longest_output(rank: usize) -> usize {
+    match rank {
+        2 => LARGEST_2D,
+        _ => LARGEST_3D,
+    }
+}
 
 /// How windows are laid.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +43,8 @@ pub struct WindowOptions {
 }
 
 /// Weight of a window's voxels where windows overlap.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Blend {
     /// Rises linearly over the overlap, and is 1 in between.
     #[default]
@@ -92,10 +103,7 @@ impl WindowOptions {
             return Ok(architecture.patch(size)?);
         }
         let rank = architecture.rank();
-        let limit = match rank {
-            2 => LARGEST_2D,
-            _ => LARGEST_3D,
-        };
+        let limit = longest_output(rank);
         let extent = extents[..rank].iter().copied().max().unwrap_or(1);
         let covering = |axis: &Axis| axis.next_legal(extent.min(limit) + axis.border());
         let mut input = Zyx(architecture.axes().0.each_ref().map(covering));

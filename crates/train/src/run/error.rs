@@ -168,6 +168,17 @@ pub enum RunError {
         /// Here.
         expected: String,
     },
+    /// A file of another program cannot be read.
+    #[error(transparent)]
+    Weights(#[from] lacuna_interop::WeightsError),
+    /// A file of another program holds nothing to start from.
+    #[error("cannot start from {path}: {found}\nset `model` to the network that it is of")]
+    NoWeights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        found: String,
+    },
     /// No checkpoint of that choice.
     #[error(
         "{run} has no checkpoint {choice}; it has: {}", match kept.is_empty() {
@@ -335,6 +346,15 @@ pub enum RunError {
         found: PatchSize,
         /// Legal sizes.
         message: String,
+    },
+    /// A model that no ONNX file holds.
+    #[error(
+        "the model has {bytes} bytes, more than the 2147483647 that an ONNX file can hold; \
+         export fewer networks"
+    )]
+    OnnxSize {
+        /// Bytes of the model.
+        bytes: usize,
     },
     /// The user asked to stop before anything could be finished.
     #[error("stopped by the user")]

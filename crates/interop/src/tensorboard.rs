@@ -7,6 +7,8 @@
 
 use std::io::{self, Write};
 
+use crate::protobuf::Message;
+
 /// Writes scalar events to `sink`.
 pub struct TensorBoardWriter<W> {
     sink: W,
@@ -19,10 +21,8 @@ impl<W: Write> TensorBoardWriter<W> {
     /// When writing fails.
     pub fn new(sink: W, wall_time: f64) -> io::Result<Self> {
         let mut writer = Self { sink };
-        let mut event = Vec::new();
-        double(&mut event, 1, wall_time);
-        bytes(&mut event, 3, b"brain.Event:2");
-        writer.record(&event)?;
+        let event = Message::default().double(1, wall_time);
+        writer.record(event.bytes(3, "brain.Event:2").as_ref())?;
         Ok(writer)
     }
 
@@ -31,20 +31,13 @@ impl<W: Write> TensorBoardWriter<W> {
     /// # Errors
     /// When writing fails.
     pub fn scalars(&mut self, wall_time: f64, step: u64, values: &[(&str, f64)]) -> io::Result<()> {
-        let mut summary = Vec::new();
-        for (tag, value) in values {
-            let mut entry = Vec::new();
-            bytes(&mut entry, 1, tag.as_bytes());
-            key(&mut entry, 2, 5);
-            entry.extend((*value as f32).to_le_bytes());
-            bytes(&mut summary, 1, &entry);
-        }
-        let mut event = Vec::new();
-        double(&mut event, 1, wall_time);
-        key(&mut event, 2, 0);
-        varint(&mut event, step);
-        bytes(&mut event, 5, &summary);
-        self.record(&event)
+        let summary = Message::default().each(values, |summary, (tag, value)| {
+            let entry = Message::default().bytes(1, tag);
+            summary.bytes(1, entry.float(2, *value as f32))
+        });
+        let event = Message::default().double(1, wall_time);
+        let event = event.integer(2, step.cast_signed()).bytes(5, summary);
+        self.record(event.as_ref())
     }
 
     /// Hands buffered bytes to the system.
@@ -68,29 +61,6 @@ fn masked_crc(data: &[u8]) -> u32 {
     crc32c::crc32c(data)
         .rotate_right(15)
         .wrapping_add(0xa282_ead8)
-}
-
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn key(out: &mut Vec<u8>, field: u64, wire: u64) {
-    varint(out, field << 3 | wire);
-}
-
-fn double(out: &mut Vec<u8>, field: u64, value: f64) {
-    key(out, field, 1);
-    out.extend(value.to_le_bytes());
-}
-
-fn bytes(out: &mut Vec<u8>, field: u64, value: &[u8]) {
-    key(out, field, 2);
-    varint(out, value.len() as u64);
-    out.extend(value);
 }
 
 #[cfg(test)]
