@@ -5,16 +5,18 @@ mod alike;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject, value_of_each};
-use lacuna_data::subject::{Case, load_case};
+use lacuna_data::subject::Case;
 use lacuna_record::CleanedClass;
 use lacuna_volume::Volume;
 
 use crate::apply::{Files, PredictedSubject, TrainedRun};
 use crate::checkpoint::Choice;
-use crate::dataset::preprocess;
+use crate::config::{PredictConfig, PredictOverrides};
+use crate::dataset::load_unlabelled;
 use crate::device::PrecisionName;
 use crate::outputs::Outputs;
 use crate::postprocess::Postprocess;
@@ -26,7 +28,8 @@ use crate::run::RunError;
 pub struct Predictor {
     /// At least one.
     pub(crate) runs: Vec<TrainedRun>,
-    pub(crate) average: Average,
+    /// How it predicts unless a session says otherwise.
+    pub predict: PredictConfig,
     pub(crate) postprocess: Option<Postprocess>,
     outputs: Outputs,
 }
@@ -35,7 +38,7 @@ impl From<TrainedRun> for Predictor {
     fn from(run: TrainedRun) -> Self {
         Self {
             outputs: run.model.outputs().clone(),
-            average: Average::default(),
+            predict: run.config.predict.clone(),
             postprocess: None,
             runs: vec![run],
         }
@@ -53,26 +56,27 @@ impl Predictor {
         choice: Choice,
         device: &Device,
         precision: Option<PrecisionName>,
-        average: Average,
+        overrides: PredictOverrides,
     ) -> Result<Self, RunError> {
         let open = |run: &PathBuf| TrainedRun::open(run, choice, device, precision);
-        Self::of(runs.iter().map(open).collect::<Result<_, _>>()?, average)
+        Self::of(runs.iter().map(open).collect::<Result<_, _>>()?, overrides)
     }
 
-    /// The mean of `runs`.
+    /// The mean of `runs`, predicted as the first says but for the `overrides`.
     ///
     /// # Errors
     /// [`RunError::NoRuns`] without a run, [`RunError::RunTwice`],
     /// [`RunError::RunsUnlike`] for two that differ in classes, regions, modalities,
     /// normalisation, spacing, plane, rank or border, or in the activation where logits
     /// are averaged.
-    pub fn of(runs: Vec<TrainedRun>, average: Average) -> Result<Self, RunError> {
+    pub fn of(runs: Vec<TrainedRun>, overrides: PredictOverrides) -> Result<Self, RunError> {
         let first = runs.first().ok_or(RunError::NoRuns)?;
         let outputs = first.model.outputs().clone();
-        alike::check(&runs, average)?;
+        let predict = first.config.predict.with(overrides);
+        alike::check(&runs, predict.average)?;
         Ok(Self {
             runs,
-            average,
+            predict,
             postprocess: None,
             outputs,
         })
@@ -94,6 +98,15 @@ impl Predictor {
         })
     }
 
+    /// A session as the first run and the overrides say, labels only, warnings unheard.
+    pub fn session<'a>(&'a self, stop: &'a AtomicBool) -> Session<'a> {
+        Session {
+            windows: self.predict.windows(),
+            mirror: &self.predict.mirror,
+            ..Session::new(stop)
+        }
+    }
+
     /// The runs, at least one.
     pub fn runs(&self) -> &[TrainedRun] {
         &self.runs
@@ -111,7 +124,7 @@ impl Predictor {
 
     fn model<'a>(&'a self, outputs: &'a Outputs) -> Averaged<'a> {
         let networks = self.runs.iter().map(|run| &run.model).collect();
-        let model = Averaged::new(networks, outputs, self.average);
+        let model = Averaged::new(networks, outputs, self.predict.average);
         model.expect("the runs were compared when they were put together")
     }
 
@@ -238,13 +251,8 @@ impl Predictor {
         session: Session,
         on_window: &mut dyn FnMut(usize, usize),
     ) -> Result<PredictedSubject, RunError> {
-        // The reference label is not needed to predict, and may not even be readable.
-        let unlabelled = Subject {
-            label: None,
-            ..subject.clone()
-        };
-        let case = load_case(manifest, &unlabelled, &preprocess(&self.first().config))?;
-        let resampled = case.channels[0].grid() != case.source.grid;
+        let case = load_unlabelled(manifest, subject, &self.first().config)?;
+        let resampled = case.is_resampled();
         for warning in self.unlike_spacing(case.source.grid.spacing().0) {
             (session.warn)(&format!("subject {}: {warning}", subject.id));
         }
@@ -258,10 +266,13 @@ impl Predictor {
         };
         // What is resampled is tempered behind it, as tuning reads it.
         let untempered = self.outputs.clone().with_temperature(None);
-        let averaged = self.model(match resampled {
+        let mut averaged = self.model(match resampled {
             true => &untempered,
             false => &self.outputs,
         });
+        if resampled && self.resamples_logits() {
+            averaged = averaged.unfinished();
+        }
         let mirrored = Mirrored::new(&averaged, session.mirror)?;
         let model: &dyn WindowModel = match session.mirror {
             [] => &averaged,
@@ -288,6 +299,11 @@ impl Predictor {
         })
     }
 
+    /// Whether it is the logits that are brought to the voxels of the image, as in nnU-Net.
+    fn resamples_logits(&self) -> bool {
+        self.first().config.nnunet.is_some() && self.predict.average == Average::Logits
+    }
+
     /// Standard deviation over the networks of the probability that a voxel is no
     /// background, by the temperature of the postprocess file, on the grid of the subject's
     /// first image. Each network predicts the case by itself, not mirrored.
@@ -301,7 +317,7 @@ impl Predictor {
         // Welford (1962): the mean so far, and the sum of squares about it.
         let (mut mean, mut squares) = (vec![0.0_f32; voxels], vec![0.0_f32; voxels]);
         for (number, run) in self.runs.iter().enumerate() {
-            let alone = Averaged::new(vec![&run.model], &self.outputs, self.average);
+            let alone = Averaged::new(vec![&run.model], &self.outputs, self.predict.average);
             let alone = alone.expect("a network is like itself");
             let session = Session {
                 probabilities: true,
@@ -345,11 +361,17 @@ impl Predictor {
             });
         };
         let outputs = &self.outputs;
-        let mut probabilities = case.restore_probabilities(volumes, &outputs.outside())?;
-        if case.channels[0].grid() != case.source.grid {
-            let maps = probabilities.iter_mut().map(Volume::data_mut);
-            outputs.temper(&mut maps.collect::<Vec<_>>());
-        }
+        let finish = &mut |volumes: &mut [Volume<f32>]| {
+            if !case.is_resampled() {
+                return;
+            }
+            let mut maps: Vec<_> = volumes.iter_mut().map(Volume::data_mut).collect();
+            if self.resamples_logits() {
+                outputs.activate_maps(&mut maps);
+            }
+            outputs.temper(&mut maps);
+        };
+        let probabilities = case.restore_finished(volumes, &outputs.outside(), finish)?;
         let labels = outputs.labels(&probabilities);
         let painted = needs_peaks.then(|| outputs.painted_of(&labels, &probabilities));
         Ok(Prediction {

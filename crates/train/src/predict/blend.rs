@@ -4,7 +4,7 @@
 
 use super::windows::{Blend, Layout};
 
-/// Sums of weighted probabilities for the planes that windows still reach.
+/// Sums of weighted values for the planes that windows still reach.
 pub(super) struct Slab {
     /// What a voxel has where no window touched the mask, by channel.
     outside: Vec<f32>,
@@ -20,8 +20,8 @@ pub(super) struct Slab {
 pub(super) struct Plane {
     /// Its place along s, from the first plane of the slab.
     pub(super) offset: usize,
-    /// `[channel][v][u]`
-    pub(super) probabilities: Vec<Vec<f32>>,
+    /// Means of the windows' values, `[channel][v][u]`.
+    pub(super) values: Vec<f32>,
 }
 
 impl Slab {
@@ -34,28 +34,30 @@ impl Slab {
             weights: vec![0.0; depth * plane],
             ramps: layout.effective.map(|edge| match layout.blend {
                 Blend::Linear => ramp(edge, layout.overlap),
-                Blend::Gaussian => gaussian(edge),
+                Blend::Gaussian => gaussian(edge, (edge as f64 - 1.0) / 2.0),
+                Blend::Nnunet => gaussian(edge, (edge / 2) as f64),
             }),
             outside,
         }
     }
 
-    /// Adds the probabilities `[channel][s][v][u]` of the window at (u, v).
-    pub(super) fn add(&mut self, layout: &Layout, probabilities: &[f32], [u0, v0]: [usize; 2]) {
+    /// Adds the values `[channel][s][v][u]` of the window at (u, v).
+    pub(super) fn add(&mut self, layout: &Layout, values: &[f32], [u0, v0]: [isize; 2]) {
         let [nu, nv, ns] = layout.effective;
         let width = layout.high[0] - layout.low[0];
         let stride = nu * nv * ns;
         let channels = self.outside.len();
         for s in 0..ns {
-            for v in 0..nv.min(layout.high[1] - v0) {
-                for u in 0..nu.min(layout.high[0] - u0) {
+            for v in layout.inside(1, v0) {
+                let row = (v0 + v as isize) as usize - layout.low[1];
+                for u in layout.inside(0, u0) {
                     let from = u + nu * (v + nv * s);
                     let weight = self.ramps[0][u] * self.ramps[1][v] * self.ramps[2][s];
-                    let at = (v0 + v - layout.low[1]) * width + u0 + u - layout.low[0];
+                    let at = row * width + (u0 + u as isize) as usize - layout.low[0];
                     self.weights[s * self.plane + at] += weight;
                     for channel in 0..channels {
                         let here = (s * channels + channel) * self.plane + at;
-                        self.sums[here] += weight * probabilities[channel * stride + from];
+                        self.sums[here] += weight * values[channel * stride + from];
                     }
                 }
             }
@@ -68,14 +70,14 @@ impl Slab {
         let count = count.min(self.ramps[2].len());
         let planes = (0..count).map(|offset| {
             let weights = &self.weights[offset * self.plane..][..self.plane];
-            let blended = self.outside.iter().enumerate().map(|(channel, outside)| {
+            let blended = self.outside.iter().enumerate().flat_map(|(channel, outside)| {
                 let sums = &self.sums[(offset * channels + channel) * self.plane..][..self.plane];
                 let share = |(sum, w): (&f32, &f32)| if *w > 0.0 { sum / w } else { *outside };
-                sums.iter().zip(weights).map(share).collect()
+                sums.iter().zip(weights).map(share).collect::<Vec<f32>>()
             });
             Plane {
                 offset,
-                probabilities: blended.collect(),
+                values: blended.collect(),
             }
         });
         let planes = planes.collect();
@@ -101,8 +103,8 @@ fn ramp(edge: usize, overlap: f64) -> Vec<f32> {
 }
 
 /// A Gaussian around the middle of an axis, an eighth of the edge wide, never 0.
-fn gaussian(edge: usize) -> Vec<f32> {
-    let (middle, deviation) = ((edge as f64 - 1.0) / 2.0, edge as f64 / 8.0);
+fn gaussian(edge: usize, middle: f64) -> Vec<f32> {
+    let deviation = edge as f64 / 8.0;
     (0..edge)
         .map(|i| (-0.5 * ((i as f64 - middle) / deviation).powi(2)).exp() as f32)
         .collect()
@@ -124,14 +126,32 @@ mod tests {
     /// function: exp(-1/2 (i - 3.5)^2) for an edge of 8.
     #[test]
     fn a_gaussian_is_an_eighth_of_the_edge_wide() {
-        let found = gaussian(8);
+        let found = gaussian(8, 3.5);
         let expected = [0.002_187_5, 0.043_937, 0.324_652, 0.882_497];
         for (i, expected) in expected.into_iter().enumerate() {
             assert!((found[i] - expected).abs() < 1e-6, "{found:?}");
             assert_eq!(found[i], found[7 - i]);
         }
-        assert!(gaussian(64).iter().all(|w| *w > 0.0));
-        assert_eq!(gaussian(1), [1.0]);
+        assert!(gaussian(64, 31.5).iter().all(|w| *w > 0.0));
+        assert_eq!(gaussian(1, 0.0), [1.0]);
+    }
+
+    /// tests/golden/nnunet.py
+    #[test]
+    fn a_gaussian_is_that_of_nnunet() {
+        #[derive(serde::Deserialize)]
+        struct Golden {
+            window: usize,
+            expected: Vec<f32>,
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/nnunet/gaussians.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        for golden in serde_json::from_str::<Vec<Golden>>(&text).unwrap() {
+            let found = gaussian(golden.window, (golden.window / 2) as f64);
+            for (found, expected) in found.iter().zip(&golden.expected) {
+                assert!((found - expected).abs() <= 1e-6 * expected, "{found} {expected}");
+            }
+        }
     }
 
     #[test]
