@@ -8,16 +8,17 @@ use lacuna_auto::Opened;
 use lacuna_record::Inputs;
 use lacuna_train::apply::Files;
 use lacuna_train::checkpoint::Choice;
+use lacuna_train::config::PredictOverrides;
 use lacuna_train::device::DeviceName;
 use lacuna_train::postprocess::Postprocess;
-use lacuna_train::predict::{Session, WindowOptions};
+use lacuna_train::predict::Session;
 use lacuna_volume::PatchSize;
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::interrupt::{failed, interruptible};
-use crate::windows::{average_named, axes_named, blend_named};
+use crate::windows::overrides;
 
 /// Voxels (float32, x fastest), shape (x, y, z) and affine (4 rows) of a file.
 #[pyfunction]
@@ -51,10 +52,10 @@ pub fn predict(
     probabilities: Option<PathBuf>,
     uncertainty: Option<PathBuf>,
     window: Option<Vec<usize>>,
-    overlap: f64,
-    blend: &str,
-    mirror: Vec<String>,
-    average: &str,
+    overlap: Option<f64>,
+    blend: Option<&str>,
+    mirror: Option<Vec<String>>,
+    average: Option<&str>,
     postprocess: Option<PathBuf>,
     checkpoint: &str,
 ) -> PyResult<Vec<String>> {
@@ -69,13 +70,10 @@ pub fn predict(
             ));
         }
     };
-    let windows = WindowOptions {
+    let overrides = PredictOverrides {
         window,
-        overlap,
-        blend: blend_named(blend)?,
+        ..overrides(overlap, blend, mirror, average)?
     };
-    let mirror = axes_named(&mirror)?;
-    let average = average_named(average)?;
     let choice: Choice = (checkpoint.parse())
         .map_err(|e| PyValueError::new_err(format!("checkpoint: found {checkpoint:?}, {e}")))?;
     let stop = AtomicBool::new(false);
@@ -86,7 +84,7 @@ pub fn predict(
         let rules = rules.transpose().map_err(|e| told(&e))?;
         let model = Opened::open(&runs).map_err(|e| told(&e))?;
         let predictor = model
-            .predictor(rules, choice, &device, None, average)
+            .predictor(rules, choice, &device, None, overrides)
             .map_err(|e| told(&e))?;
         let images = images
             .into_iter()
@@ -102,9 +100,7 @@ pub fn predict(
         };
         let session = Session {
             spread: files.spread.is_some(),
-            windows,
-            mirror: &mirror,
-            ..Session::new(&stop)
+            ..predictor.session(&stop)
         };
         predictor.check_session(&session).map_err(|e| told(&e))?;
         let inputs = Inputs::of(manifest.files());

@@ -70,6 +70,8 @@ enum Command {
     Auto(commands::auto::AutoArguments),
     /// Write the model of `lacuna auto` into one file
     Export(commands::auto::ExportArguments),
+    /// Make a model of another program one that `predict` takes
+    Import(commands::import::Arguments),
     /// Print the documented default run configuration, or a recipe to start from
     Config(commands::config::Arguments),
     /// List the networks with their borders and legal patch sizes
@@ -197,6 +199,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plan(arguments) => commands::auto::plan(&arguments),
         Command::Auto(arguments) => commands::auto::auto(&arguments),
         Command::Export(arguments) => commands::auto::export(&arguments),
+        Command::Import(arguments) => commands::import::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Networks => commands::print(&commands::networks()?),
         Command::Losses(arguments) => commands::losses::run(&arguments),

@@ -170,7 +170,10 @@ mod tests {
             extract_padded(&[v.clone(), w], [-1, 1, 0], [3, 2, 1]),
             [0., 10., 11., 0., 0., 0., 0., -10., -11., 0., 0., 0.]
         );
-        assert_eq!(extract_padded(std::slice::from_ref(&v), [3, 0, 0], [2, 1, 1]), [0.0; 2]);
+        assert_eq!(
+            extract_padded(std::slice::from_ref(&v), [3, 0, 0], [2, 1, 1]),
+            [0.0; 2]
+        );
         assert_eq!(extract_padded(&[v], [0, 0, -3], [2, 1, 2]), [0.0; 4]);
     }
 

@@ -26,7 +26,10 @@ struct Resampled {
 #[test]
 fn resampling_agrees_with_nnunet() {
     let spline = |order| [Spline::Nearest, Spline::Linear, Spline::Cubic][order.min(2)];
-    for (number, case) in golden::<Vec<Resampled>>("resampled").into_iter().enumerate() {
+    for (number, case) in golden::<Vec<Resampled>>("resampled")
+        .into_iter()
+        .enumerate()
+    {
         let resampling = Resampling {
             spline: spline(case.order),
             across: spline(case.order_z),
@@ -54,7 +57,10 @@ struct Filled {
 fn holes_are_those_of_nnunet() {
     let golden: Filled = golden("filled");
     let [first, second] = &golden.images;
-    let mask = first.iter().zip(second).map(|(a, b)| *a != 0.0 || *b != 0.0);
+    let mask = first
+        .iter()
+        .zip(second)
+        .map(|(a, b)| *a != 0.0 || *b != 0.0);
     let mask = Volume::new(golden.shape, Affine::identity(), mask.collect()).unwrap();
     let found = fill_holes(&mask);
     assert!(found != mask, "there are holes");

@@ -90,9 +90,15 @@ impl Outputs {
 
     /// [`activate`](Self::activate)s logits of one map for each channel, in place.
     pub(crate) fn activate_maps(&self, maps: &mut [&mut [f32]]) {
-        let mut logits = maps.iter().flat_map(|map| map.iter().copied()).collect::<Vec<_>>();
+        let mut logits = maps
+            .iter()
+            .flat_map(|map| map.iter().copied())
+            .collect::<Vec<_>>();
         self.activate(&mut logits);
-        for (map, values) in maps.iter_mut().zip(logits.chunks_exact(logits.len() / self.count())) {
+        for (map, values) in maps
+            .iter_mut()
+            .zip(logits.chunks_exact(logits.len() / self.count()))
+        {
             map.copy_from_slice(values);
         }
     }

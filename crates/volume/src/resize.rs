@@ -110,7 +110,12 @@ fn along(
     }
     let stride: usize = shape[..axis].iter().product();
     let taps: Vec<Taps> = (0..length)
-        .map(|i| Taps::at((i as f64 + 0.5) * (old as f64 / length as f64) - 0.5, spline))
+        .map(|i| {
+            Taps::at(
+                (i as f64 + 0.5) * (old as f64 / length as f64) - 0.5,
+                spline,
+            )
+        })
         .collect();
     // Lines side by side in memory are read and written together.
     let lines = |block: &[f32], out: &mut [f32]| {

@@ -10,6 +10,7 @@ pub mod dataset;
 pub mod demo;
 pub mod evaluate;
 pub mod fingerprint;
+pub mod import;
 pub mod losses;
 pub mod phantom;
 pub mod predict;

@@ -56,6 +56,24 @@ pub struct PredictOverrides {
 }
 
 impl PredictConfig {
+    /// In words.
+    pub fn described(&self) -> String {
+        let window = match self.window {
+            Some(size) => format!("windows of {size} voxels"),
+            None => "windows that fit the volume".to_owned(),
+        };
+        let axes: Vec<String> = self.mirror.iter().map(ToString::to_string).collect();
+        let mirrored = match axes.is_empty() {
+            true => "not mirrored".to_owned(),
+            false => format!("mirrored along {}", axes.join(", ")),
+        };
+        format!(
+            "{window} that share {} of their edges, {mirrored}, and means of {}",
+            self.overlap,
+            self.average.name()
+        )
+    }
+
     /// How windows are laid.
     pub fn windows(&self) -> WindowOptions {
         WindowOptions {

@@ -70,11 +70,16 @@ impl Slab {
         let count = count.min(self.ramps[2].len());
         let planes = (0..count).map(|offset| {
             let weights = &self.weights[offset * self.plane..][..self.plane];
-            let blended = self.outside.iter().enumerate().flat_map(|(channel, outside)| {
-                let sums = &self.sums[(offset * channels + channel) * self.plane..][..self.plane];
-                let share = |(sum, w): (&f32, &f32)| if *w > 0.0 { sum / w } else { *outside };
-                sums.iter().zip(weights).map(share).collect::<Vec<f32>>()
-            });
+            let blended = self
+                .outside
+                .iter()
+                .enumerate()
+                .flat_map(|(channel, outside)| {
+                    let sums =
+                        &self.sums[(offset * channels + channel) * self.plane..][..self.plane];
+                    let share = |(sum, w): (&f32, &f32)| if *w > 0.0 { sum / w } else { *outside };
+                    sums.iter().zip(weights).map(share).collect::<Vec<f32>>()
+                });
             Plane {
                 offset,
                 values: blended.collect(),
@@ -144,12 +149,18 @@ mod tests {
             window: usize,
             expected: Vec<f32>,
         }
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/nnunet/gaussians.json");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/nnunet/gaussians.json"
+        );
         let text = std::fs::read_to_string(path).unwrap();
         for golden in serde_json::from_str::<Vec<Golden>>(&text).unwrap() {
             let found = gaussian(golden.window, (golden.window / 2) as f64);
             for (found, expected) in found.iter().zip(&golden.expected) {
-                assert!((found - expected).abs() <= 1e-6 * expected, "{found} {expected}");
+                assert!(
+                    (found - expected).abs() <= 1e-6 * expected,
+                    "{found} {expected}"
+                );
             }
         }
     }

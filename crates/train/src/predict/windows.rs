@@ -294,7 +294,10 @@ mod tests {
     /// tests/golden/nnunet.py
     #[test]
     fn windows_lie_where_those_of_nnunet_do() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/nnunet/starts.json");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/nnunet/starts.json"
+        );
         let text = std::fs::read_to_string(path).unwrap();
         for case in serde_json::from_str::<Vec<Starts>>(&text).unwrap() {
             let layout = Layout {
