@@ -65,11 +65,13 @@ def starts():
 
 
 def gaussians():
-    for size in (8, 7, 48):
+    """In 16 bits, where the least weights of large windows are 0 but for what nnU-Net does."""
+    for z, y, x in ((8, 7, 10), (20, 24, 16), (1, 12, 9)):
         weights = compute_gaussian(
-            (size,), value_scaling_factor=1, dtype=torch.float32, device=torch.device("cpu")
+            (z, y, x), value_scaling_factor=10, device=torch.device("cpu")
         )
-        yield {"window": size, "expected": weights.tolist()}
+        expected = weights.to(torch.float32).ravel().tolist()
+        yield {"window": [x, y, z], "expected": expected}
 
 
 def filled():

@@ -1,10 +1,8 @@
 """Models of nnU-Net with random weights, and what it predicts with them.
 
-Needs `nnunetv2` 2.8. Sums of windows are kept as 32-bit floats, where nnU-Net has 16 bits.
-Each folder of nnunet_models/ has the model, images and probabilities [channels, z, y, x].
+Needs `nnunetv2` 2.8. Each folder of nnunet_models/ has the model, images and probabilities [channels, z, y, x].
 """
 
-import functools
 import json
 from pathlib import Path
 
@@ -17,8 +15,6 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
 HERE = Path(__file__).parent / "nnunet_models"
-torch.half = torch.float32
-nnunet.compute_gaussian = functools.partial(nnunet.compute_gaussian, dtype=torch.float32)
 
 
 def resampling(order, separate):

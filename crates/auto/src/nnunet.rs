@@ -164,8 +164,10 @@ pub fn import(from: &Path, to: &Path, asked: &Asked) -> Result<Imported, AutoErr
     if to.exists() {
         std::fs::remove_dir(to).map_err(AutoError::io(to))?;
     }
-    std::fs::rename(filled.keep(), to).map_err(AutoError::io(to))?;
-    open_to_readers(to)?;
+    open_to_readers(filled.path())?;
+    std::fs::rename(filled.path(), to).map_err(AutoError::io(to))?;
+    // It has another name now, and there is nothing to remove.
+    let _ = filled.keep();
     Ok(Imported {
         model,
         configuration,

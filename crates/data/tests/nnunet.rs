@@ -25,7 +25,7 @@ struct Resampled {
 
 #[test]
 fn resampling_agrees_with_nnunet() {
-    let spline = |order| [Spline::Nearest, Spline::Linear, Spline::Cubic][order.min(2)];
+    let spline = |order: usize| [Spline::Nearest, Spline::Linear, Spline::Cubic][order.min(2)];
     for (number, case) in golden::<Vec<Resampled>>("resampled")
         .into_iter()
         .enumerate()

@@ -20,7 +20,9 @@ use crate::dataset::load_unlabelled;
 use crate::device::PrecisionName;
 use crate::outputs::Outputs;
 use crate::postprocess::Postprocess;
-use crate::predict::{Average, Averaged, Mirrored, Prediction, Session, WindowModel, predict_case};
+use crate::predict::{
+    Average, Averaged, Blend, Mirrored, Prediction, Session, WindowModel, predict_case,
+};
 use crate::run::RunError;
 
 /// What subjects are predicted with: a run, or the mean of several that are alike in
@@ -256,7 +258,8 @@ impl Predictor {
         for warning in self.unlike_spacing(case.source.grid.spacing().0) {
             (session.warn)(&format!("subject {}: {warning}", subject.id));
         }
-        let probabilities = session.probabilities || resampled;
+        let apart = self.sums_apart(session.windows.blend);
+        let probabilities = session.probabilities || resampled || apart;
         let postprocess = self.postprocess.as_ref();
         let needs_peaks = postprocess.is_some_and(Postprocess::needs_peaks);
         let on_run_grid = Session {
@@ -266,25 +269,24 @@ impl Predictor {
         };
         // What is resampled is tempered behind it, as tuning reads it.
         let untempered = self.outputs.clone().with_temperature(None);
-        let mut averaged = self.model(match resampled {
+        let finished = !apart && !(resampled && self.resamples_logits());
+        let averaged = self.model(match resampled {
             true => &untempered,
             false => &self.outputs,
         });
-        if resampled && self.resamples_logits() {
-            averaged = averaged.unfinished();
-        }
-        let mirrored = Mirrored::new(&averaged, session.mirror)?;
-        let model: &dyn WindowModel = match session.mirror {
-            [] => &averaged,
-            _ => &mirrored,
+        let prediction = match (apart, finished) {
+            (true, _) => self.mean_of_each(&case, on_run_grid, on_window),
+            (false, true) => predict_mirrored(&averaged, &case, on_run_grid, on_window),
+            (false, false) => {
+                predict_mirrored(&averaged.unfinished(), &case, on_run_grid, on_window)
+            }
         };
-        let prediction = predict_case(model, &case, on_run_grid, on_window)
-            .map_err(|e| e.naming_one_of(manifest, &self.checkpoints()))?;
+        let prediction = prediction.map_err(|e| e.naming_one_of(manifest, &self.checkpoints()))?;
         let spread = match session.spread {
             true => Some(self.spread(manifest, &case, session)?),
             false => None,
         };
-        let restored = self.restored(&case, prediction, needs_peaks)?;
+        let restored = self.restored(&case, prediction, finished, needs_peaks)?;
         let (mut labels, painted) = (restored.labels, restored.painted);
         // They may have been kept for the labels alone.
         let asked = restored.probabilities.filter(|_| session.probabilities);
@@ -297,6 +299,48 @@ impl Predictor {
             mask: case.restore_mask()?,
             reference: case.source.reference,
         })
+    }
+
+    /// Whether windows of each network are summed by themselves, as nnU-Net does in 16 bits:
+    /// where these are few, the mean is another.
+    fn sums_apart(&self, blend: Blend) -> bool {
+        let logits = self.predict.average == Average::Logits;
+        self.runs.len() > 1 && blend == Blend::Nnunet && logits
+    }
+
+    /// The mean of the logits of each network, and no labels.
+    fn mean_of_each(
+        &self,
+        case: &Case,
+        session: Session,
+        on_window: &mut dyn FnMut(usize, usize),
+    ) -> Result<Prediction, RunError> {
+        let count = self.runs.len();
+        let mut mean: Option<Prediction> = None;
+        for (number, run) in self.runs.iter().enumerate() {
+            let alone = Averaged::new(vec![&run.model], &self.outputs, self.predict.average);
+            let alone = alone.expect("a network is like itself").unfinished();
+            let mut told = |done, total| on_window(number * total + done, count * total);
+            let found = predict_mirrored(&alone, case, session, &mut told)?;
+            let Some(sum) = &mut mean else {
+                mean = Some(found);
+                continue;
+            };
+            let volumes = sum.probabilities.iter_mut().flatten();
+            for (sum, found) in volumes.zip(found.probabilities.iter().flatten()) {
+                for (sum, value) in sum.data_mut().iter_mut().zip(found.data()) {
+                    *sum += value;
+                }
+            }
+        }
+        let mut mean = mean.expect("there is a run");
+        for volume in mean.probabilities.iter_mut().flatten() {
+            volume
+                .data_mut()
+                .iter_mut()
+                .for_each(|v| *v /= count as f32);
+        }
+        Ok(mean)
     }
 
     /// Whether it is the logits that are brought to the voxels of the image, as in nnU-Net.
@@ -343,11 +387,13 @@ impl Predictor {
     }
 
     /// A prediction on the grid of the subject's first image. Where there are probabilities,
-    /// labels are made of them, and with `needs_peaks` what is painted, too.
+    /// labels are made of them, and with `needs_peaks` what is painted, too; they are logits
+    /// where they are not `finished`.
     fn restored(
         &self,
         case: &Case,
         prediction: Prediction,
+        finished: bool,
         needs_peaks: bool,
     ) -> Result<Prediction, RunError> {
         let Some(volumes) = prediction.probabilities else {
@@ -362,14 +408,13 @@ impl Predictor {
         };
         let outputs = &self.outputs;
         let finish = &mut |volumes: &mut [Volume<f32>]| {
-            if !case.is_resampled() {
-                return;
-            }
             let mut maps: Vec<_> = volumes.iter_mut().map(Volume::data_mut).collect();
-            if self.resamples_logits() {
+            if !finished {
                 outputs.activate_maps(&mut maps);
             }
-            outputs.temper(&mut maps);
+            if !finished || case.is_resampled() {
+                outputs.temper(&mut maps);
+            }
         };
         let probabilities = case.restore_finished(volumes, &outputs.outside(), finish)?;
         let labels = outputs.labels(&probabilities);
@@ -420,5 +465,18 @@ impl Predictor {
     fn checkpoints(&self) -> Vec<&Path> {
         let paths = self.runs.iter().filter_map(|run| run.weights().parent());
         paths.collect()
+    }
+}
+
+/// [`predict_case`] by a model, and by its mirror images along the axes of the session.
+fn predict_mirrored(
+    model: &dyn WindowModel,
+    case: &Case,
+    session: Session,
+    on_window: &mut dyn FnMut(usize, usize),
+) -> Result<Prediction, RunError> {
+    match session.mirror {
+        [] => predict_case(model, case, session, on_window),
+        axes => predict_case(&Mirrored::new(model, axes)?, case, session, on_window),
     }
 }

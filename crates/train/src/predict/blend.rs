@@ -2,7 +2,12 @@
 //!
 //! Axes are (u, v, s) of [`Layout`]: u varies fastest, planes are finished along s.
 
+use half::f16;
+
 use super::windows::{Blend, Layout};
+
+/// What nnU-Net multiplies weights by, so that fewer of them vanish in 16 bits.
+const NNUNET_SCALE: f64 = 10.0;
 
 /// Sums of weighted values for the planes that windows still reach.
 pub(super) struct Slab {
@@ -13,7 +18,11 @@ pub(super) struct Slab {
     sums: Vec<f32>,
     /// `[plane][v][u]`
     weights: Vec<f32>,
-    ramps: [Vec<f32>; 3],
+    /// Weight of a window's voxels, `[s][v][u]`.
+    kernel: Vec<f32>,
+    depth: usize,
+    /// Sums and weights are kept in 16 bits, as in nnU-Net.
+    sixteen_bits: bool,
 }
 
 /// A finished plane.
@@ -32,11 +41,13 @@ impl Slab {
             plane,
             sums: vec![0.0; depth * outside.len() * plane],
             weights: vec![0.0; depth * plane],
-            ramps: layout.effective.map(|edge| match layout.blend {
-                Blend::Linear => ramp(edge, layout.overlap),
-                Blend::Gaussian => gaussian(edge, (edge as f64 - 1.0) / 2.0),
-                Blend::Nnunet => gaussian(edge, (edge / 2) as f64),
-            }),
+            kernel: match layout.blend {
+                Blend::Linear => product(layout.effective.map(|edge| ramp(edge, layout.overlap))),
+                Blend::Gaussian => product(layout.effective.map(gaussian)),
+                Blend::Nnunet => nnunet(layout.effective),
+            },
+            depth,
+            sixteen_bits: layout.blend == Blend::Nnunet,
             outside,
         }
     }
@@ -52,22 +63,32 @@ impl Slab {
                 let row = (v0 + v as isize) as usize - layout.low[1];
                 for u in layout.inside(0, u0) {
                     let from = u + nu * (v + nv * s);
-                    let weight = self.ramps[0][u] * self.ramps[1][v] * self.ramps[2][s];
+                    let weight = self.kernel[from];
                     let at = row * width + (u0 + u as isize) as usize - layout.low[0];
-                    self.weights[s * self.plane + at] += weight;
+                    let sum = self.weights[s * self.plane + at] + weight;
+                    self.weights[s * self.plane + at] = self.kept(sum);
                     for channel in 0..channels {
                         let here = (s * channels + channel) * self.plane + at;
-                        self.sums[here] += weight * values[channel * stride + from];
+                        let sum = self.sums[here] + weight * values[channel * stride + from];
+                        self.sums[here] = self.kept(sum);
                     }
                 }
             }
         }
     }
 
+    /// The value as it is kept.
+    fn kept(&self, value: f32) -> f32 {
+        match self.sixteen_bits {
+            true => f16::from_f32(value).to_f32(),
+            false => value,
+        }
+    }
+
     /// Takes the first `count` planes, and moves up.
     pub(super) fn take(&mut self, count: usize) -> Vec<Plane> {
         let channels = self.outside.len();
-        let count = count.min(self.ramps[2].len());
+        let count = count.min(self.depth);
         let planes = (0..count).map(|offset| {
             let weights = &self.weights[offset * self.plane..][..self.plane];
             let blended = self
@@ -77,7 +98,10 @@ impl Slab {
                 .flat_map(|(channel, outside)| {
                     let sums =
                         &self.sums[(offset * channels + channel) * self.plane..][..self.plane];
-                    let share = |(sum, w): (&f32, &f32)| if *w > 0.0 { sum / w } else { *outside };
+                    let share = |(sum, w): (&f32, &f32)| match *w > 0.0 {
+                        true => self.kept(sum / w),
+                        false => *outside,
+                    };
                     sums.iter().zip(weights).map(share).collect::<Vec<f32>>()
                 });
             Plane {
@@ -108,11 +132,45 @@ fn ramp(edge: usize, overlap: f64) -> Vec<f32> {
 }
 
 /// A Gaussian around the middle of an axis, an eighth of the edge wide, never 0.
-fn gaussian(edge: usize, middle: f64) -> Vec<f32> {
+fn gaussian(edge: usize) -> Vec<f32> {
+    let weights = about((edge as f64 - 1.0) / 2.0, edge);
+    weights.map(|weight| weight as f32).collect()
+}
+
+/// The same around `middle`.
+fn about(middle: f64, edge: usize) -> impl Iterator<Item = f64> {
     let deviation = edge as f64 / 8.0;
-    (0..edge)
-        .map(|i| (-0.5 * ((i as f64 - middle) / deviation).powi(2)).exp() as f32)
-        .collect()
+    (0..edge).map(move |i| (-0.5 * ((i as f64 - middle) / deviation).powi(2)).exp())
+}
+
+/// The weights of a window, `[s][v][u]`, by those along u, v and s.
+fn product([u, v, s]: [Vec<f32>; 3]) -> Vec<f32> {
+    let mut kernel = Vec::with_capacity(u.len() * v.len() * s.len());
+    for s in &s {
+        for v in &v {
+            kernel.extend(u.iter().map(|u| u * v * s));
+        }
+    }
+    kernel
+}
+
+/// The weights of nnU-Net in 16 bits, in which the least are 0: they get the least of the
+/// others.
+fn nnunet(edges: [usize; 3]) -> Vec<f32> {
+    let [u, v, s] = edges.map(|edge| about((edge / 2) as f64, edge).collect::<Vec<f64>>());
+    let mut kernel = Vec::with_capacity(u.len() * v.len() * s.len());
+    for s in &s {
+        for v in &v {
+            let scaled = |u: &f64| f16::from_f64(NNUNET_SCALE * u * v * s).to_f32();
+            kernel.extend(u.iter().map(scaled));
+        }
+    }
+    let positive = kernel.iter().copied().filter(|weight| *weight > 0.0);
+    let least = positive.fold(f32::INFINITY, f32::min);
+    for weight in kernel.iter_mut().filter(|weight| **weight == 0.0) {
+        *weight = least;
+    }
+    kernel
 }
 
 #[cfg(test)]
@@ -131,22 +189,22 @@ mod tests {
     /// function: exp(-1/2 (i - 3.5)^2) for an edge of 8.
     #[test]
     fn a_gaussian_is_an_eighth_of_the_edge_wide() {
-        let found = gaussian(8, 3.5);
+        let found = gaussian(8);
         let expected = [0.002_187_5, 0.043_937, 0.324_652, 0.882_497];
         for (i, expected) in expected.into_iter().enumerate() {
             assert!((found[i] - expected).abs() < 1e-6, "{found:?}");
             assert_eq!(found[i], found[7 - i]);
         }
-        assert!(gaussian(64, 31.5).iter().all(|w| *w > 0.0));
-        assert_eq!(gaussian(1, 0.0), [1.0]);
+        assert!(gaussian(64).iter().all(|w| *w > 0.0));
+        assert_eq!(gaussian(1), [1.0]);
     }
 
     /// tests/golden/nnunet.py
     #[test]
-    fn a_gaussian_is_that_of_nnunet() {
+    fn weights_are_those_of_nnunet() {
         #[derive(serde::Deserialize)]
         struct Golden {
-            window: usize,
+            window: [usize; 3],
             expected: Vec<f32>,
         }
         let path = concat!(
@@ -155,13 +213,7 @@ mod tests {
         );
         let text = std::fs::read_to_string(path).unwrap();
         for golden in serde_json::from_str::<Vec<Golden>>(&text).unwrap() {
-            let found = gaussian(golden.window, (golden.window / 2) as f64);
-            for (found, expected) in found.iter().zip(&golden.expected) {
-                assert!(
-                    (found - expected).abs() <= 1e-6 * expected,
-                    "{found} {expected}"
-                );
-            }
+            assert_eq!(nnunet(golden.window), golden.expected);
         }
     }
 

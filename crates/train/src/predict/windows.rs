@@ -46,8 +46,8 @@ pub enum Blend {
     /// deviation (nnU-Net, Isensee et al. 2021).
     Gaussian,
     /// What nnU-Net 2 does, voxel by voxel: the Gaussian is about the voxel behind the
-    /// middle, windows lie at rounded places, and zeros beyond the volume, which lies in the
-    /// middle of a larger window.
+    /// middle, windows lie at rounded places, zeros beyond the volume, which lies in the
+    /// middle of a larger window, and sums are kept in 16 bits.
     Nnunet,
 }
 
