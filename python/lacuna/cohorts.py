@@ -45,10 +45,10 @@ def predict_dataset(
     label_values: bool = False,
     format: str = "nii.gz",
     existing: str = "refuse",
-    overlap: float = 0.25,
-    blend: str = "linear",
-    mirror: Sequence[str] = (),
-    average: str = "probabilities",
+    overlap: Optional[float] = None,
+    blend: Optional[str] = None,
+    mirror: Optional[Sequence[str]] = None,
+    average: Optional[str] = None,
     postprocess: Optional[Path] = None,
     checkpoint: Union[str, int] = "last",
 ) -> List[str]:
@@ -63,7 +63,7 @@ def predict_dataset(
     OSError with the reason when something is wrong; what was written before stays listed
     in ``predictions.json``.
     """
-    if not 0.0 <= overlap <= 0.9:
+    if overlap is not None and not 0.0 <= overlap <= 0.9:
         raise ValueError(f"overlap: found {overlap}, expected a number from 0 to 0.9")
     return _lacuna.predict_dataset(
         run_folders(run),
@@ -78,7 +78,7 @@ def predict_dataset(
         existing,
         overlap,
         blend,
-        list(mirror),
+        None if mirror is None else list(mirror),
         average,
         None if postprocess is None else os.fspath(postprocess),
         str(checkpoint),

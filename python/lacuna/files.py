@@ -111,10 +111,10 @@ def predict(
     probabilities: Optional[Path] = None,
     uncertainty: Optional[Path] = None,
     window: Union[int, Sequence[int], None] = None,
-    overlap: float = 0.25,
-    blend: str = "linear",
-    mirror: Sequence[str] = (),
-    average: str = "probabilities",
+    overlap: Optional[float] = None,
+    blend: Optional[str] = None,
+    mirror: Optional[Sequence[str]] = None,
+    average: Optional[str] = None,
     postprocess: Optional[Path] = None,
     checkpoint: Union[str, int] = "last",
 ) -> List[str]:
@@ -129,9 +129,9 @@ def predict(
     Outside ``mask`` everything is background. ``window`` is the size of the
     input window in voxels, a number or one for each axis of the network, x first;
     ``overlap`` is the share by which neighbours overlap (0 to 0.9), ``blend`` their
-    weights ("linear" or "gaussian"). Along the axes of ``mirror`` ("left-right",
+    weights ("linear", "gaussian" or "nnunet"). Along the axes of ``mirror`` ("left-right",
     "posterior-anterior", "inferior-superior") mirror images are predicted too, and the
-    mean is taken. ``postprocess`` is a file of thresholds and rules for components, as
+    mean is taken. What is left out of these is as ``[predict]`` of the run says. ``postprocess`` is a file of thresholds and rules for components, as
     ``lacuna predict --postprocess`` reads it. ``checkpoint`` is "last", "best" (on the
     validation subjects) or the iteration of one.
 
@@ -145,7 +145,7 @@ def predict(
     ):
         if target is not None:
             _writable(name, target)
-    if not 0.0 <= overlap <= 0.9:
+    if overlap is not None and not 0.0 <= overlap <= 0.9:
         raise ValueError(f"overlap: found {overlap}, expected a number from 0 to 0.9")
     files: Dict[str, str] = {name: os.fspath(path) for name, path in images.items()}
     return _lacuna.predict(
@@ -158,7 +158,7 @@ def predict(
         [int(window)] if isinstance(window, (int, np.integer)) else window,
         overlap,
         blend,
-        list(mirror),
+        None if mirror is None else list(mirror),
         average,
         None if postprocess is None else os.fspath(postprocess),
         str(checkpoint),

@@ -18,13 +18,12 @@ use lacuna_train::dataset::ids_named;
 use lacuna_train::device::DeviceName;
 use lacuna_train::into_folder::Target;
 use lacuna_train::postprocess::Postprocess;
-use lacuna_train::predict::{Session, WindowOptions};
 use lacuna_train::training::train as train_run;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::interrupt::{Outcome, failed, interruptible, told};
-use crate::windows::{average_named, axes_named, blend_named};
+use crate::windows::overrides;
 
 /// What `check` finds in a manifest.
 #[pyfunction]
@@ -72,10 +71,10 @@ pub fn predict_dataset(
     label_values: bool,
     format: &str,
     existing: &str,
-    overlap: f64,
-    blend: &str,
-    mirror: Vec<String>,
-    average: &str,
+    overlap: Option<f64>,
+    blend: Option<&str>,
+    mirror: Option<Vec<String>>,
+    average: Option<&str>,
     postprocess: Option<PathBuf>,
     checkpoint: &str,
 ) -> PyResult<Vec<String>> {
@@ -106,13 +105,7 @@ pub fn predict_dataset(
             )));
         }
     };
-    let windows = WindowOptions {
-        window: None,
-        overlap,
-        blend: blend_named(blend)?,
-    };
-    let mirror = axes_named(&mirror)?;
-    let average = average_named(average)?;
+    let overrides = overrides(overlap, blend, mirror, average)?;
     let choice: Choice = (checkpoint.parse())
         .map_err(|e| PyValueError::new_err(format!("checkpoint: found {checkpoint:?}, {e}")))?;
     let stop = AtomicBool::new(false);
@@ -122,7 +115,7 @@ pub fn predict_dataset(
         let rules = postprocess.as_deref().map(Postprocess::read);
         let rules = rules.transpose().map_err(told)?;
         let model = Opened::open(&runs).map_err(told)?;
-        let predictor = model.predictor(rules, choice, &device, None, average);
+        let predictor = model.predictor(rules, choice, &device, None, overrides);
         let predictor = predictor.map_err(told)?;
         let manifest = Manifest::read(&dataset).map_err(told)?;
         let ids = predictor.choose(&manifest, part, &subjects);
@@ -135,11 +128,7 @@ pub fn predict_dataset(
             label_values,
             existing,
         };
-        let session = Session {
-            windows,
-            mirror: &mirror,
-            ..Session::new(&stop)
-        };
+        let session = predictor.session(&stop);
         let written = predictor.predict_into(&manifest, &ids, &target, session, &mut |_| {});
         written.map_err(told)?;
         // By other rules the intervals would be of other predictions.

@@ -8,15 +8,16 @@ use lacuna_auto::Opened;
 use lacuna_record::Inputs;
 use lacuna_train::apply::Files;
 use lacuna_train::checkpoint::Choice;
+use lacuna_train::config::PredictOverrides;
 use lacuna_train::device::DeviceName;
 use lacuna_train::postprocess::Postprocess;
-use lacuna_train::predict::{Session, WindowOptions};
+use lacuna_train::predict::Session;
 use lacuna_volume::PatchSize;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::interrupt::{failed, interruptible};
-use crate::windows::{average_named, axes_named, blend_named};
+use crate::windows::overrides;
 
 /// Predicts one subject into `out`; the class names are given back. Ctrl-C
 /// stops it, with nothing half-written.
@@ -31,10 +32,10 @@ pub fn predict(
     probabilities: Option<PathBuf>,
     uncertainty: Option<PathBuf>,
     window: Option<Vec<usize>>,
-    overlap: f64,
-    blend: &str,
-    mirror: Vec<String>,
-    average: &str,
+    overlap: Option<f64>,
+    blend: Option<&str>,
+    mirror: Option<Vec<String>>,
+    average: Option<&str>,
     postprocess: Option<PathBuf>,
     checkpoint: &str,
 ) -> PyResult<Vec<String>> {
@@ -49,13 +50,10 @@ pub fn predict(
             ));
         }
     };
-    let windows = WindowOptions {
+    let overrides = PredictOverrides {
         window,
-        overlap,
-        blend: blend_named(blend)?,
+        ..overrides(overlap, blend, mirror, average)?
     };
-    let mirror = axes_named(&mirror)?;
-    let average = average_named(average)?;
     let choice: Choice = (checkpoint.parse())
         .map_err(|e| PyValueError::new_err(format!("checkpoint: found {checkpoint:?}, {e}")))?;
     let stop = AtomicBool::new(false);
@@ -66,7 +64,7 @@ pub fn predict(
         let rules = rules.transpose().map_err(|e| told(&e))?;
         let model = Opened::open(&runs).map_err(|e| told(&e))?;
         let predictor = model
-            .predictor(rules, choice, &device, None, average)
+            .predictor(rules, choice, &device, None, overrides)
             .map_err(|e| told(&e))?;
         let images = images
             .into_iter()
@@ -82,9 +80,7 @@ pub fn predict(
         };
         let session = Session {
             spread: files.spread.is_some(),
-            windows,
-            mirror: &mirror,
-            ..Session::new(&stop)
+            ..predictor.session(&stop)
         };
         predictor.check_session(&session).map_err(|e| told(&e))?;
         let inputs = Inputs::of(manifest.files());

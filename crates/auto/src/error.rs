@@ -7,6 +7,7 @@ use lacuna_data::fingerprint::FingerprintError;
 use lacuna_data::manifest::ManifestError;
 use lacuna_data::split::{SplitError, SplitsFileError};
 use lacuna_evaluate::EvaluateError;
+use lacuna_interop::TorchFileError;
 use lacuna_nets::NetError;
 use lacuna_record::RecordError;
 use lacuna_train::config::{Budget, ConfigError};
@@ -217,6 +218,17 @@ pub enum AutoError {
         /// What is wrong.
         found: String,
     },
+    /// A model of nnU-Net that is not understood.
+    #[error("{path}: {found}", path = path.display())]
+    Nnunet {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found, what is expected, and what to do.
+        found: String,
+    },
+    /// A checkpoint of PyTorch is refused.
+    #[error(transparent)]
+    Torch(#[from] TorchFileError),
 }
 
 impl From<RunError> for AutoError {
@@ -239,6 +251,13 @@ impl From<PostprocessError> for AutoError {
 
 impl AutoError {
     /// What the system says of `path`.
+    pub(crate) fn nnunet(path: &Path, found: impl Into<String>) -> Self {
+        Self::Nnunet {
+            path: path.to_owned(),
+            found: found.into(),
+        }
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }

@@ -3,7 +3,7 @@
 //! [`auto()`] plans ([`plan`]), trains folds, predicts what each held out, tunes temperature,
 //! thresholds and sizes on that, scores it, and leaves a [`Model`]: the mean of the folds'
 //! networks with what was tuned, which `lacuna predict` takes as a folder or, exported, as
-//! one file. [`Structure`] has what is known of common rare structures beforehand.
+//! one file. [`nnunet`] makes such a model of one of nnU-Net. [`Structure`] has what is known of common rare structures beforehand.
 
 mod auto;
 mod burden;
@@ -12,6 +12,7 @@ mod clock;
 mod error;
 mod judge;
 mod model;
+pub mod nnunet;
 pub mod plan;
 mod structure;
 mod work;

@@ -13,9 +13,9 @@ use burn::tensor::Device;
 use lacuna_record::write_json;
 use lacuna_train::apply::TrainedRun;
 use lacuna_train::checkpoint::{self, Choice};
+use lacuna_train::config::PredictOverrides;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::postprocess::Postprocess;
-use lacuna_train::predict::Average;
 use lacuna_train::predictor::Predictor;
 use lacuna_tune::Tuned;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use crate::error::AutoError;
 use crate::plan::Plan;
 
 const MODEL: &str = "model.json";
-const CARD: &str = "card.md";
+pub(crate) const CARD: &str = "card.md";
 pub(crate) const RULES: &str = "postprocess.toml";
 const TUNING: &str = "tuning/tuning.json";
 /// The most bytes of a model's file, and of what is in it.
@@ -79,8 +79,14 @@ impl Model {
             runs,
             tuned,
         };
-        write_json(&out.join(MODEL), &model)?;
+        model.write(out)?;
         Ok(model)
+    }
+
+    /// Writes `model.json` into the folder of a model.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), AutoError> {
+        write_json(&folder.join(MODEL), self)?;
+        Ok(())
     }
 
     /// The model in `folder`.
@@ -158,7 +164,7 @@ impl Opened {
         choice: Choice,
         device: &Device,
         precision: Option<PrecisionName>,
-        average: Average,
+        overrides: PredictOverrides,
     ) -> Result<Predictor, AutoError> {
         let open = |(folder, name): (&PathBuf, &PathBuf)| {
             let mut run = TrainedRun::open(folder, choice, device, precision)?;
@@ -166,7 +172,7 @@ impl Opened {
             Ok(run)
         };
         let runs: Result<_, AutoError> = self.runs.iter().zip(&self.names).map(open).collect();
-        let predictor = Predictor::of(runs?, average)?;
+        let predictor = Predictor::of(runs?, overrides)?;
         match postprocess.or_else(|| self.postprocess.clone()) {
             Some(rules) => Ok(predictor.with_postprocess(rules)?),
             None => Ok(predictor),

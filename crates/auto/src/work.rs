@@ -9,9 +9,9 @@ use burn::tensor::Device;
 use lacuna_data::manifest::Manifest;
 use lacuna_record::{Ending, Existing, Fingerprint, PREDICTION_ENDING, Summary, write_json};
 use lacuna_train::checkpoint::Choice;
+use lacuna_train::config::PredictOverrides;
 use lacuna_train::config::RunConfig;
 use lacuna_train::into_folder::Target;
-use lacuna_train::predict::{Average, Session};
 use lacuna_train::predictor::Predictor;
 use lacuna_train::training::train;
 use serde::{Deserialize, Serialize};
@@ -244,8 +244,8 @@ impl<'a> Work<'a> {
         }
         let run = self.out.join(&training.name);
         let started = Instant::now();
-        let predictor =
-            Predictor::open(&[run], Choice::Last, self.device, None, Average::default())?;
+        let overrides = PredictOverrides::default();
+        let predictor = Predictor::open(&[run], Choice::Last, self.device, None, overrides)?;
         let folder = judge::fold_folder(self.out, training);
         let begun = folder.exists();
         let target = Target {
@@ -257,7 +257,7 @@ impl<'a> Work<'a> {
             // What a session that was cut off has left.
             existing: Existing::Skip,
         };
-        let session = Session::new(self.stop);
+        let session = predictor.session(self.stop);
         let ended = predictor.predict_into(
             self.manifest,
             &training.held_out,

@@ -75,6 +75,8 @@ enum Command {
     Auto(commands::auto::AutoArguments),
     /// Write a model into one file, or into ONNX; or a dataset in nnU-Net's form
     Export(commands::export::Arguments),
+    /// Make a model of another program one that `predict` takes
+    Import(commands::import::Arguments),
     /// Print the documented default run configuration, or a recipe to start from
     Config(commands::config::Arguments),
     /// List the networks with their borders and legal patch sizes
@@ -212,6 +214,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plan(arguments) => commands::auto::plan(&arguments),
         Command::Auto(arguments) => commands::auto::auto(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
+        Command::Import(arguments) => commands::import::run(&arguments),
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Networks(json) => commands::networks(json),
         Command::Losses(arguments) => commands::losses::run(&arguments),

@@ -98,6 +98,17 @@ pub enum NormaliseError {
         /// Their common value.
         value: f32,
     },
+    /// Intensities that are no colours.
+    #[error(
+        "the intensities are {least} to {most}, and colours from 0 to 255 are expected; give the \
+         picture that the model was trained on"
+    )]
+    NoColours {
+        /// Least intensity.
+        least: f32,
+        /// Greatest intensity.
+        most: f32,
+    },
 }
 
 /// Normalises an image whose voxels are all finite. The masks are on its grid.

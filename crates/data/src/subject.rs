@@ -11,6 +11,7 @@
 mod error;
 mod lesions;
 mod loader;
+mod nnunet;
 mod restore;
 
 use lacuna_io::Reference;
@@ -23,6 +24,7 @@ use crate::normalise::{NormaliseConfig, NormaliseMethod, normalise};
 pub use error::CaseError;
 pub use lesions::LostLesions;
 use loader::Loader;
+pub use nnunet::{NnunetConfig, Resampling, Scheme, Shown, Slices, load_as_nnunet};
 
 /// What is done to every subject of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -46,8 +48,8 @@ pub enum LabelResampling {
     KeepLesions,
 }
 
-/// A subject in memory. All volumes share one grid: canonical axes (RAS+), at
-/// the run's spacing.
+/// A subject in memory. All volumes share one grid: canonical axes (RAS+), unless
+/// [`load_as_nnunet`] was told otherwise, at the run's spacing.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// Id of the subject.
@@ -88,8 +90,10 @@ pub struct Source {
     pub orientation: Orientation,
     /// That image's grid in canonical axes.
     pub grid: Grid,
-    /// The mask on `grid`; only there when the case was resampled.
+    /// The mask on `grid`; only there when the case was resampled, or is a part.
     pub mask: Option<Volume<bool>>,
+    /// The part of `grid` that the case shows, where it is not all.
+    pub shown: Option<Shown>,
 }
 
 /// Reads a subject. A label that the subject names is read too: clear
@@ -157,6 +161,7 @@ pub fn load_case(
             orientation: loader.orientation,
             grid: loader.own_grid,
             mask: own_mask.filter(|_| loader.run_grid != loader.own_grid),
+            shown: None,
         },
     })
 }
@@ -178,6 +183,7 @@ pub(crate) fn locate(
         orientation: loader.orientation,
         grid: loader.own_grid,
         mask: None,
+        shown: None,
     })
 }
 
@@ -243,6 +249,7 @@ impl Case {
                 orientation: Orientation::of(&grid.affine),
                 grid,
                 mask: None,
+                shown: None,
             },
             channels,
         }
@@ -251,6 +258,12 @@ impl Case {
     /// Voxels along x, y, z.
     pub fn shape(&self) -> [usize; 3] {
         self.channels.first().map_or([0; 3], Volume::shape)
+    }
+
+    /// Does it have other voxels than the image that it comes from?
+    pub fn is_resampled(&self) -> bool {
+        let own = (self.source.shown.as_ref()).map_or(&self.source.grid, |shown| &shown.grid);
+        self.channels[0].grid() != *own
     }
 
     /// Is the voxel at this place in memory (x fastest) inside the mask?

@@ -21,6 +21,32 @@ pub fn extract_window(channels: &[Volume<f32>], origin: [isize; 3], size: [usize
     out
 }
 
+/// The same with 0 beyond the volumes.
+pub fn extract_padded(channels: &[Volume<f32>], origin: [isize; 3], size: [usize; 3]) -> Vec<f32> {
+    let mut out = vec![0.0; channels.len() * size.iter().product::<usize>()];
+    // What of the box lies in the volume, along an axis.
+    let inside = |axis: usize, length: usize| {
+        let from = (-origin[axis]).max(0) as usize;
+        let to = (length as isize - origin[axis]).max(0) as usize;
+        from..to.min(size[axis])
+    };
+    for (number, volume) in channels.iter().enumerate() {
+        let [xs, ys, zs] = [0, 1, 2].map(|axis| inside(axis, volume.shape()[axis]));
+        if xs.is_empty() {
+            continue;
+        }
+        let at = |axis: usize, i: usize| (origin[axis] + i as isize) as usize;
+        for z in zs {
+            for y in ys.clone() {
+                let from = volume.index([at(0, xs.start), at(1, y), at(2, z)]);
+                let to = ((number * size[2] + z) * size[1] + y) * size[0] + xs.start;
+                out[to..to + xs.len()].copy_from_slice(&volume.data()[from..from + xs.len()]);
+            }
+        }
+    }
+    out
+}
+
 /// Appends one volume's box to `out`, x fastest.
 pub(crate) fn append_window<T: Copy>(
     out: &mut Vec<T>,
@@ -134,6 +160,21 @@ mod tests {
             extract_window(&[v, w], [-1, -1, 0], [3, 2, 1]),
             [11., 10., 11., 1., 0., 1., -11., -10., -11., -1., -0., -1.]
         );
+    }
+
+    #[test]
+    fn beyond_the_volume_there_can_be_zeros() {
+        let v = arange([3, 2, 1]);
+        let w = v.map(|v| -v);
+        assert_eq!(
+            extract_padded(&[v.clone(), w], [-1, 1, 0], [3, 2, 1]),
+            [0., 10., 11., 0., 0., 0., 0., -10., -11., 0., 0., 0.]
+        );
+        assert_eq!(
+            extract_padded(std::slice::from_ref(&v), [3, 0, 0], [2, 1, 1]),
+            [0.0; 2]
+        );
+        assert_eq!(extract_padded(&[v], [0, 0, -3], [2, 1, 2]), [0.0; 4]);
     }
 
     #[test]

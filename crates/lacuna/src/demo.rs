@@ -24,7 +24,6 @@ use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::into_folder::{At, Target};
-use lacuna_train::predict::Session;
 use lacuna_train::predictor::Predictor;
 use lacuna_train::run::RunError;
 use lacuna_train::training::{Progress, train};
@@ -153,7 +152,8 @@ pub fn demo(
         label_values: false,
         existing: Existing::Refuse,
     };
-    predictor.predict_into(&manifest, test, &target, Session::new(stop), &mut |at| {
+    let session = predictor.session(stop);
+    predictor.predict_into(&manifest, test, &target, session, &mut |at| {
         told(DemoStep::Predict(at));
     })?;
 

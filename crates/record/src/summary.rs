@@ -44,3 +44,25 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_iteration: Option<u64>,
 }
+
+impl Summary {
+    /// Of a network that was trained elsewhere.
+    pub fn imported(parameters: usize) -> Self {
+        Self {
+            iterations: 0,
+            finished: true,
+            last_iterations: None,
+            ending: None,
+            restarts: 0,
+            drawn: BTreeMap::new(),
+            foreground_share: 0.0,
+            empty_patch_rate: 0.0,
+            seconds_per_iteration: 0.0,
+            wait_share: 0.0,
+            parameters,
+            peak_memory_bytes: None,
+            validation_dsc: None,
+            best_iteration: None,
+        }
+    }
+}

@@ -160,7 +160,7 @@ fn test(
         let subject = manifest.subject(id).map_err(RunError::from)?;
         let session = Session {
             probabilities: true,
-            ..Session::new(stop)
+            ..predictor.session(stop)
         };
         let predicted = predictor.predict(&manifest, subject, session, &mut |done, total| {
             let share = 1000 * done as u64 / total.max(1) as u64;

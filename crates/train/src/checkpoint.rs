@@ -146,7 +146,25 @@ pub fn save(run: &Path, saved: &Saved) -> Result<(), RunError> {
 /// # Errors
 /// When the folder cannot be written; the best before are then still there.
 pub fn save_best(run: &Path, state: &State, network: &Network) -> Result<(), RunError> {
-    place(run, BEST, state.iteration, 1, &|partial| {
+    save_weights(run, BEST, state, network)
+}
+
+/// Writes weights that were trained elsewhere as the only checkpoint of `run`, without what a
+/// training would go on with.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn save_imported(run: &Path, state: &State, network: &Network) -> Result<(), RunError> {
+    save_weights(run, NEWEST, state, network)
+}
+
+fn save_weights(
+    run: &Path,
+    prefix: &str,
+    state: &State,
+    network: &Network,
+) -> Result<(), RunError> {
+    place(run, prefix, state.iteration, 1, &|partial| {
         write_weights(&partial.join(WEIGHTS), network)?;
         write_json(&partial.join(STATE), state)?;
         Ok(())

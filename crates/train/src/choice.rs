@@ -100,7 +100,9 @@ impl TrainedRun {
     pub fn doubts(&self) -> Vec<String> {
         let run = self.path.display();
         let mut doubts = Vec::new();
-        let summary = Summary::read(&self.path).ok();
+        // The path of a model's file is only what it is called.
+        let folder = self.weights().ancestors().nth(2).unwrap_or(&self.path);
+        let summary = Summary::read(folder).ok();
         if !summary.as_ref().is_some_and(|summary| summary.finished) {
             doubts.push(format!("{run}: the training is not finished"));
         }
@@ -111,7 +113,7 @@ impl TrainedRun {
             ));
         }
         // Predicting needs no events, and an exported model has none.
-        let ending = match read_events(&self.path) {
+        let ending = match read_events(folder) {
             Ok(events) if !events.is_empty() => Some(Ending::of(&events)),
             _ => summary.and_then(|summary| summary.ending),
         };

@@ -8,6 +8,7 @@ mod check;
 mod error;
 mod keys;
 mod memory;
+mod predict;
 mod train;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use lacuna_data::normalise::NormaliseConfig;
 use lacuna_data::sampler::PatchConfig;
 use lacuna_data::split::SplitConfig;
-use lacuna_data::subject::LabelResampling;
+use lacuna_data::subject::{LabelResampling, NnunetConfig};
 use lacuna_data::transform::TransformConfig;
 use lacuna_losses::LossConfig;
 use lacuna_nets::{ModelConfig, ModelName};
@@ -27,6 +28,7 @@ pub use error::ConfigError;
 pub use keys::{apply_override, parse_value};
 use keys::{check_keys, flatten, with_suggestion};
 pub use memory::MemoryLimit;
+pub use predict::{PredictConfig, PredictOverrides};
 pub use train::{MOMENTUM, OptimiserName, TrainConfig, VoxelWeights};
 
 /// The documented default configuration, as `lacuna config` prints it.
@@ -75,6 +77,12 @@ pub struct RunConfig {
     pub patch: PatchConfig,
     /// The training loop.
     pub train: TrainConfig,
+    /// How it predicts unless it is told otherwise.
+    pub predict: PredictConfig,
+    /// How images are prepared in place of `geometry` and `normalise`, for a network that
+    /// was trained by nnU-Net.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nnunet: Option<NnunetConfig>,
 }
 
 impl Default for RunConfig {
@@ -91,6 +99,8 @@ impl Default for RunConfig {
             loss: LossConfig::default(),
             patch: PatchConfig::default(),
             train: TrainConfig::default(),
+            predict: PredictConfig::default(),
+            nnunet: None,
         }
     }
 }

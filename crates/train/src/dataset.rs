@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use lacuna_data::cohort::{Cohort, Finish, Store};
-use lacuna_data::manifest::Manifest;
+use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_data::sampler::PatchGeometry;
-use lacuna_data::subject::{Case, Preprocess, load_case};
+use lacuna_data::subject::{Case, Preprocess, load_as_nnunet, load_case};
 use lacuna_nets::{Architecture, NetError};
 use lacuna_volume::{Orientation, Volume};
 
-use crate::config::RunConfig;
+use crate::config::{ConfigError, RunConfig};
 use crate::loss_maps;
 use crate::outputs::Outputs;
 use crate::run::{DatasetFacts, RunError};
@@ -28,6 +28,16 @@ impl Dataset {
     /// # Errors
     /// When either is refused.
     pub fn open(config: &RunConfig) -> Result<Self, RunError> {
+        if config.nnunet.is_some() {
+            return Err(ConfigError::Invalid {
+                origin: "`nnunet`".to_owned(),
+                message: "the run is a model of nnU-Net, which can be predicted with and not \
+                          trained; leave the section out, and start from its weights with \
+                          train.from"
+                    .to_owned(),
+            }
+            .into());
+        }
         let manifest = Manifest::read(&config.dataset)?;
         let facts = DatasetFacts {
             name: manifest.name.clone(),
@@ -124,6 +134,25 @@ impl Dataset {
             .cohort(&self.manifest, &subjects, &preprocess(config), finish, note)
             .map_err(RunError::of_subjects)
     }
+}
+
+/// Loads a subject to be predicted; its label is not needed, and may not even be readable.
+///
+/// # Errors
+/// When it cannot be loaded.
+pub fn load_unlabelled(
+    manifest: &Manifest,
+    subject: &Subject,
+    config: &RunConfig,
+) -> Result<Case, RunError> {
+    let unlabelled = Subject {
+        label: None,
+        ..subject.clone()
+    };
+    Ok(match &config.nnunet {
+        Some(nnunet) => load_as_nnunet(manifest, &unlabelled, nnunet)?,
+        None => load_case(manifest, &unlabelled, &preprocess(config))?,
+    })
 }
 
 /// Where the subjects of a run are kept.

@@ -137,7 +137,7 @@ impl Predictor {
             1 => predictions.weights = runs.pop().map(|run| run.weights),
             _ => {
                 predictions.ensemble = Some(Ensemble {
-                    average: self.average.name().to_owned(),
+                    average: self.predict.average.name().to_owned(),
                     runs,
                 });
             }

@@ -17,6 +17,7 @@ use lacuna_volume::Zyx;
 use serde::Serialize;
 
 use crate::apply::TrainedRun;
+use crate::config::PredictConfig;
 use crate::postprocess::Postprocess;
 use crate::predict::{Blend, WindowModel, WindowOptions, longest_output};
 use crate::predictor::Predictor;
@@ -117,10 +118,20 @@ impl Predictor {
     /// The mean of the runs as an ONNX model.
     ///
     /// # Errors
+    /// [`RunError::OnnxOther`] for runs of nnU-Net and such as have a `[predict]` section,
     /// [`RunError::OnnxSize`] for one that no ONNX file can hold,
     /// [`RunError::ClassWithoutValue`] and [`RunError::RunsUnlike`] as
     /// [`label_values`](Self::label_values).
     pub fn to_onnx(&self) -> Result<Exported, RunError> {
+        for run in self.runs() {
+            let found = match &run.config {
+                config if config.nnunet.is_some() => "prepares images as nnU-Net does",
+                config if config.predict != PredictConfig::default() => "has a [predict] section",
+                _ => continue,
+            };
+            let run = run.path.clone();
+            return Err(RunError::OnnxOther { run, found });
+        }
         let surroundings = serde_json::to_string_pretty(&self.surroundings()?)
             .expect("texts, numbers and lists of them are JSON");
         let model = Model {

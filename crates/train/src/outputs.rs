@@ -81,6 +81,28 @@ impl Outputs {
         self.activation.apply(logits, self.count());
     }
 
+    /// Tempers probabilities `[channels, elements]` in place, where there is a temperature.
+    pub(crate) fn temper_means(&self, means: &mut [f32]) {
+        let elements = means.len() / self.count();
+        let maps = means.chunks_exact_mut(elements.max(1));
+        self.temper(&mut maps.collect::<Vec<_>>());
+    }
+
+    /// [`activate`](Self::activate)s logits of one map for each channel, in place.
+    pub(crate) fn activate_maps(&self, maps: &mut [&mut [f32]]) {
+        let mut logits = maps
+            .iter()
+            .flat_map(|map| map.iter().copied())
+            .collect::<Vec<_>>();
+        self.activate(&mut logits);
+        for (map, values) in maps
+            .iter_mut()
+            .zip(logits.chunks_exact(logits.len() / self.count()))
+        {
+            map.copy_from_slice(values);
+        }
+    }
+
     /// Tempers probabilities, one map for each channel, in place, where there is a
     /// temperature.
     pub(crate) fn temper(&self, probabilities: &mut [&mut [f32]]) {

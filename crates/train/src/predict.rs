@@ -1,6 +1,6 @@
 //! Whole-volume prediction by overlapping windows.
 //!
-//! A [`WindowModel`] gives the probabilities of one window; here windows are laid
+//! A [`WindowModel`] gives the values of one window; here windows are laid
 //! over a subject, blended and made a label map. Memory holds one row of windows
 //! along the slab axis, never a probability volume, unless the caller keeps them.
 
@@ -94,7 +94,7 @@ pub fn predict_case(
         painted: session.painted.then(|| grid.map(|_| 0.0)),
     };
 
-    let starts: [Vec<usize>; 3] = layout.starts();
+    let starts: [Vec<isize>; 3] = layout.starts();
     let total = starts.iter().map(Vec::len).product();
     let mut done = 0;
     let mut slab = Slab::new(&layout, outside.clone());
@@ -106,27 +106,31 @@ pub fn predict_case(
                 }
                 let origin = layout.to_xyz([u, v, s]);
                 if layout.touches_mask(case, origin) {
-                    let probabilities = model
-                        .probabilities(layout.input(case, origin))
+                    let values = model
+                        .values(layout.input(case, origin))
                         .map_err(|NotFinite| not_finite(case))?;
-                    slab.add(&layout, &probabilities, [u, v]);
+                    slab.add(&layout, &values, [u, v]);
                 }
                 done += 1;
                 on_window(done, total);
             }
         }
-        let end = starts[2].get(row + 1).copied().unwrap_or(layout.high[2]);
-        for mut plane in slab.take(end - s) {
-            let maps = plane.probabilities.iter_mut().map(Vec::as_mut_slice);
-            model.outputs().temper(&mut maps.collect::<Vec<_>>());
-            prediction.place(&layout, &plane, s, case, model);
+        let next = starts[2].get(row + 1).copied();
+        let end = next.unwrap_or(layout.high[2] as isize);
+        for mut plane in slab.take((end - s) as usize) {
+            if !layout.inside(2, s).contains(&plane.offset) {
+                continue;
+            }
+            model.finish(&mut plane.values);
+            let at = (s + plane.offset as isize) as usize;
+            prediction.place(&layout, &plane, at, case, model);
         }
     }
     Ok(prediction)
 }
 
 impl Prediction {
-    /// Writes one finished plane of the slab at `s`.
+    /// Writes one finished plane, at `s`.
     fn place(
         &mut self,
         layout: &Layout,
@@ -136,11 +140,12 @@ impl Prediction {
         model: &dyn WindowModel,
     ) {
         let outputs = model.outputs();
-        let values = &plane.probabilities;
         let width = layout.high[0] - layout.low[0];
+        let elements = plane.values.len() / outputs.count();
+        let values: Vec<&[f32]> = plane.values.chunks_exact(elements.max(1)).collect();
         for (i, v) in (layout.low[1]..layout.high[1]).enumerate() {
             for (j, u) in (layout.low[0]..layout.high[0]).enumerate() {
-                let index = (self.labels).index(layout.to_xyz([u, v, s + plane.offset]));
+                let index = (self.labels).index(layout.to_xyz([u, v, s]));
                 if !case.in_mask(index) {
                     continue;
                 }
@@ -151,7 +156,7 @@ impl Prediction {
                     let probability = outputs.painted(class, |channel| values[channel][at]);
                     painted.data_mut()[index] = probability;
                 }
-                for (volume, values) in self.probabilities.iter_mut().flatten().zip(values) {
+                for (volume, values) in self.probabilities.iter_mut().flatten().zip(&values) {
                     volume.data_mut()[index] = values[at];
                 }
             }

@@ -5,20 +5,24 @@ mod alike;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use lacuna_data::manifest::{ImageRef, Manifest, Subject, value_of_each};
-use lacuna_data::subject::{Case, load_case};
+use lacuna_data::subject::Case;
 use lacuna_record::CleanedClass;
 use lacuna_volume::Volume;
 
 use crate::apply::{Files, PredictedSubject, TrainedRun};
 use crate::checkpoint::Choice;
-use crate::dataset::preprocess;
+use crate::config::{PredictConfig, PredictOverrides};
+use crate::dataset::load_unlabelled;
 use crate::device::PrecisionName;
 use crate::outputs::Outputs;
 use crate::postprocess::Postprocess;
-use crate::predict::{Average, Averaged, Mirrored, Prediction, Session, WindowModel, predict_case};
+use crate::predict::{
+    Average, Averaged, Blend, Mirrored, Prediction, Session, WindowModel, predict_case,
+};
 use crate::run::RunError;
 
 /// What subjects are predicted with: a run, or the mean of several that are alike in
@@ -26,7 +30,8 @@ use crate::run::RunError;
 pub struct Predictor {
     /// At least one.
     pub(crate) runs: Vec<TrainedRun>,
-    pub(crate) average: Average,
+    /// How it predicts unless a session says otherwise.
+    pub predict: PredictConfig,
     pub(crate) postprocess: Option<Postprocess>,
     outputs: Outputs,
 }
@@ -35,7 +40,7 @@ impl From<TrainedRun> for Predictor {
     fn from(run: TrainedRun) -> Self {
         Self {
             outputs: run.model.outputs().clone(),
-            average: Average::default(),
+            predict: run.config.predict.clone(),
             postprocess: None,
             runs: vec![run],
         }
@@ -53,26 +58,27 @@ impl Predictor {
         choice: Choice,
         device: &Device,
         precision: Option<PrecisionName>,
-        average: Average,
+        overrides: PredictOverrides,
     ) -> Result<Self, RunError> {
         let open = |run: &PathBuf| TrainedRun::open(run, choice, device, precision);
-        Self::of(runs.iter().map(open).collect::<Result<_, _>>()?, average)
+        Self::of(runs.iter().map(open).collect::<Result<_, _>>()?, overrides)
     }
 
-    /// The mean of `runs`.
+    /// The mean of `runs`, predicted as the first says but for the `overrides`.
     ///
     /// # Errors
     /// [`RunError::NoRuns`] without a run, [`RunError::RunTwice`],
     /// [`RunError::RunsUnlike`] for two that differ in classes, regions, modalities,
     /// normalisation, spacing, plane, rank or border, or in the activation where logits
     /// are averaged.
-    pub fn of(runs: Vec<TrainedRun>, average: Average) -> Result<Self, RunError> {
+    pub fn of(runs: Vec<TrainedRun>, overrides: PredictOverrides) -> Result<Self, RunError> {
         let first = runs.first().ok_or(RunError::NoRuns)?;
         let outputs = first.model.outputs().clone();
-        alike::check(&runs, average)?;
+        let predict = first.config.predict.with(overrides);
+        alike::check(&runs, predict.average)?;
         Ok(Self {
             runs,
-            average,
+            predict,
             postprocess: None,
             outputs,
         })
@@ -94,6 +100,15 @@ impl Predictor {
         })
     }
 
+    /// A session as the first run and the overrides say, labels only, warnings unheard.
+    pub fn session<'a>(&'a self, stop: &'a AtomicBool) -> Session<'a> {
+        Session {
+            windows: self.predict.windows(),
+            mirror: &self.predict.mirror,
+            ..Session::new(stop)
+        }
+    }
+
     /// The runs, at least one.
     pub fn runs(&self) -> &[TrainedRun] {
         &self.runs
@@ -111,7 +126,7 @@ impl Predictor {
 
     pub(crate) fn model<'a>(&'a self, outputs: &'a Outputs) -> Averaged<'a> {
         let networks = self.runs.iter().map(|run| &run.model).collect();
-        let model = Averaged::new(networks, outputs, self.average);
+        let model = Averaged::new(networks, outputs, self.predict.average);
         model.expect("the runs were compared when they were put together")
     }
 
@@ -238,17 +253,13 @@ impl Predictor {
         session: Session,
         on_window: &mut dyn FnMut(usize, usize),
     ) -> Result<PredictedSubject, RunError> {
-        // The reference label is not needed to predict, and may not even be readable.
-        let unlabelled = Subject {
-            label: None,
-            ..subject.clone()
-        };
-        let case = load_case(manifest, &unlabelled, &preprocess(&self.first().config))?;
-        let resampled = case.channels[0].grid() != case.source.grid;
+        let case = load_unlabelled(manifest, subject, &self.first().config)?;
+        let resampled = case.is_resampled();
         for warning in self.unlike_spacing(case.source.grid.spacing().0) {
             (session.warn)(&format!("subject {}: {warning}", subject.id));
         }
-        let probabilities = session.probabilities || resampled;
+        let apart = self.sums_apart(session.windows.blend);
+        let probabilities = session.probabilities || resampled || apart;
         let postprocess = self.postprocess.as_ref();
         let needs_peaks = postprocess.is_some_and(Postprocess::needs_peaks);
         let on_run_grid = Session {
@@ -258,22 +269,24 @@ impl Predictor {
         };
         // What is resampled is tempered behind it, as tuning reads it.
         let untempered = self.outputs.clone().with_temperature(None);
+        let finished = !apart && !(resampled && self.resamples_logits());
         let averaged = self.model(match resampled {
             true => &untempered,
             false => &self.outputs,
         });
-        let mirrored = Mirrored::new(&averaged, session.mirror)?;
-        let model: &dyn WindowModel = match session.mirror {
-            [] => &averaged,
-            _ => &mirrored,
+        let prediction = match (apart, finished) {
+            (true, _) => self.mean_of_each(&case, on_run_grid, on_window),
+            (false, true) => predict_mirrored(&averaged, &case, on_run_grid, on_window),
+            (false, false) => {
+                predict_mirrored(&averaged.unfinished(), &case, on_run_grid, on_window)
+            }
         };
-        let prediction = predict_case(model, &case, on_run_grid, on_window)
-            .map_err(|e| e.naming_one_of(manifest, &self.checkpoints()))?;
+        let prediction = prediction.map_err(|e| e.naming_one_of(manifest, &self.checkpoints()))?;
         let spread = match session.spread {
             true => Some(self.spread(manifest, &case, session)?),
             false => None,
         };
-        let restored = self.restored(&case, prediction, needs_peaks)?;
+        let restored = self.restored(&case, prediction, finished, needs_peaks)?;
         let (mut labels, painted) = (restored.labels, restored.painted);
         // They may have been kept for the labels alone.
         let asked = restored.probabilities.filter(|_| session.probabilities);
@@ -289,6 +302,53 @@ impl Predictor {
         })
     }
 
+    /// Whether windows of each network are summed by themselves, as nnU-Net does in 16 bits:
+    /// where these are few, the mean is another.
+    fn sums_apart(&self, blend: Blend) -> bool {
+        let logits = self.predict.average == Average::Logits;
+        self.runs.len() > 1 && blend == Blend::Nnunet && logits
+    }
+
+    /// The mean of the logits of each network, and no labels.
+    fn mean_of_each(
+        &self,
+        case: &Case,
+        session: Session,
+        on_window: &mut dyn FnMut(usize, usize),
+    ) -> Result<Prediction, RunError> {
+        let count = self.runs.len();
+        let mut mean: Option<Prediction> = None;
+        for (number, run) in self.runs.iter().enumerate() {
+            let alone = Averaged::new(vec![&run.model], &self.outputs, self.predict.average);
+            let alone = alone.expect("a network is like itself").unfinished();
+            let mut told = |done, total| on_window(number * total + done, count * total);
+            let found = predict_mirrored(&alone, case, session, &mut told)?;
+            let Some(sum) = &mut mean else {
+                mean = Some(found);
+                continue;
+            };
+            let volumes = sum.probabilities.iter_mut().flatten();
+            for (sum, found) in volumes.zip(found.probabilities.iter().flatten()) {
+                for (sum, value) in sum.data_mut().iter_mut().zip(found.data()) {
+                    *sum += value;
+                }
+            }
+        }
+        let mut mean = mean.expect("there is a run");
+        for volume in mean.probabilities.iter_mut().flatten() {
+            volume
+                .data_mut()
+                .iter_mut()
+                .for_each(|v| *v /= count as f32);
+        }
+        Ok(mean)
+    }
+
+    /// Whether it is the logits that are brought to the voxels of the image, as in nnU-Net.
+    fn resamples_logits(&self) -> bool {
+        self.first().config.nnunet.is_some() && self.predict.average == Average::Logits
+    }
+
     /// Standard deviation over the networks of the probability that a voxel is no
     /// background, by the temperature of the postprocess file, on the grid of the subject's
     /// first image. Each network predicts the case by itself, not mirrored.
@@ -302,7 +362,7 @@ impl Predictor {
         // Welford (1962): the mean so far, and the sum of squares about it.
         let (mut mean, mut squares) = (vec![0.0_f32; voxels], vec![0.0_f32; voxels]);
         for (number, run) in self.runs.iter().enumerate() {
-            let alone = Averaged::new(vec![&run.model], &self.outputs, self.average);
+            let alone = Averaged::new(vec![&run.model], &self.outputs, self.predict.average);
             let alone = alone.expect("a network is like itself");
             let session = Session {
                 probabilities: true,
@@ -328,11 +388,13 @@ impl Predictor {
     }
 
     /// A prediction on the grid of the subject's first image. Where there are probabilities,
-    /// labels are made of them, and with `needs_peaks` what is painted, too.
+    /// labels are made of them, and with `needs_peaks` what is painted, too; they are logits
+    /// where they are not `finished`.
     fn restored(
         &self,
         case: &Case,
         prediction: Prediction,
+        finished: bool,
         needs_peaks: bool,
     ) -> Result<Prediction, RunError> {
         let Some(volumes) = prediction.probabilities else {
@@ -346,11 +408,16 @@ impl Predictor {
             });
         };
         let outputs = &self.outputs;
-        let mut probabilities = case.restore_probabilities(volumes, &outputs.outside())?;
-        if case.channels[0].grid() != case.source.grid {
-            let maps = probabilities.iter_mut().map(Volume::data_mut);
-            outputs.temper(&mut maps.collect::<Vec<_>>());
-        }
+        let finish = &mut |volumes: &mut [Volume<f32>]| {
+            let mut maps: Vec<_> = volumes.iter_mut().map(Volume::data_mut).collect();
+            if !finished {
+                outputs.activate_maps(&mut maps);
+            }
+            if !finished || case.is_resampled() {
+                outputs.temper(&mut maps);
+            }
+        };
+        let probabilities = case.restore_finished(volumes, &outputs.outside(), finish)?;
         let labels = outputs.labels(&probabilities);
         let painted = needs_peaks.then(|| outputs.painted_of(&labels, &probabilities));
         Ok(Prediction {
@@ -399,5 +466,18 @@ impl Predictor {
     fn checkpoints(&self) -> Vec<&Path> {
         let paths = self.runs.iter().filter_map(|run| run.weights().parent());
         paths.collect()
+    }
+}
+
+/// [`predict_case`] by a model, and by its mirror images along the axes of the session.
+fn predict_mirrored(
+    model: &dyn WindowModel,
+    case: &Case,
+    session: Session,
+    on_window: &mut dyn FnMut(usize, usize),
+) -> Result<Prediction, RunError> {
+    match session.mirror {
+        [] => predict_case(model, case, session, on_window),
+        axes => predict_case(&Mirrored::new(model, axes)?, case, session, on_window),
     }
 }

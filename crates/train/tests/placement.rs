@@ -35,7 +35,7 @@ impl WindowModel for Echo {
         &self.outputs
     }
 
-    fn probabilities(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
+    fn values(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
         let [nz, ny, nx] = window.size.0;
         assert_eq!(window.values.len(), nz * ny * nx);
         let [bz, by, bx] = self.architecture().border().map(|b| b / 2).0;

@@ -36,7 +36,7 @@ impl WindowModel for Overflow {
         self.0.outputs()
     }
 
-    fn probabilities(&self, _: Window) -> Result<Vec<f32>, NotFinite> {
+    fn values(&self, _: Window) -> Result<Vec<f32>, NotFinite> {
         Err(NotFinite)
     }
 }
@@ -127,9 +127,10 @@ fn a_mean_of_logits_is_a_geometric_mean() {
     let window = || noise(case.channels.len());
     let [a, b] = networks
         .each_ref()
-        .map(|network| network.probabilities(window()).unwrap());
+        .map(|network| network.values(window()).unwrap());
     let model = averaged(&networks, Average::Logits);
-    let found = model.probabilities(window()).unwrap();
+    let mut found = model.values(window()).unwrap();
+    model.finish(&mut found);
     let voxels = found.len() / 2;
     let mut unlike = 0.0_f32;
     for i in 0..voxels {
@@ -147,10 +148,12 @@ fn the_mean_of_one_network_is_the_network() {
     let case = case();
     let networks = [network(&case, 1)];
     let window = || noise(case.channels.len());
-    let alone = networks[0].probabilities(window()).unwrap();
+    let alone = networks[0].values(window()).unwrap();
     for average in [Average::Probabilities, Average::Logits] {
-        let found = averaged(&networks, average).probabilities(window());
-        assert_eq!(found.unwrap(), alone);
+        let model = averaged(&networks, average);
+        let mut found = model.values(window()).unwrap();
+        model.finish(&mut found);
+        assert_eq!(found, alone);
     }
 }
 
@@ -192,11 +195,11 @@ fn a_mirrored_model_knows_no_side() {
         rows.flat_map(|row| row.iter().rev().copied()).collect()
     };
     let model = Mirrored::new(&single, &[AnatomicalAxis::LeftRight]).unwrap();
-    let found = model.probabilities(window(values.clone())).unwrap();
-    let turned = model.probabilities(window(rows(&values, 56))).unwrap();
+    let found = model.values(window(values.clone())).unwrap();
+    let turned = model.values(window(rows(&values, 56))).unwrap();
     assert_eq!(rows(&turned, 16), found);
-    let alone = single.probabilities(window(values.clone())).unwrap();
-    let other = single.probabilities(window(rows(&values, 56))).unwrap();
+    let alone = single.values(window(values.clone())).unwrap();
+    let other = single.values(window(rows(&values, 56))).unwrap();
     for ((found, a), b) in found.iter().zip(&alone).zip(rows(&other, 16)) {
         assert!((found - (a + b) / 2.0).abs() < 1e-6);
     }

@@ -48,6 +48,29 @@ impl Orientation {
         }
     }
 
+    /// The voxel axes as they are, whatever the affine says: [`Self::to_canonical`] then
+    /// changes nothing.
+    pub fn as_stored(affine: &Affine) -> Self {
+        Self {
+            world: PERMUTATIONS[0],
+            flipped: [false; 3],
+            source: *affine,
+        }
+    }
+
+    /// The same with the axes that [`Self::to_canonical`] gives in another `order`, a
+    /// permutation of 0, 1 and 2: the new axis `a` is the one that was `order[a]`.
+    ///
+    /// # Panics
+    /// When `order` is no permutation.
+    pub fn reordered(self, order: [usize; 3]) -> Self {
+        let place = |axis| order.iter().position(|old| *old == axis);
+        Self {
+            world: (self.world).map(|axis| place(axis).expect("a permutation has every axis")),
+            ..self
+        }
+    }
+
     /// The direction each voxel axis runs towards, one letter per axis: Right
     /// or Left, Anterior or Posterior, Superior or Inferior. `"LPS"` means that
     /// x runs to the left, y to the back and z to the head.
@@ -235,6 +258,27 @@ mod tests {
             canonical.data()[canonical.index([2, 3, 1])],
             source.data()[source.index([1, 2, 3])]
         );
+    }
+
+    #[test]
+    fn stored_axes_stay_and_can_be_reordered() {
+        let affine = Affine([
+            [-1.0, 0.0, 0.0, 10.0],
+            [0.0, -2.0, 0.0, 20.0],
+            [0.0, 0.0, 3.0, 30.0],
+        ]);
+        let source = numbered([2, 3, 4], affine);
+        let stored = Orientation::as_stored(&affine);
+        assert_eq!(stored.to_canonical(&source).unwrap(), source);
+        let reordered = stored.reordered([2, 0, 1]);
+        let turned = reordered.to_canonical(&source).unwrap();
+        assert_eq!(turned.shape(), [4, 2, 3]);
+        assert_eq!(turned.spacing().0, [3.0, 1.0, 2.0]);
+        assert_eq!(
+            turned.data()[turned.index([3, 1, 2])],
+            source.data()[source.index([1, 2, 3])]
+        );
+        assert_eq!(reordered.from_canonical(&turned).unwrap(), source);
     }
 
     #[test]

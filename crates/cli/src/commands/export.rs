@@ -8,9 +8,9 @@ use lacuna_auto::Opened;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::nnunet_folder::write_nnunet;
 use lacuna_train::checkpoint::Choice;
+use lacuna_train::config::PredictOverrides;
 use lacuna_train::device::{DeviceName, PrecisionName};
 use lacuna_train::onnx;
-use lacuna_train::predict::Average;
 
 use crate::terminal::Counted;
 
@@ -88,7 +88,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let device = DeviceName::Cpu.open()?;
     let choice = arguments.checkpoint.unwrap_or_default();
     let precision = Some(PrecisionName::F32);
-    let predictor = opened.predictor(None, choice, &device, precision, Average::default())?;
+    let predictor = opened.predictor(
+        None,
+        choice,
+        &device,
+        precision,
+        PredictOverrides::default(),
+    )?;
     predictor.to_onnx()?.write(file)?;
     super::print(&format!(
         "written: {} and {}\n",

@@ -11,6 +11,7 @@ pub mod demo;
 pub mod evaluate;
 pub mod export;
 pub mod fingerprint;
+pub mod import;
 pub mod losses;
 pub mod phantom;
 pub mod predict;

@@ -14,10 +14,11 @@ use lacuna_record::{Existing, Inputs, PREDICTION_ENDING, check_file};
 use lacuna_train::apply::Files;
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::choice::Part;
+use lacuna_train::config::PredictOverrides;
 use lacuna_train::device::PrecisionName;
 use lacuna_train::into_folder::{At, Target};
 use lacuna_train::postprocess::Postprocess;
-use lacuna_train::predict::{Average, Blend, Session, WindowOptions};
+use lacuna_train::predict::{Average, Blend, Session};
 use lacuna_train::predictor::Predictor;
 use lacuna_volume::PatchSize;
 
@@ -83,20 +84,21 @@ pub struct Arguments {
     /// first; default: a legal size that fits the volume
     #[arg(long, value_name = "N[,N,N]")]
     window: Option<PatchSize>,
-    /// Overlap of neighbouring windows, 0 to 0.9
-    #[arg(long, default_value_t = 0.25, value_parser = overlap)]
-    overlap: f64,
+    /// Overlap of neighbouring windows, 0 to 0.9; without this and the next three options, as
+    /// `[predict]` of the (first) run says: 0.25, linear, none and probabilities unless changed
+    #[arg(long, value_parser = overlap)]
+    overlap: Option<f64>,
     /// Weight of a window's voxels where windows overlap
-    #[arg(long, value_enum, default_value = "linear")]
-    blend: BlendArgument,
+    #[arg(long, value_enum)]
+    blend: Option<BlendArgument>,
     /// Also predict the mirror images along these axes, in every combination, and take the
-    /// mean; with one axis the time doubles
+    /// mean; with one axis the time doubles. "none" where the run says otherwise
     #[arg(long, value_enum, value_delimiter = ',', value_name = "AXIS,...")]
     mirror: Vec<AxisArgument>,
-    /// With several runs: take the mean of their probabilities, or of what they say before
-    /// the activation makes it probabilities
-    #[arg(long, value_enum, default_value = "probabilities")]
-    average: AverageArgument,
+    /// Take the mean of several runs, mirror images and windows of their probabilities, or of
+    /// what they say before the activation makes it probabilities
+    #[arg(long, value_enum)]
+    average: Option<AverageArgument>,
     /// Thresholds for the classes and components to remove, as this TOML file says: README.md
     /// shows one
     #[arg(long, value_name = "FILE")]
@@ -136,6 +138,8 @@ enum BlendArgument {
     Linear,
     /// A Gaussian around the window's centre
     Gaussian,
+    /// A Gaussian, places of windows and zeros beyond the volume as in nnU-Net
+    Nnunet,
 }
 
 impl From<BlendArgument> for Blend {
@@ -143,6 +147,7 @@ impl From<BlendArgument> for Blend {
         match argument {
             BlendArgument::Linear => Self::Linear,
             BlendArgument::Gaussian => Self::Gaussian,
+            BlendArgument::Nnunet => Self::Nnunet,
         }
     }
 }
@@ -169,15 +174,23 @@ enum AxisArgument {
     LeftRight,
     PosteriorAnterior,
     InferiorSuperior,
+    None,
 }
 
-impl From<AxisArgument> for AnatomicalAxis {
-    fn from(argument: AxisArgument) -> Self {
-        match argument {
-            AxisArgument::LeftRight => Self::LeftRight,
-            AxisArgument::PosteriorAnterior => Self::PosteriorAnterior,
-            AxisArgument::InferiorSuperior => Self::InferiorSuperior,
+impl AxisArgument {
+    /// The axes that arguments name; `None` without an argument.
+    fn axes(arguments: &[Self]) -> anyhow::Result<Option<Vec<AnatomicalAxis>>> {
+        let axis = |argument: &Self| match argument {
+            Self::LeftRight => Some(AnatomicalAxis::LeftRight),
+            Self::PosteriorAnterior => Some(AnatomicalAxis::PosteriorAnterior),
+            Self::InferiorSuperior => Some(AnatomicalAxis::InferiorSuperior),
+            Self::None => None,
+        };
+        let axes: Vec<AnatomicalAxis> = arguments.iter().filter_map(axis).collect();
+        if !axes.is_empty() && axes.len() < arguments.len() {
+            bail!("--mirror names axes and \"none\"; give one or the other");
         }
+        Ok((!arguments.is_empty()).then_some(axes))
     }
 }
 
@@ -194,23 +207,22 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = Opened::open(&arguments.runs)?;
     let device = lacuna_train::device::DeviceName::from(arguments.device).open()?;
     let precision = arguments.precision.map(PrecisionName::from);
-    let average = arguments.average.into();
+    let overrides = PredictOverrides {
+        window: arguments.window,
+        overlap: arguments.overlap,
+        blend: arguments.blend.map(Into::into),
+        mirror: AxisArgument::axes(&arguments.mirror)?,
+        average: arguments.average.map(Into::into),
+    };
     let choice = arguments.checkpoint;
-    let predictor = model.predictor(postprocess, choice, &device, precision, average)?;
+    let predictor = model.predictor(postprocess, choice, &device, precision, overrides)?;
     for doubt in predictor.doubts() {
         tell!("warning: {doubt}");
     }
     let stop = stop_flag()?;
-    let mirror: Vec<_> = arguments.mirror.iter().map(|axis| (*axis).into()).collect();
     let session = Session {
-        windows: WindowOptions {
-            window: arguments.window,
-            overlap: arguments.overlap,
-            blend: arguments.blend.into(),
-        },
-        mirror: &mirror,
         warn: &|text| tell!("warning: {text}"),
-        ..Session::new(&stop)
+        ..predictor.session(&stop)
     };
     let Some(dataset) = &arguments.dataset else {
         return predict_images(arguments, &predictor, session);

@@ -236,6 +236,7 @@ mod tests {
                 orientation: Orientation::of(&affine),
                 grid: image.grid(),
                 mask: None,
+                shown: None,
             },
             channels: vec![image],
         }

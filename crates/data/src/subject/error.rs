@@ -107,6 +107,25 @@ pub enum CaseError {
         /// What is wrong with its intensities.
         source: NormaliseError,
     },
+    /// Images without anything to see.
+    #[error("subject {subject}: all of its images are 0 everywhere; replace them")]
+    AllZero {
+        /// Id of the subject.
+        subject: String,
+    },
+    /// More or fewer images than the run has schemes of normalisation.
+    #[error(
+        "subject {subject}: {images} images, and nnunet.channels of the run has {schemes}; one is \
+         expected for each, so import the model again"
+    )]
+    Schemes {
+        /// Id of the subject.
+        subject: String,
+        /// Images of the subject.
+        images: usize,
+        /// Schemes of the run.
+        schemes: usize,
+    },
     /// The run's spacing is no spacing.
     #[error("spacing = {found:?} must be three positive numbers of millimetres; correct the run")]
     Spacing {

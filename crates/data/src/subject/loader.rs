@@ -12,7 +12,7 @@ use super::{CaseError, LabelResampling, LostLesions, lesions};
 use crate::manifest::{ImageRef, Manifest, ManifestError, Subject};
 
 /// Most voxels that a volume is resampled to.
-const MOST_VOXELS: f64 = 2147483648.0;
+pub(super) const MOST_VOXELS: f64 = 2147483648.0;
 
 /// Reads the files of one subject onto one grid.
 pub(super) struct Loader<'a> {
@@ -60,6 +60,13 @@ impl<'a> Loader<'a> {
         Ok(loader)
     }
 
+    /// Gives the subject other axes than canonical ones, at its own spacing.
+    pub(super) fn turn(&mut self, orientation: Orientation) {
+        self.orientation = orientation;
+        self.own_grid = orientation.canonical_grid(&self.reference.grid());
+        self.run_grid = self.own_grid;
+    }
+
     /// The subject's field of view at another spacing.
     fn grid_at(&self, spacing: [f64; 3]) -> Result<Grid, CaseError> {
         if !spacing.iter().all(|s| s.is_finite() && *s > 0.0) {
@@ -82,7 +89,7 @@ impl<'a> Loader<'a> {
             .map_err(|e| self.volume_error(&self.first, e))
     }
 
-    fn volume_error(&self, file: &str, source: VolumeError) -> CaseError {
+    pub(super) fn volume_error(&self, file: &str, source: VolumeError) -> CaseError {
         CaseError::Volume {
             subject: self.subject.id.clone(),
             file: file.to_owned(),

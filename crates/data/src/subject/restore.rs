@@ -20,16 +20,43 @@ impl Case {
         probabilities: Vec<Volume<f32>>,
         outside: &[f32],
     ) -> Result<Vec<Volume<f32>>, CaseError> {
-        assert_eq!(probabilities.len(), outside.len(), "volumes and values");
-        self.check_prediction(&probabilities)?;
-        let resampled = self.channels[0].grid() != self.source.grid;
-        let mask = match resampled {
-            true => &self.source.mask,
+        self.restore_finished(probabilities, outside, &mut |_| {})
+    }
+
+    /// The same of values that `finish` makes probabilities, in place, once they have the
+    /// voxels of the image.
+    ///
+    /// # Errors
+    /// As [`Self::restore_probabilities`].
+    ///
+    /// # Panics
+    /// Without a value for each volume.
+    pub fn restore_finished(
+        &self,
+        mut values: Vec<Volume<f32>>,
+        outside: &[f32],
+        finish: &mut dyn FnMut(&mut [Volume<f32>]),
+    ) -> Result<Vec<Volume<f32>>, CaseError> {
+        assert_eq!(values.len(), outside.len(), "volumes and values");
+        self.check_prediction(&values)?;
+        let source = &self.source;
+        let resampled = self.is_resampled();
+        let back = |values: &Volume<f32>| match &source.shown {
+            Some(shown) => shown.back(values),
+            None => resample_linear(values, &source.grid),
+        };
+        if resampled {
+            let restored: Result<_, _> = values.iter().map(back).collect();
+            values = restored.map_err(|e| self.volume_error(e))?;
+        }
+        finish(&mut values);
+        let mask = match resampled || source.shown.is_some() {
+            true => &source.mask,
             false => &self.mask,
         };
         let restore = |(mut probability, outside): (Volume<f32>, &f32)| {
-            if resampled {
-                probability = resample_linear(&probability, &self.source.grid)?;
+            if let Some(shown) = &source.shown {
+                probability = shown.placed(&probability, &source.grid, *outside)?;
             }
             if let Some(mask) = mask {
                 for (p, inside) in probability.data_mut().iter_mut().zip(mask.data()) {
@@ -38,14 +65,11 @@ impl Case {
                     }
                 }
             }
-            self.source.orientation.from_canonical(&probability)
+            source.orientation.from_canonical(&probability)
         };
-        probabilities
-            .into_iter()
-            .zip(outside)
-            .map(restore)
-            .collect::<Result<_, _>>()
-            .map_err(|source| self.volume_error(source))
+        let restored = values.into_iter().zip(outside).map(restore);
+        let restored: Result<_, _> = restored.collect();
+        restored.map_err(|e| self.volume_error(e))
     }
 
     /// Class indices on the case's grid, onto the axes of the subject's first
@@ -55,17 +79,27 @@ impl Case {
     /// When they are not on the subject's own grid: class indices cannot be
     /// interpolated, so a case that was resampled takes probabilities back.
     pub fn restore_class_indices(&self, labels: &LabelMap) -> Result<LabelMap, CaseError> {
-        if labels.grid() != self.source.grid || self.shape() != labels.shape() {
+        let shown = self.source.shown.as_ref();
+        let own = shown.map_or(&self.source.grid, |shown| &shown.grid);
+        if labels.grid() != *own || self.shape() != labels.shape() {
             return Err(CaseError::ClassIndices {
                 subject: self.id.clone(),
                 found: labels.shape(),
-                expected: self.source.grid.shape,
+                expected: own.shape,
             });
         }
-        let mut labels = labels.clone();
-        for (index, label) in labels.data_mut().iter_mut().enumerate() {
-            if !self.in_mask(index) {
-                *label = 0;
+        let (mut labels, mask) = match shown {
+            Some(shown) => {
+                let placed = shown.placed(labels, &self.source.grid, 0);
+                (placed.map_err(|e| self.volume_error(e))?, &self.source.mask)
+            }
+            None => (labels.clone(), &self.mask),
+        };
+        if let Some(mask) = mask {
+            for (label, inside) in labels.data_mut().iter_mut().zip(mask.data()) {
+                if !inside {
+                    *label = 0;
+                }
             }
         }
         let restored = self.source.orientation.from_canonical(&labels);

@@ -1,9 +1,12 @@
 //! Values out of range, and values that contradict each other.
 
+use lacuna_data::normalise::NormaliseConfig;
+use lacuna_data::sampler::Plane;
 use lacuna_losses::{Activation, Loss, Reduction};
+use lacuna_nets::Architecture;
 
 use super::train::MEASURED;
-use super::{ConfigError, OptimiserName, RunConfig, VoxelWeights};
+use super::{ConfigError, GeometryConfig, OptimiserName, RunConfig, VoxelWeights};
 
 impl RunConfig {
     /// Refuses values out of range and those that contradict each other; `origin`
@@ -23,6 +26,7 @@ impl RunConfig {
             return Err(invalid(message.to_owned()));
         }
         self.check_regions().map_err(invalid)?;
+        self.check_nnunet().map_err(invalid)?;
         self.check_optimiser().map_err(invalid)?;
         self.check_supervision().map_err(invalid)?;
         self.check_budget().map_err(invalid)?;
@@ -54,6 +58,41 @@ impl RunConfig {
                 "`loss.ignore_label` is {label}, which `regions` cannot have; leave it out and \
                  give those voxels the weight 0 (train.voxel_weights)"
             )),
+        }
+    }
+
+    /// What `nnunet` says is said nowhere else, and can be done.
+    fn check_nnunet(&self) -> Result<(), String> {
+        let Some(nnunet) = &self.nnunet else {
+            return Ok(());
+        };
+        let geometry = self.geometry != GeometryConfig::default();
+        if geometry || self.normalise != NormaliseConfig::default() {
+            return Err(
+                "`nnunet` prepares images in place of `geometry` and `normalise`; leave \
+                        these out"
+                    .to_owned(),
+            );
+        }
+        let mut axes = nnunet.axes;
+        axes.sort_unstable();
+        if axes != [0, 1, 2] {
+            return Err(format!(
+                "`nnunet.axes` is {:?}, expected 0, 1 and 2 in some order",
+                nnunet.axes
+            ));
+        }
+        let spacing = &nnunet.spacing;
+        let positive = spacing.iter().all(|edge| edge.is_finite() && *edge > 0.0);
+        let rank = Architecture::of(&self.model).map_or(3, |architecture| architecture.rank());
+        if spacing.len() != rank || !positive {
+            return Err(format!(
+                "`nnunet.spacing` is {spacing:?}, expected {rank} positive numbers in mm"
+            ));
+        }
+        match self.patch.plane {
+            Plane::Axial => Ok(()),
+            _ => Err("`nnunet` has its slices along z; set patch.plane = \"axial\"".to_owned()),
         }
     }
 
@@ -212,6 +251,13 @@ impl RunConfig {
                 "0 or a positive number",
             )?;
         }
+        let overlap = self.predict.overlap;
+        require(
+            (0.0..=0.9).contains(&overlap),
+            "predict.overlap",
+            overlap.to_string(),
+            "a number from 0 to 0.9",
+        )?;
         let spacing = &self.geometry.spacing;
         require(
             spacing.is_empty()

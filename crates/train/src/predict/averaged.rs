@@ -2,12 +2,14 @@
 
 use lacuna_data::sampler::Plane;
 use lacuna_nets::Architecture;
+use serde::{Deserialize, Serialize};
 
 use super::model::{NotFinite, SingleNetwork, Window, WindowModel};
 use crate::outputs::Outputs;
 
-/// What the mean of several networks is taken of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the mean of several networks, of mirror images and of windows is taken of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Average {
     /// The probabilities.
     #[default]
@@ -34,6 +36,8 @@ pub struct Averaged<'a> {
     architecture: Architecture,
     outputs: &'a Outputs,
     average: Average,
+    /// Whether the mean is left as it is.
+    unfinished: bool,
 }
 
 impl<'a> Averaged<'a> {
@@ -58,12 +62,22 @@ impl<'a> Averaged<'a> {
             architecture,
             outputs,
             average,
+            unfinished: false,
         })
     }
 
-    fn values(&self, network: &SingleNetwork, window: Window) -> Result<Vec<f32>, NotFinite> {
+    /// The same without the activation, which follows when the means of logits have been
+    /// resampled, and without the temperature.
+    pub fn unfinished(self) -> Self {
+        Self {
+            unfinished: true,
+            ..self
+        }
+    }
+
+    fn of(&self, network: &SingleNetwork, window: Window) -> Result<Vec<f32>, NotFinite> {
         match self.average {
-            Average::Probabilities => network.probabilities(window),
+            Average::Probabilities => network.values(window),
             Average::Logits => network.logits(window),
         }
     }
@@ -82,10 +96,10 @@ impl WindowModel for Averaged<'_> {
         self.outputs
     }
 
-    fn probabilities(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
-        let mut mean = self.values(self.networks[0], window.clone())?;
+    fn values(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
+        let mut mean = self.of(self.networks[0], window.clone())?;
         for network in &self.networks[1..] {
-            let other = self.values(network, window.clone())?;
+            let other = self.of(network, window.clone())?;
             (mean.iter_mut().zip(other)).for_each(|(sum, value)| *sum += value);
         }
         mean.iter_mut()
@@ -94,9 +108,16 @@ impl WindowModel for Averaged<'_> {
         if !mean.iter().all(|value| value.is_finite()) {
             return Err(NotFinite);
         }
-        if self.average == Average::Logits {
-            self.outputs.activate(&mut mean);
-        }
         Ok(mean)
+    }
+
+    fn finish(&self, means: &mut [f32]) {
+        if self.unfinished {
+            return;
+        }
+        if self.average == Average::Logits {
+            self.outputs.activate(means);
+        }
+        self.outputs.temper_means(means);
     }
 }

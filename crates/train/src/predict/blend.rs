@@ -2,9 +2,14 @@
 //!
 //! Axes are (u, v, s) of [`Layout`]: u varies fastest, planes are finished along s.
 
+use half::f16;
+
 use super::windows::{Blend, Layout};
 
-/// Sums of weighted probabilities for the planes that windows still reach.
+/// What nnU-Net multiplies weights by, so that fewer of them vanish in 16 bits.
+const NNUNET_SCALE: f64 = 10.0;
+
+/// Sums of weighted values for the planes that windows still reach.
 pub(super) struct Slab {
     /// What a voxel has where no window touched the mask, by channel.
     outside: Vec<f32>,
@@ -13,15 +18,19 @@ pub(super) struct Slab {
     sums: Vec<f32>,
     /// `[plane][v][u]`
     weights: Vec<f32>,
-    ramps: [Vec<f32>; 3],
+    /// Weight of a window's voxels, `[s][v][u]`.
+    kernel: Vec<f32>,
+    depth: usize,
+    /// Sums and weights are kept in 16 bits, as in nnU-Net.
+    sixteen_bits: bool,
 }
 
 /// A finished plane.
 pub(super) struct Plane {
     /// Its place along s, from the first plane of the slab.
     pub(super) offset: usize,
-    /// `[channel][v][u]`
-    pub(super) probabilities: Vec<Vec<f32>>,
+    /// Means of the windows' values, `[channel][v][u]`.
+    pub(super) values: Vec<f32>,
 }
 
 impl Slab {
@@ -32,50 +41,72 @@ impl Slab {
             plane,
             sums: vec![0.0; depth * outside.len() * plane],
             weights: vec![0.0; depth * plane],
-            ramps: layout.effective.map(|edge| match layout.blend {
-                Blend::Linear => ramp(edge, layout.overlap),
-                Blend::Gaussian => gaussian(edge),
-            }),
+            kernel: match layout.blend {
+                Blend::Linear => product(layout.effective.map(|edge| ramp(edge, layout.overlap))),
+                Blend::Gaussian => product(layout.effective.map(gaussian)),
+                Blend::Nnunet => nnunet(layout.effective),
+            },
+            depth,
+            sixteen_bits: layout.blend == Blend::Nnunet,
             outside,
         }
     }
 
-    /// Adds the probabilities `[channel][s][v][u]` of the window at (u, v).
-    pub(super) fn add(&mut self, layout: &Layout, probabilities: &[f32], [u0, v0]: [usize; 2]) {
+    /// Adds the values `[channel][s][v][u]` of the window at (u, v).
+    pub(super) fn add(&mut self, layout: &Layout, values: &[f32], [u0, v0]: [isize; 2]) {
         let [nu, nv, ns] = layout.effective;
         let width = layout.high[0] - layout.low[0];
         let stride = nu * nv * ns;
         let channels = self.outside.len();
         for s in 0..ns {
-            for v in 0..nv.min(layout.high[1] - v0) {
-                for u in 0..nu.min(layout.high[0] - u0) {
+            for v in layout.inside(1, v0) {
+                let row = (v0 + v as isize) as usize - layout.low[1];
+                for u in layout.inside(0, u0) {
                     let from = u + nu * (v + nv * s);
-                    let weight = self.ramps[0][u] * self.ramps[1][v] * self.ramps[2][s];
-                    let at = (v0 + v - layout.low[1]) * width + u0 + u - layout.low[0];
-                    self.weights[s * self.plane + at] += weight;
+                    let weight = self.kernel[from];
+                    let at = row * width + (u0 + u as isize) as usize - layout.low[0];
+                    let sum = self.weights[s * self.plane + at] + weight;
+                    self.weights[s * self.plane + at] = self.kept(sum);
                     for channel in 0..channels {
                         let here = (s * channels + channel) * self.plane + at;
-                        self.sums[here] += weight * probabilities[channel * stride + from];
+                        let sum = self.sums[here] + weight * values[channel * stride + from];
+                        self.sums[here] = self.kept(sum);
                     }
                 }
             }
         }
     }
 
+    /// The value as it is kept.
+    fn kept(&self, value: f32) -> f32 {
+        match self.sixteen_bits {
+            true => f16::from_f32(value).to_f32(),
+            false => value,
+        }
+    }
+
     /// Takes the first `count` planes, and moves up.
     pub(super) fn take(&mut self, count: usize) -> Vec<Plane> {
         let channels = self.outside.len();
-        let count = count.min(self.ramps[2].len());
+        let count = count.min(self.depth);
         let planes = (0..count).map(|offset| {
             let weights = &self.weights[offset * self.plane..][..self.plane];
-            let blended = self.outside.iter().enumerate().map(|(channel, outside)| {
-                let sums = &self.sums[(offset * channels + channel) * self.plane..][..self.plane];
-                let share = |(sum, w): (&f32, &f32)| if *w > 0.0 { sum / w } else { *outside };
-                sums.iter().zip(weights).map(share).collect()
-            });
+            let blended = self
+                .outside
+                .iter()
+                .enumerate()
+                .flat_map(|(channel, outside)| {
+                    let sums =
+                        &self.sums[(offset * channels + channel) * self.plane..][..self.plane];
+                    let share = |(sum, w): (&f32, &f32)| match *w > 0.0 {
+                        true => self.kept(sum / w),
+                        false => *outside,
+                    };
+                    sums.iter().zip(weights).map(share).collect::<Vec<f32>>()
+                });
             Plane {
                 offset,
-                probabilities: blended.collect(),
+                values: blended.collect(),
             }
         });
         let planes = planes.collect();
@@ -102,10 +133,44 @@ fn ramp(edge: usize, overlap: f64) -> Vec<f32> {
 
 /// A Gaussian around the middle of an axis, an eighth of the edge wide, never 0.
 fn gaussian(edge: usize) -> Vec<f32> {
-    let (middle, deviation) = ((edge as f64 - 1.0) / 2.0, edge as f64 / 8.0);
-    (0..edge)
-        .map(|i| (-0.5 * ((i as f64 - middle) / deviation).powi(2)).exp() as f32)
-        .collect()
+    let weights = about((edge as f64 - 1.0) / 2.0, edge);
+    weights.map(|weight| weight as f32).collect()
+}
+
+/// The same around `middle`.
+fn about(middle: f64, edge: usize) -> impl Iterator<Item = f64> {
+    let deviation = edge as f64 / 8.0;
+    (0..edge).map(move |i| (-0.5 * ((i as f64 - middle) / deviation).powi(2)).exp())
+}
+
+/// The weights of a window, `[s][v][u]`, by those along u, v and s.
+fn product([u, v, s]: [Vec<f32>; 3]) -> Vec<f32> {
+    let mut kernel = Vec::with_capacity(u.len() * v.len() * s.len());
+    for s in &s {
+        for v in &v {
+            kernel.extend(u.iter().map(|u| u * v * s));
+        }
+    }
+    kernel
+}
+
+/// The weights of nnU-Net in 16 bits, in which the least are 0: they get the least of the
+/// others.
+fn nnunet(edges: [usize; 3]) -> Vec<f32> {
+    let [u, v, s] = edges.map(|edge| about((edge / 2) as f64, edge).collect::<Vec<f64>>());
+    let mut kernel = Vec::with_capacity(u.len() * v.len() * s.len());
+    for s in &s {
+        for v in &v {
+            let scaled = |u: &f64| f16::from_f64(NNUNET_SCALE * u * v * s).to_f32();
+            kernel.extend(u.iter().map(scaled));
+        }
+    }
+    let positive = kernel.iter().copied().filter(|weight| *weight > 0.0);
+    let least = positive.fold(f32::INFINITY, f32::min);
+    for weight in kernel.iter_mut().filter(|weight| **weight == 0.0) {
+        *weight = least;
+    }
+    kernel
 }
 
 #[cfg(test)]
@@ -132,6 +197,24 @@ mod tests {
         }
         assert!(gaussian(64).iter().all(|w| *w > 0.0));
         assert_eq!(gaussian(1), [1.0]);
+    }
+
+    /// tests/golden/nnunet.py
+    #[test]
+    fn weights_are_those_of_nnunet() {
+        #[derive(serde::Deserialize)]
+        struct Golden {
+            window: [usize; 3],
+            expected: Vec<f32>,
+        }
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/nnunet/gaussians.json"
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        for golden in serde_json::from_str::<Vec<Golden>>(&text).unwrap() {
+            assert_eq!(nnunet(golden.window), golden.expected);
+        }
     }
 
     #[test]

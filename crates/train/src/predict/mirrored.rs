@@ -57,13 +57,13 @@ impl WindowModel for Mirrored<'_> {
         self.model.outputs()
     }
 
-    fn probabilities(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
+    fn values(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
         // An even border lies alike on both sides, so that a mirrored window gives the
         // mirrored effective window.
         let effective = self.model.architecture().effective_size(window.size);
         let effective = effective.expect("a window is legal for its model");
         let ways = 1usize << self.axes.len();
-        let mut sum = self.model.probabilities(window.clone())?;
+        let mut sum = self.model.values(window.clone())?;
         for way in 1..ways {
             let bits = self.axes.iter().enumerate();
             let along = bits.filter(|(bit, _)| way >> bit & 1 == 1);
@@ -72,7 +72,7 @@ impl WindowModel for Mirrored<'_> {
             for &axis in &along {
                 mirror(&mut turned.values, window.size.to_xyz(), axis);
             }
-            let mut there = self.model.probabilities(turned)?;
+            let mut there = self.model.values(turned)?;
             for &axis in &along {
                 mirror(&mut there, effective.to_xyz(), axis);
             }
@@ -80,6 +80,10 @@ impl WindowModel for Mirrored<'_> {
         }
         sum.iter_mut().for_each(|p| *p /= ways as f32);
         Ok(sum)
+    }
+
+    fn finish(&self, means: &mut [f32]) {
+        self.model.finish(means);
     }
 }
 

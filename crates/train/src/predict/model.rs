@@ -1,4 +1,4 @@
-//! What gives the probabilities of one window: the seam behind which a single
+//! What gives the values of one window, of which probabilities are made: the seam behind which a single
 //! network, a mirrored one or the mean of several are alike.
 
 use burn::tensor::TensorData;
@@ -25,7 +25,7 @@ pub struct Window {
 #[error("the network's output is not finite")]
 pub struct NotFinite;
 
-/// Gives the probabilities of windows. Windows, blending, masks and labels are laid
+/// Gives the values of windows. Windows, blending, masks and labels are laid
 /// around it and know no more of it than this.
 pub trait WindowModel {
     /// Sizes of windows, and axes.
@@ -37,12 +37,18 @@ pub trait WindowModel {
     /// What the channels of the probabilities are.
     fn outputs(&self) -> &Outputs;
 
-    /// Probabilities `[channels, z, y, x]` of the effective window of `window`, whose
-    /// size is legal for the architecture.
+    /// Probabilities, or what [`finish`](Self::finish) makes such, `[channels, z, y, x]` of
+    /// the effective window of `window`, whose size is legal for the architecture.
     ///
     /// # Errors
     /// [`NotFinite`] when any output is NaN or infinite.
-    fn probabilities(&self, window: Window) -> Result<Vec<f32>, NotFinite>;
+    fn values(&self, window: Window) -> Result<Vec<f32>, NotFinite>;
+
+    /// Makes final probabilities of means of values, `[channels, elements]`, in place:
+    /// tempers them where there is a temperature.
+    fn finish(&self, means: &mut [f32]) {
+        self.outputs().temper_means(means);
+    }
 }
 
 /// One network in evaluation mode.
@@ -100,7 +106,7 @@ impl WindowModel for SingleNetwork {
         &self.outputs
     }
 
-    fn probabilities(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
+    fn values(&self, window: Window) -> Result<Vec<f32>, NotFinite> {
         let mut values = self.logits(window)?;
         self.outputs.activate(&mut values);
         Ok(values)

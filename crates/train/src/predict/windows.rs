@@ -2,14 +2,16 @@
 //!
 //! They tile the mask's bounding box (the whole volume without a mask). A window's
 //! border is filled from the neighbouring voxels and, at the volume's edge, by
-//! reflection.
+//! reflection, or zeros where [`Blend::Nnunet`] asks for them.
+
+use std::ops::Range;
 
 use lacuna_data::sampler::Plane;
 use lacuna_data::subject::Case;
-use lacuna_data::window::extract_window;
+use lacuna_data::window::{extract_padded, extract_window};
 use lacuna_nets::{Architecture, Axis};
 use lacuna_volume::{PatchSize, Zyx};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::model::Window;
 use crate::run::RunError;
@@ -43,7 +45,7 @@ pub struct WindowOptions {
 }
 
 /// Weight of a window's voxels where windows overlap.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Blend {
     /// Rises linearly over the overlap, and is 1 in between.
@@ -52,6 +54,10 @@ pub enum Blend {
     /// A Gaussian around the window's centre with an eighth of its edge as standard
     /// deviation (nnU-Net, Isensee et al. 2021).
     Gaussian,
+    /// What nnU-Net 2 does, voxel by voxel: the Gaussian is about the voxel behind the
+    /// middle, windows lie at rounded places, zeros beyond the volume, which lies in the
+    /// middle of a larger window, and sums are kept in 16 bits.
+    Nnunet,
 }
 
 impl Default for WindowOptions {
@@ -159,25 +165,36 @@ impl Layout {
     }
 
     /// Starts of the windows along u, v and s; the last one ends with the region.
-    pub(super) fn starts(&self) -> [Vec<usize>; 3] {
+    /// The first may begin before it.
+    pub(super) fn starts(&self) -> [Vec<isize>; 3] {
         [0, 1, 2].map(|a| {
             let (low, high, edge) = (self.low[a], self.high[a], self.effective[a]);
             if high <= low {
                 return Vec::new();
             }
+            let nnunet = self.blend == Blend::Nnunet;
+            let first = low as isize;
             if high - low <= edge {
-                return vec![low];
+                let before = if nnunet { (edge - (high - low)) / 2 } else { 0 };
+                return vec![first - before as isize];
             }
             let span = high - low - edge;
-            let stride = ((edge as f64 * (1.0 - self.overlap)) as usize).max(1);
-            let count = span.div_ceil(stride) + 1;
+            let step = (edge as f64 * (1.0 - self.overlap)).max(1.0);
+            let count = match nnunet {
+                true => (span as f64 / step).ceil() as usize + 1,
+                false => span.div_ceil(step as usize) + 1,
+            };
             // Spread evenly, so that no two windows overlap more than they need.
-            (0..count).map(|i| low + i * span / (count - 1)).collect()
+            let place = |i: usize| match nnunet {
+                true => (span as f64 / (count - 1) as f64 * i as f64).round_ties_even() as isize,
+                false => (i * span / (count - 1)) as isize,
+            };
+            (0..count).map(|i| first + place(i)).collect()
         })
     }
 
-    pub(super) fn to_xyz(&self, uvs: [usize; 3]) -> [usize; 3] {
-        let mut xyz = [0; 3];
+    pub(super) fn to_xyz<T: Copy + Default>(&self, uvs: [T; 3]) -> [T; 3] {
+        let mut xyz = [T::default(); 3];
         for (axis, value) in self.axes.iter().zip(uvs) {
             xyz[*axis] = value;
         }
@@ -188,14 +205,24 @@ impl Layout {
         self.to_xyz(self.effective)
     }
 
-    pub(super) fn touches_mask(&self, case: &Case, origin: [usize; 3]) -> bool {
+    /// The voxels of a window that starts at `start` along u, v or s which lie in the region.
+    pub(super) fn inside(&self, axis: usize, start: isize) -> Range<usize> {
+        let from = (self.low[axis] as isize - start).max(0) as usize;
+        let to = (self.high[axis] as isize - start).max(0) as usize;
+        from..to.min(self.effective[axis])
+    }
+
+    pub(super) fn touches_mask(&self, case: &Case, origin: [isize; 3]) -> bool {
         let Some(mask) = &case.mask else { return true };
         let edge = self.effective_xyz();
         let shape = mask.shape();
-        let range = |a: usize| origin[a]..(origin[a] + edge[a]).min(shape[a]);
+        let range = |a: usize| {
+            let end = (origin[a] + edge[a] as isize).max(0) as usize;
+            origin[a].max(0) as usize..end.min(shape[a])
+        };
         range(2).any(|z| {
             range(1).any(|y| {
-                let row = mask.index([origin[0], y, z]);
+                let row = mask.index([range(0).start, y, z]);
                 mask.data()[row..row + range(0).len()].iter().any(|&m| m)
             })
         })
@@ -203,13 +230,16 @@ impl Layout {
 
     /// The input of the effective window at `origin`. A network's x, y and z are u, v
     /// and s: both keep the order of memory.
-    pub(super) fn input(&self, case: &Case, origin: [usize; 3]) -> Window {
+    pub(super) fn input(&self, case: &Case, origin: [isize; 3]) -> Window {
         let effective = self.effective_xyz();
         let input = self.to_xyz(self.input.to_xyz());
         let corner: [isize; 3] =
-            std::array::from_fn(|a| origin[a] as isize - ((input[a] - effective[a]) / 2) as isize);
+            std::array::from_fn(|a| origin[a] - ((input[a] - effective[a]) / 2) as isize);
         Window {
-            values: extract_window(&case.channels, corner, input),
+            values: match self.blend {
+                Blend::Nnunet => extract_padded(&case.channels, corner, input),
+                _ => extract_window(&case.channels, corner, input),
+            },
             channels: case.channels.len(),
             size: self.input,
         }
@@ -257,5 +287,41 @@ mod tests {
         assert_eq!(u, [3, 18, 33, 48, 63, 79]);
         assert_eq!(v, [0]);
         assert_eq!(s, [0]);
+    }
+
+    #[derive(Deserialize)]
+    struct Starts {
+        length: usize,
+        window: usize,
+        overlap: f64,
+        expected: Vec<isize>,
+    }
+
+    /// tests/golden/nnunet.py
+    #[test]
+    fn windows_lie_where_those_of_nnunet_do() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/golden/nnunet/starts.json"
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        for case in serde_json::from_str::<Vec<Starts>>(&text).unwrap() {
+            let layout = Layout {
+                axes: [0, 1, 2],
+                low: [7, 0, 0],
+                high: [7 + case.length, case.window - 5, 4],
+                effective: [case.window, case.window, 1],
+                input: Zyx([1, case.window, case.window]),
+                overlap: case.overlap,
+                blend: Blend::Nnunet,
+            };
+            let [u, v, s] = layout.starts();
+            let expected: Vec<isize> = case.expected.iter().map(|start| start + 7).collect();
+            assert_eq!(u, expected);
+            // Of five voxels too many, two lie before the volume.
+            assert_eq!(v, [-2]);
+            assert_eq!(layout.inside(1, -2), 2..case.window - 3);
+            assert_eq!(s, [0, 1, 2, 3]);
+        }
     }
 }

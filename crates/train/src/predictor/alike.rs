@@ -58,7 +58,7 @@ fn differences(first: &TrainedRun, other: &TrainedRun, average: Average) -> Vec<
         "regions" | "geometry.spacing" => true,
         "patch.plane" => planes,
         "loss.activation" => average == Average::Logits,
-        key => key.starts_with("normalise."),
+        key => key.starts_with("normalise.") || key.starts_with("nnunet."),
     };
     for (key, first, other) in first.config.differences(&other.config) {
         if matters(&key) {

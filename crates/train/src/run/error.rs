@@ -356,6 +356,17 @@ pub enum RunError {
         /// Bytes of the model.
         bytes: usize,
     },
+    /// A run that prepares or predicts in a way that the file beside an ONNX model cannot tell.
+    #[error(
+        "{run}: it {found}, which the file beside an ONNX model has no words for; use \
+         `lacuna predict`, or leave the section out of its run.toml", run = run.display()
+    )]
+    OnnxOther {
+        /// The run.
+        run: PathBuf,
+        /// What it does.
+        found: &'static str,
+    },
     /// The user asked to stop before anything could be finished.
     #[error("stopped by the user")]
     Stopped,
