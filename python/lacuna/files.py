@@ -131,9 +131,10 @@ def predict(
     ``overlap`` is the share by which neighbours overlap (0 to 0.9), ``blend`` their
     weights ("linear", "gaussian" or "nnunet"). Along the axes of ``mirror`` ("left-right",
     "posterior-anterior", "inferior-superior") mirror images are predicted too, and the
-    mean is taken. What is left out of these is as ``[predict]`` of the run says. ``postprocess`` is a file of thresholds and rules for components, as
-    ``lacuna predict --postprocess`` reads it. ``checkpoint`` is "last", "best" (on the
-    validation subjects) or the iteration of one.
+    mean is taken. What is left out of these is as ``[predict]`` of the run says.
+    ``postprocess`` is a file of thresholds and rules for components, as ``lacuna predict
+    --postprocess`` reads it. ``checkpoint`` is "last", "best" (on the validation subjects)
+    or the iteration of one.
 
     Returns the class names in the order of the values written. Raises OSError
     with the reason when something is wrong; nothing is half-written then.

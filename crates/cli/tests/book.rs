@@ -95,3 +95,20 @@ fn tiny_lesions() {
     let strata = place.text("evaluation/lesion_strata.csv");
     assert!(strata.lines().count() > 5, "{strata}");
 }
+
+#[test]
+fn deploying_a_model() {
+    let place = follow("deploying.md");
+    assert!(place.names(".").contains(&"lesions.onnx.json".to_owned()));
+}
+
+/// All of what nnU-Net says of this crop is background at .5.
+#[test]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
+fn from_nnunet() {
+    let place = follow("from-nnunet.md");
+    let written = lacuna_io::read_labels(place.path("crop07.nii.gz")).unwrap();
+    assert!(written.data().iter().all(|label| *label == 0));
+    let manifest = place.text("dataset.toml");
+    assert!(manifest.contains("FLAIR"), "{manifest}");
+}

@@ -14,8 +14,10 @@ mod loader;
 mod nnunet;
 mod restore;
 
+use std::borrow::Cow;
+
 use lacuna_io::Reference;
-use lacuna_volume::{Grid, LabelMap, Orientation, Volume};
+use lacuna_volume::{Grid, LabelMap, Orientation, Volume, fill_holes};
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::{ImageRef, Manifest, Subject};
@@ -25,6 +27,9 @@ pub use error::CaseError;
 pub use lesions::LostLesions;
 use loader::Loader;
 pub use nnunet::{NnunetConfig, Resampling, Scheme, Shown, Slices, load_as_nnunet};
+
+/// Share of the voxels that must show nothing, where a subject has no mask, to be left out.
+const LEAST_OUTSIDE: f64 = 0.01;
 
 /// What is done to every subject of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -266,8 +271,43 @@ impl Case {
         self.channels[0].grid() != *own
     }
 
+    /// Where the images show something: the mask, or without one [`tissue`] without its holes.
+    /// `None` where that is about everything, or where the images were cut to it already.
+    pub fn shown(&self) -> Option<Cow<'_, Volume<bool>>> {
+        match (&self.mask, &self.source.shown) {
+            (Some(mask), _) => Some(Cow::Borrowed(mask)),
+            (None, Some(_)) => None,
+            (None, None) => {
+                let found = fill_holes(&tissue(&self.channels));
+                let outside = found.data().iter().filter(|inside| !**inside).count();
+                // A few voxels of an image that fills its grid are dark by chance, and in a
+                // single slice nothing is enclosed.
+                let surrounds = outside as f64 > LEAST_OUTSIDE * found.len() as f64
+                    && !found.shape().contains(&1);
+                surrounds.then_some(Cow::Owned(found))
+            }
+        }
+    }
+
     /// Is the voxel at this place in memory (x fastest) inside the mask?
     pub fn in_mask(&self, index: usize) -> bool {
         self.mask.as_ref().is_none_or(|mask| mask.data()[index])
     }
+}
+
+/// What stands for the mask of a subject without one: the voxels at which some channel
+/// holds neither 0 nor its least value, which normalisation gives to the outside; all
+/// voxels where there is none. At least one channel.
+pub fn tissue(channels: &[Volume<f32>]) -> Volume<bool> {
+    let mut inside = channels[0].map(|_| false);
+    for channel in channels {
+        let least = channel.data().iter().copied().fold(f32::INFINITY, f32::min);
+        for (inside, value) in inside.data_mut().iter_mut().zip(channel.data()) {
+            *inside |= *value != 0.0 && *value != least;
+        }
+    }
+    if !inside.data().contains(&true) {
+        inside.data_mut().fill(true);
+    }
+    inside
 }

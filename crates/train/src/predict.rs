@@ -63,7 +63,7 @@ impl<'a> Session<'a> {
 
 /// The prediction of a subject on its canonical grid.
 pub struct Prediction {
-    /// Class index per voxel, background outside the mask.
+    /// Class index per voxel, background where the images show nothing.
     pub labels: LabelMap,
     /// Probability of each class or region, when asked for.
     pub probabilities: Option<Vec<Volume<f32>>>,
@@ -72,7 +72,8 @@ pub struct Prediction {
     pub painted: Option<Volume<f32>>,
 }
 
-/// Predicts `case`. `on_window` hears (windows done, windows in all).
+/// Predicts `case` where its images show something ([`Case::shown`]). `on_window` hears
+/// (windows done, windows in all).
 ///
 /// # Errors
 /// [`RunError::Window`] for an illegal window, [`RunError::NotFiniteOutput`] for an
@@ -84,7 +85,10 @@ pub fn predict_case(
     on_window: &mut dyn FnMut(usize, usize),
 ) -> Result<Prediction, RunError> {
     let architecture = model.architecture();
-    let layout = Layout::new(&architecture, model.plane(), case, session.windows)?;
+    let shown = case.shown();
+    let shown = shown.as_deref();
+    let shape = case.channels[0].shape();
+    let layout = Layout::new(&architecture, model.plane(), shape, shown, session.windows)?;
     let grid = &case.channels[0];
     let outside = model.outputs().outside();
     let volumes = || outside.iter().map(|p| grid.map(|_| *p)).collect();
@@ -105,7 +109,7 @@ pub fn predict_case(
                     return Err(RunError::Stopped);
                 }
                 let origin = layout.to_xyz([u, v, s]);
-                if layout.touches_mask(case, origin) {
+                if shown.is_none_or(|shown| layout.touches(shown, origin)) {
                     let values = model
                         .values(layout.input(case, origin))
                         .map_err(|NotFinite| not_finite(case))?;
@@ -123,7 +127,7 @@ pub fn predict_case(
             }
             model.finish(&mut plane.values);
             let at = (s + plane.offset as isize) as usize;
-            prediction.place(&layout, &plane, at, case, model);
+            prediction.place(&layout, &plane, at, shown, model);
         }
     }
     Ok(prediction)
@@ -136,7 +140,7 @@ impl Prediction {
         layout: &Layout,
         plane: &Plane,
         s: usize,
-        case: &Case,
+        shown: Option<&Volume<bool>>,
         model: &dyn WindowModel,
     ) {
         let outputs = model.outputs();
@@ -146,7 +150,7 @@ impl Prediction {
         for (i, v) in (layout.low[1]..layout.high[1]).enumerate() {
             for (j, u) in (layout.low[0]..layout.high[0]).enumerate() {
                 let index = (self.labels).index(layout.to_xyz([u, v, s]));
-                if !case.in_mask(index) {
+                if shown.is_some_and(|shown| !shown.data()[index]) {
                     continue;
                 }
                 let at = i * width + j;

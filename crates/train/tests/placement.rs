@@ -67,6 +67,15 @@ fn case() -> Case {
 }
 
 fn predicted(name: ModelName, plane: Plane, window: PatchSize) -> (Prediction, usize) {
+    predicted_of(&case(), name, plane, window)
+}
+
+fn predicted_of(
+    case: &Case,
+    name: ModelName,
+    plane: Plane,
+    window: PatchSize,
+) -> (Prediction, usize) {
     let classes = ["background".to_owned(), "lesion".to_owned()];
     let outputs = Outputs::new(&RunConfig::default(), &classes).unwrap();
     let stop = AtomicBool::new(false);
@@ -85,7 +94,7 @@ fn predicted(name: ModelName, plane: Plane, window: PatchSize) -> (Prediction, u
     };
     let mut windows = 0;
     let mut count = |_, total| windows = total;
-    let prediction = predict_case(&model, &case(), session, &mut count).unwrap();
+    let prediction = predict_case(&model, case, session, &mut count).unwrap();
     (prediction, windows)
 }
 
@@ -126,6 +135,42 @@ fn slices_of_every_plane_return_to_their_place() {
         assert_eq!(count, windows, "{what}");
         assert_in_place(&prediction, &what);
     }
+}
+
+/// Without a mask, nothing is predicted in what surrounds the head, but in its holes; and no
+/// window is laid there. Tissue is 4 x 3 x 3 voxels from (5, 4, 3), with a hole in the middle.
+#[test]
+fn the_void_around_the_head_is_background() {
+    let mut image = Volume::new(SHAPE, Affine::identity(), vec![0.0_f32; 14 * 11 * 9]).unwrap();
+    let tissue =
+        |[x, y, z]: [usize; 3]| (5..9).contains(&x) && (4..7).contains(&y) && (3..6).contains(&z);
+    let hole = [6, 5, 4];
+    let places: Vec<[usize; 3]> = (0..image.len())
+        .map(|i| [i % 14, i / 14 % 11, i / 14 / 11])
+        .collect();
+    for (value, place) in image.data_mut().iter_mut().zip(&places) {
+        *value = if tissue(*place) && *place != hole {
+            0.9
+        } else {
+            0.0
+        };
+    }
+    // The network calls all of it lesion, whatever it sees.
+    let image = image.map(|v| 0.6 + 0.4 * v);
+    let case = Case::of_images("head", vec![image]);
+    let (prediction, windows) = predicted_of(
+        &case,
+        ModelName::HighRes3dNet,
+        Plane::Axial,
+        PatchSize::Cuboid([39, 39, 39]),
+    );
+    // 4 voxels by windows of 3: 2; 3 by 3: 1.
+    assert_eq!(windows, 2);
+    for (label, place) in prediction.labels.data().iter().zip(&places) {
+        assert_eq!(*label, u8::from(tissue(*place)), "{place:?}");
+    }
+    let lesion = &prediction.probabilities.unwrap()[1];
+    assert_eq!(lesion.data()[0], 0.0);
 }
 
 /// Effective windows of 3, 5 and 9 voxels, which step by 2, 3 and 6.

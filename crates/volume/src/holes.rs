@@ -1,4 +1,4 @@
-//! Holes of a mask.
+//! Holes of a mask, and the box around it.
 
 use crate::Volume;
 
@@ -33,6 +33,24 @@ pub fn fill_holes(mask: &Volume<bool>) -> Volume<bool> {
         }
     }
     outside.map(|outside| !outside)
+}
+
+/// The half-open box `low..high` of a mask; `None` where it is empty.
+pub fn box_of(mask: &Volume<bool>) -> Option<([usize; 3], [usize; 3])> {
+    let shape = mask.shape();
+    let (mut low, mut high) = (shape, [0; 3]);
+    for (i, _) in mask.data().iter().enumerate().filter(|(_, m)| **m) {
+        let at = [
+            i % shape[0],
+            i / shape[0] % shape[1],
+            i / shape[0] / shape[1],
+        ];
+        for a in 0..3 {
+            low[a] = low[a].min(at[a]);
+            high[a] = high[a].max(at[a] + 1);
+        }
+    }
+    (high[0] > 0).then_some((low, high))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub use class_names::{UnknownClass, foreground_indices};
 pub use components::{Components, Connectivity, label_components};
 pub use distance::euclidean_distance_mm;
 pub use geometry::{Grid, SAME_GRID_VOXELS, corner_displacement_mm, corner_displacement_voxels};
-pub use holes::fill_holes;
+pub use holes::{box_of, fill_holes};
 pub use nearest::Points;
 pub use orientation::Orientation;
 pub use patch_size::PatchSize;

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use lacuna_volume::Volume;
-
 use super::components::{ComponentPlaces, SubjectComponents};
 use super::places::Places;
 use super::{Mixture, MixturePart, SamplerError, SamplerKind, Source, Usable};
 use crate::cohort::{Annotations, CohortError, Held};
+use crate::subject::tissue;
 
 /// What a part of the mixture finds in a subject.
 pub(super) enum InSubject {
@@ -66,7 +65,8 @@ impl Found {
         let tissue = match &subject.mask {
             Some(mask) => Some(mask.clone()),
             None if mixture.has(SamplerKind::Mask) || mixture.has(SamplerKind::Errors) => {
-                Some(Cow::Owned(tissue(held)?))
+                let channels = held.images(([0; 3], held.grid().shape))?;
+                Some(Cow::Owned(tissue(&channels)))
             }
             None => None,
         };
@@ -92,24 +92,6 @@ impl Found {
             places: places.collect(),
         })
     }
-}
-
-/// What stands for the mask of a subject without one: the voxels at which some channel
-/// holds neither 0 nor its least value, which normalisation gives to the outside; all
-/// voxels where there is none.
-fn tissue(held: &Held) -> Result<Volume<bool>, CohortError> {
-    let channels = held.images(([0; 3], held.grid().shape))?;
-    let mut inside = channels[0].map(|_| false);
-    for channel in &channels {
-        let least = channel.data().iter().copied().fold(f32::INFINITY, f32::min);
-        for (inside, value) in inside.data_mut().iter_mut().zip(channel.data()) {
-            *inside |= *value != 0.0 && *value != least;
-        }
-    }
-    if !inside.data().contains(&true) {
-        inside.data_mut().fill(true);
-    }
-    Ok(inside)
 }
 
 /// The components of a subject's foreground, inside its mask.

@@ -4,7 +4,7 @@
 //! box of what is not 0 in all of them, normalised there, and only then resampled. Where an
 //! axis is much coarser than the others, slices across it are resampled by themselves.
 
-use lacuna_volume::{Grid, Orientation, Spline, Volume, VolumeError, fill_holes, resize};
+use lacuna_volume::{Grid, Orientation, Spline, Volume, VolumeError, box_of, fill_holes, resize};
 use serde::{Deserialize, Serialize};
 
 use super::loader::{Loader, MOST_VOXELS};
@@ -272,24 +272,6 @@ fn not_zero(images: &[Volume<f32>]) -> Volume<bool> {
         }
     }
     found
-}
-
-/// The half-open box of a mask; `None` where it is empty.
-fn box_of(mask: &Volume<bool>) -> Option<([usize; 3], [usize; 3])> {
-    let shape = mask.shape();
-    let (mut low, mut high) = (shape, [0; 3]);
-    for (i, _) in mask.data().iter().enumerate().filter(|(_, m)| **m) {
-        let at = [
-            i % shape[0],
-            i / shape[0] % shape[1],
-            i / shape[0] / shape[1],
-        ];
-        for a in 0..3 {
-            low[a] = low[a].min(at[a]);
-            high[a] = high[a].max(at[a] + 1);
-        }
-    }
-    (high[0] > 0).then_some((low, high))
 }
 
 /// The half-open box of a volume, in its place.

@@ -10,7 +10,7 @@ use lacuna_data::sampler::Plane;
 use lacuna_data::subject::Case;
 use lacuna_data::window::{extract_padded, extract_window};
 use lacuna_nets::{Architecture, Axis};
-use lacuna_volume::{PatchSize, Zyx};
+use lacuna_volume::{PatchSize, Volume, Zyx, box_of};
 use serde::{Deserialize, Serialize};
 
 use super::model::Window;
@@ -140,7 +140,8 @@ impl Layout {
     pub(super) fn new(
         architecture: &Architecture,
         plane: Plane,
-        case: &Case,
+        shape: [usize; 3],
+        shown: Option<&Volume<bool>>,
         options: WindowOptions,
     ) -> Result<Self, RunError> {
         let rank = architecture.rank();
@@ -148,7 +149,10 @@ impl Layout {
             2 => plane.axes(),
             _ => [0, 1, 2],
         };
-        let (low, high) = mask_box(case);
+        let (low, high) = match shown {
+            Some(shown) => box_of(shown).unwrap_or((shape, [0; 3])),
+            None => ([0; 3], shape),
+        };
         let low = axes.map(|a| low[a]);
         let high = axes.map(|a| high[a]);
         let extents = [0, 1, 2].map(|a| high[a].saturating_sub(low[a]));
@@ -212,8 +216,8 @@ impl Layout {
         from..to.min(self.effective[axis])
     }
 
-    pub(super) fn touches_mask(&self, case: &Case, origin: [isize; 3]) -> bool {
-        let Some(mask) = &case.mask else { return true };
+    /// Does the window at `origin` hold a voxel of the mask?
+    pub(super) fn touches(&self, mask: &Volume<bool>, origin: [isize; 3]) -> bool {
         let edge = self.effective_xyz();
         let shape = mask.shape();
         let range = |a: usize| {
@@ -244,27 +248,6 @@ impl Layout {
             size: self.input,
         }
     }
-}
-
-/// The half-open box of the mask, or of the whole volume without one.
-fn mask_box(case: &Case) -> ([usize; 3], [usize; 3]) {
-    let shape = case.channels[0].shape();
-    let Some(mask) = &case.mask else {
-        return ([0; 3], shape);
-    };
-    let (mut low, mut high) = (shape, [0; 3]);
-    for (i, _) in mask.data().iter().enumerate().filter(|(_, m)| **m) {
-        let at = [
-            i % shape[0],
-            i / shape[0] % shape[1],
-            i / shape[0] / shape[1],
-        ];
-        for a in 0..3 {
-            low[a] = low[a].min(at[a]);
-            high[a] = high[a].max(at[a] + 1);
-        }
-    }
-    (low, high)
 }
 
 #[cfg(test)]
