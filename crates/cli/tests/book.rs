@@ -14,7 +14,8 @@ const DATA: Option<&str> = option_env!("LACUNA_DATA_FOLDER");
 /// Stands in for `lacuna`: whatever trains does so for two iterations.
 const SHORTENED: &str = r#"#!/usr/bin/env bash
 case $1 in
-    auto) set -- "$@" --set train.iterations=2 --set train.batch=2 --set patch.size=32 ;;
+    auto) set -- "$@" --set train.iterations=2 --set train.batch=2 --set patch.size=32 --set \
+        'model.stages={axes=3,features=[4,8],kernels=[[3,3,3],[3,3,3]],strides=[[1,1,1],[2,2,2]],down=[1,1],up=[1],norm="instance"}' ;;
     sweep) sed -i 's/^iterations = .*/iterations = 2/' "$2" ;;
 esac
 exec "$LACUNA" "$@"

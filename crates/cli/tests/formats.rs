@@ -61,7 +61,7 @@ fn a_cohort_of_any_format_makes_the_same_model() {
                   --image FLAIR=other/sub-02/FLAIR.mgz --mask other/sub-02/mask.mha";
     for ending in ["nrrd", "mha", "mgz", "nii", "seg.nrrd"] {
         place.ok(&format!(
-            "predict others {images} --probabilities --out one.{ending}"
+            "predict others {images} --probabilities --force --out one.{ending}"
         ));
         let labels = read_labels(place.path(format!("one.{ending}"))).unwrap();
         let expected = read_labels(place.path("others-p/sub-02.nii.gz")).unwrap();

@@ -227,7 +227,11 @@ fn predictions_of_another_tool() {
     place.write("plain/sub-01.nii.gz", place.read("values/sub-01.nii.gz"));
     place.refused(
         "evaluate --dataset cohort/dataset.toml --predictions plain --out new",
-        &["plain/sub-01.nii.gz", "plain/sub-01.nii", "remove one"],
+        &[
+            "plain/sub-01.nii.gz",
+            "plain/sub-01.nii",
+            "remove all but one",
+        ],
     );
 }
 

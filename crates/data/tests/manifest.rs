@@ -145,7 +145,7 @@ fn unknown_keys_are_refused_with_a_suggestion() {
     assert_eq!(
         refusal("mask =", "maks ="),
         "unknown key `maks` in subject `pat0003` (did you mean `mask`?); expected one of id, \
-         group, scanner, images, label, mask, weight, white_matter; correct or remove it"
+         group, scanner, spacing, images, label, mask, weight, white_matter; correct or remove it"
     );
     assert!(
         refusal("label_values =", "label-values =").starts_with(

@@ -124,7 +124,7 @@ pub enum EvaluateError {
     },
     /// Predictions are missing.
     #[error(
-        "{predictions}: no prediction <id>.nii.gz, or of another ending, for {missing} of {asked} subjects: {subjects}; \
+        "{predictions}: no prediction <id>.nii.gz (or of another format) for {missing} of {asked} subjects: {subjects}; \
          predict them, or name the subjects to score with --subjects"
     )]
     NoPrediction {

@@ -39,7 +39,11 @@ fn images_that_are_given_wrongly() {
         assert!(!place.path(out).exists());
     };
     let all = format!("{t1} {t2} {flair}");
-    predict(&all, "seg.img", &["seg.img", "one of .nii.gz, .nii"]);
+    predict(
+        &all,
+        "seg.img",
+        &["seg.img", "one of .seg.nrrd, .nii.gz, .nii"],
+    );
     predict(
         &all,
         "nowhere/seg.nii.gz",

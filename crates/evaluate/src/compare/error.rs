@@ -42,7 +42,7 @@ pub enum CompareError {
     },
     /// A folder of nothing that can be compared.
     #[error(
-        "{folder}: holds no <id>.nii.gz, or of another ending, of a subject of {manifest}, and no summary.json of \
+        "{folder}: holds no <id>.nii.gz (or of another format) of a subject of {manifest}, and no summary.json of \
          `lacuna evaluate`; give a folder that does"
     )]
     NothingHeld {
