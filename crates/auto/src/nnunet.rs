@@ -160,7 +160,7 @@ pub fn import(from: &Path, to: &Path, asked: &Asked) -> Result<Imported, AutoErr
         plans.text("plans_name")?,
         config.predict.described(),
     );
-    lacuna_io::atomic::write_bytes(&filled.path().join(CARD), card.as_bytes())?;
+    lacuna_io::atomic::write_bytes(filled.path().join(CARD), card.as_bytes())?;
     if to.exists() {
         std::fs::remove_dir(to).map_err(AutoError::io(to))?;
     }
@@ -342,7 +342,7 @@ fn write_run(
             "a weight is NaN or infinite; its training diverged, so take another checkpoint",
         ));
     }
-    lacuna_io::atomic::write_bytes(&run.join("run.toml"), config.to_toml()?.as_bytes())?;
+    lacuna_io::atomic::write_bytes(run.join("run.toml"), config.to_toml()?.as_bytes())?;
     write_json(&run.join("dataset.json"), facts)?;
     checkpoint::save_imported(run, &State::new(config.seed), &network)?;
     write_json(

@@ -73,7 +73,7 @@ impl Colour {
             }
         });
         let known = |value: &str| <Self as clap::ValueEnum>::from_str(value, false).ok();
-        values.filter_map(known).last().unwrap_or_default()
+        values.filter_map(known).next_back().unwrap_or_default()
     }
 
     /// Colours what is told, or not.

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use lacuna_interop::{TorchFile, Weights, read_weights};
 
+/// The data folder, known when `LACUNA_DATA` was set while building.
+const DATA: Option<&str> = option_env!("LACUNA_DATA_FOLDER");
+
 fn golden(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/torch_file");
     folder.join(name)
@@ -129,7 +132,7 @@ fn other_and_cut_files_are_refused() {
 #[test]
 #[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
 fn a_checkpoint_of_nnunet_is_read() {
-    let data = option_env!("LACUNA_DATA_FOLDER").expect("LACUNA_DATA is the data folder");
+    let data = DATA.expect("LACUNA_DATA is the data folder");
     let path = Path::new(data).join("nnunet_model/model/fold_all/checkpoint_final.pth");
     let file = TorchFile::open(&path).unwrap();
     assert_eq!(file.values()["trainer_name"], "nnUNetTrainerBudget");

@@ -182,12 +182,12 @@ pub fn of_run(folder: &Path) -> Result<RunPage, PageError> {
 }
 
 /// The configuration in short.
-fn configuration(config: &RunConfig, dataset: &DatasetFacts) -> Result<Vec<Fact>, RunError> {
-    let architecture = Architecture::of(&config.model)?;
-    let [_, effective] = architecture.patch(config.patch.size)?;
+fn configuration(config: &RunConfig, dataset: &DatasetFacts) -> Result<Vec<Fact>, PageError> {
+    let architecture = Architecture::of(&config.model).map_err(RunError::from)?;
+    let [_, effective] = (architecture.patch(config.patch.size)).map_err(RunError::from)?;
     let effective = PatchSize::of(effective, architecture.rank());
     // As run.toml says it, names of options included.
-    let asked: Table = (config.to_toml()?.parse()).unwrap_or_default();
+    let asked: Table = (config.to_toml().map_err(RunError::from)?.parse()).unwrap_or_default();
     let said = |section: &str, key: &str| {
         let value = asked.get(section).and_then(|section| section.get(key));
         value.map_or_else(String::new, in_words)

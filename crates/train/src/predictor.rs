@@ -269,7 +269,7 @@ impl Predictor {
         };
         // What is resampled is tempered behind it, as tuning reads it.
         let untempered = self.outputs.clone().with_temperature(None);
-        let finished = !apart && !(resampled && self.resamples_logits());
+        let finished = !(apart || resampled && self.resamples_logits());
         let averaged = self.model(match resampled {
             true => &untempered,
             false => &self.outputs,

@@ -46,10 +46,17 @@ impl<'de> Deserialize<'de> for Ordered {
 
 impl Json {
     pub(super) fn read(path: &Path) -> Result<Self, AutoError> {
-        Self::parse(
-            path,
-            std::fs::read_to_string(path).map_err(AutoError::io(path))?,
-        )
+        let text = std::fs::read_to_string(path).map_err(|source| {
+            AutoError::nnunet(
+                path,
+                format!(
+                    "{source}; give the folder of a trained model, such as \
+                     nnUNetTrainer__nnUNetPlans__3d_fullres, which holds plans.json, dataset.json \
+                     and fold_0"
+                ),
+            )
+        })?;
+        Self::parse(path, text)
     }
 
     pub(super) fn parse(path: &Path, text: String) -> Result<Self, AutoError> {

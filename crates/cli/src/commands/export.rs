@@ -23,8 +23,8 @@ pub struct Arguments {
     #[arg(required = true)]
     model: Option<PathBuf>,
     /// File to write. NAME.onnx is for other programs: the network, or the mean of a model's,
-    /// with NAME.onnx.json beside it, which tells what else `lacuna predict` does. Any other name,
-    /// such as model.lacuna, is one file for `lacuna predict`
+    /// with NAME.onnx.json beside it, which tells what else `lacuna predict` does. NAME.lacuna is
+    /// one file for `lacuna predict`
     #[arg(required = true)]
     file: Option<PathBuf>,
     /// With .onnx: "last"; "best" on the validation subjects; or the iteration of a checkpoint
@@ -69,10 +69,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         false => Ok(()),
     };
     free(file)?;
-    if !file
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
-    {
+    let ending = file.extension().unwrap_or_default().to_string_lossy();
+    if !["onnx", "lacuna"].contains(&&*ending.to_lowercase()) {
+        bail!(
+            "{}: expected a file name that ends in .lacuna or .onnx",
+            file.display()
+        );
+    }
+    if !ending.eq_ignore_ascii_case("onnx") {
         if arguments.checkpoint.is_some() {
             bail!(
                 "--checkpoint is for .onnx; {} gets what `lacuna predict` would use",

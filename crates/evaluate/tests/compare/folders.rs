@@ -97,7 +97,11 @@ fn what_does_not_fit_is_refused() {
     case.folders = vec![path("a"), path("nowhere")];
     refused(&case, &[], "there is no such folder");
     case.folders = vec![path("a"), path("out")];
-    refused(&case, &[], "holds no <id>.nii.gz (or of another format) of a subject");
+    refused(
+        &case,
+        &[],
+        "holds no <id>.nii.gz (or of another format) of a subject",
+    );
     case.folders = vec![path("a")];
     refused(&case, &[], "give two or more");
     // A former comparison is no reason to write over what is read.

@@ -256,7 +256,7 @@ impl Series {
     fn frame(&self, (segment, slice): (u8, usize)) -> InMemDicomObject {
         let header = self.headers.get(slice);
         let indices = PrimitiveValue::U32(vec![u32::from(segment), slice as u32 + 1].into());
-        let source = header.map(|header| instance(header)).unwrap_or_default();
+        let source = header.map(instance).unwrap_or_default();
         let purpose = code(
             "121322",
             "DCM",
