@@ -14,7 +14,7 @@ import sys
 import nibabel as nib
 import numpy as np
 import onnxruntime
-from scipy.ndimage import correlate1d, label as components
+from scipy.ndimage import binary_fill_holes, correlate1d, label as components
 from scipy.signal import find_peaks
 
 
@@ -75,6 +75,14 @@ def normalised(image, mask, modality, how):
         scaled = scaled.clip(0, 1)
     outside = scaled[counted].min() if how["outside"] == "minimum" else 0
     return np.where(counted, scaled, np.float32(outside))
+
+
+def shown(images):
+    """Where normalised images show something, which stands for a mask."""
+    found = np.any([(image != 0) & (image != image.min()) for image in images], 0)
+    found = binary_fill_holes(found) if found.any() else ~found
+    everything = (~found).mean() <= 0.01 or 1 in found.shape
+    return None if everything else found
 
 
 # Windows, by model["windows"]. Axes are z, y, x; of a 2-D network slice, y, x.
@@ -188,6 +196,7 @@ images = [
     normalised(canonical(path, np.float32), mask, modality, model["normalise"])
     for path, modality in zip(arguments.images, model["modalities"])
 ]
+mask = shown(images) if mask is None else mask
 # From x, y, z to z, y, x; of a 2-D network the slices' number comes first.
 axes = {None: (2, 1, 0), "axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}[model["plane"]]
 session = onnxruntime.InferenceSession(arguments.model, providers=["CPUExecutionProvider"])

@@ -57,11 +57,11 @@ def predict_dataset(
     ``split`` is "train", "validation", "test" or "unlabelled"; else ``subjects`` are
     predicted, else all. ``existing`` says what becomes of files that are there:
     "refuse", "replace" or "skip"; ``format`` is the ending of the label maps, one of
-    ``lacuna.files.ENDINGS`` without its dot; with ``uncertainty``, how far several networks are apart
-    is written too; ``run``, ``overlap``, ``blend``, ``mirror``, ``average``,
-    ``postprocess`` and ``checkpoint`` are those of :func:`lacuna.predict`. Returns the ids. Raises
-    OSError with the reason when something is wrong; what was written before stays listed
-    in ``predictions.json``.
+    ``lacuna.files.ENDINGS`` without its dot; with ``uncertainty``, how far several networks
+    are apart is written too; ``run``, ``overlap``, ``blend``, ``mirror``, ``average``,
+    ``postprocess`` and ``checkpoint`` are those of :func:`lacuna.predict`. Returns the ids.
+    Raises OSError with the reason when something is wrong; what was written before stays
+    listed in ``predictions.json``.
     """
     if overlap is not None and not 0.0 <= overlap <= 0.9:
         raise ValueError(f"overlap: found {overlap}, expected a number from 0 to 0.9")
