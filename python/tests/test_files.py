@@ -140,7 +140,7 @@ def test_missing_files_and_folders_are_told(tmp_path):
         lacuna.read_nifti(tmp_path / "missing.nii")
     with pytest.raises(OSError, match="run.toml"):
         lacuna.predict(tmp_path, {"FLAIR": "a.nii"}, tmp_path / "out.nii.gz")
-    with pytest.raises(ValueError, match="ending in one of .nii.gz"):
+    with pytest.raises(ValueError, match="ending in one of .seg.nrrd, .nii.gz"):
         lacuna.predict(tmp_path, {}, tmp_path / "out.png")
     with pytest.raises(OSError, match="create it first"):
         lacuna.predict(tmp_path, {}, tmp_path / "no" / "out.nii")
