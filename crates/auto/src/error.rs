@@ -250,7 +250,7 @@ impl From<PostprocessError> for AutoError {
 }
 
 impl AutoError {
-    /// What the system says of `path`.
+    /// What is not understood of a model of nnU-Net.
     pub(crate) fn nnunet(path: &Path, found: impl Into<String>) -> Self {
         Self::Nnunet {
             path: path.to_owned(),
@@ -258,6 +258,7 @@ impl AutoError {
         }
     }
 
+    /// What the system says of `path`.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }

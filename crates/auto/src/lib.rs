@@ -3,7 +3,8 @@
 //! [`auto()`] plans ([`plan`]), trains folds, predicts what each held out, tunes temperature,
 //! thresholds and sizes on that, scores it, and leaves a [`Model`]: the mean of the folds'
 //! networks with what was tuned, which `lacuna predict` takes as a folder or, exported, as
-//! one file. [`nnunet`] makes such a model of one of nnU-Net. [`Structure`] has what is known of common rare structures beforehand.
+//! one file. [`nnunet`] makes such a model of one of nnU-Net. [`Structure`] has what is known
+//! of common rare structures beforehand.
 
 mod auto;
 mod burden;

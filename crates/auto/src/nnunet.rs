@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use lacuna_data::split::Split;
 use lacuna_data::transform::{AnatomicalAxis, Flip, TransformConfig};
-use lacuna_interop::{TorchFile, Weights};
-use lacuna_nets::{Network, load_safetensors};
+use lacuna_interop::TorchFile;
+use lacuna_nets::{Network, take};
 use lacuna_record::{Summary, sha256_of, write_json};
 use lacuna_train::checkpoint::{self, State};
 use lacuna_train::config::{PredictConfig, RunConfig};
@@ -24,7 +24,6 @@ use lacuna_train::outputs::Outputs;
 use lacuna_train::predict::{Average, Blend};
 use lacuna_train::run::DatasetFacts;
 use lacuna_volume::PatchSize;
-use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
 use crate::error::AutoError;
@@ -130,60 +129,39 @@ pub fn import(from: &Path, to: &Path, asked: &Asked) -> Result<Imported, AutoErr
         .unwrap_or("not named")
         .to_owned();
 
-    // Filled beside it, so that it appears whole or not at all.
-    let parent = match to.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let filled = tempfile::tempdir_in(parent).map_err(AutoError::io(parent))?;
-    let mut sources = String::new();
-    for fold in &folds {
-        let run = filled.path().join(&fold.name);
-        std::fs::create_dir(&run).map_err(AutoError::io(&run))?;
-        write_run(&run, &config, &facts, &outputs, fold)?;
-        let sha256 = sha256_of(&fold.path)?;
-        sources += &format!("| {} | {sha256} |\n", fold.name);
-    }
     let model = Model {
         dataset: facts.name.clone(),
-        classes: facts.classes,
-        modalities: facts.modalities,
+        classes: facts.classes.clone(),
+        modalities: facts.modalities.clone(),
         runs: folds.iter().map(|fold| fold.name.clone()).collect(),
         tuned: false,
     };
-    model.write(filled.path())?;
-    let card = format!(
-        "# {}\n\nA model of nnU-Net ({}, trainer {trainer}, configuration {configuration}), \
-         imported. It is predicted as nnU-Net does: {}.\n\n| run | SHA-256 of its checkpoint |\n\
-         |---|---|\n{sources}",
-        model.dataset,
-        plans.text("plans_name")?,
-        config.predict.described(),
-    );
-    lacuna_io::atomic::write_bytes(filled.path().join(CARD), card.as_bytes())?;
-    if to.exists() {
-        std::fs::remove_dir(to).map_err(AutoError::io(to))?;
-    }
-    open_to_readers(filled.path())?;
-    std::fs::rename(filled.path(), to).map_err(AutoError::io(to))?;
-    // It has another name now, and there is nothing to remove.
-    let _ = filled.keep();
+    lacuna_io::atomic::write_folder(to, |filled| {
+        let mut sources = String::new();
+        for fold in &folds {
+            let run = filled.join(&fold.name);
+            std::fs::create_dir(&run).map_err(AutoError::io(&run))?;
+            write_run(&run, &config, &facts, &outputs, fold)?;
+            let sha256 = sha256_of(&fold.path)?;
+            sources += &format!("| {} | {sha256} |\n", fold.name);
+        }
+        model.write(filled)?;
+        let card = format!(
+            "# {}\n\nA model of nnU-Net ({}, trainer {trainer}, configuration {configuration}), \
+             imported. It is predicted as nnU-Net does: {}.\n\n| run | SHA-256 of its checkpoint \
+             |\n|---|---|\n{sources}",
+            model.dataset,
+            plans.text("plans_name")?,
+            config.predict.described(),
+        );
+        lacuna_io::atomic::write_bytes(filled.join(CARD), card.as_bytes())?;
+        Ok::<_, AutoError>(())
+    })?;
     Ok(Imported {
         model,
         configuration,
         trainer,
     })
-}
-
-/// A temporary folder is its owner's alone; the finished one is as others are.
-fn open_to_readers(folder: &Path) -> Result<(), AutoError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(folder, mode).map_err(AutoError::io(folder))?;
-    }
-    Ok(())
 }
 
 /// The checkpoints that are asked for, at least one.
@@ -325,8 +303,8 @@ fn write_run(
     let device = Device::flex();
     let (inputs, channels) = (facts.modalities.len(), outputs.count());
     let network = Network::new(&config.model, inputs, channels, 0, &device)?;
-    let bytes = safetensors_of(&fold.file.weights()?);
-    let network = load_safetensors(network, &bytes).map_err(|e| {
+    let (network, taken) = take(network, fold.file.weights()?);
+    taken.whole().map_err(|e| {
         AutoError::nnunet(
             &fold.path,
             format!(
@@ -350,24 +328,6 @@ fn write_run(
         &Summary::imported(network.parameter_count()),
     )?;
     Ok(())
-}
-
-/// Weights as the bytes of a safetensors file.
-fn safetensors_of(weights: &Weights) -> Vec<u8> {
-    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = (weights.iter())
-        .map(|(name, (shape, values))| {
-            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            (name, shape, bytes)
-        })
-        .collect();
-    let views = bytes.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, (*shape).clone(), bytes);
-        (
-            *name,
-            view.expect("a tensor has as many values as its shape says"),
-        )
-    });
-    safetensors::serialize(views, None).expect("names of a map are unique")
 }
 
 #[cfg(test)]

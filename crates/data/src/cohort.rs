@@ -326,10 +326,6 @@ pub(crate) fn part_of<T>(
     size: [usize; 3],
     data: Vec<T>,
 ) -> Volume<T> {
-    let mut affine = grid.affine;
-    let corner = affine.apply(origin.map(|o| o as f64));
-    for (row, corner) in affine.0.iter_mut().zip(corner) {
-        row[3] = corner;
-    }
-    Volume::new(size, affine, data).expect("as large as its size, axes of a volume")
+    let Grid { shape, affine } = grid.part(origin, size);
+    Volume::new(shape, affine, data).expect("as large as its size, axes of a volume")
 }

@@ -9,7 +9,7 @@ mod error;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lacuna_io::atomic::write_bytes;
+use lacuna_io::atomic::{write_bytes, write_folder};
 use lacuna_io::{Reference, write_image, write_labels};
 use lacuna_volume::{Volume, corner_displacement_mm, resample_linear};
 use serde_json::json;
@@ -53,46 +53,31 @@ pub fn write_nnunet(
     check_classes(manifest)?;
     let folds = splits.map(|file| read_splits(file, &manifest.labelled()));
     let folds = folds.transpose()?;
-    let parent = out.parent().filter(|p| !p.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o777));
-    }
-    let part = builder.prefix(".nnunet.").suffix(".part");
-    let part = part.tempdir_in(parent.unwrap_or(Path::new(".")));
-    let part = part.map_err(NnunetError::writing(out))?;
-    for folder in ["imagesTr", "labelsTr", "imagesTs"] {
-        let folder = part.path().join(folder);
-        std::fs::create_dir(&folder).map_err(NnunetError::writing(&folder))?;
-    }
-    for (done, subject) in manifest.subjects.iter().enumerate() {
-        on_subject(done, manifest.subjects.len());
-        write_subject(manifest, subject, part.path())?;
-    }
     let labelled = manifest.labelled().len();
     let unlabelled = manifest.subjects.len() - labelled;
-    if unlabelled == 0 {
-        let folder = part.path().join("imagesTs");
-        std::fs::remove_dir(&folder).map_err(NnunetError::writing(&folder))?;
-    }
-    write_json(
-        &part.path().join("dataset.json"),
-        &description(manifest, labelled),
-    )?;
-    if let Some(folds) = &folds {
-        let folds = folds.iter();
-        let folds = folds.map(|fold| json!({ "train": fold.train, "val": fold.validation }));
-        let file = part.path().join("splits_final.json");
-        write_json(&file, &folds.collect())?;
-    }
-    let part = part.keep();
-    if let Err(source) = std::fs::rename(&part, out) {
-        // It could not be named, so nobody would find it.
-        let _ = std::fs::remove_dir_all(&part);
-        return Err(NnunetError::writing(out)(source));
-    }
+    write_folder(out, |part| {
+        for (folder, subjects) in [
+            ("imagesTr", labelled),
+            ("labelsTr", labelled),
+            ("imagesTs", unlabelled),
+        ] {
+            let folder = part.join(folder);
+            if subjects > 0 {
+                std::fs::create_dir(&folder).map_err(NnunetError::writing(&folder))?;
+            }
+        }
+        for (done, subject) in manifest.subjects.iter().enumerate() {
+            on_subject(done, manifest.subjects.len());
+            write_subject(manifest, subject, part)?;
+        }
+        write_json(&part.join("dataset.json"), &description(manifest, labelled))?;
+        if let Some(folds) = &folds {
+            let folds = folds.iter();
+            let folds = folds.map(|fold| json!({ "train": fold.train, "val": fold.validation }));
+            write_json(&part.join("splits_final.json"), &folds.collect())?;
+        }
+        Ok::<_, NnunetError>(())
+    })?;
     Ok(Written {
         labelled,
         unlabelled,

@@ -101,6 +101,13 @@ pub struct Source {
     pub shown: Option<Shown>,
 }
 
+impl Source {
+    /// The grid of the voxels that the case shows, at the subject's own spacing.
+    fn own_grid(&self) -> &Grid {
+        self.shown.as_ref().map_or(&self.grid, |shown| &shown.grid)
+    }
+}
+
 /// Reads a subject. A label that the subject names is read too: clear
 /// [`Subject::label`] first when only a prediction is wanted.
 ///
@@ -267,18 +274,17 @@ impl Case {
 
     /// Does it have other voxels than the image that it comes from?
     pub fn is_resampled(&self) -> bool {
-        let own = (self.source.shown.as_ref()).map_or(&self.source.grid, |shown| &shown.grid);
-        self.channels[0].grid() != *own
+        self.channels[0].grid() != *self.source.own_grid()
     }
 
     /// Where the images show something: the mask, or without one [`tissue`] without its holes.
     /// `None` where that is about everything, or where the images were cut to it already.
-    pub fn shown(&self) -> Option<Cow<'_, Volume<bool>>> {
+    pub fn inside(&self) -> Option<Cow<'_, Volume<bool>>> {
         match (&self.mask, &self.source.shown) {
             (Some(mask), _) => Some(Cow::Borrowed(mask)),
             (None, Some(_)) => None,
             (None, None) => {
-                let found = fill_holes(&tissue(&self.channels));
+                let found = fill_holes(&tissue(&self.channels), [true; 3]);
                 let outside = found.data().iter().filter(|inside| !**inside).count();
                 // A few voxels of an image that fills its grid are dark by chance, and in a
                 // single slice nothing is enclosed.

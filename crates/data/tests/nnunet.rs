@@ -62,7 +62,7 @@ fn holes_are_those_of_nnunet() {
         .zip(second)
         .map(|(a, b)| *a != 0.0 || *b != 0.0);
     let mask = Volume::new(golden.shape, Affine::identity(), mask.collect()).unwrap();
-    let found = fill_holes(&mask);
+    let found = fill_holes(&mask, [true; 3]);
     assert!(found != mask, "there are holes");
     let found: Vec<u8> = found.data().iter().map(|m| u8::from(*m)).collect();
     assert_eq!(found, golden.expected);

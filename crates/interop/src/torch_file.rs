@@ -12,6 +12,8 @@ use half::{bf16, f16};
 use pytorch_reader::{DType, PickleValue, PytorchError, PytorchReader, Tensor};
 use serde_json::{Map, Value};
 
+use crate::weights::each;
+
 /// Where programs keep the weights of a network among other things: PyTorch Lightning and
 /// MONAI, nnU-Net, and what is usual elsewhere.
 const KEYS: [&str; 4] = ["state_dict", "network_weights", "model_state_dict", "model"];
@@ -154,14 +156,6 @@ fn is_harmless(name: &str) -> bool {
 
 /// The elements of a tensor, which `pytorch-reader` gives in the machine's own byte order.
 fn floats(of: DType, bytes: &[u8]) -> Vec<f32> {
-    fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|&b| number(b))
-            .collect()
-    }
     match of {
         DType::F64 => each(bytes, |b| f64::from_ne_bytes(b) as f32),
         DType::F32 => each(bytes, f32::from_ne_bytes),

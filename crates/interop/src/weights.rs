@@ -33,16 +33,14 @@ pub fn read_weights(path: &Path) -> Result<Weights, WeightsError> {
     tensors.collect()
 }
 
+/// The number that each `N` bytes stand for.
+pub(crate) fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let (numbers, _) = bytes.as_chunks::<N>();
+    numbers.iter().map(|&b| number(b)).collect()
+}
+
 /// The elements, which lie in the file's order of bytes; `None` for other than numbers.
 fn floats(view: &TensorView) -> Option<Vec<f32>> {
-    fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|&b| number(b))
-            .collect()
-    }
     let bytes = view.data();
     Some(match view.dtype() {
         Dtype::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),

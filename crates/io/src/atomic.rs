@@ -121,6 +121,30 @@ pub fn write_bytes(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), WriteErro
     write_atomic(path, |w| w.write_all(bytes))
 }
 
+/// Makes the folder `path`, which is not there, or is there and empty, of what `fill` writes into
+/// a folder beside it: it appears whole or not at all.
+///
+/// # Errors
+/// When it cannot be made, and those of `fill`; nothing is left then.
+pub fn write_folder<E: From<WriteError>>(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let target = Target::beside(path)?;
+    let part = target.builder(0o777).tempdir_in(target.folder);
+    let part = part.map_err(|e| target.error("make a temporary folder", e))?;
+    fill(part.path())?;
+    if path.is_dir() {
+        std::fs::remove_dir(path).map_err(|e| target.error("take the place of the folder", e))?;
+    }
+    std::fs::rename(part.path(), path)
+        .map_err(|e| target.error("rename the temporary folder", e))?;
+    // It has another name now, and there is nothing to remove.
+    let _ = part.keep();
+    sync_folder(target.folder).map_err(|e| target.error("flush the folder to the disk", e))?;
+    Ok(())
+}
+
 struct Target<'a> {
     path: &'a Path,
     folder: &'a Path,
@@ -129,13 +153,15 @@ struct Target<'a> {
 
 impl<'a> Target<'a> {
     fn of(path: &'a Path) -> Result<Self, WriteError> {
-        let not_a_file = || WriteError::NotAFile {
-            path: path.to_owned(),
-        };
-        let name = path.file_name().ok_or_else(not_a_file)?;
-        if path.is_dir() {
-            return Err(not_a_file());
+        match path.is_dir() {
+            true => Err(not_a_file(path)),
+            false => Self::beside(path),
         }
+    }
+
+    /// The same, of a path that may be a folder's.
+    fn beside(path: &'a Path) -> Result<Self, WriteError> {
+        let name = path.file_name().ok_or_else(|| not_a_file(path))?;
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -158,15 +184,22 @@ impl<'a> Target<'a> {
     }
 
     fn temporary(&self) -> io::Result<tempfile::NamedTempFile> {
+        self.builder(0o666).tempfile_in(self.folder)
+    }
+
+    /// Temporary files and folders are private by default; the result should obey the umask,
+    /// with what `mode` allows at most.
+    fn builder(&self, mode: u32) -> tempfile::Builder<'_, 'static> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(&self.prefix).suffix(".part");
-        // Temporary files are private by default; the result should obey the umask.
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
+            builder.permissions(std::fs::Permissions::from_mode(mode));
         }
-        builder.tempfile_in(self.folder)
+        #[cfg(not(unix))]
+        let _ = mode;
+        builder
     }
 
     fn error(&self, step: &'static str, source: io::Error) -> WriteError {
@@ -186,6 +219,12 @@ impl<'a> Target<'a> {
             },
             _ => WriteError::Failed { path, step, source },
         }
+    }
+}
+
+fn not_a_file(path: &Path) -> WriteError {
+    WriteError::NotAFile {
+        path: path.to_owned(),
     }
 }
 

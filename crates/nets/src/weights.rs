@@ -64,18 +64,24 @@ pub fn load_safetensors(network: Network, bytes: &[u8]) -> Result<Network, NetEr
     // network share, and from forward passes not yet accounted for.
     let mut network = network.valid();
     let differences = differences(&network, &found);
-    if !differences.is_empty() {
-        return Err(NetError::WeightsMismatch {
-            total: differences.len(),
-            differences: differences.into_iter().take(LISTED).collect(),
-        });
-    }
+    none(differences)?;
     let tensors = found.into_values().collect();
     let applied = network.apply(tensors, None, None, true);
     if let Some(error) = applied.errors.first() {
         return Err(unreadable(error.to_string()));
     }
     Ok(if training { network.train() } else { network })
+}
+
+/// Refuses weights that differ.
+fn none(differences: Vec<TensorDifference>) -> Result<(), NetError> {
+    match differences.len() {
+        0 => Ok(()),
+        total => Err(NetError::WeightsMismatch {
+            total,
+            differences: differences.into_iter().take(LISTED).collect(),
+        }),
+    }
 }
 
 /// PyTorch's names for what its norms and slopes hold, and those of the networks here.
@@ -88,6 +94,16 @@ pub struct Taken {
     pub tensors: usize,
     /// Tensors that it keeps as they were, and tensors that it has no use for.
     pub differences: Vec<TensorDifference>,
+}
+
+impl Taken {
+    /// Refuses weights of which any tensor was not taken, or that lack one of the network's.
+    ///
+    /// # Errors
+    /// [`NetError::WeightsMismatch`]
+    pub fn whole(self) -> Result<(), NetError> {
+        none(self.differences)
+    }
 }
 
 /// The network with the tensors of `weights` that it has by name and shape. What PyTorch's

@@ -72,7 +72,7 @@ pub struct Prediction {
     pub painted: Option<Volume<f32>>,
 }
 
-/// Predicts `case` where its images show something ([`Case::shown`]). `on_window` hears
+/// Predicts `case` where its images show something ([`Case::inside`]). `on_window` hears
 /// (windows done, windows in all).
 ///
 /// # Errors
@@ -85,10 +85,10 @@ pub fn predict_case(
     on_window: &mut dyn FnMut(usize, usize),
 ) -> Result<Prediction, RunError> {
     let architecture = model.architecture();
-    let shown = case.shown();
-    let shown = shown.as_deref();
+    let inside = case.inside();
+    let inside = inside.as_deref();
     let shape = case.channels[0].shape();
-    let layout = Layout::new(&architecture, model.plane(), shape, shown, session.windows)?;
+    let layout = Layout::new(&architecture, model.plane(), shape, inside, session.windows)?;
     let grid = &case.channels[0];
     let outside = model.outputs().outside();
     let volumes = || outside.iter().map(|p| grid.map(|_| *p)).collect();
@@ -109,7 +109,7 @@ pub fn predict_case(
                     return Err(RunError::Stopped);
                 }
                 let origin = layout.to_xyz([u, v, s]);
-                if shown.is_none_or(|shown| layout.touches(shown, origin)) {
+                if inside.is_none_or(|inside| layout.touches(inside, origin)) {
                     let values = model
                         .values(layout.input(case, origin))
                         .map_err(|NotFinite| not_finite(case))?;
@@ -127,7 +127,7 @@ pub fn predict_case(
             }
             model.finish(&mut plane.values);
             let at = (s + plane.offset as isize) as usize;
-            prediction.place(&layout, &plane, at, shown, model);
+            prediction.place(&layout, &plane, at, inside, model);
         }
     }
     Ok(prediction)
@@ -140,7 +140,7 @@ impl Prediction {
         layout: &Layout,
         plane: &Plane,
         s: usize,
-        shown: Option<&Volume<bool>>,
+        inside: Option<&Volume<bool>>,
         model: &dyn WindowModel,
     ) {
         let outputs = model.outputs();
@@ -150,7 +150,7 @@ impl Prediction {
         for (i, v) in (layout.low[1]..layout.high[1]).enumerate() {
             for (j, u) in (layout.low[0]..layout.high[0]).enumerate() {
                 let index = (self.labels).index(layout.to_xyz([u, v, s]));
-                if shown.is_some_and(|shown| !shown.data()[index]) {
+                if inside.is_some_and(|inside| !inside.data()[index]) {
                     continue;
                 }
                 let at = i * width + j;

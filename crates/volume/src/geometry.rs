@@ -1,6 +1,6 @@
 //! A grid: where the voxels of a volume lie, without their values.
 
-use crate::{Affine, Spacing, Volume};
+use crate::{Affine, Spacing, Volume, VolumeError};
 
 /// The largest share of a voxel by which the same voxel of two files may lie
 /// apart: farther, they do not show the same place. It is a share and no length,
@@ -28,6 +28,17 @@ impl Grid {
         corner_displacement_voxels(self, other) <= SAME_GRID_VOXELS
     }
 
+    /// The grid of `shape` voxels as this one has them, the first where `origin` is in it, which
+    /// may lie beyond it.
+    pub fn part(&self, origin: [isize; 3], shape: [usize; 3]) -> Self {
+        let mut affine = self.affine;
+        let first = affine.apply(origin.map(|index| index as f64));
+        for (row, first) in affine.0.iter_mut().zip(first) {
+            row[3] = first;
+        }
+        Self { shape, affine }
+    }
+
     /// World positions (mm) of the eight corners of the field of view, which
     /// lie half a voxel outside the first and last voxel centres. Corner `c`
     /// is at the far end of axis `a` when bit `a` of `c` is set.
@@ -51,6 +62,26 @@ impl<T> Volume<T> {
             shape: self.shape(),
             affine: *self.affine(),
         }
+    }
+}
+
+impl<T: Copy> Volume<T> {
+    /// On the whole of `grid`, of which the volume is the part from the voxel `low` on; `outside`
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// As [`Volume::filled`].
+    ///
+    /// # Panics
+    /// When the part does not fit.
+    pub fn placed(&self, grid: &Grid, low: [usize; 3], outside: T) -> Result<Self, VolumeError> {
+        let mut whole = Self::filled(grid.shape, grid.affine, outside)?;
+        let [nx, ny, _] = self.shape();
+        for (row, values) in self.data().chunks_exact(nx).enumerate() {
+            let at = whole.index([low[0], low[1] + row % ny, low[2] + row / ny]);
+            whole.data_mut()[at..at + nx].copy_from_slice(values);
+        }
+        Ok(whole)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::Volume;
 
-/// The mask with its holes: what no way of voxels that share a face leads out of, as
-/// `scipy.ndimage.binary_fill_holes` finds it.
-pub fn fill_holes(mask: &Volume<bool>) -> Volume<bool> {
+/// The mask with its holes: what no way of voxels that share a face leads out of, across the
+/// faces of the volume along the axes of `out`. With all of them it is what
+/// `scipy.ndimage.binary_fill_holes` finds; a single slice needs its own two left alone.
+pub fn fill_holes(mask: &Volume<bool>, out: [bool; 3]) -> Volume<bool> {
     let [nx, ny, nz] = mask.shape();
     let mut outside = mask.map(|_| false);
     let mut reached = Vec::new();
@@ -17,7 +18,7 @@ pub fn fill_holes(mask: &Volume<bool>) -> Volume<bool> {
     let last = [nx, ny, nz].map(|n| n.saturating_sub(1));
     for at in 0..mask.len() {
         let place = place(at);
-        if (0..3).any(|a| place[a] == 0 || place[a] == last[a]) {
+        if (0..3).any(|a| out[a] && (place[a] == 0 || place[a] == last[a])) {
             reach(at, &mut reached);
         }
     }
@@ -72,13 +73,16 @@ mod tests {
         };
         // A single slice has no way out across it in SciPy either: its faces are edges.
         let inside = |mask: &Volume<bool>| mask.data().iter().filter(|m| **m).count();
-        assert_eq!(inside(&fill_holes(&ring(false))), 8);
+        assert_eq!(inside(&fill_holes(&ring(false), [true; 3])), 8);
+        let in_plane = [true, true, false];
+        assert_eq!(inside(&fill_holes(&ring(false), in_plane)), 9);
+        assert_eq!(inside(&fill_holes(&ring(true), in_plane)), 7);
         let mut shell = Volume::filled([3; 3], Affine::identity(), true).unwrap();
         let middle = shell.index([1; 3]);
         shell.data_mut()[middle] = false;
-        assert_eq!(inside(&fill_holes(&shell)), 27);
+        assert_eq!(inside(&fill_holes(&shell, [true; 3])), 27);
         let above = shell.index([1, 1, 2]);
         shell.data_mut()[above] = false;
-        assert_eq!(inside(&fill_holes(&shell)), 25);
+        assert_eq!(inside(&fill_holes(&shell, [true; 3])), 25);
     }
 }

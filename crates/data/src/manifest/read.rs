@@ -102,26 +102,12 @@ fn extended(labels: Volume<i32>, grid: &Grid) -> Volume<i32> {
     let fits = |axis: usize| {
         first[axis] >= 0.0 && first[axis] + shape[axis] as f64 <= grid.shape[axis] as f64
     };
-    let origin = grid.affine.apply(first);
-    let part = Grid {
-        shape,
-        affine: Affine([0, 1, 2].map(|row| {
-            let [x, y, z, _] = grid.affine.0[row];
-            [x, y, z, origin[row]]
-        })),
-    };
+    let part = grid.part(first.map(|index| index as isize), shape);
     if shape == grid.shape || !(0..3).all(fits) || !part.shows_the_voxels_of(&labels.grid()) {
         return labels;
     }
-    let Ok(mut whole) = Volume::filled(grid.shape, grid.affine, 0) else {
-        return labels;
-    };
-    let [x, y, z] = first.map(|index| index as usize);
-    for (row, values) in labels.data().chunks(shape[0]).enumerate() {
-        let at = whole.index([x, y + row % shape[1], z + row / shape[1]]);
-        whole.data_mut()[at..at + shape[0]].copy_from_slice(values);
-    }
-    whole
+    let whole = labels.placed(grid, first.map(|index| index as usize), 0);
+    whole.unwrap_or(labels)
 }
 
 /// What cannot be read is told where it is read.

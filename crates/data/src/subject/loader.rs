@@ -12,7 +12,7 @@ use super::{CaseError, LabelResampling, LostLesions, lesions};
 use crate::manifest::{ImageRef, Manifest, ManifestError, Subject};
 
 /// Most voxels that a volume is resampled to.
-pub(super) const MOST_VOXELS: f64 = 2147483648.0;
+const MOST_VOXELS: f64 = 2147483648.0;
 
 /// Reads the files of one subject onto one grid.
 pub(super) struct Loader<'a> {
@@ -73,20 +73,31 @@ impl<'a> Loader<'a> {
             return Err(CaseError::Spacing { found: spacing });
         }
         let own = self.own_grid.spacing().0;
-        let voxels: f64 = (0..3)
-            .map(|a| (self.own_grid.shape[a] as f64 * own[a] / spacing[a]).max(1.0))
-            .product();
-        if voxels > MOST_VOXELS {
-            return Err(CaseError::TooFine {
-                subject: self.subject.id.clone(),
-                spacing,
-                shape: self.own_grid.shape,
-                voxels,
-                most: MOST_VOXELS,
-            });
-        }
+        let shape = self.own_grid.shape;
+        let lengths = [0, 1, 2].map(|a| (shape[a] as f64 * own[a] / spacing[a]).max(1.0));
+        self.check_voxels(spacing, shape, lengths)?;
         grid_with_spacing(&self.own_grid, Spacing(spacing))
             .map_err(|e| self.volume_error(&self.first, e))
+    }
+
+    /// Refuses `lengths` of too many voxels, as a volume of `shape` would have at `spacing`.
+    pub(super) fn check_voxels(
+        &self,
+        spacing: [f64; 3],
+        shape: [usize; 3],
+        lengths: [f64; 3],
+    ) -> Result<(), CaseError> {
+        let voxels: f64 = lengths.iter().product();
+        match voxels > MOST_VOXELS {
+            false => Ok(()),
+            true => Err(CaseError::TooFine {
+                subject: self.subject.id.clone(),
+                spacing,
+                shape,
+                voxels,
+                most: MOST_VOXELS,
+            }),
+        }
     }
 
     pub(super) fn volume_error(&self, file: &str, source: VolumeError) -> CaseError {

@@ -7,8 +7,9 @@
 use lacuna_volume::{Grid, Orientation, Spline, Volume, VolumeError, box_of, fill_holes, resize};
 use serde::{Deserialize, Serialize};
 
-use super::loader::{Loader, MOST_VOXELS};
+use super::loader::Loader;
 use super::{Case, CaseError, LossMaps, LostLesions, Source, images_of};
+use crate::cohort::cut;
 use crate::manifest::{Manifest, Subject};
 use crate::normalise::NormaliseError;
 
@@ -146,23 +147,6 @@ impl Shown {
         let back = (self.outputs).apply(predicted, self.grid.shape, self.spacing, own)?;
         Volume::new(self.grid.shape, self.grid.affine, back.into_data())
     }
-
-    /// The part in the whole image, `outside` elsewhere.
-    pub(super) fn placed<T: Copy>(
-        &self,
-        part: &Volume<T>,
-        whole: &Grid,
-        outside: T,
-    ) -> Result<Volume<T>, VolumeError> {
-        let mut placed = Volume::filled(whole.shape, whole.affine, outside)?;
-        let [nx, ny, _] = self.grid.shape;
-        for (row, values) in part.data().chunks_exact(nx).enumerate() {
-            let at = [self.low[0], self.low[1] + row % ny, self.low[2] + row / ny];
-            let at = placed.index(at);
-            placed.data_mut()[at..at + nx].copy_from_slice(values);
-        }
-        Ok(placed)
-    }
 }
 
 /// Reads a subject to be predicted as nnU-Net does. Its label is not read.
@@ -195,31 +179,24 @@ pub fn load_as_nnunet(
     let whole = whole.collect::<Result<Vec<_>, _>>()?;
 
     let wrong = |e| loader.volume_error("its images", e);
-    let foreground = fill_holes(&not_zero(&whole));
+    let foreground = fill_holes(&not_zero(&whole), [true; 3]);
     let Some((low, high)) = box_of(&foreground) else {
         return Err(CaseError::AllZero {
             subject: subject.id.clone(),
         });
     };
-    let foreground = cut(&foreground, low, high).map_err(wrong)?;
+    let size = [0, 1, 2].map(|axis| high[axis] - low[axis]);
+    let window = (low.map(|index| index as isize), size);
+    let foreground = cut(&foreground, window);
     let grid = foreground.grid();
     let from = grid.spacing().0;
     let to: [f64; 3] =
         std::array::from_fn(|axis| config.spacing.get(axis).copied().unwrap_or(from[axis]));
     let shape = shape_at(grid.shape, from, to);
-    let voxels: f64 = shape.iter().map(|n| *n as f64).product();
-    if voxels > MOST_VOXELS {
-        return Err(CaseError::TooFine {
-            subject: subject.id.clone(),
-            spacing: to,
-            shape: grid.shape,
-            voxels,
-            most: MOST_VOXELS,
-        });
-    }
+    loader.check_voxels(to, grid.shape, shape.map(|n| n as f64))?;
     let mut channels = Vec::with_capacity(whole.len());
     for (((modality, image), volume), scheme) in images.iter().zip(whole).zip(&config.channels) {
-        let mut part = cut(&volume, low, high).map_err(wrong)?;
+        let mut part = cut(&volume, window);
         drop(volume);
         let done = scheme.apply(part.data_mut(), foreground.data());
         done.map_err(|source| CaseError::Normalise {
@@ -272,28 +249,6 @@ fn not_zero(images: &[Volume<f32>]) -> Volume<bool> {
         }
     }
     found
-}
-
-/// The half-open box of a volume, in its place.
-fn cut<T: Copy>(
-    volume: &Volume<T>,
-    low: [usize; 3],
-    high: [usize; 3],
-) -> Result<Volume<T>, VolumeError> {
-    let shape: [usize; 3] = std::array::from_fn(|a| high[a] - low[a]);
-    let mut data = Vec::with_capacity(shape.iter().product());
-    for z in low[2]..high[2] {
-        for y in low[1]..high[1] {
-            let row = volume.index([low[0], y, z]);
-            data.extend_from_slice(&volume.data()[row..row + shape[0]]);
-        }
-    }
-    let mut affine = *volume.affine();
-    let first = affine.apply(low.map(|v| v as f64));
-    for (row, first) in affine.0.iter_mut().zip(first) {
-        row[3] = first;
-    }
-    Volume::new(shape, affine, data)
 }
 
 impl Scheme {

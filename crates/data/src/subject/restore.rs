@@ -56,7 +56,7 @@ impl Case {
         };
         let restore = |(mut probability, outside): (Volume<f32>, &f32)| {
             if let Some(shown) = &source.shown {
-                probability = shown.placed(&probability, &source.grid, *outside)?;
+                probability = probability.placed(&source.grid, shown.low, *outside)?;
             }
             if let Some(mask) = mask {
                 for (p, inside) in probability.data_mut().iter_mut().zip(mask.data()) {
@@ -80,7 +80,7 @@ impl Case {
     /// interpolated, so a case that was resampled takes probabilities back.
     pub fn restore_class_indices(&self, labels: &LabelMap) -> Result<LabelMap, CaseError> {
         let shown = self.source.shown.as_ref();
-        let own = shown.map_or(&self.source.grid, |shown| &shown.grid);
+        let own = self.source.own_grid();
         if labels.grid() != *own || self.shape() != labels.shape() {
             return Err(CaseError::ClassIndices {
                 subject: self.id.clone(),
@@ -90,7 +90,7 @@ impl Case {
         }
         let (mut labels, mask) = match shown {
             Some(shown) => {
-                let placed = shown.placed(labels, &self.source.grid, 0);
+                let placed = labels.placed(&self.source.grid, shown.low, 0);
                 (placed.map_err(|e| self.volume_error(e))?, &self.source.mask)
             }
             None => (labels.clone(), &self.mask),

@@ -3,7 +3,7 @@
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_metrics::{Lesion, LesionPlace};
 use lacuna_record::Evaluation;
-use lacuna_volume::{Connectivity, LabelMap, Volume, euclidean_distance_mm, label_components};
+use lacuna_volume::{LabelMap, Volume, euclidean_distance_mm, fill_holes};
 
 use crate::EvaluateError;
 use crate::score::{self, in_axes_of, reference_of};
@@ -115,12 +115,14 @@ fn depth_of(depth: &Volume<f64>, lesion: &Lesion) -> Option<f64> {
 fn inside(manifest: &Manifest, subject: &Subject) -> Result<Option<Inside>, EvaluateError> {
     let reference = reference_of(manifest, subject)?;
     if let Some(path) = &subject.mask {
-        let mask = lacuna_io::read_labels(path)?.map(|&value: &i32| value != 0);
+        let mask = manifest
+            .read_labels(subject, path)?
+            .map(|&value| value != 0);
         let mask = on_grid_of(&reference, mask)?;
         return Ok(mask.map(|mask| Inside { mask, given: true }));
     }
     let modality = score::overlay_modality(manifest, None)?;
-    let image = subject.images[modality].read()?;
+    let image = manifest.read_image(subject, &subject.images[modality])?;
     let Some(zero) = on_grid_of(&reference, image.map(|value| *value == 0.0))? else {
         return Ok(None);
     };
@@ -143,19 +145,9 @@ fn on_grid_of(
 
 /// The parts of a mask that reach a face of the volume, face by face.
 fn touching_border(mask: &Volume<bool>) -> Volume<bool> {
-    let components = label_components(mask, Connectivity::Six);
-    let [nx, ny, nz] = mask.shape();
-    let mut touching = vec![false; components.count + 1];
-    for (index, &label) in components.labels.data().iter().enumerate() {
-        let [x, y, z] = [index % nx, index / nx % ny, index / (nx * ny)];
-        // A single slice has no faces above and below.
-        let at_end = |at: usize, n: usize| n > 1 && (at == 0 || at + 1 == n);
-        if at_end(x, nx) || at_end(y, ny) || at_end(z, nz) {
-            touching[label as usize] = true;
-        }
-    }
-    touching[0] = false;
-    components.labels.map(|&label| touching[label as usize])
+    // A single slice has no faces above and below.
+    let out = mask.shape().map(|n| n > 1);
+    fill_holes(&mask.map(|inside| !inside), out).map(|filled| !filled)
 }
 
 #[cfg(test)]

@@ -10,10 +10,9 @@ use std::path::Path;
 
 use dicom_object::{OpenFileOptions, Tag};
 
-use super::slice::damaged;
+use super::slice::{damaged, opened};
 use super::{FORMAT, lengths};
 use crate::ImageError;
-use crate::guarded::guarded;
 
 pub(crate) use draft::write;
 pub(super) use read::open;
@@ -51,15 +50,7 @@ pub(super) fn is_one(path: &Path) -> Result<bool, ImageError> {
         let start = OpenFileOptions::new().read_until(Tag(0x0008, 0x0000));
         start.open_file(path)
     };
-    match guarded(open) {
-        Some(Ok(object)) => {
-            let class = object.meta().media_storage_sop_class_uid();
-            Ok(class.trim_end_matches(['\0', ' ']) == SOP_CLASS)
-        }
-        Some(Err(error)) => Err(damaged(path, &error)),
-        None => {
-            let message = "its elements cannot be read";
-            Err(ImageError::damaged(path, FORMAT, message))
-        }
-    }
+    let object = opened(path, open)?;
+    let class = object.meta().media_storage_sop_class_uid();
+    Ok(class.trim_end_matches(['\0', ' ']) == SOP_CLASS)
 }

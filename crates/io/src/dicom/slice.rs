@@ -83,16 +83,7 @@ impl Slice {
                 .read_until(PIXEL_DATA)
                 .open_file(path)
         };
-        let object = match guarded(open) {
-            Some(object) => object.map_err(|e| damaged(path, &e))?,
-            None => {
-                return Err(ImageError::damaged(
-                    path,
-                    FORMAT,
-                    "its elements cannot be read",
-                ));
-            }
-        };
+        let object = opened(path, open)?;
         let elements = Elements { path, object };
         let (Some(rows), Some(columns)) = (elements.first(ROWS)?, elements.first(COLUMNS)?) else {
             return Ok(None);
@@ -259,6 +250,21 @@ impl Elements<'_> {
 
     fn wrong(&self, field: &str, found: String, expected: &str) -> ImageError {
         ImageError::header(self.path, FORMAT, field, found, expected)
+    }
+}
+
+/// The elements of a file that `open` reads, whose panics are an error too.
+pub(super) fn opened<T, E: Error + 'static>(
+    path: &Path,
+    open: impl FnOnce() -> Result<T, E>,
+) -> Result<T, ImageError> {
+    match guarded(open) {
+        Some(object) => object.map_err(|e| damaged(path, &e)),
+        None => Err(ImageError::damaged(
+            path,
+            FORMAT,
+            "its elements cannot be read",
+        )),
     }
 }
 

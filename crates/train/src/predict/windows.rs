@@ -141,7 +141,7 @@ impl Layout {
         architecture: &Architecture,
         plane: Plane,
         shape: [usize; 3],
-        shown: Option<&Volume<bool>>,
+        inside: Option<&Volume<bool>>,
         options: WindowOptions,
     ) -> Result<Self, RunError> {
         let rank = architecture.rank();
@@ -149,8 +149,8 @@ impl Layout {
             2 => plane.axes(),
             _ => [0, 1, 2],
         };
-        let (low, high) = match shown {
-            Some(shown) => box_of(shown).unwrap_or((shape, [0; 3])),
+        let (low, high) = match inside {
+            Some(inside) => box_of(inside).unwrap_or((shape, [0; 3])),
             None => ([0; 3], shape),
         };
         let low = axes.map(|a| low[a]);

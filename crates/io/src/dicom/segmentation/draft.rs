@@ -80,9 +80,7 @@ fn header_of(path: &Path) -> Result<InMemDicomObject, ImageError> {
         let header = OpenFileOptions::new().read_until(PIXEL_DATA);
         header.open_file(path)
     };
-    let opened = guarded(open)
-        .ok_or_else(|| ImageError::damaged(path, FORMAT, "its elements cannot be read"))?;
-    Ok(opened.map_err(|e| damaged(path, &e))?.into_inner())
+    Ok(opened(path, open)?.into_inner())
 }
 
 /// Segment and slice of each frame.

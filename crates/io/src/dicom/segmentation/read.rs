@@ -27,13 +27,10 @@ struct Frame {
     segment: u16,
 }
 
-/// Opens a segmentation. Slices without a frame between others, as many programs leave out those
+/// Opens a segmentation, which [`is_one`] has found. Slices without a frame between others, as many programs leave out those
 /// that are empty, are background.
 pub(in super::super) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
-    lengths::check(path)?;
-    let object = guarded(|| dicom_object::open_file(path))
-        .ok_or_else(|| ImageError::damaged(path, FORMAT, "its elements cannot be read"))?
-        .map_err(|e| damaged(path, &e))?;
+    let object = opened(path, || dicom_object::open_file(path))?;
     let file = File {
         path,
         object: &object,
