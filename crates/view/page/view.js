@@ -375,7 +375,8 @@ const KEYS = [
 
 function listen() {
   addEventListener("keydown", (event) => {
-    if (event.target.matches("input:not([type=checkbox]), select, dialog, dialog *")) return;
+    // The focus may stay in a dialog that is closed.
+    if (event.target.matches("input:not([type=checkbox]), select, dialog[open], dialog[open] *")) return;
     if (event.ctrlKey || event.metaKey || event.altKey || !state.detail) return;
     const found = KEYS.find(([key]) => key === event.key || (key === "+" && event.key === "="));
     // NiiVue has keys of its own on the canvas.
