@@ -6,7 +6,7 @@
 //! weights and `state.json` of one checkpoint. It names subjects, and no place where files lay.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
 use burn::tensor::Device;
@@ -253,6 +253,19 @@ pub fn export(auto: &Path, to: &Path) -> Result<(), AutoError> {
     Ok(())
 }
 
+/// Whether an archive of that many bytes has the two empty blocks that end one. Reads from the
+/// start again.
+fn ends_whole(mut file: &File, size: u64) -> std::io::Result<bool> {
+    let mut end = [1; 1024];
+    if size < end.len() as u64 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-(end.len() as i64)))?;
+    file.read_exact(&mut end)?;
+    file.rewind()?;
+    Ok(end == [0; 1024])
+}
+
 /// Adds an entry without owner or time: the same model is the same file.
 fn append<W: Write>(
     archive: &mut Builder<W>,
@@ -278,6 +291,10 @@ fn unpack(path: &Path) -> Result<TempDir, AutoError> {
     let size = file.metadata().map_err(AutoError::io(path))?.len();
     if size > MOST_BYTES {
         return Err(bad(format!("{size} bytes, more than any model has")));
+    }
+    // A file that was cut between two entries is an archive, too, but for its end.
+    if !ends_whole(&file, size).map_err(AutoError::io(path))? {
+        return Err(bad("it is cut off".to_owned()));
     }
     let folder = tempfile::tempdir().map_err(AutoError::io(&std::env::temp_dir()))?;
     let mut archive = Archive::new(file.take(size));

@@ -129,11 +129,15 @@ fn write(
 ) -> Result<(), EvaluateError> {
     let overlays = out.join("overlays");
     std::fs::create_dir_all(&overlays).map_err(EvaluateError::folder(out))?;
+    // New tables never stand beside an old summary, whenever the process is killed.
+    let unfinished = out.join(place::UNFINISHED);
+    lacuna_io::atomic::write_bytes(&unfinished, b"")?;
+    remove(&out.join("summary.json"))?;
     for (subject, png) in evaluation.subjects.iter().zip(pictures) {
         lacuna_io::atomic::write_bytes(out.join(&subject.overlay.file), png)?;
     }
     for file in stale {
-        std::fs::remove_file(file).map_err(RecordError::io(file))?;
+        remove(file)?;
     }
     let tables = [
         ("scores.csv", tables::score_rows(evaluation)),
@@ -150,10 +154,18 @@ fn write(
     let froc = out.join("froc.csv");
     if !evaluation.froc.is_empty() {
         tables::write_csv(&froc, &tables::froc_rows(evaluation))?;
-    } else if froc.exists() {
+    } else {
         // Of a former evaluation, which this one replaces.
-        std::fs::remove_file(&froc).map_err(RecordError::io(&froc))?;
+        remove(&froc)?;
     }
     evaluation.write(out)?;
-    Ok(())
+    remove(&unfinished)
+}
+
+/// Removes a file, where there is one.
+fn remove(path: &Path) -> Result<(), EvaluateError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(RecordError::io(path)(e).into()),
+        _ => Ok(()),
+    }
 }

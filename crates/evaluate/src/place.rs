@@ -7,6 +7,9 @@ use lacuna_record::{Evaluation, Inputs, check_folder, check_no_run};
 use crate::choose::Chosen;
 use crate::{EvaluateError, Request};
 
+/// What a folder has while an evaluation is written into it. It has no `summary.json` then.
+pub(crate) const UNFINISHED: &str = ".unfinished";
+
 /// Refuses, before any work, a folder that cannot be written, files that are read, and
 /// files that are not of a former evaluation of the same predictions; with `force`,
 /// any former evaluation is replaced. Gives the pictures of the former evaluation that
@@ -54,8 +57,9 @@ pub(crate) fn check(request: &Request, chosen: &Chosen) -> Result<Vec<PathBuf>, 
         return Ok(stale);
     }
     check_no_run(out)?;
+    let cut_off = out.join(UNFINISHED).exists();
     match outputs.iter().find(|output| output.exists()) {
-        Some(found) if !request.force => Err(refused(found)),
+        Some(found) if !request.force && !cut_off => Err(refused(found)),
         _ => Ok(Vec::new()),
     }
 }

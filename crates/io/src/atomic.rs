@@ -4,13 +4,28 @@
 //! the disk, and take the target's name by `rename`, which POSIX defines as
 //! atomic: a reader, or a run resumed after a crash, sees the old file or the
 //! new one and never a part.
+//!
+//! A temporary file is locked while it is written. What a killed process left is not, and
+//! the next write of the same file removes it.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const BUFFER_BYTES: usize = 1 << 18;
+/// How the names of temporary files and folders end.
+const PART: &str = ".part";
+/// Between making a temporary file and locking it far less time passes.
+const UNLOCKED: Duration = Duration::from_secs(2);
+
+/// Whether an entry of a folder is a temporary file or folder of this module: what a killed
+/// process left, or what another one is writing.
+pub fn is_part(name: &std::ffi::OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b".") && name.ends_with(PART.as_bytes())
+}
 
 /// Why a file could not be written. The old file, if any, is untouched.
 #[derive(Debug, thiserror::Error)]
@@ -131,8 +146,10 @@ pub fn write_folder<E: From<WriteError>>(
     fill: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
     let target = Target::beside(path)?;
+    target.remove_leftovers();
     let part = target.builder(0o777).tempdir_in(target.folder);
     let part = part.map_err(|e| target.error("make a temporary folder", e))?;
+    let _held = hold(part.path());
     fill(part.path())?;
     if path.is_dir() {
         std::fs::remove_dir(path).map_err(|e| target.error("take the place of the folder", e))?;
@@ -184,14 +201,47 @@ impl<'a> Target<'a> {
     }
 
     fn temporary(&self) -> io::Result<tempfile::NamedTempFile> {
-        self.builder(0o666).tempfile_in(self.folder)
+        self.remove_leftovers();
+        let file = self.builder(0o666).tempfile_in(self.folder)?;
+        // Some network file systems know no locks; leftovers stay there.
+        let _ = file.as_file().try_lock();
+        Ok(file)
+    }
+
+    /// Removes what killed processes left of this target. What cannot be removed stays: it
+    /// is no hindrance.
+    fn remove_leftovers(&self) {
+        let Ok(entries) = std::fs::read_dir(self.folder) else {
+            return;
+        };
+        let ours = |name: &std::ffi::OsStr| {
+            let (name, prefix) = (name.as_encoded_bytes(), self.prefix.as_encoded_bytes());
+            let middle = name.strip_prefix(prefix);
+            let middle = middle.and_then(|rest| rest.strip_suffix(PART.as_bytes()));
+            // No dot, or it would be the part of a file whose name begins with this one's.
+            middle.is_some_and(|random| !random.contains(&b'.'))
+        };
+        for entry in entries.flatten().filter(|entry| ours(&entry.file_name())) {
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            // Of another kind it is none of ours.
+            if !(kind.is_file() || kind.is_dir()) || !is_left(&path) {
+                continue;
+            }
+            let _ = match kind.is_dir() {
+                true => std::fs::remove_dir_all(&path),
+                false => std::fs::remove_file(&path),
+            };
+        }
     }
 
     /// Temporary files and folders are private by default; the result should obey the umask,
     /// with what `mode` allows at most.
     fn builder(&self, mode: u32) -> tempfile::Builder<'_, 'static> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix(&self.prefix).suffix(".part");
+        builder.prefix(&self.prefix).suffix(PART);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -220,6 +270,21 @@ impl<'a> Target<'a> {
             _ => WriteError::Failed { path, step, source },
         }
     }
+}
+
+/// Locks a temporary folder for as long as the value lives, where the system can.
+fn hold(path: &Path) -> Option<File> {
+    let folder = File::open(path).ok()?;
+    folder.try_lock().ok().map(|()| folder)
+}
+
+/// Whether nobody writes the temporary file or folder any more.
+fn is_left(path: &Path) -> bool {
+    let age = std::fs::symlink_metadata(path)
+        .and_then(|found| found.modified())
+        .map(|time| time.elapsed());
+    // A time to come is that of a clock that was set back.
+    !matches!(age, Ok(Ok(age)) if age < UNLOCKED) && hold(path).is_some()
 }
 
 fn not_a_file(path: &Path) -> WriteError {
@@ -282,6 +347,59 @@ mod tests {
         assert!(error.to_string().contains("a.json"));
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(dir.path()), ["a.json"]);
+    }
+
+    fn left(path: &Path) {
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(60);
+        File::open(path).unwrap().set_modified(long_ago).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        let kept = [
+            ".a.json.held00.part",
+            ".a.json.more.young0.part",
+            ".a.json.young0.part",
+            ".b.json.left00.part",
+            "a.json.left00.part",
+        ];
+        let file = |name: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, b"half").unwrap();
+            path
+        };
+        for name in kept {
+            let path = file(name);
+            if !name.contains(".a.json.young0") {
+                left(&path);
+            }
+        }
+        left(&file(".a.json.left00.part"));
+        let held = File::open(dir.path().join(kept[0])).unwrap();
+        held.try_lock().unwrap();
+        write_bytes(&path, b"new").unwrap();
+        let mut expected: Vec<&str> = kept.into();
+        expected.push("a.json");
+        expected.sort_unstable();
+        assert_eq!(names(dir.path()), expected);
+
+        // A folder that was half filled.
+        let part = dir.path().join(".model.left00.part");
+        fs::create_dir(&part).unwrap();
+        fs::write(part.join("weights"), b"half").unwrap();
+        left(&part);
+        write_folder(&dir.path().join("model"), |folder| {
+            write_bytes(folder.join("weights"), b"whole")
+        })
+        .unwrap();
+        assert!(!part.exists());
+        assert_eq!(
+            fs::read(dir.path().join("model/weights")).unwrap(),
+            b"whole"
+        );
     }
 
     #[test]

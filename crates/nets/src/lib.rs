@@ -22,6 +22,7 @@ pub mod deep_medic;
 pub mod encoder_decoder;
 pub mod error;
 mod extent;
+mod footprint;
 mod forward;
 pub mod high_res_3d_net;
 pub mod network;

@@ -12,7 +12,7 @@ use crate::architecture::Architecture;
 use crate::config::ModelConfig;
 use crate::error::NetError;
 use crate::forward::Pass;
-use crate::parameters::{Kind, Parameters, declared};
+use crate::parameters::Parameters;
 use crate::plan::Plan;
 
 /// The most input channels a network is built for.
@@ -248,15 +248,7 @@ impl Network {
     /// Number of trained values: kernels, biases, slopes, norms' scales and shifts,
     /// not their running statistics.
     pub fn parameter_count(&self) -> usize {
-        let count = |kind: &Kind| match kind {
-            Kind::Kernel { shape, .. } => shape.iter().product(),
-            Kind::Row { channels, .. } => *channels,
-            Kind::Running { .. } => 0,
-        };
-        declared(&self.plan)
-            .iter()
-            .map(|tensor| count(&tensor.kind))
-            .sum()
+        self.plan.parameter_count()
     }
 }
 

@@ -34,6 +34,15 @@ pub enum RecordError {
         /// The file that is missing.
         missing: &'static str,
     },
+    /// A lock file that leads elsewhere.
+    #[error(
+        "{path} is a link, and a lock file that was made here is none; remove it if nobody \
+         else put it there"
+    )]
+    LinkedLock {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file to write is one that the command reads.
     #[error("cannot write {output}: this command reads it (as {input}); choose another --out")]
     OutputIsInput {

@@ -44,6 +44,40 @@ pub fn read_events(run: &Path) -> Result<Vec<Event>, RecordError> {
     read_lines(&run.join("events.jsonl"))
 }
 
+/// The events of a run folder up to `iteration`, to which it is known to have come: one of
+/// each, in order. Those after it are left out.
+///
+/// # Errors
+/// As [`read_events`], and [`RecordError::Corrupt`] where one is missing, doubled or out of
+/// place.
+pub fn events_until(run: &Path, iteration: u64) -> Result<Vec<Event>, RecordError> {
+    let mut events = read_events(run)?;
+    events.retain(|event| event.iteration <= iteration);
+    let corrupt = |found: String| RecordError::Corrupt {
+        path: run.join("events.jsonl"),
+        found,
+    };
+    let expected = 1..=iteration;
+    let wrong = (events.iter().zip(expected.clone())).find(|(event, i)| event.iteration != *i);
+    if let Some((event, expected)) = wrong {
+        return Err(corrupt(format!(
+            "line {expected} is of iteration {}, expected {expected}",
+            event.iteration
+        )));
+    }
+    let count = events.len() as u64;
+    match count.cmp(&iteration) {
+        std::cmp::Ordering::Less => Err(corrupt(format!(
+            "it ends after iteration {count}, and the checkpoint is of iteration {iteration}"
+        ))),
+        std::cmp::Ordering::Equal => Ok(events),
+        std::cmp::Ordering::Greater => Err(corrupt(format!(
+            "iteration {} stands twice",
+            events[iteration as usize].iteration
+        ))),
+    }
+}
+
 /// Median and interquartile range of the training DSC over the last iterations,
 /// the figure of Tables 2 and 3 of Sudre et al. 2017.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -176,6 +210,52 @@ mod tests {
         let text = format!("{line}\n{}", &line[..20]);
         std::fs::write(folder.path().join("events.jsonl"), text).unwrap();
         assert_eq!(read_events(folder.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_last_line_that_is_no_text_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let mut text = serde_json::to_vec(&event(1)).unwrap();
+        text.extend(b"\n\x00\xff\xfe");
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(read_events(folder.path()).unwrap(), [event(1)]);
+        // Elsewhere it is damage.
+        text.extend(b"\n{}\n");
+        std::fs::write(&path, text).unwrap();
+        let error = read_events(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("events.jsonl: line 2: "), "{error}");
+    }
+
+    #[test]
+    fn events_are_those_that_a_checkpoint_counts_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |iterations: &[u64]| {
+            let lines = iterations.iter().map(|i| {
+                let line = serde_json::to_string(&event(*i)).unwrap();
+                format!("{line}\n")
+            });
+            let text: String = lines.collect();
+            std::fs::write(folder.path().join("events.jsonl"), text).unwrap();
+            events_until(folder.path(), 3).map_err(|e| e.to_string())
+        };
+        assert_eq!(of(&[1, 2, 3]).unwrap().len(), 3);
+        assert_eq!(of(&[1, 2, 3, 4, 5]).unwrap().len(), 3);
+        for (found, told) in [
+            (
+                &[][..],
+                "ends after iteration 0, and the checkpoint is of iteration 3",
+            ),
+            (&[1, 2], "ends after iteration 2"),
+            (&[1, 3, 4], "line 2 is of iteration 3, expected 2"),
+            (&[1, 2, 2, 3], "line 3 is of iteration 2, expected 3"),
+            (&[1, 2, 3, 3], "iteration 3 stands twice"),
+            (&[2, 1, 3], "line 1 is of iteration 2, expected 1"),
+        ] {
+            let error = of(found).unwrap_err();
+            assert!(error.contains(told), "{error}");
+            assert!(error.contains("events.jsonl"), "{error}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use comparison::{
 };
 pub use error::RecordError;
 pub use evaluation::{ClassFroc, Evaluation, Overlay, ScoredFile, SubjectScores};
-pub use events::{Ending, Event, LastIterations, read_events};
+pub use events::{Ending, Event, LastIterations, events_until, read_events};
 pub use files::{lock, read_json, read_lines, unix_time, write_json};
 pub use fingerprint::Fingerprint;
 pub use hash::{sha256, sha256_of};

@@ -12,6 +12,10 @@ use crate::{Provenance, RecordError, sha256_of};
 /// have none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sessions {
+    /// Hash of the configuration and the files that a run began with, by which its checkpoints
+    /// know it; studies and earlier runs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// One entry per session; a run that goes on adds one.
     pub sessions: Vec<SessionRecord>,
 }

@@ -151,17 +151,22 @@ fn check_content(folder: &StudyFolder, study: &Study) -> Result<(), StudyError> 
     }
 }
 
-/// Names of the entries of a folder; none when there is no such folder.
+/// Names of the entries of a folder, but for what a killed process left half-written; none
+/// when there is no such folder.
 fn entries(path: &Path) -> Result<Vec<String>, StudyError> {
     let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(RecordError::io(path)(e).into()),
     };
-    let mut names = entries
-        .map(|e| Ok(e?.file_name().to_string_lossy().into_owned()))
+    let names = entries
+        .map(|e| Ok(e?.file_name()))
         .collect::<Result<Vec<_>, std::io::Error>>()
         .map_err(RecordError::io(path))?;
+    let mut names: Vec<_> = (names.into_iter())
+        .filter(|name| !lacuna_io::atomic::is_part(name))
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
     names.sort();
     Ok(names)
 }

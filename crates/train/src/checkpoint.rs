@@ -5,8 +5,13 @@
 //! kept. Random numbers need no state: they are keyed by (seed, iteration,
 //! sample), so the seed and the iteration say it all.
 //!
+//! `state.json` has the hash of every other file and names the run, so that a part that is
+//! damaged, or of another checkpoint or run, is refused by whoever opens it (`parts`).
+//!
 //! Beside them `best-NNNNNN` has the weights that scored best on the validation subjects:
 //! those that are predicted with, without what a training would go on with.
+
+mod parts;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,9 +24,10 @@ use lacuna_data::sampler::{Realised, SubjectComponents};
 use lacuna_nets::{NetError, Network, weights};
 use serde::{Deserialize, Serialize};
 
-use lacuna_record::{RecordError, read_json, write_json};
+use lacuna_record::RecordError;
 
 use crate::run::RunError;
+use parts::{Parts, damaged};
 
 /// Checkpoints kept in a run folder.
 const KEPT: usize = 2;
@@ -32,6 +38,8 @@ const AVERAGE: &str = "average.safetensors";
 const OPTIMISER: &str = "optimiser.bin";
 const ERRORS: &str = "errors.json";
 const STATE: &str = "state.json";
+/// Extension of a checkpoint that is being filled.
+const PARTIAL: &str = "partial";
 
 /// The counters of a checkpoint; `state.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -122,22 +130,19 @@ impl fmt::Display for Choice {
 /// # Errors
 /// When the folder cannot be written; the older checkpoints are then still there.
 pub fn save(run: &Path, saved: &Saved) -> Result<(), RunError> {
-    place(run, NEWEST, saved.state.iteration, KEPT, &|partial| {
-        write_weights(&partial.join(WEIGHTS), saved.network)?;
+    place(run, NEWEST, saved.state, KEPT, &|parts| {
+        parts.write(WEIGHTS, &weights::to_safetensors(saved.network)?)?;
         if let Some(average) = saved.average {
-            write_weights(&partial.join(AVERAGE), average)?;
+            parts.write(AVERAGE, &weights::to_safetensors(average)?)?;
         }
         if let Some(errors) = saved.errors {
-            write_json(&partial.join(ERRORS), &errors)?;
+            parts.write_json(ERRORS, &errors)?;
         }
-        let path = partial.join(OPTIMISER);
         let bytes = (saved.optimiser.into_bytes()).map_err(|e| RecordError::Corrupt {
-            path: path.clone(),
+            path: run.join(OPTIMISER),
             found: format!("the optimiser state cannot be serialised: {e}"),
         })?;
-        lacuna_io::atomic::write_bytes(&path, &bytes)?;
-        write_json(&partial.join(STATE), saved.state)?;
-        Ok(())
+        parts.write(OPTIMISER, &bytes)
     })
 }
 
@@ -164,10 +169,8 @@ fn save_weights(
     state: &State,
     network: &Network,
 ) -> Result<(), RunError> {
-    place(run, prefix, state.iteration, 1, &|partial| {
-        write_weights(&partial.join(WEIGHTS), network)?;
-        write_json(&partial.join(STATE), state)?;
-        Ok(())
+    place(run, prefix, state, 1, &|parts| {
+        parts.write(WEIGHTS, &weights::to_safetensors(network)?)
     })
 }
 
@@ -176,19 +179,20 @@ fn save_weights(
 fn place(
     run: &Path,
     prefix: &str,
-    iteration: u64,
+    state: &State,
     kept: usize,
-    fill: &dyn Fn(&Path) -> Result<(), RunError>,
+    fill: &dyn Fn(&mut Parts) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
-    let target = run.join(format!("{prefix}{iteration:06}"));
-    let partial = run.join(format!("{prefix}{iteration:06}.partial"));
-    for leftover in [&partial, &target] {
-        if leftover.exists() {
-            std::fs::remove_dir_all(leftover).map_err(RunError::io(leftover))?;
-        }
+    let target = run.join(format!("{prefix}{:06}", state.iteration));
+    let partial = target.with_extension(PARTIAL);
+    if target.exists() {
+        std::fs::remove_dir_all(&target).map_err(RunError::io(&target))?;
     }
-    let filled = std::fs::create_dir_all(&partial).map_err(RunError::io(&partial));
-    if let Err(error) = filled.and_then(|()| fill(&partial)) {
+    remove_partial(run, prefix)?;
+    // Not its parents too: a run that was removed is not made again.
+    std::fs::create_dir(&partial).map_err(RunError::io(&partial))?;
+    let mut parts = Parts::new(&partial);
+    if let Err(error) = fill(&mut parts).and_then(|()| parts.finish(run, state)) {
         // What cannot be finished, on a full disk for example, is not left behind.
         let _ = std::fs::remove_dir_all(&partial);
         return Err(error);
@@ -201,8 +205,15 @@ fn place(
     Ok(())
 }
 
-fn write_weights(path: &Path, network: &Network) -> Result<(), RunError> {
-    lacuna_io::atomic::write_bytes(path, &weights::to_safetensors(network)?)?;
+/// Removes what killed processes were filling.
+fn remove_partial(run: &Path, prefix: &str) -> Result<(), RunError> {
+    for entry in std::fs::read_dir(run).map_err(RunError::io(run))? {
+        let path = entry.map_err(RunError::io(run))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(prefix) && path.extension().is_some_and(|e| e == PARTIAL) {
+            std::fs::remove_dir_all(&path).map_err(RunError::io(&path))?;
+        }
+    }
     Ok(())
 }
 
@@ -224,18 +235,27 @@ pub fn best(run: &Path) -> Result<Option<(PathBuf, State)>, RunError> {
 
 fn newest(run: &Path, prefix: &str) -> Result<Option<(PathBuf, State)>, RunError> {
     let newest = list(run, prefix)?.pop();
-    newest.map(|(_, folder)| with_state(folder)).transpose()
+    newest.map(|newest| with_state(run, newest)).transpose()
 }
 
 /// The checkpoint or the best weights after that iteration.
 fn of_iteration(run: &Path, iteration: u64) -> Result<Option<(PathBuf, State)>, RunError> {
     let mut all = list(run, NEWEST)?.into_iter().chain(list(run, BEST)?);
     let found = all.find(|(there, _)| *there == iteration);
-    found.map(|(_, folder)| with_state(folder)).transpose()
+    found.map(|found| with_state(run, found)).transpose()
 }
 
-fn with_state(folder: PathBuf) -> Result<(PathBuf, State), RunError> {
-    let state = read_json(&folder, STATE)?;
+/// A checkpoint folder with its counters, where it is of `run` and of the iteration that its
+/// name says.
+fn with_state(
+    run: &Path,
+    (iteration, folder): (u64, PathBuf),
+) -> Result<(PathBuf, State), RunError> {
+    let state = parts::state(run, &folder)?;
+    if state.iteration != iteration {
+        let found = format!("it is of iteration {}, unlike its folder", state.iteration);
+        return Err(damaged(&folder.join(STATE), &found));
+    }
     Ok((folder, state))
 }
 
@@ -253,9 +273,8 @@ pub fn chosen(run: &Path, choice: Choice) -> Result<(PathBuf, State), RunError> 
     let Some((folder, state)) = found else {
         return Err(not_there(run, choice)?);
     };
-    let average = folder.join(AVERAGE);
-    let weights = match average.exists() {
-        true => average,
+    let weights = match parts::has(&folder, AVERAGE)? {
+        true => folder.join(AVERAGE),
         false => folder.join(WEIGHTS),
     };
     Ok((weights, state))
@@ -314,9 +333,8 @@ pub fn clear(run: &Path) -> Result<(), RunError> {
 /// # Errors
 /// As [`load_weights`].
 pub fn load_both(folder: &Path, network: Network) -> Result<(Network, Option<Network>), RunError> {
-    let path = folder.join(AVERAGE);
-    let average = match path.exists() {
-        true => Some(load_weights(&path, network.valid())?),
+    let average = match parts::has(folder, AVERAGE)? {
+        true => Some(load_weights(&folder.join(AVERAGE), network.valid())?),
         false => None,
     };
     Ok((load_weights(&folder.join(WEIGHTS), network)?, average))
@@ -327,10 +345,12 @@ pub fn load_both(folder: &Path, network: Network) -> Result<(Network, Option<Net
 /// # Errors
 /// When the file is damaged.
 pub fn load_errors(folder: &Path) -> Result<Option<Vec<SubjectComponents>>, RunError> {
-    match folder.join(ERRORS).exists() {
-        true => Ok(Some(read_json(folder, ERRORS)?)),
-        false => Ok(None),
+    let path = folder.join(ERRORS);
+    if !parts::has(folder, ERRORS)? {
+        return Ok(None);
     }
+    let errors = serde_json::from_slice(&parts::read(&path)?);
+    Ok(Some(errors.map_err(|e| damaged(&path, &e))?))
 }
 
 /// Loads a file of weights into a network of the same shape.
@@ -339,7 +359,7 @@ pub fn load_errors(folder: &Path) -> Result<Option<Vec<SubjectComponents>>, RunE
 /// When the file is missing, truncated, of another network, or holds a weight that is
 /// not finite.
 pub fn load_weights(path: &Path, network: Network) -> Result<Network, RunError> {
-    let bytes = std::fs::read(path).map_err(|e| damaged(path, &e))?;
+    let bytes = parts::read(path)?;
     let loaded = weights::load_safetensors(network, &bytes);
     let network = loaded.map_err(|source| match source {
         NetError::WeightsMismatch { .. } => RunError::OtherNetwork {
@@ -363,18 +383,10 @@ pub fn load_optimiser(
     optimiser: ModuleOptimizer,
 ) -> Result<ModuleOptimizer, RunError> {
     let path = folder.join(OPTIMISER);
-    let bytes = std::fs::read(&path).map_err(|e| damaged(&path, &e))?;
+    let bytes = parts::read(&path)?;
     optimiser
         .from_bytes(burn::tensor::Bytes::from_bytes_vec(bytes))
         .map_err(|e| damaged(&path, &format!("not an optimiser state: {e}")))
-}
-
-fn damaged(path: &Path, found: &dyn fmt::Display) -> RunError {
-    RunError::Checkpoint {
-        path: path.to_owned(),
-        found: found.to_string(),
-        folder: path.parent().unwrap_or(path).to_owned(),
-    }
 }
 
 /// The folders `{prefix}NNNNNN` of `run` with their iterations, oldest first.

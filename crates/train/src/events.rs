@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use lacuna_interop::TensorBoardWriter;
-use lacuna_record::{Event, read_events, unix_time};
+use lacuna_record::{Event, events_until, unix_time};
 
 use crate::run::RunError;
 use crate::validation::Validation;
@@ -22,14 +22,13 @@ impl EventLog {
     /// `validations` are those to keep. Returns the kept events too.
     ///
     /// # Errors
-    /// When the folder cannot be written or the log cannot be read.
+    /// When the folder cannot be written, or the log cannot be read or lacks an event.
     pub fn open(
         run: &Path,
         iteration: u64,
         validations: &[Validation],
     ) -> Result<(Self, Vec<Event>), RunError> {
-        let mut kept = read_events(run)?;
-        kept.retain(|e| e.iteration <= iteration);
+        let kept = events_until(run, iteration)?;
         let path = run.join("events.jsonl");
         lacuna_io::atomic::write_atomic(&path, |w| {
             for event in &kept {
@@ -78,6 +77,14 @@ impl EventLog {
     pub fn append(&mut self, run: &Path, event: &Event) -> Result<(), RunError> {
         self.write(event)
             .map_err(RunError::io(&run.join("events.jsonl")))
+    }
+
+    /// Makes what was appended survive a power cut, as the checkpoint must that counts on it.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn sync(&self, run: &Path) -> Result<(), RunError> {
+        (self.lines.get_ref().sync_data()).map_err(RunError::io(&run.join("events.jsonl")))
     }
 
     /// Adds the validation DSC to the TensorBoard file.
@@ -149,6 +156,6 @@ mod tests {
         drop(log);
         let (_, kept) = EventLog::open(folder.path(), 3, &[]).unwrap();
         assert_eq!(kept.len(), 3);
-        assert_eq!(read_events(folder.path()).unwrap(), kept);
+        assert_eq!(lacuna_record::read_events(folder.path()).unwrap(), kept);
     }
 }

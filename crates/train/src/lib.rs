@@ -16,6 +16,7 @@ pub mod dataset;
 pub mod device;
 pub mod doctor;
 pub mod events;
+pub mod footprint;
 pub mod into_folder;
 mod loss_maps;
 pub mod onnx;

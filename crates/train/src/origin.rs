@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use lacuna_record::{Provenance, SessionRecord, Sessions, SourceFile, sha256_of};
+use lacuna_record::{Provenance, SessionRecord, Sessions, SourceFile, sha256, sha256_of};
 use rayon::prelude::*;
 
 use crate::checkpoint;
@@ -55,6 +55,11 @@ pub(crate) fn with_session(
             None => {}
         }
         changed.push(file);
+    }
+    if run.is_none() {
+        let mut began_with = config.to_toml()?;
+        began_with.extend(changed.iter().map(|file| file.sha256.as_str()));
+        sessions.run = Some(sha256(began_with.as_bytes()));
     }
     let asked = preprocess(config).spacing;
     sessions.sessions.push(SessionRecord {

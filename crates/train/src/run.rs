@@ -31,7 +31,7 @@ pub use error::RunError;
 pub struct RunFolder {
     /// The folder.
     pub path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl RunFolder {
@@ -43,9 +43,45 @@ impl RunFolder {
         std::fs::create_dir_all(path).map_err(RunError::io(path))?;
         let path = path.to_owned();
         match lock(&path.join(".lock"))? {
-            Some(lock) => Ok(Self { path, _lock: lock }),
+            Some(lock) => Ok(Self { path, lock }),
             None => Err(RunError::Locked { run: path }),
         }
+    }
+
+    /// Refuses to go on where the folder, or its lock, is no longer at its path: files would
+    /// be made where nothing or something else is.
+    ///
+    /// # Errors
+    /// [`RunError::Moved`]
+    pub fn check_in_place(&self, kept: u64) -> Result<(), RunError> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let held = self.lock.metadata().map_err(RunError::io(&self.path))?;
+            let there = std::fs::symlink_metadata(self.path.join(".lock"));
+            let same =
+                |there: &std::fs::Metadata| (there.dev(), there.ino()) == (held.dev(), held.ino());
+            if !there.as_ref().is_ok_and(same) {
+                return Err(RunError::Moved {
+                    run: self.path.clone(),
+                    now: self.moved_to(),
+                    kept,
+                });
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = kept;
+        Ok(())
+    }
+
+    /// Where the folder is now, where the system tells (Linux).
+    #[cfg(unix)]
+    fn moved_to(&self) -> Option<PathBuf> {
+        use std::os::fd::AsRawFd;
+        let link = format!("/proc/self/fd/{}", self.lock.as_raw_fd());
+        let folder = std::fs::read_link(link).ok()?.parent()?.to_owned();
+        // A file that was removed has a name that leads nowhere.
+        folder.join(".lock").exists().then_some(folder)
     }
 
     /// Opens `path` for a new run.

@@ -71,6 +71,7 @@ pub fn train(
     };
     progress(start(&session));
     loop {
+        session.check_folder()?;
         if session.length_is_due() {
             let Some(told) = unless_stopped(session.choose_length(stop))? else {
                 break;

@@ -74,7 +74,8 @@ pub fn score(
         .open(&path)
         .and_then(|mut file| {
             write_lines(&mut text, &lines)?;
-            file.write_all(&text)
+            file.write_all(&text)?;
+            file.sync_data()
         })
         .map_err(RunError::io(&path))?;
     Ok(mean(iteration, &lines))

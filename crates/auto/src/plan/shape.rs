@@ -5,9 +5,7 @@
 //! is not much coarser than the others, kernels of 1 across slices until it is. Unlike
 //! theirs, a patch is no wider than what is looked for needs.
 
-use lacuna_nets::{Architecture, NetError, NormOf, Stages};
-use lacuna_train::config::RunConfig;
-use lacuna_volume::Zyx;
+use lacuna_nets::{NormOf, Stages};
 
 /// Voxels that a patch has at most: 64 along each axis.
 const MOST_VOXELS: f64 = 64.0 * 64.0 * 64.0;
@@ -196,26 +194,6 @@ impl Shape {
     pub fn voxels(&self) -> usize {
         self.patch.iter().product()
     }
-}
-
-/// Bytes that a training step of a run holds at least: the outputs of all convolutions and of
-/// their norms, and their gradients. Nothing for networks without stages, which are small.
-///
-/// # Errors
-/// When the network cannot take patches of that size.
-pub fn step_bytes(config: &RunConfig) -> Result<u64, NetError> {
-    let Some(stages) = &config.model.stages else {
-        return Ok(0);
-    };
-    let [Zyx(input), _] = Architecture::of(&config.model)?.patch(config.patch.size)?;
-    let mut voxels = input.iter().product::<usize>() as f64 * config.train.batch as f64;
-    let mut bytes = 0.0;
-    for (channels, stride) in stages.features.iter().zip(&stages.strides) {
-        voxels /= stride.iter().product::<usize>() as f64;
-        // Two convolutions down, two up and the joined input, each with its norm.
-        bytes += voxels * *channels as f64 * 4.0 * 12.0;
-    }
-    Ok(bytes as u64)
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use burn::tensor::Device;
 use lacuna_data::manifest::Manifest;
 use lacuna_record::Fingerprint;
 use lacuna_train::config::{MemoryLimit, RunConfig};
+use lacuna_train::footprint::step_bytes;
 
 use super::configuration::Chosen;
-use super::{Asked, Decision, FEW, Speed, Training, sets, shape};
+use super::{Asked, Decision, FEW, Speed, Training, sets};
 use crate::error::AutoError;
 
 /// Features of the first stage that are tried, widest first.
@@ -45,10 +46,11 @@ impl Measuring<'_> {
         ];
         let fixed = of_features.into_iter().any(|key| sets(self.asked, key));
         let mut tried: Vec<String> = Vec::new();
+        let outputs = self.manifest.classes.len();
         let narrowest = FEATURES[FEATURES.len() - 1];
         for features in FEATURES {
             let config = chosen.config(self.asked, features)?;
-            let needed = shape::step_bytes(&config)?;
+            let needed = step_bytes(&config, self.manifest.modalities.len(), outputs)?;
             let free = MemoryLimit::Share(MEMORY).bytes();
             if needed > free && features == narrowest {
                 return Err(AutoError::Memory {

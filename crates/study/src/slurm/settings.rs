@@ -6,7 +6,7 @@ use super::parse::duration;
 use crate::StudyError;
 
 /// Options of `sbatch` that are set here or have a key of their own.
-const TAKEN: [(&str, &str); 24] = [
+const TAKEN: [(&str, &str); 26] = [
     ("-p", "set `partition`"),
     ("--partition", "set `partition`"),
     ("-t", "set `time`"),
@@ -31,7 +31,11 @@ const TAKEN: [(&str, &str); 24] = [
     ("--parsable", OWN),
     ("-W", OWN),
     ("--wait", OWN),
+    ("--wrap", OWN),
+    ("--test-only", OWN),
 ];
+/// Short options of `sbatch` without a value, behind which others may stand.
+const FLAGS: [char; 10] = ['H', 'h', 'I', 'k', 'O', 'Q', 's', 'v', 'V', 'W'];
 
 const OWN: &str = "options that the sweep does not set itself";
 
@@ -132,21 +136,35 @@ fn is_memory(value: &str) -> bool {
 }
 
 fn check_option(option: &str) -> Result<(), StudyError> {
-    if !option.starts_with('-') || option.contains('\n') {
+    let written = option.trim_start_matches('-').len();
+    if !option.starts_with('-') || written == 0 || option.contains('\n') {
         let expected = "options of sbatch, each one string as \"--constraint=avx2\"";
         return Err(wrong("options", &option, expected));
     }
-    let taken = TAKEN
-        .iter()
-        .find(|(name, _)| match name.strip_prefix("--") {
-            Some(_) => option.split('=').next() == Some(name),
-            // A short option may have its value right behind it.
-            None => option.starts_with(name) && !option.starts_with("--"),
-        });
-    match taken {
+    match TAKEN.iter().find(|(name, _)| sets(option, name)) {
         Some((_, expected)) => Err(wrong("options", &option, expected)),
         None => Ok(()),
     }
+}
+
+/// Whether sbatch, which understands abbreviations, may take `option` for `name`.
+fn sets(option: &str, name: &str) -> bool {
+    if let Some(long) = option.strip_prefix("--") {
+        let long = long.split('=').next().unwrap_or(long);
+        return name
+            .strip_prefix("--")
+            .is_some_and(|name| name.starts_with(long));
+    }
+    // A value may stand right behind a short option, and that behind flags.
+    let mut letters = option.chars().skip(1);
+    let mut name = name.chars().skip(1);
+    let (Some(wanted), None) = (name.next(), name.next()) else {
+        return false;
+    };
+    letters
+        .by_ref()
+        .find(|letter| *letter == wanted || !FLAGS.contains(letter))
+        .is_some_and(|letter| letter == wanted)
 }
 
 fn wrong(
@@ -182,6 +200,8 @@ mod tests {
                     "--constraint=avx2".into(),
                     "--time-min=60".into(),
                     "-n1".into(),
+                    "-Hn1".into(),
+                    "--mem-bind=local".into(),
                 ],
                 ..SlurmSettings::default()
             };
@@ -212,6 +232,21 @@ mod tests {
         assert!(error_of(|s| s.options = vec!["--time=60".into()]).contains("set `time`"));
         assert!(error_of(|s| s.options = vec!["-pmain".into()]).contains("set `partition`"));
         assert!(error_of(|s| s.options = vec!["--array=1-9".into()]).contains("at_once"));
+        // sbatch takes any beginning that no other option has, and flags in one word.
+        for option in [
+            "--arr=0-99",
+            "--sig=KILL",
+            "--requ",
+            "--tim=1",
+            "--m=1G",
+            "-Hpmain",
+            "-W",
+        ] {
+            error_of(|s| s.options = vec![option.into()]);
+        }
+        for option in ["--", "-", "--wrap=true"] {
+            error_of(|s| s.options = vec![option.into()]);
+        }
         assert!(error_of(|s| s.options = vec!["constraint".into()]).contains("options of sbatch"));
     }
 

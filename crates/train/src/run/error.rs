@@ -143,6 +143,30 @@ pub enum RunError {
         /// The folder.
         run: PathBuf,
     },
+    /// The folder of a training is no longer where it was.
+    #[error(
+        "{run} was {} while it was trained, and the training stops: {}", match now {
+            Some(now) => format!("moved to {}", now.display()),
+            None => "removed or replaced".to_owned(),
+        }, match (now, kept) {
+            (None, _) => "what it had saved there is lost; start it again".to_owned(),
+            (Some(now), 0) => format!(
+                "no checkpoint was written before; start it again in {}", now.display()
+            ),
+            (Some(now), kept) => format!(
+                "the last checkpoint is of iteration {kept}; go on with --out {} --resume",
+                now.display()
+            ),
+        }
+    )]
+    Moved {
+        /// Where the folder was.
+        run: PathBuf,
+        /// Where it is, where that is known.
+        now: Option<PathBuf>,
+        /// Iteration of the last checkpoint, 0 without one.
+        kept: u64,
+    },
     /// `--resume` with another configuration or dataset.
     #[error(
         "cannot resume {run}: the configuration or the dataset differs from what it was started with: {differences}; restore these values or start a new run with another --out"
@@ -326,6 +350,37 @@ pub enum RunError {
         class: String,
         /// The run.
         run: PathBuf,
+    },
+    /// A step needs more memory than there is.
+    #[error(
+        "a training step on {batch} patches of {patch} needs about {:.1} GB of memory, and there \
+         are {:.1} GB: {}{}take a narrower network (model.width)",
+        *needed as f64 * 1e-9, *free as f64 * 1e-9,
+        match batch_that_fits {
+            Some(fits) => format!(
+                "set train.batch = {fits} (with train.accumulate = {} each step sees as many \
+                 patches), or ", batch.div_ceil(*fits)
+            ),
+            None => String::new(),
+        },
+        match patch_that_fits {
+            Some(fits) => format!("set patch.size = {fits}, or "),
+            None => String::new(),
+        }
+    )]
+    Memory {
+        /// Bytes of a step, about.
+        needed: u64,
+        /// Bytes that the machine, or the job's share of it, has.
+        free: u64,
+        /// Patches.
+        batch: usize,
+        /// Their size.
+        patch: PatchSize,
+        /// The most patches of that size that fit, if any do.
+        batch_that_fits: Option<usize>,
+        /// The largest patch of which so many fit, if any does.
+        patch_that_fits: Option<PatchSize>,
     },
     /// A batch that no machine holds.
     #[error(

@@ -17,6 +17,7 @@ use crate::compute::Compute;
 use crate::config::RunConfig;
 use crate::dataset::{self, Dataset};
 use crate::device::DeviceName;
+use crate::footprint;
 use crate::loss_maps;
 use crate::origin;
 use crate::outputs::Outputs;
@@ -57,6 +58,10 @@ impl Preflight {
         let outputs = Outputs::new(config, &dataset.facts.classes)?;
         config.loss.check(outputs.count())?;
         let geometry = dataset::patch_geometry(config)?;
+        // On a device of its own, what it has is not known.
+        if DeviceName::of(device) == DeviceName::Cpu {
+            footprint::check(config, dataset.facts.modalities.len(), outputs.count())?;
+        }
         let mut network = Network::new(
             &config.model,
             dataset.facts.modalities.len(),

@@ -94,6 +94,13 @@ impl<'a> Session<'a> {
         let sampler = sampler(&preflight, &state, errors.as_deref());
         let validations = validation::keep(run, state.iteration, preflight.validation.len())?;
         let (log, events) = EventLog::open(run, state.iteration, &validations)?;
+        // It tells of an end that this session goes beyond.
+        match std::fs::remove_file(run.join("summary.json")) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(RunError::io(&run.join("summary.json"))(e));
+            }
+            _ => {}
+        }
         let mut watch = Watch::default();
         events.iter().for_each(|event| watch.add(event));
         let session = Self {
@@ -134,6 +141,14 @@ impl<'a> Session<'a> {
 
     fn run(&self) -> PathBuf {
         self.folder.path.clone()
+    }
+
+    /// Stops a training whose folder is no longer at its path.
+    ///
+    /// # Errors
+    /// [`RunError::Moved`]
+    pub(super) fn check_folder(&self) -> Result<(), RunError> {
+        self.folder.check_in_place(self.saved_at)
     }
 
     /// Iterations done.
@@ -308,6 +323,8 @@ impl<'a> Session<'a> {
             optimiser: &self.optimiser,
             errors: self.errors.as_deref(),
         };
+        self.check_folder()?;
+        self.log.sync(&self.folder.path)?;
         checkpoint::save(&self.folder.path, &saved)?;
         self.saved_at = self.done();
         Ok(())

@@ -10,6 +10,7 @@ use crate::run::{RunError, peak_memory_bytes};
 impl Session<'_> {
     /// Saves what is not saved yet and writes the summary.
     pub(in crate::training) fn finish(mut self) -> Result<Summary, RunError> {
+        self.check_folder()?;
         self.save()?;
         let summary = self.summary()?;
         write_json(&self.run().join("summary.json"), &summary)?;
