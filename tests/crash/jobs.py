@@ -97,22 +97,24 @@ def jobs():
         return train + ["--resume"] * (place / "out" / "run.toml").exists()
 
     data = ["--dataset", "cohort/dataset.toml"]
+    # An optimiser's file has the names that Burn draws for parameters.
     return [
         Job("train", "out", train, go_on,
-            ["out/checkpoint-000012/*", "out/checkpoint-000010/*", "out/events.jsonl"]),
+            ["out/checkpoint-00001?/weights.safetensors", "out/events.jsonl"]),
         Job("predict", "out", ["predict", "trained", *data, "--out", "out", "--probabilities"],
             lambda _: ["predict", "trained", *data, "--out", "out", "--probabilities", "--force"],
             ["out/*.nii.gz"]),
         Job("evaluate", "out", ["evaluate", *data, "--predictions", "predicted", "--out", "out"],
             None, ["out/*.csv", "out/overlays/*.png"]),
         Job("evaluate again", "evaluated",
-            ["evaluate", *data, "--predictions", "predicted", "--out", "evaluated"],
+            ["evaluate", *data, "--predictions", "predicted", "--out", "evaluated", "--force"],
             None, ["evaluated/*.csv", "evaluated/overlays/*.png"]),
         Job("sweep", "out", ["sweep", "study.toml", "--out", "out"], None,
             ["out/runs/*/checkpoint-000004/weights.safetensors", "out/configs/*"]),
         Job("report", "swept", ["report", "swept"], None,
             ["swept/report/tables/*", "swept/report/figures/*.svg"]),
-        Job("export", "out.onnx", ["export", "trained", "out.onnx"], None, ["out.onnx"]),
+        Job("export", "out.onnx", ["export", "trained", "out.onnx"],
+            lambda _: ["export", "trained", "out.onnx", "--force"], ["out.onnx"]),
     ]
 
 

@@ -21,7 +21,7 @@ CALL = re.compile(r"^(\d+)\s+(\w+)\((.*)\)\s+= (-?\d+)")
 
 def check(place, folder):
     """Replays a training; the number of states looked at, and of calls."""
-    where = place.copy(folder / "power")
+    where = place.copy(folder / "work")
     log = folder / "power.log"
     subprocess.run(
         ["strace", "-f", "-qq", "-y", "-xx", "-s", "100000000", "-o", log, "-e",

@@ -51,7 +51,7 @@ def kill(place, folder, kills, numbers):
     for job in jobs():
         reference, seconds, calls = undisturbed(place, folder, job)
         for number in range(kills // len(jobs())):
-            where = place.copy(folder / "killed")
+            where = place.copy(folder / "work")
             command = [place.program, "--quiet", *job.command]
             if number % 2:
                 process = subprocess.Popen(command, cwd=where, stdout=subprocess.DEVNULL,
@@ -87,13 +87,13 @@ def stop(process):
 def undisturbed(place, folder, job):
     """What the job leaves, how long it takes, and its calls with how often one thread makes
     them."""
-    where = place.copy(folder / "reference")
+    where = place.copy(folder / "work")
     start = time.monotonic()
     place.call(where, *job.command)
     seconds = time.monotonic() - start
     reference = job.results(where)
     shutil.rmtree(where)
-    where = place.copy(folder / "reference")
+    where = place.copy(folder / "work")
     log = folder / "calls"
     subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", f"trace={CALLS}", place.program,
                     "--quiet", *job.command], cwd=where, check=True, stdout=subprocess.DEVNULL,
@@ -170,14 +170,14 @@ def little(place, folder):
     tried = 0
     for limit in ["--nofile=3", "--nofile=6", "--nofile=9", "--nofile=14", "--as=60000000",
                   "--as=200000000", "--fsize=20000"]:
-        where = place.copy(folder / "little")
+        where = place.copy(folder / "work")
         ended = subprocess.run(["prlimit", limit, place.program, "--quiet", *job.command],
                                cwd=where, capture_output=True, text=True)
         tried += ended.returncode != 0
         assert "--nofile" not in limit or "panicked" not in ended.stderr, f"{limit}: {ended.stderr}"
         goes_on(place, where, job, reference, limit)
         shutil.rmtree(where)
-    where = place.copy(folder / "little")
+    where = place.copy(folder / "work")
     place.call(where, "train", "run.toml", "--out", "out", *SETS[:6],
                "--set", "train.iterations=6", "--set", "train.checkpoint_every=2")
     import os

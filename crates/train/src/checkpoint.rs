@@ -38,7 +38,7 @@ const AVERAGE: &str = "average.safetensors";
 const OPTIMISER: &str = "optimiser.bin";
 const ERRORS: &str = "errors.json";
 const STATE: &str = "state.json";
-/// Extension of a checkpoint that is being filled.
+/// Extension of a checkpoint that is being filled or removed.
 const PARTIAL: &str = "partial";
 
 /// The counters of a checkpoint; `state.json`.
@@ -186,9 +186,9 @@ fn place(
     let target = run.join(format!("{prefix}{:06}", state.iteration));
     let partial = target.with_extension(PARTIAL);
     if target.exists() {
-        std::fs::remove_dir_all(&target).map_err(RunError::io(&target))?;
+        remove(&target)?;
     }
-    remove_partial(run, prefix)?;
+    tidy(run)?;
     // Not its parents too: a run that was removed is not made again.
     std::fs::create_dir(&partial).map_err(RunError::io(&partial))?;
     let mut parts = Parts::new(&partial);
@@ -200,17 +200,28 @@ fn place(
     std::fs::rename(&partial, &target).map_err(RunError::io(&target))?;
     sync_folder(run)?;
     for (_, old) in list(run, prefix)?.into_iter().rev().skip(kept) {
-        std::fs::remove_dir_all(&old).map_err(RunError::io(&old))?;
+        remove(&old)?;
     }
     Ok(())
 }
 
-/// Removes what killed processes were filling.
-fn remove_partial(run: &Path, prefix: &str) -> Result<(), RunError> {
+/// Removes a checkpoint, which is whole or not there whenever the process is killed.
+fn remove(folder: &Path) -> Result<(), RunError> {
+    let partial = folder.with_extension(PARTIAL);
+    std::fs::rename(folder, &partial).map_err(RunError::io(folder))?;
+    std::fs::remove_dir_all(&partial).map_err(RunError::io(&partial))
+}
+
+/// Removes what killed processes were filling, or removing, in a run that is held.
+///
+/// # Errors
+/// When a folder cannot be removed.
+pub(crate) fn tidy(run: &Path) -> Result<(), RunError> {
     for entry in std::fs::read_dir(run).map_err(RunError::io(run))? {
         let path = entry.map_err(RunError::io(run))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(prefix) && path.extension().is_some_and(|e| e == PARTIAL) {
+        let ours = [NEWEST, BEST].iter().any(|prefix| name.starts_with(prefix));
+        if ours && path.extension().is_some_and(|e| e == PARTIAL) {
             std::fs::remove_dir_all(&path).map_err(RunError::io(&path))?;
         }
     }
@@ -307,7 +318,7 @@ fn not_there(run: &Path, choice: Choice) -> Result<RunError, RunError> {
 pub fn best_until(run: &Path, iteration: u64) -> Result<Option<f64>, RunError> {
     match best(run)? {
         Some((folder, state)) if state.iteration > iteration => {
-            std::fs::remove_dir_all(&folder).map_err(RunError::io(&folder))?;
+            remove(&folder)?;
             Ok(None)
         }
         found => Ok(found.and_then(|(_, state)| state.score)),
@@ -321,7 +332,7 @@ pub fn best_until(run: &Path, iteration: u64) -> Result<Option<f64>, RunError> {
 pub fn clear(run: &Path) -> Result<(), RunError> {
     for prefix in [NEWEST, BEST] {
         for (_, folder) in list(run, prefix)? {
-            std::fs::remove_dir_all(&folder).map_err(RunError::io(&folder))?;
+            remove(&folder)?;
         }
     }
     Ok(())

@@ -117,8 +117,15 @@ impl RunFolder {
             let name = entry.map_err(RunError::io(path))?.file_name();
             names.push(name.to_string_lossy().into_owned());
         }
-        names.retain(|name| {
-            !name.starts_with('.') && name != "dataset.json" && name != "provenance.json"
+        // The files of a start in their order; only an earlier one makes a later one ours.
+        let begun = names.iter().any(|name| name == "provenance.json");
+        let no_events = || {
+            std::fs::metadata(path.join("events.jsonl")).is_ok_and(|events| events.len() == 0)
+        };
+        names.retain(|name| match name.as_str() {
+            "dataset.json" | "provenance.json" => false,
+            "events.jsonl" | "tensorboard" => !(begun && no_events()),
+            other => !other.starts_with('.'),
         });
         match names.into_iter().min() {
             None => Ok(()),

@@ -76,6 +76,7 @@ impl<'a> Session<'a> {
             None => RunFolder::create(out)?,
         };
         let run = folder.path.as_path();
+        checkpoint::tidy(run)?;
         write_json(&run.join("dataset.json"), &preflight.dataset.facts)?;
         preflight.sessions.write(run)?;
 
