@@ -119,9 +119,8 @@ impl RunFolder {
         }
         // The files of a start in their order; only an earlier one makes a later one ours.
         let begun = names.iter().any(|name| name == "provenance.json");
-        let no_events = || {
-            std::fs::metadata(path.join("events.jsonl")).is_ok_and(|events| events.len() == 0)
-        };
+        let no_events =
+            || std::fs::metadata(path.join("events.jsonl")).is_ok_and(|events| events.len() == 0);
         names.retain(|name| match name.as_str() {
             "dataset.json" | "provenance.json" => false,
             "events.jsonl" | "tensorboard" => !(begun && no_events()),

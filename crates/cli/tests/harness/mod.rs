@@ -8,7 +8,8 @@
 pub mod geometry;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
 use tempfile::TempDir;
@@ -199,5 +200,26 @@ impl std::fmt::Display for Outcome {
             "lacuna {}\ncode {:?}\nstdout:\n{}\nstderr:\n{}",
             self.command, self.code, self.stdout, self.stderr
         )
+    }
+}
+
+/// Starts a run without end and waits until it has done `iterations`.
+pub fn start(place: &Place, run: &str, set: &str, iterations: usize) -> Child {
+    let words = format!("train run.toml --out {run} --set train.iterations=1000000 {set}");
+    let mut child = place.command(&words).spawn().unwrap();
+    let begun = Instant::now();
+    let events = place.path(format!("{run}/events.jsonl"));
+    loop {
+        let lines = std::fs::read_to_string(&events).map_or(0, |t| t.lines().count());
+        if lines >= iterations {
+            return child;
+        }
+        let ended = child.try_wait().unwrap();
+        if ended.is_some() || begun.elapsed() > Duration::from_secs(60) {
+            let _ = child.kill();
+            let output = child.wait_with_output().unwrap();
+            panic!("{lines} lines: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

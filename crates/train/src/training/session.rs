@@ -326,7 +326,11 @@ impl<'a> Session<'a> {
         };
         self.check_folder()?;
         self.log.sync(&self.folder.path)?;
-        checkpoint::save(&self.folder.path, &saved)?;
+        if let Err(error) = checkpoint::save(&self.folder.path, &saved) {
+            // Where the folder has gone meanwhile, that is what is wrong.
+            self.check_folder()?;
+            return Err(error);
+        }
         self.saved_at = self.done();
         Ok(())
     }
