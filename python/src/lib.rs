@@ -2,6 +2,8 @@
 //! Arrays come in by DLPack without a copy, and the interpreter is released
 //! while work is done on them.
 
+#![allow(unsafe_code, reason = "arrays of other libraries come as addresses")]
+
 mod cohorts;
 mod command;
 mod dlpack;

@@ -8,7 +8,7 @@
 //! A temporary file is locked while it is written. What a killed process left is not, and
 //! the next write of the same file removes it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -22,9 +22,15 @@ const UNLOCKED: Duration = Duration::from_secs(2);
 
 /// Whether an entry of a folder is a temporary file or folder of this module: what a killed
 /// process left, or what another one is writing.
-pub fn is_part(name: &std::ffi::OsStr) -> bool {
+pub fn is_part(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(b".") && name.ends_with(PART.as_bytes())
+}
+
+/// Removes all that killed processes left half-written in `folder`, which is this program's own:
+/// some of its files are never written again.
+pub fn tidy(folder: &Path) {
+    remove_left(folder, &is_part);
 }
 
 /// Why a file could not be written. The old file, if any, is untouched.
@@ -208,33 +214,15 @@ impl<'a> Target<'a> {
         Ok(file)
     }
 
-    /// Removes what killed processes left of this target. What cannot be removed stays: it
-    /// is no hindrance.
+    /// Removes what killed processes left of this target.
     fn remove_leftovers(&self) {
-        let Ok(entries) = std::fs::read_dir(self.folder) else {
-            return;
-        };
-        let ours = |name: &std::ffi::OsStr| {
+        remove_left(self.folder, &|name| {
             let (name, prefix) = (name.as_encoded_bytes(), self.prefix.as_encoded_bytes());
             let middle = name.strip_prefix(prefix);
             let middle = middle.and_then(|rest| rest.strip_suffix(PART.as_bytes()));
             // No dot, or it would be the part of a file whose name begins with this one's.
             middle.is_some_and(|random| !random.contains(&b'.'))
-        };
-        for entry in entries.flatten().filter(|entry| ours(&entry.file_name())) {
-            let path = entry.path();
-            let Ok(kind) = entry.file_type() else {
-                continue;
-            };
-            // Of another kind it is none of ours.
-            if !(kind.is_file() || kind.is_dir()) || !is_left(&path) {
-                continue;
-            }
-            let _ = match kind.is_dir() {
-                true => std::fs::remove_dir_all(&path),
-                false => std::fs::remove_file(&path),
-            };
-        }
+        });
     }
 
     /// Temporary files and folders are private by default; the result should obey the umask,
@@ -269,6 +257,28 @@ impl<'a> Target<'a> {
             },
             _ => WriteError::Failed { path, step, source },
         }
+    }
+}
+
+/// Removes the temporary files and folders of `folder` with such names that nobody writes any
+/// more. What cannot be removed stays: it is no hindrance.
+fn remove_left(folder: &Path, ours: &dyn Fn(&OsStr) -> bool) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten().filter(|entry| ours(&entry.file_name())) {
+        let path = entry.path();
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
+        // Of another kind it is none of ours.
+        if !(kind.is_file() || kind.is_dir()) || !is_left(&path) {
+            continue;
+        }
+        let _ = match kind.is_dir() {
+            true => std::fs::remove_dir_all(&path),
+            false => std::fs::remove_file(&path),
+        };
     }
 }
 

@@ -1,5 +1,7 @@
 //! Vector kernels for the processor, without a tensor library.
 
+#![allow(unsafe_code, reason = "vector instructions work on addresses")]
+
 mod adam;
 mod add_widened;
 mod columns;

@@ -71,9 +71,11 @@ pub fn settle(
             Err(e) => return Err(RecordError::io(&path)(e).into()),
         }
     }
+    lacuna_io::atomic::tidy(path);
     for below in ["configs", "runs", "states", "logs"] {
         let below = path.join(below);
         std::fs::create_dir_all(&below).map_err(RecordError::io(&below))?;
+        lacuna_io::atomic::tidy(&below);
     }
     for Planned { run, config } in runs {
         lacuna_io::atomic::write_bytes(folder.config(&run.name), config.as_bytes())?;

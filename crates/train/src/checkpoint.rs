@@ -217,6 +217,7 @@ fn remove(folder: &Path) -> Result<(), RunError> {
 /// # Errors
 /// When a folder cannot be removed.
 pub(crate) fn tidy(run: &Path) -> Result<(), RunError> {
+    lacuna_io::atomic::tidy(run);
     for entry in std::fs::read_dir(run).map_err(RunError::io(run))? {
         let path = entry.map_err(RunError::io(run))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
