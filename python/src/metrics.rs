@@ -4,7 +4,7 @@ use lacuna_metrics::{
     Counts, Lesions, MaskPair, MetricsError, Options, SurfaceConvention, SurfaceDistances,
     evaluate_pair,
 };
-use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
+use lacuna_volume::{Affine, LabelMap, Region, Spacing, Volume};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -63,7 +63,7 @@ pub fn evaluate(
     let (prediction, reference) = two_maps(prediction, reference, spacing)?;
     let options = Options {
         nsd_tolerance_mm: tolerance_mm,
-        regions,
+        regions: regions.into_iter().map(Region::from).collect(),
         ..Options::default()
     };
     let scores = py

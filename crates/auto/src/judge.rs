@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_evaluate::{Request, evaluate, in_axes_of, reference_of};
+use lacuna_evaluate::{Request, evaluate, in_axes_of, reference_of, regions_with, shown};
 use lacuna_io::Classes;
 use lacuna_metrics::Options as MetricOptions;
 use lacuna_record::{
@@ -18,7 +18,7 @@ use lacuna_tune::{
     Calibration, ClassCalibration, LogOdds, MOST_CLASSES, Maps, Observed, Options, Temperature,
     Tuned, tune_class,
 };
-use lacuna_volume::{LabelMap, Volume};
+use lacuna_volume::{IGNORED, LabelMap, Volume};
 
 use crate::auto::Step;
 use crate::error::AutoError;
@@ -151,7 +151,7 @@ impl Judging<'_> {
     fn load(&self, held: &HeldOut) -> Result<Loaded, AutoError> {
         match self.stop.load(Ordering::Relaxed) {
             true => Err(RunError::Stopped.into()),
-            false => load(held, self.manifest),
+            false => load(held, self.manifest, &self.outputs),
         }
     }
 
@@ -285,7 +285,7 @@ impl Judging<'_> {
             out,
             subjects: &ids,
             options: MetricOptions {
-                regions: self.regions.clone(),
+                regions: regions_with(self.manifest, &self.regions),
                 ..MetricOptions::default()
             },
             label_values: false,
@@ -320,13 +320,22 @@ fn held_out<'a>(
 }
 
 /// The probabilities and the reference of a subject, on the grid of the prediction.
-fn load(held: &HeldOut, manifest: &Manifest) -> Result<Loaded, AutoError> {
+/// Voxels that the manifest leaves out are as if nothing was there.
+fn load(held: &HeldOut, manifest: &Manifest, outputs: &Outputs) -> Result<Loaded, AutoError> {
     let path = probabilities_path(&held.folder, &held.subject.id, PREDICTION_ENDING);
-    let probabilities = lacuna_io::read(&path)?.volumes;
+    let mut probabilities = lacuna_io::read(&path)?.volumes;
     let reference = in_axes_of(&probabilities[0], reference_of(manifest, held.subject)?)?;
+    if reference.data().contains(&IGNORED) {
+        for (map, outside) in probabilities.iter_mut().zip(outputs.outside()) {
+            let values = map.data_mut().iter_mut().zip(reference.data());
+            values
+                .filter(|(_, label)| **label == IGNORED)
+                .for_each(|(p, _)| *p = outside);
+        }
+    }
     Ok(Loaded {
         probabilities,
-        reference,
+        reference: shown(&reference),
     })
 }
 

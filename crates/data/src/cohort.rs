@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use lacuna_io::atomic::WriteError;
-use lacuna_volume::{Grid, LabelMap, Spacing, Volume};
+use lacuna_volume::{Grid, IGNORED, LabelMap, Spacing, Volume};
 
 use crate::subject::{Case, LossMaps, LostLesions};
 use crate::window::append_window;
@@ -169,9 +169,11 @@ pub(crate) struct Annotations<'a> {
 }
 
 impl Annotations<'_> {
-    /// Whether the voxel at this place in memory is inside the mask.
+    /// Whether the voxel at this place in memory may be drawn: inside the mask, and of a class
+    /// that is known.
     pub(crate) fn in_mask(&self, index: usize) -> bool {
         self.mask.as_ref().is_none_or(|mask| mask.data()[index])
+            && (self.label.as_ref()).is_none_or(|label| label.data()[index] != IGNORED)
     }
 }
 
@@ -265,12 +267,16 @@ impl Held {
         Ok(inside_of(mask, images))
     }
 
-    /// The weights of one row along x, numbered in memory order; 0 outside the mask.
+    /// The weights of one row along x, numbered in memory order; 0 where no voxel may be drawn,
+    /// see [`Annotations::in_mask`].
     pub(crate) fn weight_row(&self, row: usize) -> Result<Vec<f32>, CohortError> {
         let [width, height, _] = self.grid().shape;
-        let masked = |mut weights: Vec<f32>, mask: Option<&[bool]>| {
+        let masked = |mut weights: Vec<f32>, mask: Option<&[bool]>, label: Option<&[u8]>| {
             for (weight, inside) in weights.iter_mut().zip(mask.into_iter().flatten()) {
                 *weight = if *inside { *weight } else { 0.0 };
+            }
+            for (weight, label) in weights.iter_mut().zip(label.into_iter().flatten()) {
+                *weight = if *label == IGNORED { 0.0 } else { *weight };
             }
             weights
         };
@@ -279,15 +285,21 @@ impl Held {
                 let places = row * width..(row + 1) * width;
                 let weight = case.weight.as_ref().expect("places come from weights");
                 let mask = case.mask.as_ref().map(|mask| &mask.data()[places.clone()]);
-                Ok(masked(weight.data()[places].to_vec(), mask))
+                let label = case
+                    .label
+                    .as_ref()
+                    .map(|label| &label.data()[places.clone()]);
+                Ok(masked(weight.data()[places].to_vec(), mask, label))
             }
             Self::Disk(cached) => cached.reading(|reader| {
                 let first = [0, row % height, row / height].map(|i| i as isize);
                 let window = (first, [width, 1, 1]);
                 let weights = reader.windows(Role::Weight, window)?.pop();
                 let mask = reader.windows::<bool>(Role::Mask, window)?.pop();
+                let label = reader.windows::<u8>(Role::Label, window)?.pop();
                 let weights = weights.expect("places come from weights").into_data();
-                Ok(masked(weights, mask.as_ref().map(Volume::data)))
+                let mask = mask.as_ref().map(Volume::data);
+                Ok(masked(weights, mask, label.as_ref().map(Volume::data)))
             }),
         }
     }

@@ -6,7 +6,11 @@
 //! modalities = ["FLAIR", "T1c"]
 //! classes = ["background", "tumour"]          # class 0 is the background
 //! label_values = { 0 = "background", 1 = "tumour", 4 = "tumour" } # absent: 0, 1, ... in order
+//! ignore = 255                                # optional: voxels of this value are left out
 //! spacing = [0.1, 0.1]                        # optional, of the pixels of pictures, in mm
+//! [[region]]                                  # optional: classes that are also scored as one
+//! name = "whole tumour"
+//! classes = ["oedema", "core"]
 //! [[subject]]
 //! id = "pat0003"
 //! group = "patient-3"                         # optional: subjects of one patient share it
@@ -25,6 +29,7 @@
 mod error;
 mod image;
 mod read;
+mod regions;
 mod rules;
 mod toml_form;
 
@@ -33,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 use lacuna_io::atomic::write_bytes;
 use lacuna_io::files_of;
-use lacuna_volume::{LabelMap, Volume};
+use lacuna_volume::{IGNORED, LabelMap, Region, Volume};
 
 use crate::split::Member;
 
@@ -54,6 +59,10 @@ pub struct Manifest {
     pub classes: Vec<String>,
     /// Class name of every label value that may occur in a label file.
     pub label_values: BTreeMap<i32, String>,
+    /// The label value of voxels that are neither trained on nor scored.
+    pub ignore: Option<i32>,
+    /// Unions of classes that are scored as rows of their own; each has a name.
+    pub regions: Vec<Region>,
     /// The modality onto whose grid the other images of a subject are brought; without one they
     /// must share a grid.
     pub grid: Option<String>,
@@ -148,6 +157,8 @@ impl Manifest {
             modalities,
             classes,
             label_values,
+            ignore: None,
+            regions: Vec::new(),
             grid: None,
             spacing: None,
             subjects,
@@ -250,7 +261,8 @@ impl Manifest {
         *self.class_table.get(position)?
     }
 
-    /// The label file's values as class indices, on the same grid.
+    /// The label file's values as class indices, on the same grid; [`IGNORED`] where the value is
+    /// [`Self::ignore`].
     ///
     /// # Errors
     /// A value that `label_values` lacks.
@@ -260,11 +272,13 @@ impl Manifest {
         values: &Volume<i32>,
     ) -> Result<LabelMap, ManifestError> {
         let mut unknown = None;
-        let labels = values.map(|&value| {
-            self.class_of(value).unwrap_or_else(|| {
+        let labels = values.map(|&value| match self.class_of(value) {
+            Some(class) => class,
+            None if self.ignore == Some(value) => IGNORED,
+            None => {
                 unknown.get_or_insert(value);
                 0
-            })
+            }
         });
         match unknown {
             None => Ok(labels),
@@ -287,7 +301,7 @@ impl Manifest {
             value,
             voxels: 1 + places.count(),
             voxel: [first % nx, first / nx % ny, first / (nx * ny)],
-            known: self.label_values.keys().copied().collect(),
+            known: self.known_values(),
         }
     }
 }

@@ -1,22 +1,25 @@
 //! A dataset written as one of nnU-Net's raw folders, `DatasetNNN_NAME`.
 //!
 //! Source: nnU-Net v2, `documentation/dataset_format.md`. Images are written as 32-bit floating
-//! point and label maps as class indices, which are consecutive as nnU-Net asks, all of a
+//! point and label maps as class indices, which are consecutive as nnU-Net asks, with the ignore
+//! label after them, all of a
 //! subject on the grid of one of its images. [`crate::discover::described`] reads them back.
 
+mod description;
 mod error;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use lacuna_io::atomic::{write_bytes, write_folder};
 use lacuna_io::{Reference, write_image, write_labels};
-use lacuna_volume::{Volume, corner_displacement_mm, resample_linear};
+use lacuna_volume::{IGNORED, Volume, corner_displacement_mm, resample_linear};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::manifest::{Manifest, Subject};
 use crate::split::read_splits;
 
+use description::Description;
 pub use error::NnunetError;
 
 const ENDING: &str = ".nii.gz";
@@ -55,6 +58,7 @@ pub fn write_nnunet(
     let folds = folds.transpose()?;
     let labelled = manifest.labelled().len();
     let unlabelled = manifest.subjects.len() - labelled;
+    let (description, lost) = Description::of(manifest, labelled);
     write_folder(out, |part| {
         for (folder, subjects) in [
             ("imagesTr", labelled),
@@ -70,18 +74,20 @@ pub fn write_nnunet(
             on_subject(done, manifest.subjects.len());
             write_subject(manifest, subject, part)?;
         }
-        write_json(&part.join("dataset.json"), &description(manifest, labelled))?;
+        write_json(&part.join("dataset.json"), &description)?;
         if let Some(folds) = &folds {
             let folds = folds.iter();
             let folds = folds.map(|fold| json!({ "train": fold.train, "val": fold.validation }));
-            write_json(&part.join("splits_final.json"), &folds.collect())?;
+            write_json(&part.join("splits_final.json"), &folds.collect::<Vec<_>>())?;
         }
         Ok::<_, NnunetError>(())
     })?;
     Ok(Written {
         labelled,
         unlabelled,
-        notes: notes(manifest, folds.is_some()),
+        notes: (lost.into_iter())
+            .chain(notes(manifest, folds.is_some()))
+            .collect(),
     })
 }
 
@@ -111,21 +117,6 @@ fn check_classes(manifest: &Manifest) -> Result<(), NnunetError> {
             class: class.clone(),
         }),
     }
-}
-
-fn description(manifest: &Manifest, labelled: usize) -> serde_json::Value {
-    let channels = manifest.modalities.iter().enumerate();
-    let channels: BTreeMap<String, &String> = channels.map(|(n, m)| (n.to_string(), m)).collect();
-    let classes = manifest.classes.iter().enumerate().skip(1);
-    let mut labels: BTreeMap<&str, usize> = classes.map(|(n, c)| (c.as_str(), n)).collect();
-    labels.insert("background", 0);
-    json!({
-        "name": manifest.name,
-        "channel_names": channels,
-        "labels": labels,
-        "numTraining": labelled,
-        "file_ending": ENDING,
-    })
 }
 
 fn write_subject(manifest: &Manifest, subject: &Subject, out: &Path) -> Result<(), NnunetError> {
@@ -165,6 +156,9 @@ fn write_subject(manifest: &Manifest, subject: &Subject, out: &Path) -> Result<(
     if let Some(file) = &subject.label {
         let labels = manifest.map_labels(subject, &manifest.read_labels(subject, file)?)?;
         let labels = onto.checked(file, labels)?;
+        // nnU-Net's ignore label is the highest.
+        let ignore = manifest.classes.len() as u8;
+        let labels = labels.map(|&label| if label == IGNORED { ignore } else { label });
         let name = format!("{}{ENDING}", subject.id);
         write_labels(out.join("labelsTr").join(name), &labels, &reference)?;
     }
@@ -217,7 +211,8 @@ fn notes(manifest: &Manifest, folds: bool) -> Vec<String> {
     notes
 }
 
-fn write_json(path: &Path, value: &serde_json::Value) -> Result<(), NnunetError> {
-    write_bytes(path, format!("{value:#}\n").as_bytes())?;
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), NnunetError> {
+    let text = serde_json::to_string_pretty(value).expect("names and whole numbers");
+    write_bytes(path, format!("{text}\n").as_bytes())?;
     Ok(())
 }

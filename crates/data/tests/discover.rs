@@ -330,14 +330,8 @@ fn descriptions_that_cannot_be_used_are_refused() {
     refused(
         &folder,
         "\"TZ\": 2",
-        "\"ignore\": 2",
-        "with an ignore label",
-    );
-    refused(
-        &folder,
-        "\"TZ\": 2",
-        "\"TZ\": [1, 2]",
-        "the value 1 in `PZ` and in `TZ`",
+        "\"TZ\": 1",
+        "with [1] as `PZ` and as `TZ`",
     );
     refused(&folder, "\"TZ\": 2", "\"TZ\": -2", "`TZ`: -2");
     refused(&folder, "\"background\": 0,", "", "without the value 0");

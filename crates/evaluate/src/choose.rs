@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_io::ENDINGS;
 use lacuna_record::{Predictions, ScoredFile, prediction_path, sha256_of};
-use lacuna_volume::foreground_indices;
+use lacuna_volume::{Region, foreground_indices};
 
 use crate::{EvaluateError, Request};
 
-/// The regions to score: those asked for, each as class names joined by `+`, else
-/// those that the network behind the folder `predictions` was trained on.
+/// The regions to score: those asked for, each as the name of one of the manifest or as class
+/// names joined by `+`, else those of the manifest and those that the network behind the folder
+/// `predictions` was trained on.
 ///
 /// # Errors
 /// A class that the manifest does not have, or a list that cannot be read.
@@ -18,15 +19,20 @@ pub fn regions(
     manifest: &Manifest,
     predictions: &Path,
     asked: &[String],
-) -> Result<Vec<Vec<String>>, EvaluateError> {
+) -> Result<Vec<Region>, EvaluateError> {
     if asked.is_empty() {
         let listed = Predictions::read(predictions)?;
-        return Ok(listed.map_or_else(Vec::new, |listed| listed.regions));
+        let trained = listed.map_or_else(Vec::new, |listed| listed.regions);
+        return Ok(regions_with(manifest, &trained));
     }
-    let names = |region: &String| -> Result<Vec<String>, EvaluateError> {
+    let names = |region: &String| -> Result<Region, EvaluateError> {
+        let mut named = manifest.regions.iter();
+        if let Some(named) = named.find(|r| r.name.as_ref() == Some(region)) {
+            return Ok(named.clone());
+        }
         let names: Vec<String> = region.split('+').map(str::to_owned).collect();
         match foreground_indices(&manifest.classes, &names) {
-            Ok(_) => Ok(names),
+            Ok(_) => Ok(names.into()),
             Err(source) => Err(EvaluateError::RegionClass {
                 region: region.clone(),
                 manifest: manifest.path.clone(),
@@ -35,6 +41,12 @@ pub fn regions(
         }
     };
     asked.iter().map(names).collect()
+}
+
+/// The regions of the manifest, and those that a network was trained on.
+pub fn regions_with(manifest: &Manifest, trained: &[Vec<String>]) -> Vec<Region> {
+    let trained = trained.iter().cloned().map(Region::from);
+    manifest.regions.iter().cloned().chain(trained).collect()
 }
 
 /// What is scored, and what a reader should know of what is not.

@@ -20,7 +20,7 @@ use lacuna_metrics::{Bootstrap, Options};
 use lacuna_record::{ComparedFolder, ComparedPair, ComparedPredictions, Provenance, RecordError};
 
 pub use error::CompareError;
-pub(crate) use measure::labels_of;
+pub use measure::labels_of;
 pub use statistics::{Metric, metric_of};
 
 use crate::{EvaluateError, score};

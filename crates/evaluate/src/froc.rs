@@ -7,7 +7,7 @@ use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_io::ending_of;
 use lacuna_metrics::{Froc, SubjectCandidates};
 use lacuna_record::{ClassFroc, PREDICTION_ENDING, Predictions, ScoredFile, probabilities_path};
-use lacuna_volume::{Connectivity, LabelMap, corner_displacement_mm};
+use lacuna_volume::{Connectivity, IGNORED, LabelMap, corner_displacement_mm};
 
 use crate::choose::Chosen;
 use crate::score::in_axes_of;
@@ -93,7 +93,7 @@ pub(crate) fn candidates(
 ) -> Result<Vec<SubjectCandidates>, EvaluateError> {
     let volumes = lacuna_io::read(file)?.volumes.into_iter();
     let of_class = |(class, volume)| {
-        let volume = in_axes_of(reference, volume)?;
+        let mut volume = in_axes_of(reference, volume)?;
         if !reference.grid().shows_the_voxels_of(&volume.grid()) {
             return Err(EvaluateError::Grid {
                 prediction: file.to_owned(),
@@ -102,6 +102,9 @@ pub(crate) fn candidates(
                 expected: reference.shape(),
                 apart_mm: corner_displacement_mm(&reference.grid(), &volume.grid()),
             });
+        }
+        for (p, label) in volume.data_mut().iter_mut().zip(reference.data()) {
+            *p = if *label == IGNORED { 0.0 } else { *p };
         }
         SubjectCandidates::find(
             &reference.map(|label| usize::from(*label) == class),

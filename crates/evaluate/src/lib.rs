@@ -22,14 +22,14 @@ use lacuna_record::{Evaluation, Provenance, RecordError};
 use rayon::prelude::*;
 
 use choose::Chosen;
-pub use choose::{file_of, regions};
-pub use compare::{CompareError, CompareRequest, Metric, compare, metric_of};
+pub use choose::{file_of, regions, regions_with};
+pub use compare::{CompareError, CompareRequest, Metric, compare, labels_of, metric_of};
 pub use error::EvaluateError;
 pub use errors::error_page;
 pub use froc::CANDIDATE_THRESHOLD;
 use froc::Probabilities;
 use score::Scored;
-pub use score::{example, in_axes_of, prediction_of, reference_of};
+pub use score::{example, in_axes_of, prediction_of, reference_of, shown};
 
 /// What to score, how, and where to write it.
 #[derive(Clone, Debug)]

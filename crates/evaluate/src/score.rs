@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_metrics::{LesionConvention, Options, SubjectCandidates, evaluate_pair};
+use lacuna_metrics::{
+    LesionConvention, Options, SubjectCandidates, evaluate_pair, without_ignored,
+};
 use lacuna_record::{
     Overlay, PREDICTION_ENDING, Predictions, ScoredFile, SubjectScores, prediction_path,
 };
 use lacuna_report::OverlayOptions;
 use lacuna_report::study::Example;
-use lacuna_volume::{LabelMap, Orientation, Volume, corner_displacement_mm};
+use lacuna_volume::{IGNORED, LabelMap, Orientation, Volume, corner_displacement_mm};
 
 use crate::choose::Coding;
 use crate::{EvaluateError, Request, froc};
@@ -121,7 +123,7 @@ fn in_canonical_axes(
     let axes = Orientation::of(reference.affine());
     Ok(Example {
         image: image_behind(manifest, subject, modality, reference)?,
-        reference: axes.to_canonical(reference)?,
+        reference: axes.to_canonical(&shown(reference))?,
         prediction: axes.to_canonical(prediction)?,
     })
 }
@@ -166,7 +168,13 @@ pub fn example(
     in_canonical_axes(manifest, subject, modality, &reference, &prediction)
 }
 
-/// The classes of a labelled subject, on the grid of its label file.
+/// A reference with nothing where it is [`IGNORED`].
+pub fn shown(reference: &LabelMap) -> LabelMap {
+    reference.map(|&label| if label == IGNORED { 0 } else { label })
+}
+
+/// The classes of a labelled subject, on the grid of its label file; [`IGNORED`] where the
+/// manifest leaves out the value.
 ///
 /// # Errors
 /// When the subject has no label, or the file cannot be read or holds a value
@@ -204,7 +212,8 @@ pub fn prediction_of(
     }
 }
 
-/// The classes of a prediction, voxel by voxel those of the reference.
+/// The classes of a prediction, voxel by voxel those of the reference; background where that is
+/// [`IGNORED`].
 pub(crate) fn prediction_on(
     manifest: &Manifest,
     subject: &Subject,
@@ -214,7 +223,7 @@ pub(crate) fn prediction_on(
 ) -> Result<LabelMap, EvaluateError> {
     let prediction = in_axes_of(reference, read_prediction(manifest, path, coding)?)?;
     if reference.grid().shows_the_voxels_of(&prediction.grid()) {
-        return Ok(prediction);
+        return Ok(without_ignored(reference, &prediction).into_owned());
     }
     Err(EvaluateError::Grid {
         prediction: path.to_owned(),
@@ -226,7 +235,7 @@ pub(crate) fn prediction_on(
 }
 
 /// The classes of a prediction.
-fn read_prediction(
+pub(crate) fn read_prediction(
     manifest: &Manifest,
     path: &Path,
     coding: &Coding,

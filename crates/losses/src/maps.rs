@@ -8,7 +8,8 @@
 
 use crate::PatchGrid;
 use lacuna_volume::{
-    Affine, Connectivity, LabelMap, Spacing, Volume, euclidean_distance_mm, label_components,
+    Affine, Connectivity, LabelMap, Spacing, Volume, euclidean_distance_mm, is_foreground,
+    label_components,
 };
 use rayon::prelude::*;
 
@@ -43,9 +44,10 @@ pub fn signed_distances(labels: &LabelMap, classes: usize) -> Vec<Volume<f32>> {
 }
 
 /// Numbers of the lesions, the connected components (26 neighbours) of all that
-/// is not background, from 1; 0 is background.
+/// is neither background nor ignored, from 1; 0 is these.
 pub fn lesions(labels: &LabelMap) -> Volume<u32> {
-    label_components(&labels.map(|&label| label > 0), Connectivity::TwentySix).labels
+    let foreground = labels.map(|&label| is_foreground(label));
+    label_components(&foreground, Connectivity::TwentySix).labels
 }
 
 /// Length of the diagonal, in mm.

@@ -4,6 +4,7 @@
 //! exact and do not depend on their order.
 
 use crate::MetricsError;
+use lacuna_volume::IGNORED;
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
@@ -70,7 +71,8 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Counts each pair of labels.
+    /// Counts each pair of labels. Where the reference is [`IGNORED`] and there is no such class,
+    /// nothing is counted.
     ///
     /// # Errors
     /// When the slices differ in length or hold a label that is no class.
@@ -82,6 +84,11 @@ impl Confusion {
             all[usize::from(r) << 8 | usize::from(p)] += 1;
         }
         let mut cells = vec![0; classes * classes];
+        let known = match usize::from(IGNORED) < classes {
+            true => all.len(),
+            false => usize::from(IGNORED) << 8,
+        };
+        all.truncate(known);
         for (pair, voxels) in all.into_iter().enumerate().filter(|&(_, v)| v > 0) {
             let labels = [("reference", pair >> 8), ("prediction", pair & 255)];
             if let Some((image, label)) = labels.into_iter().find(|l| l.1 >= classes) {

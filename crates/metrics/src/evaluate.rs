@@ -3,8 +3,9 @@
 use crate::{
     Bootstrap, Confusion, Conventions, Counts, Distribution, LesionConvention, LesionDetection,
     LesionStratum, Lesions, MaskPair, MetricsError, SurfaceConvention, SurfaceDistances,
+    without_ignored,
 };
-use lacuna_volume::{LabelMap, foreground_indices};
+use lacuna_volume::{IGNORED, LabelMap, Region, foreground_indices};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -18,9 +19,10 @@ pub struct Options {
     pub nsd_tolerance_mm: f64,
     /// Surface of HD95 and NSD.
     pub surface: SurfaceConvention,
-    /// Sets of classes that are scored as one, by name. A set of one class, of all
+    /// Sets of classes that are scored as one. A region with a name has a row of that name,
+    /// unless a class or an earlier region is called so; without, one of one class, of all
     /// foreground or given before has a row already.
-    pub regions: Vec<Vec<String>>,
+    pub regions: Vec<Region>,
     /// Further conventions to count lesions by; default: none.
     pub lesion_conventions: Vec<LesionConvention>,
 }
@@ -39,7 +41,7 @@ impl Default for Options {
 /// Every metric of one class in one subject. All are finite, empty masks included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScores {
-    /// Class name, those of a region joined by `+`, or [`FOREGROUND`].
+    /// Class name, that of a region or its classes joined by `+`, or [`FOREGROUND`].
     pub class: String,
     /// Voxels by reference and prediction.
     #[serde(flatten)]
@@ -136,7 +138,8 @@ fn not_recorded() -> f64 {
 /// Scores each foreground class on the mask of that class alone, then the regions,
 /// and the union of all classes last if there are several. `classes` names the labels in order, the
 /// background first. The images must lie on one grid: only the shapes are
-/// compared here, and the spacing is that of the reference.
+/// compared here, and the spacing is that of the reference. Where the reference is
+/// [`lacuna_volume::IGNORED`] nothing is counted, and neither image has anything.
 ///
 /// # Errors
 /// When the shapes differ, a label is no class, or the classes, the regions or the
@@ -155,6 +158,11 @@ pub fn evaluate_pair(
             prediction: prediction.shape(),
         });
     }
+    let known = match classes.len() <= usize::from(IGNORED) {
+        true => without_ignored(reference, prediction),
+        false => Cow::Borrowed(prediction),
+    };
+    let prediction = known.as_ref();
     let confusion = Confusion::of(reference.data(), prediction.data(), classes.len())?;
     let generalised_dice = confusion.generalised_dice();
     let score = |class: &str, counts: Counts, pair: MaskPair| {
@@ -191,28 +199,50 @@ pub fn evaluate_pair(
         let pair = MaskPair::of_labels(reference, prediction, |l| usize::from(l) == label)?;
         rows.push(score(class, confusion.class(label), pair));
     }
-    for region in regions {
-        let names: Vec<&str> = region.iter().map(|&c| classes[c].as_str()).collect();
+    for (name, region) in regions {
         let inside = |l: u8| region.contains(&usize::from(l));
         let pair = MaskPair::of_labels(reference, prediction, inside)?;
-        rows.push(score(&names.join("+"), confusion.region(&region), pair));
+        rows.push(score(&name, confusion.region(&region), pair));
     }
     if classes.len() > 2 {
-        let pair = MaskPair::of_labels(reference, prediction, |l| l > 0)?;
+        let pair = MaskPair::of_labels(reference, prediction, |l| {
+            l > 0 && usize::from(l) < classes.len()
+        })?;
         rows.push(score(FOREGROUND, confusion.foreground(), pair));
     }
     Ok(rows)
 }
 
-/// Class indices of each region that has no row of its own otherwise.
-fn regions(classes: &[String], names: &[Vec<String>]) -> Result<Vec<Vec<usize>>, MetricsError> {
-    let mut regions = Vec::new();
-    for names in names {
+/// Name and class indices of each region that has no row of its own otherwise.
+fn regions(
+    classes: &[String],
+    wanted: &[Region],
+) -> Result<Vec<(String, Vec<usize>)>, MetricsError> {
+    let mut regions: Vec<(String, Vec<usize>)> = Vec::new();
+    for Region {
+        name,
+        classes: names,
+    } in wanted
+    {
         let mut region = foreground_indices(classes, names)?;
         region.sort_unstable();
         region.dedup();
-        if (2..classes.len() - 1).contains(&region.len()) && !regions.contains(&region) {
-            regions.push(region);
+        let known = |name: &String| {
+            classes.contains(name) || name == FOREGROUND || regions.iter().any(|r| r.0 == *name)
+        };
+        let stands = match name {
+            Some(name) => known(name) || region.is_empty(),
+            None => {
+                !(2..classes.len() - 1).contains(&region.len())
+                    || regions.iter().any(|r| r.1 == region)
+            }
+        };
+        if !stands {
+            let joined = || {
+                let names: Vec<&str> = region.iter().map(|&c| classes[c].as_str()).collect();
+                names.join("+")
+            };
+            regions.push((name.clone().unwrap_or_else(joined), region));
         }
     }
     Ok(regions)

@@ -37,7 +37,7 @@ pub use evaluate::{
 pub use froc::{Candidate, Froc, FrocPoint, SubjectCandidates};
 pub use lesion::{Lesion, LesionPlace, LesionShares, Lesions};
 pub use mcnemar::mcnemar;
-pub use pair::MaskPair;
+pub use pair::{MaskPair, without_ignored};
 pub use strata::LesionStratum;
 pub use summary::{Bootstrap, Distribution, Interval, Quartiles, quantile};
 pub use surface::{SurfaceConvention, SurfaceDistances};

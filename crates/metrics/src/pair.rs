@@ -1,7 +1,9 @@
 //! One structure in reference and prediction, cropped to where it is.
 
+use std::borrow::Cow;
+
 use crate::MetricsError;
-use lacuna_volume::{Affine, Grid, LabelMap, Volume};
+use lacuna_volume::{Affine, Grid, IGNORED, LabelMap, Volume};
 
 /// The masks of one structure, cropped to the box around their union plus one
 /// voxel where the image has one. A mask voxel thus lies on a face of the box
@@ -102,6 +104,21 @@ impl MaskPair {
             .sum::<f64>()
             .sqrt()
     }
+}
+
+/// A prediction that is background where the reference is [`IGNORED`], so that nothing of it is
+/// scored there.
+pub fn without_ignored<'a>(reference: &LabelMap, prediction: &'a LabelMap) -> Cow<'a, LabelMap> {
+    if !reference.data().contains(&IGNORED) || reference.shape() != prediction.shape() {
+        return Cow::Borrowed(prediction);
+    }
+    let mut known = prediction.clone();
+    for (label, of_reference) in known.data_mut().iter_mut().zip(reference.data()) {
+        if *of_reference == IGNORED {
+            *label = 0;
+        }
+    }
+    Cow::Owned(known)
 }
 
 /// Start and shape of the box around both masks plus one voxel, inside the

@@ -180,7 +180,7 @@ fn regions_are_scored_as_one() {
     let classes = names(&["background", "rim", "core", "enhancing"]);
     let (r, p) = (line(&[0, 1, 2, 3, 3]), line(&[0, 0, 3, 2, 1]));
     let regions = |sets: &[&[&str]]| Options {
-        regions: sets.iter().map(|set| names(set)).collect(),
+        regions: sets.iter().map(|set| names(set).into()).collect(),
         ..Options::default()
     };
     let options = regions(&[

@@ -1,12 +1,13 @@
 //! One run of a study, trained, tested and recorded; what the executors start as
 //! processes.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_evaluate::{Request, evaluate, reference_of};
+use lacuna_evaluate::{Request, evaluate, reference_of, regions_with, shown};
 use lacuna_metrics::{Options, Probabilities, Reliability};
 use lacuna_record::{
     Existing, Outcome, PREDICTION_ENDING, State, StudyFolder, Summary, read_events, unix_time,
@@ -22,6 +23,7 @@ use lacuna_train::predict::Session;
 use lacuna_train::predictor::Predictor;
 use lacuna_train::run::RunError;
 use lacuna_train::training::{Progress, train};
+use lacuna_volume::IGNORED;
 
 use crate::StudyError;
 use crate::folder::hold_run;
@@ -184,7 +186,7 @@ fn test(
         out: &folder,
         subjects: ids,
         options: Options {
-            regions: trained.config.regions.clone(),
+            regions: regions_with(&manifest, &trained.config.regions),
             ..Options::default()
         },
         label_values: false,
@@ -212,11 +214,21 @@ fn judge(
     };
     let reference = reference_of(manifest, subject)?;
     let foreground = outputs.foreground(probabilities);
+    let inside = match (reference.data().contains(&IGNORED), &predicted.mask) {
+        (false, mask) => mask.as_ref().map(|mask| Cow::Borrowed(mask.data())),
+        (true, mask) => {
+            let known = reference.data().iter().enumerate();
+            let masked = |at: usize| mask.as_ref().is_none_or(|mask| mask.data()[at]);
+            let known = known.map(|(at, label)| *label != IGNORED && masked(at));
+            Some(Cow::Owned(known.collect::<Vec<bool>>()))
+        }
+    };
+    let reference = shown(&reference);
     let probabilities = Probabilities {
         foreground: &foreground,
         reference: reference.data(),
         prediction: predicted.labels.data(),
-        mask: predicted.mask.as_ref().map(|m| m.data()),
+        mask: inside.as_deref(),
     };
     (reliability.add(&probabilities)).map_err(|source| StudyError::Reliability {
         subject: subject.id.clone(),

@@ -5,7 +5,7 @@ mod steps;
 
 use lacuna_losses::PatchGrid;
 use lacuna_losses::doctor::{Examination, examine, examined_grid};
-use lacuna_volume::Zyx;
+use lacuna_volume::{IGNORED, Zyx};
 
 use crate::config::RunConfig;
 use crate::dataset::{Dataset, patch_geometry};
@@ -48,11 +48,13 @@ pub fn examine_run(
     for id in ids {
         let case = dataset.case(id, config)?;
         for &class in case.label.iter().flat_map(|label| label.data()) {
-            counts[usize::from(class)] += 1;
+            if class != IGNORED {
+                counts[usize::from(class)] += 1;
+            }
         }
         first_spacing.get_or_insert(case.channels[0].spacing().0);
     }
-    let total: u64 = counts.iter().sum();
+    let total = counts.iter().sum::<u64>().max(1);
     let shares: Vec<f64> = counts.iter().map(|n| *n as f64 / total as f64).collect();
 
     let (_, effective) = patch_geometry(config)?.sizes(config.patch.plane);

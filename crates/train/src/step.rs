@@ -12,7 +12,7 @@ use lacuna_losses::{
     Evaluation, Input, Layout, LossConfig, LossError, PatchGrid, Reference, ReferenceMaps, Regions,
 };
 use lacuna_nets::Network;
-use lacuna_volume::Zyx;
+use lacuna_volume::{IGNORED, Zyx};
 
 use crate::clip::clipped;
 use crate::collapse::Alternation;
@@ -209,18 +209,23 @@ impl Step<'_> {
     ) -> Result<(Evaluation, TensorData), LossError> {
         let mut gradient = vec![0.0f32; logits.len()];
         let maps = target.maps;
-        let shares = self.regions.map(|r| r.shares(layout, target.labels));
-        let labels = Reference::Labels(target.labels);
+        let known = target.labels.contains(&IGNORED).then(|| known(target));
+        let (labels, weights) = match &known {
+            Some((labels, weights)) => (labels.as_slice(), Some(weights.as_slice())),
+            None => (target.labels, given(&maps.weight)),
+        };
+        let shares = self.regions.map(|r| r.shares(layout, labels));
+        let reference = Reference::Labels(labels);
         let input = Input {
-            reference: shares.as_deref().map_or(labels, Reference::Soft),
-            weights: given(&maps.weight),
+            reference: shares.as_deref().map_or(reference, Reference::Soft),
+            weights,
             grid: Some(grid),
             maps: ReferenceMaps {
                 distance: given(&maps.distance),
                 lesion: given(&maps.lesion),
             },
             iteration: target.iteration,
-            ..Input::new(layout, logits, target.labels)
+            ..Input::new(layout, logits, labels)
         };
         let mut evaluation = self.loss.value_and_gradient(&input, &mut gradient)?;
         if weight != 1.0 {
@@ -240,6 +245,18 @@ fn together(mut one: Evaluation, other: Evaluation) -> Evaluation {
     one.fp += other.fp;
     one.fn_ += other.fn_;
     one
+}
+
+/// Labels and weights with no voxel ignored: what is has the weight 0, which every loss honours,
+/// and the background.
+fn known(target: Target) -> (Vec<u8>, Vec<f32>) {
+    let weights = &target.maps.weight;
+    let labels = target.labels.iter();
+    let known = labels.enumerate().map(|(at, &label)| match label {
+        IGNORED => (0, 0.0),
+        label => (label, weights.get(at).copied().unwrap_or(1.0)),
+    });
+    known.unzip()
 }
 
 /// A map, unless it is empty because nothing reads it.
@@ -267,4 +284,24 @@ fn sgd(config: &TrainConfig) -> ModuleOptimizer {
         .with_momentum(Some(momentum))
         .with_weight_decay(decay)
         .init()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_weighs_nothing() {
+        let mut maps = PatchMaps::default();
+        let of = |maps: &PatchMaps| {
+            known(Target {
+                labels: &[0, 2, IGNORED],
+                maps,
+                iteration: 0,
+            })
+        };
+        assert_eq!(of(&maps), (vec![0, 2, 0], vec![1.0, 1.0, 0.0]));
+        maps.weight = vec![0.5, 3.0, 4.0];
+        assert_eq!(of(&maps), (vec![0, 2, 0], vec![0.5, 3.0, 0.0]));
+    }
 }

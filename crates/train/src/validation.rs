@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use lacuna_data::cohort::Cohort;
-use lacuna_metrics::{Confusion, Lesions, MaskPair};
+use lacuna_metrics::{Confusion, Lesions, MaskPair, without_ignored};
 use lacuna_record::{ValidationScore, read_validation};
+use lacuna_volume::is_foreground;
 
 use crate::predict::{Session, WindowModel, predict_case};
 use crate::run::RunError;
@@ -54,10 +55,10 @@ pub fn score(
         let Some(reference) = &case.label else {
             continue;
         };
-        let found = &prediction.labels;
+        let found = without_ignored(reference, &prediction.labels);
         let classes = model.outputs().classes();
         let confusion = Confusion::of(reference.data(), found.data(), classes)?;
-        let lesions = Lesions::find(&MaskPair::of_labels(reference, found, |class| class > 0)?);
+        let lesions = Lesions::find(&MaskPair::of_labels(reference, &found, is_foreground)?);
         lines.push(ValidationScore {
             iteration,
             subject: case.id.clone(),

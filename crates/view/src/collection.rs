@@ -8,6 +8,7 @@ use lacuna_evaluate::{file_of, regions};
 use lacuna_io::{ENDINGS, ending_of};
 use lacuna_metrics::ClassScores;
 use lacuna_record::{Evaluation, PREDICTION_ENDING, Predictions, probabilities_path, spread_path};
+use lacuna_volume::Region;
 
 use crate::ViewError;
 
@@ -32,7 +33,7 @@ pub struct Collection {
     pub(crate) predictions: Option<PathBuf>,
     pub(crate) label_values: bool,
     /// Sets of classes that are scored as one.
-    pub(crate) regions: Vec<Vec<String>>,
+    pub(crate) regions: Vec<Region>,
     pub(crate) entries: Vec<Entry>,
 }
 

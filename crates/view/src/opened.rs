@@ -1,6 +1,7 @@
 //! The label maps of one subject, and how they were judged.
 
-use lacuna_evaluate::{prediction_of, reference_of};
+use lacuna_data::manifest::Manifest;
+use lacuna_evaluate::{labels_of, prediction_of, reference_of, shown};
 use lacuna_metrics::{ClassScores, FOREGROUND, Options, evaluate_pair};
 use lacuna_volume::LabelMap;
 use serde::Serialize;
@@ -90,7 +91,7 @@ impl Opened {
         };
         let rows = rows(collection, reference.as_ref(), prediction.as_ref())?;
         Ok(Self {
-            reference,
+            reference: reference.as_ref().map(shown),
             prediction,
             rows,
         })
@@ -124,7 +125,7 @@ fn rows(
         let scores = evaluate_pair(reference, prediction, classes, &options)?;
         let rows = scores.iter().map(|row| Row {
             name: row.class.clone(),
-            classes: classes_of(&row.class, classes),
+            classes: classes_of(&row.class, &collection.manifest),
             scores: Some(row.into()),
             lesions: judge(&row.lesions),
         });
@@ -134,9 +135,12 @@ fn rows(
         return Ok(Vec::new());
     };
     let several = (classes.len() > 2).then_some(FOREGROUND);
-    let names = classes.iter().skip(1).map(String::as_str).chain(several);
-    let rows = names.map(|name| {
-        let indices = classes_of(name, classes);
+    let regions = collection.manifest.regions.iter();
+    let regions = regions.filter_map(|region| region.name.as_deref());
+    let regions = regions.filter(|name| !classes.iter().any(|class| class == name));
+    let names = classes.iter().skip(1).map(String::as_str);
+    let rows = names.chain(regions).chain(several).map(|name| {
+        let indices = classes_of(name, &collection.manifest);
         Row {
             name: name.to_owned(),
             lesions: unjudged(map, |l| indices.contains(&l)),
@@ -148,18 +152,8 @@ fn rows(
 }
 
 /// The class indices of a row of [`evaluate_pair`] by its name.
-fn classes_of(name: &str, classes: &[String]) -> Vec<u8> {
-    let index = |wanted: &str| classes.iter().position(|class| class == wanted);
-    let indices: Vec<usize> = match index(name) {
-        Some(class) => vec![class],
-        None if name == FOREGROUND => (1..classes.len()).collect(),
-        None => name.split('+').filter_map(index).collect(),
-    };
-    // At most 255 classes are allowed in a manifest.
-    indices
-        .into_iter()
-        .filter_map(|i| u8::try_from(i).ok())
-        .collect()
+fn classes_of(name: &str, manifest: &Manifest) -> Vec<u8> {
+    labels_of(manifest, name).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -168,14 +162,29 @@ mod tests {
 
     #[test]
     fn rows_are_sets_of_classes() {
-        let classes = ["background", "oedema", "core", "a+b"].map(str::to_owned);
+        let text = r#"
+            name = "x"
+            modalities = ["FLAIR"]
+            classes = ["background", "oedema", "core", "a+b"]
+            [[region]]
+            name = "whole tumour"
+            classes = ["core", "oedema"]
+            [[subject]]
+            id = "a"
+            images = { FLAIR = "a.nii.gz" }
+        "#;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dataset.toml");
+        std::fs::write(&path, text).unwrap();
+        let manifest = Manifest::read(&path).unwrap();
         for (name, expected) in [
             ("core", vec![2]),
             ("a+b", vec![3]),
             ("oedema+core", vec![1, 2]),
+            ("whole tumour", vec![2, 1]),
             ("foreground", vec![1, 2, 3]),
         ] {
-            assert_eq!(classes_of(name, &classes), expected, "{name}");
+            assert_eq!(classes_of(name, &manifest), expected, "{name}");
         }
     }
 }

@@ -10,6 +10,33 @@ pub struct UnknownClass {
     pub expected: String,
 }
 
+/// In a label map, a voxel whose class nobody knows: it is neither trained on nor scored.
+/// A manifest has at most 255 classes, so that no class has this index.
+pub const IGNORED: u8 = u8::MAX;
+
+/// Whether a label is a class other than the background.
+pub fn is_foreground(label: u8) -> bool {
+    label != 0 && label != IGNORED
+}
+
+/// Classes that are taken as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// What it is called; without a name it is called by its classes.
+    pub name: Option<String>,
+    /// Its classes, by name.
+    pub classes: Vec<String>,
+}
+
+impl From<Vec<String>> for Region {
+    fn from(classes: Vec<String>) -> Self {
+        Self {
+            name: None,
+            classes,
+        }
+    }
+}
+
 /// Indices of the foreground classes of these names among all `classes`.
 ///
 /// # Errors

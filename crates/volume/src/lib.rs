@@ -21,7 +21,7 @@ mod volume;
 
 pub use affine::{Affine, Spacing};
 pub use axis_order::Zyx;
-pub use class_names::{UnknownClass, foreground_indices};
+pub use class_names::{IGNORED, Region, UnknownClass, foreground_indices, is_foreground};
 pub use components::{Components, Connectivity, label_components};
 pub use distance::euclidean_distance_mm;
 pub use geometry::{Grid, SAME_GRID_VOXELS, corner_displacement_mm, corner_displacement_voxels};

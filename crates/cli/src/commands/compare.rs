@@ -32,7 +32,8 @@ pub struct Arguments {
     #[arg(long, value_name = "ID,...")]
     subjects: Vec<String>,
     /// Classes to score as one, joined by `+`, such as core+enhancing; repeatable.
-    /// Default: the regions that the networks behind the folders were trained on
+    /// Default: those of the manifest and those that the networks behind the folders were
+    /// trained on
     #[arg(long = "region", value_name = "CLASS+CLASS")]
     regions: Vec<String>,
     /// The predictions of this name hold the dataset's own label values, not class indices;

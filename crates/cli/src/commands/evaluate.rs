@@ -31,8 +31,9 @@ pub struct Arguments {
     /// comma itself must stand alone
     #[arg(long, value_name = "ID,...")]
     subjects: Vec<String>,
-    /// Classes to score as one, joined by `+`, such as core+enhancing; repeatable.
-    /// Default: the regions that the network was trained on
+    /// Classes to score as one, joined by `+`, such as core+enhancing, or a region of the
+    /// manifest by its name; repeatable. Default: those of the manifest and those that the
+    /// network was trained on
     #[arg(long = "region", value_name = "CLASS+CLASS")]
     regions: Vec<String>,
     /// The predictions hold the dataset's own label values, not class indices; not needed

@@ -189,7 +189,14 @@ impl SubjectCheck<'_> {
             let same = counts.iter().filter(|(v, _)| class(**v) as usize == index);
             same.map(|(_, n)| n).sum()
         };
-        let mask_voxels = inside.map(count).filter(|&n| n > 0);
+        // Whose class nobody knows is no part of the whole.
+        let ignored = |counts: &BTreeMap<i32, usize>| {
+            let value = self.manifest.ignore;
+            value.and_then(|v| counts.get(&v)).copied().unwrap_or(0)
+        };
+        let known = values.len() - ignored(&counts.total);
+        let mask_voxels = inside.map(|m| count(m) - ignored(&counts.inside));
+        let mask_voxels = mask_voxels.filter(|&n| n > 0);
         let foreground: Vec<ClassShare> = (self.manifest.classes.iter().enumerate().skip(1))
             .map(|(index, name)| {
                 let voxels = of_class(&counts.total, index);
@@ -197,7 +204,7 @@ impl SubjectCheck<'_> {
                 ClassShare {
                     class: name.clone(),
                     voxels,
-                    share: share(voxels, values.len()),
+                    share: share(voxels, known),
                     share_in_mask: mask_voxels.map(|n| share(inside, n)),
                 }
             })
@@ -221,7 +228,7 @@ impl SubjectCheck<'_> {
             values: counts.total,
             unknown_values,
             foreground,
-            foreground_share: share(voxels, values.len()),
+            foreground_share: share(voxels, known),
             foreground_share_in_mask: mask_voxels.map(|n| share(voxels_inside, n)),
             foreground_outside_mask: outside.map(|n| share(n, voxels)),
             lesions: LesionReport::of(&lesions),
@@ -230,11 +237,11 @@ impl SubjectCheck<'_> {
     }
 
     fn unknown_values(&mut self, file: &str, counts: &BTreeMap<i32, usize>) -> Vec<i32> {
-        let unknown = |v: &&i32| self.manifest.class_of(**v).is_none();
+        let known = self.manifest.known_values();
+        let unknown = |v: &&i32| !known.contains(v);
         let unknown: Vec<i32> = counts.keys().filter(unknown).copied().collect();
         if !unknown.is_empty() {
             let voxels: usize = unknown.iter().map(|v| counts[v]).sum();
-            let known: Vec<&i32> = self.manifest.label_values.keys().collect();
             let finding =
                 format!("label values {unknown:?} in {voxels} voxels, expected only {known:?}");
             let remedy = "add the values to label_values in the manifest, or correct the label";

@@ -29,6 +29,9 @@ pub(super) fn key_of(
         manifest.label_values,
         manifest.classes,
     );
+    if let Some(value) = manifest.ignore {
+        let _ = writeln!(key, "without {value}");
+    }
     if let Some(grid) = &manifest.grid {
         let _ = writeln!(key, "on the grid of {grid:?}");
     }

@@ -9,20 +9,23 @@
 //!   are the volumes of one 4-D file.
 //! - nnU-Net v1: the Decathlon's description with nnU-Net's image files.
 //!
+//! `labels` may be regions that overlap, and have an `ignore` label; see `labels.rs`.
+//!
 //! Test cases become subjects to predict: labels beside them are left out, so
 //! that no split can draw them for training.
 
 mod cases;
+mod labels;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::{Classes, DiscoverError, folder_name};
-use crate::manifest::{MAX_LABEL_VALUE, Manifest};
+use super::{DiscoverError, folder_name};
+use crate::manifest::Manifest;
 use cases::{ListedCase, Source, TestCase, TrainingCase};
+use labels::Labels;
 
 const FILE: &str = "dataset.json";
 
@@ -31,7 +34,8 @@ struct Description {
     name: Option<String>,
     channel_names: Option<BTreeMap<String, String>>,
     modality: Option<BTreeMap<String, String>>,
-    labels: BTreeMap<String, Value>,
+    labels: Labels,
+    regions_class_order: Option<Vec<i64>>,
     file_ending: Option<String>,
     dataset: Option<BTreeMap<String, ListedCase>>,
     training: Option<Vec<TrainingCase>>,
@@ -48,9 +52,8 @@ pub fn is_described(folder: &Path) -> bool {
 /// Segmentation Decathlon folder. Opens no image.
 ///
 /// # Errors
-/// A `dataset.json` that cannot be read, that has overlapping or ignored
-/// labels (a voxel here has exactly one class) or files other than NIfTI, a
-/// file missing, or what [`Manifest::new`] refuses.
+/// A `dataset.json` that cannot be read, whose regions have the background or another order
+/// than `regions_class_order`, a file missing, or what [`Manifest::new`] refuses.
 pub fn described(folder: &Path, out: &Path) -> Result<Manifest, DiscoverError> {
     let json = folder.join(FILE);
     let description = read(&json)?;
@@ -72,7 +75,9 @@ pub fn described(folder: &Path, out: &Path) -> Result<Manifest, DiscoverError> {
         modalities: modalities(&json, key, names)?,
         json,
     };
-    let (classes, label_values) = classes(&source.json, &description.labels)?;
+    let order = description.regions_class_order.as_deref();
+    let meaning = description.labels.meaning(&source, order)?;
+    let (classes, label_values) = meaning.classes;
     let subjects = match (&description.dataset, &description.training) {
         (Some(listed), _) => cases::listed_subjects(&source, &description, listed)?,
         (None, _) if key == "channel_names" => cases::nnunet_subjects(&source, &description)?,
@@ -83,14 +88,12 @@ pub fn described(folder: &Path, out: &Path) -> Result<Manifest, DiscoverError> {
     };
     let name = description.name.unwrap_or_else(|| folder_name(folder));
     let modalities = source.modalities;
-    Ok(Manifest::new(
-        out,
-        name,
-        modalities,
-        classes,
-        label_values,
-        subjects,
-    )?)
+    let manifest = Manifest::new(out, name, modalities, classes, label_values, subjects)?;
+    let manifest = manifest.with_regions(meaning.regions)?;
+    Ok(match meaning.ignore {
+        Some(value) => manifest.with_ignore(value)?,
+        None => manifest,
+    })
 }
 
 fn read(json: &Path) -> Result<Description, DiscoverError> {
@@ -126,58 +129,4 @@ fn modalities(
         });
     }
     Ok(ordered)
-}
-
-/// Classes in the order of their smallest label value.
-fn classes(json: &Path, labels: &BTreeMap<String, Value>) -> Result<Classes, DiscoverError> {
-    let refuse = |found: String, expected, remedy| DiscoverError::Entry {
-        path: json.to_owned(),
-        key: "labels".to_owned(),
-        found,
-        expected,
-        remedy,
-    };
-    let mut label_values: BTreeMap<i32, String> = BTreeMap::new();
-    for (key, entry) in labels {
-        let (name, values) = match entry {
-            Value::String(name) => (name, vec![key.parse().ok()]),
-            Value::Array(values) => (key, values.iter().map(Value::as_i64).collect()),
-            other => (key, vec![other.as_i64()]),
-        };
-        if key == "ignore" {
-            return Err(refuse(
-                "with an ignore label".to_owned(),
-                "a class for every voxel",
-                "give that value to a class in the label files and in `labels`",
-            ));
-        }
-        for value in values {
-            let value = value
-                .and_then(|v| i32::try_from(v).ok())
-                .filter(|v| (0..=MAX_LABEL_VALUE).contains(v))
-                .ok_or_else(|| {
-                    let found = format!("`{key}`: {entry}");
-                    let expected = "label values that are whole numbers from 0 to 65535";
-                    refuse(found, expected, "correct it")
-                })?;
-            if let Some(other) = label_values.insert(value, name.clone()) {
-                return Err(refuse(
-                    format!("with the value {value} in `{other}` and in `{name}`"),
-                    "each value in one class, since regions that overlap are not one label map",
-                    "name the parts that do not overlap; `regions` of a run joins them again",
-                ));
-            }
-        }
-    }
-    if !label_values.contains_key(&0) {
-        let expected = "0 for the background";
-        return Err(refuse("without the value 0".to_owned(), expected, "add it"));
-    }
-    let mut classes: Vec<String> = Vec::new();
-    for name in label_values.values() {
-        if !classes.contains(name) {
-            classes.push(name.clone());
-        }
-    }
-    Ok((classes, label_values))
 }

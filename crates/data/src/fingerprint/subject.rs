@@ -4,7 +4,8 @@ use lacuna_record::fingerprint::{
     ClassFingerprint, Component, EdgeDistance, Quantiles, SubjectFingerprint,
 };
 use lacuna_volume::{
-    Connectivity, LabelMap, Volume, VolumeError, euclidean_distance_mm, label_components,
+    Connectivity, IGNORED, LabelMap, Volume, VolumeError, euclidean_distance_mm, is_foreground,
+    label_components,
 };
 
 use super::bounds::{Bounds, each_voxel};
@@ -62,7 +63,7 @@ fn measured(manifest: &Manifest, subject: &Subject, case: &Case) -> Result<Measu
         case.channels.iter().map(of).collect()
     };
     Ok(Measured {
-        foreground: values(&|index| class_at(index) > 0),
+        foreground: values(&|index| is_foreground(class_at(index))),
         inside: values(&|index| inside[index]),
         fingerprint: SubjectFingerprint {
             id: subject.id.clone(),
@@ -93,7 +94,9 @@ fn classes(
     inside: &[bool],
     mask: Option<&Volume<bool>>,
 ) -> Result<Vec<ClassFingerprint>, VolumeError> {
-    let inside_voxels = inside.iter().filter(|&&i| i).count();
+    // Whose class nobody knows is no part of the whole that a class has a share of.
+    let known = |index: &usize| label.data()[*index] != IGNORED;
+    let inside_voxels = (0..label.len()).filter(|i| inside[*i] && known(i)).count();
     let edges = edge_distances(names.len(), label, mask)?;
     let named = names.iter().enumerate().skip(1).zip(edges);
     named
@@ -110,7 +113,7 @@ fn classes(
             Ok(ClassFingerprint {
                 class: name.clone(),
                 voxels,
-                share_of_grid: share(voxels, label.len()),
+                share_of_grid: share(voxels, (0..label.len()).filter(known).count()),
                 share_inside: share(in_inside, inside_voxels),
                 edge,
                 components,
@@ -157,7 +160,7 @@ fn edge_distances(
     mask: Option<&Volume<bool>>,
 ) -> Result<Vec<Option<EdgeDistance>>, VolumeError> {
     let none = vec![None; classes.saturating_sub(1)];
-    let (Some(mask), true) = (mask, label.data().iter().any(|&c| c > 0)) else {
+    let (Some(mask), true) = (mask, label.data().iter().any(|&c| is_foreground(c))) else {
         return Ok(none);
     };
     let Some(bounds) = Bounds::around(mask.shape(), |index| mask.data()[index]) else {

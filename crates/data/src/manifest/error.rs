@@ -104,6 +104,28 @@ pub enum ManifestError {
         /// The class.
         class: String,
     },
+    /// A region that cannot be scored.
+    #[error("{}: the region `{name}` has {found}; expected {expected}; correct the [[region]]", path.display())]
+    Region {
+        /// The manifest.
+        path: PathBuf,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        found: String,
+        /// What it should have.
+        expected: String,
+    },
+    /// A value to leave out that cannot be.
+    #[error("{}: ignore = {value} {}; give the value of the voxels to leave out", path.display(), refused_ignore(class))]
+    Ignore {
+        /// The manifest.
+        path: PathBuf,
+        /// The value.
+        value: i32,
+        /// The class that has it.
+        class: Option<String>,
+    },
     /// A subject without an image of some modality.
     #[error("{}: subject `{subject}` has no image of {}; expected one each of {}; add the files, or remove the subject or the modality", path.display(), missing.join(", "), expected.join(", "))]
     MissingModality {
@@ -237,6 +259,16 @@ fn did_you_mean(suggestion: &Option<String>) -> String {
     suggestion
         .as_ref()
         .map_or(String::new(), |s| format!(" (did you mean `{s}`?)"))
+}
+
+fn refused_ignore(class: &Option<String>) -> String {
+    match class {
+        Some(class) => format!("is the class `{class}` in label_values, expected a value of none"),
+        None => format!(
+            "is no label value, expected 0 to {}",
+            super::MAX_LABEL_VALUE
+        ),
+    }
 }
 
 fn numbers(values: &[i32]) -> String {

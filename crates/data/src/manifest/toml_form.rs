@@ -4,19 +4,23 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
+use lacuna_volume::Region;
 use serde::Deserialize;
 
 use super::{ImageRef, MAX_LABEL_VALUE, Manifest, ManifestError, Subject};
 
-const TOP_KEYS: [&str; 7] = [
+const TOP_KEYS: [&str; 9] = [
     "name",
     "modalities",
     "classes",
     "label_values",
+    "ignore",
     "grid",
     "spacing",
+    "region",
     "subject",
 ];
+const REGION_KEYS: [&str; 2] = ["name", "classes"];
 const SUBJECT_KEYS: [&str; 9] = [
     "id",
     "group",
@@ -35,10 +39,20 @@ struct RawManifest {
     modalities: Vec<String>,
     classes: Vec<String>,
     label_values: Option<BTreeMap<String, String>>,
+    ignore: Option<i32>,
     grid: Option<String>,
     spacing: Option<[f64; 2]>,
+    // Tables in a row, as those of a table lose their order.
+    #[serde(default)]
+    region: Vec<RawRegion>,
     #[serde(default)]
     subject: Vec<RawSubject>,
+}
+
+#[derive(Deserialize)]
+struct RawRegion {
+    name: String,
+    classes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +95,15 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Manifest, ManifestError> 
         Some(spacing) => manifest.with_spacing(spacing)?,
         None => manifest,
     };
+    let manifest = match raw.ignore {
+        Some(value) => manifest.with_ignore(value)?,
+        None => manifest,
+    };
+    let regions = raw.region.into_iter().map(|region| Region {
+        name: Some(region.name),
+        classes: region.classes,
+    });
+    let manifest = manifest.with_regions(regions.collect())?;
     match raw.grid {
         Some(modality) => manifest.with_grid(modality),
         None => Ok(manifest),
@@ -89,6 +112,11 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Manifest, ManifestError> 
 
 fn refuse_unknown_keys(path: &Path, table: &toml::Table) -> Result<(), ManifestError> {
     refuse_others(path, table, &TOP_KEYS, || "at the top level".to_owned())?;
+    if let Some(toml::Value::Array(regions)) = table.get("region") {
+        for region in regions.iter().filter_map(|r| r.as_table()) {
+            refuse_others(path, region, &REGION_KEYS, || "in a [[region]]".to_owned())?;
+        }
+    }
     let Some(toml::Value::Array(subjects)) = table.get("subject") else {
         return Ok(());
     };
@@ -183,11 +211,19 @@ pub(super) fn write(manifest: &Manifest) -> Result<String, ManifestError> {
     let _ = writeln!(out, "modalities = {}", quoted_list(&manifest.modalities));
     let _ = writeln!(out, "classes = {}", quoted_list(&manifest.classes));
     let _ = writeln!(out, "label_values = {{ {} }}", values.join(", "));
+    if let Some(value) = manifest.ignore {
+        let _ = writeln!(out, "ignore = {value}");
+    }
     if let Some(modality) = &manifest.grid {
         let _ = writeln!(out, "grid = {}", quoted(modality));
     }
     if let Some([x, y]) = manifest.spacing {
         let _ = writeln!(out, "spacing = [{x:?}, {y:?}]");
+    }
+    for Region { name, classes } in &manifest.regions {
+        let name = quoted(name.as_deref().unwrap_or_default());
+        let classes = quoted_list(classes);
+        let _ = writeln!(out, "\n[[region]]\nname = {name}\nclasses = {classes}");
     }
     for subject in &manifest.subjects {
         let _ = writeln!(out, "\n[[subject]]\nid = {}", quoted(&subject.id));

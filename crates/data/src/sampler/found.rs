@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use lacuna_volume::is_foreground;
+
 use super::components::{ComponentPlaces, SubjectComponents};
 use super::places::Places;
 use super::{Mixture, MixturePart, SamplerError, SamplerKind, Source, Usable};
@@ -61,7 +63,7 @@ impl Found {
         effective: [usize; 3],
     ) -> Result<Self, CohortError> {
         let subject = held.annotations()?;
-        let classes = subject.label.iter().flat_map(|label| label.data());
+        let mut classes = subject.label.iter().flat_map(|label| label.data());
         let tissue = match &subject.mask {
             Some(mask) => Some(mask.clone()),
             None if mixture.has(SamplerKind::Mask) || mixture.has(SamplerKind::Errors) => {
@@ -82,12 +84,12 @@ impl Found {
                 let tissue = tissue
                     .as_deref()
                     .expect("it is made where a part draws in it");
-                Ok(Places::around_all(tissue).into())
+                Ok(Places::around_all(&subject, tissue).into())
             }
         });
         Ok(Self {
             labelled: subject.label.is_some(),
-            foreground: classes.copied().any(|class| class > 0),
+            foreground: classes.any(|class| is_foreground(*class)),
             weighted: subject.weight.is_some(),
             places: places.collect(),
         })
@@ -99,5 +101,7 @@ fn lesions(subject: &Annotations<'_>) -> SubjectComponents {
     let Some(label) = &subject.label else {
         return SubjectComponents::default();
     };
-    SubjectComponents::of(&label.map(|class| *class > 0), &|i| subject.in_mask(i))
+    SubjectComponents::of(&label.map(|class| is_foreground(*class)), &|i| {
+        subject.in_mask(i)
+    })
 }

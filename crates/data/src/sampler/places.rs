@@ -1,6 +1,6 @@
 //! Where effective patches may be cut in one subject.
 
-use lacuna_volume::Volume;
+use lacuna_volume::{Volume, is_foreground};
 use rand::{Rng, RngExt};
 
 use super::SamplerError;
@@ -26,7 +26,7 @@ impl Places {
     /// Effective patches that hold foreground and touch the mask. One that is longer than
     /// the volume starts with it.
     pub(super) fn foreground(subject: &Annotations<'_>, effective: [usize; 3]) -> Option<Self> {
-        let holds = |i: usize| class(subject, i) > 0;
+        let holds = |i: usize| is_foreground(class(subject, i));
         Self::origins(subject, effective, &[&holds, &|i| subject.in_mask(i)])
     }
 
@@ -89,9 +89,9 @@ impl Places {
             .ok_or_else(|| SamplerError::ZeroWeights { subject: named() })
     }
 
-    /// Patches anywhere around the voxels of a mask.
-    pub(super) fn around_all(mask: &Volume<bool>) -> Option<Self> {
-        let inside = |i: usize| mask.data()[i];
+    /// Patches anywhere around the voxels of a mask that may be drawn.
+    pub(super) fn around_all(subject: &Annotations<'_>, mask: &Volume<bool>) -> Option<Self> {
+        let inside = |i: usize| mask.data()[i] && subject.in_mask(i);
         let voxels = Positions::of_boxes(mask.shape(), [1; 3], &[&inside]);
         (!voxels.is_empty()).then_some(Self::Voxels(voxels))
     }

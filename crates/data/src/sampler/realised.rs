@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lacuna_volume::is_foreground;
 use serde::{Deserialize, Serialize};
 
 use super::Batch;
@@ -43,7 +44,7 @@ impl Realised {
             .iter()
             .zip(batch.labels.chunks_exact(per_patch.max(1)))
         {
-            let foreground = labels.iter().filter(|&&class| class > 0).count() as u64;
+            let foreground = labels.iter().filter(|&&class| is_foreground(class)).count() as u64;
             self.patches += 1;
             self.empty += u64::from(foreground == 0);
             self.elements += labels.len() as u64;

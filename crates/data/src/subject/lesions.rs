@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lacuna_volume::{Connectivity, Grid, LabelMap, Volume, VolumeError, label_components};
+use lacuna_volume::{
+    Connectivity, Grid, LabelMap, Volume, VolumeError, is_foreground, label_components,
+};
 use serde::{Deserialize, Serialize};
 
 /// What resampling took from a label map.
@@ -148,7 +150,7 @@ fn lesions_of(labels: &LabelMap, grid: &Grid) -> Result<Vec<Lesion>, VolumeError
         .iter()
         .for_each(|&c| present[usize::from(c)] = true);
     let mut lesions = Vec::new();
-    for class in (1..=255).filter(|&class| present[usize::from(class)]) {
+    for class in (1..=255).filter(|&class| is_foreground(class) && present[usize::from(class)]) {
         let of_class: Volume<bool> = labels.map(|&v| v == class);
         let components = label_components(&of_class, Connectivity::TwentySix);
         let mut cells = vec![BTreeMap::<usize, usize>::new(); components.count];

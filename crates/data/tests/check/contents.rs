@@ -288,3 +288,28 @@ fn a_file_that_claims_more_than_it_holds_is_refused_at_once() {
             .contains("the file ends early")
     );
 }
+
+#[test]
+fn an_ignored_value_is_known_and_no_part_of_the_whole() {
+    let (folder, manifest) = dataset();
+    write(
+        &folder,
+        "a",
+        "label",
+        &sparse(&[(0, 1.0), (1, 2.0), (5, 9.0), (11, 9.0), (20, 9.0)]),
+    );
+    assert!(
+        check(&manifest)
+            .problems
+            .iter()
+            .any(|p| p.finding.contains("[9] in 3 voxels"))
+    );
+    let manifest = manifest.with_ignore(9).unwrap();
+    let report = check(&manifest);
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    let label = report.subjects[0].label.as_ref().unwrap();
+    assert_eq!((label.foreground[0].voxels, label.lesions.count), (1, 1));
+    // 24 voxels and 12 of the mask, without 3 and 2.
+    assert_eq!(label.foreground[0].share, 1.0 / 21.0);
+    assert_eq!(label.foreground[0].share_in_mask, Some(1.0 / 10.0));
+}

@@ -4,6 +4,7 @@ use crate::{SHAPE, assert_uniform, case, filled, lesion_at, origins, sampler};
 use lacuna_data::sampler::{
     PatchConfig, PatchPlace, Plane, Realised, Sampler, SamplerKind, SubjectComponents,
 };
+use lacuna_volume::IGNORED;
 
 /// Origins of all boxes of 2x2x2 that hold a voxel for each of the conditions.
 fn boxes_that_hold(conditions: &[&dyn Fn([usize; 3]) -> bool]) -> Vec<[usize; 3]> {
@@ -210,5 +211,35 @@ fn patches_lie_anywhere_around_the_voxels_of_the_mask() {
     for (x, expected) in [(0, 3000), (1, 2000), (2, 3000)] {
         let found: u64 = counts[&[x, 0, 0]];
         assert!(found.abs_diff(expected) < 180, "{counts:?}");
+    }
+}
+
+#[test]
+fn ignored_voxels_are_not_drawn() {
+    const LESION: [usize; 3] = [3, 2, 1];
+    let known = |at: [usize; 3]| at[0] >= 4 || at == LESION;
+    let classes = move |at: [usize; 3]| match known(at) {
+        true => u8::from(at == LESION),
+        false => IGNORED,
+    };
+    let mut ignoring = case("a", SHAPE, classes);
+    ignoring.weight = Some(filled(SHAPE, |_| 1.0));
+    let make = |kind, edge| sampler(vec![ignoring.clone()], kind, Plane::Axial, (3, edge, edge));
+    let (uniform, _) = make(SamplerKind::Uniform, 2).unwrap();
+    assert_uniform(&origins(&uniform, 5_000), boxes_that_hold(&[&known]));
+    let lesion = |at: [usize; 3]| at == LESION;
+    let (foreground, _) = make(SamplerKind::Foreground, 2).unwrap();
+    assert_uniform(&origins(&foreground, 2_000), boxes_that_hold(&[&lesion]));
+    let voxels = (0..6 * 5 * 4).map(|i| [i % 6, i / 6 % 5, i / 30]);
+    let all: Vec<[usize; 3]> = voxels.filter(|at| known(*at)).collect();
+    for kind in [SamplerKind::Weighted, SamplerKind::Mask] {
+        let (voxels, _) = make(kind, 1).unwrap();
+        assert_uniform(&origins(&voxels, 8_000), all.clone());
+    }
+    for kind in [SamplerKind::Balanced, SamplerKind::Components] {
+        let (voxels, _) = make(kind, 1).unwrap();
+        let drawn = origins(&voxels, 400);
+        assert!(drawn.keys().all(|at| known(*at)), "{kind}: {drawn:?}");
+        assert!(drawn[&LESION] > 150, "{kind}");
     }
 }

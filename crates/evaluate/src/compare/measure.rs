@@ -29,7 +29,7 @@ pub(super) struct Apart {
 
 /// Whether a label belongs to a row of [`evaluate_pair`]; `None` for a row that the dataset
 /// does not have.
-pub(crate) fn labels_of(manifest: &Manifest, row: &str) -> Option<Vec<u8>> {
+pub fn labels_of(manifest: &Manifest, row: &str) -> Option<Vec<u8>> {
     let classes = &manifest.classes;
     let index = |class: usize| u8::try_from(class).ok();
     if let Some(class) = classes.iter().skip(1).position(|c| c == row) {
@@ -38,7 +38,11 @@ pub(crate) fn labels_of(manifest: &Manifest, row: &str) -> Option<Vec<u8>> {
     if row == FOREGROUND {
         return (1..classes.len()).map(index).collect();
     }
-    let names: Vec<String> = row.split('+').map(str::to_owned).collect();
+    let mut regions = manifest.regions.iter();
+    let names = match regions.find(|region| region.name.as_deref() == Some(row)) {
+        Some(region) => region.classes.clone(),
+        None => row.split('+').map(str::to_owned).collect(),
+    };
     let found = foreground_indices(classes, &names).ok()?;
     found.into_iter().map(index).collect()
 }

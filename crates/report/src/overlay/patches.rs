@@ -1,6 +1,6 @@
 //! Training patches before and after they were changed.
 
-use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
+use lacuna_volume::{Affine, IGNORED, LabelMap, Spacing, Volume};
 
 use super::canvas::{Canvas, Slice, Window};
 use super::choose::Pick;
@@ -102,7 +102,8 @@ impl Shown {
         let Some(first) = patch.images.first() else {
             return Err(ReportError::Empty { shape: [0; 3] });
         };
-        let labels = widened(patch.labels, first)?;
+        let known = |label: &u8| if *label == IGNORED { 0 } else { *label };
+        let labels = widened(&patch.labels.map(known), first)?;
         for image in patch.images {
             check(image, Some(&labels), None)?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use lacuna_volume::{Connectivity, Volume, euclidean_distance_mm, label_components};
+use lacuna_volume::{Connectivity, Volume, euclidean_distance_mm, is_foreground, label_components};
 use rand::Rng;
 
 use crate::cohort::{Cohort, cut, inside_of};
@@ -156,7 +156,7 @@ fn lesions_of(case: &Case, slice_axis: Option<usize>) -> Vec<Found> {
     let Some(label) = &case.label else {
         return Vec::new();
     };
-    let components = label_components(&label.map(|l| *l > 0), Connectivity::TwentySix);
+    let components = label_components(&label.map(|l| is_foreground(*l)), Connectivity::TwentySix);
     let numbers = std::sync::Arc::new(components.labels);
     let [nx, ny, _] = numbers.shape();
     let place = |i: usize| [i % nx, i / nx % ny, i / (nx * ny)];

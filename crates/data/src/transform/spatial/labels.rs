@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lacuna_volume::{Connectivity, LabelMap, label_components};
+use lacuna_volume::{Connectivity, IGNORED, LabelMap, label_components};
 
 use super::pull::Pull;
 
@@ -84,7 +84,8 @@ fn keep_lesions(
     mut touched: Vec<Touched>,
     target: [usize; 3],
 ) {
-    touched.retain(|voxel| !on_a_face(voxel.at as usize, target));
+    // What is ignored is no lesion.
+    touched.retain(|voxel| voxel.class != IGNORED && !on_a_face(voxel.at as usize, target));
     let classes: BTreeSet<u8> = touched.iter().map(|voxel| voxel.class).collect();
     for class in classes {
         let mask = source.map(|label| *label == class);

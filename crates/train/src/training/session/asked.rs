@@ -7,6 +7,7 @@ use burn::module::Module;
 use lacuna_data::sampler::{SamplerKind, SubjectComponents};
 use lacuna_nets::Network;
 use lacuna_record::unix_time;
+use lacuna_volume::IGNORED;
 
 use super::{Session, prefetch, sampler};
 use crate::checkpoint;
@@ -114,7 +115,7 @@ impl Session<'_> {
             let mut mask = label.map(|_| false);
             let both = label.data().iter().zip(found.labels.data());
             for (wrong, (label, found)) in mask.data_mut().iter_mut().zip(both) {
-                *wrong = label != found;
+                *wrong = label != found && *label != IGNORED;
             }
             let mut components = SubjectComponents::of(&mask, &|i| case.in_mask(i));
             components
