@@ -1,5 +1,6 @@
 //! Makes a manifest from a folder of files: by patterns, or from the
-//! `dataset.json` of an nnU-Net or Medical Segmentation Decathlon folder; or from a table.
+//! `dataset.json` of an nnU-Net or Medical Segmentation Decathlon folder, by the names of BIDS, or
+//! from a table.
 //!
 //! A subject's id is what the wildcards of a pattern matched, joined by `-`;
 //! a part equal to the one before it is left out, so that `*/*_T1.nii.gz`
@@ -21,8 +22,10 @@ use rayon::prelude::*;
 
 use crate::manifest::{ImageRef, MAX_LABEL_VALUE, Manifest, Subject};
 
+pub use bids::{by_bids, is_bids};
 pub use described::{described, is_described};
 pub use error::DiscoverError;
+use error::shortened;
 pub use list::{from_list, is_list};
 
 /// What to look for below a folder.

@@ -1,7 +1,18 @@
-//! Subjects of a BIDS folder with sessions (Brain Imaging Data Structure,
-//! "Entities"): files are named `sub-<label>_ses-<label>_..._<suffix>`.
+//! BIDS folders (Brain Imaging Data Structure, "Entities"): files are named
+//! `sub-<label>_ses-<label>_..._<suffix>`. A whole folder becomes a dataset by [`by_bids`];
+//! patterns take the ids of their subjects from such names.
+
+mod choice;
+mod dataset;
+mod ignored;
+mod images;
+mod name;
+mod tables;
+mod tree;
 
 use std::path::Path;
+
+pub use dataset::{by_bids, is_bids};
 
 /// Id and patient of a file of a session, by its name or by its folders
 /// `sub-<label>/ses-<label>`; `None` for a file of no session.

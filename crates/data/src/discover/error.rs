@@ -130,8 +130,52 @@ pub enum DiscoverError {
         /// Label values other than 0.
         values: Vec<i32>,
     },
+    /// Several files of a BIDS session could be meant.
+    #[error("{}: {id} has {} files for {role}{}: {}; expected one; choose with {choice}", folder.display(), kinds.len().max(2), as_others(*others), kinds.join(", "))]
+    BidsSeveral {
+        /// The folder.
+        folder: PathBuf,
+        /// Modality, `label`, `mask`, ...
+        role: String,
+        /// Participant and session.
+        id: String,
+        /// Further sessions with several.
+        others: usize,
+        /// Entities and suffixes of the files.
+        kinds: Vec<String>,
+        /// The option that takes the first.
+        choice: String,
+    },
+    /// No name of a BIDS file.
+    #[error(
+        "{role}: {found:?} tells no file of a BIDS folder; expected entities and a suffix, such as acq-ax_FLAIR, or a pattern with a wildcard for every role"
+    )]
+    BidsName {
+        /// Modality, `label`, `mask`, ...
+        role: String,
+        /// What was given.
+        found: String,
+    },
+    /// No session of a BIDS folder has all modalities.
+    #[error("{}: no session has an image of each of {}; expected sub-*/[ses-*/]anat/sub-*_FLAIR.nii.gz; name those to take, such as --images FLAIR=FLAIR", folder.display(), match modalities[..] { [] => "FLAIR, T1w, ...".to_owned(), _ => modalities.join(", ") })]
+    BidsNothing {
+        /// The folder.
+        folder: PathBuf,
+        /// What was looked for.
+        modalities: Vec<String>,
+    },
+    /// Tables of a BIDS folder that contradict each other.
+    #[error("{}: the label value {value} is `{}` and, by the table for another file, `{}`; expected one name; correct the tables, or name the classes with --classes", file.display(), names[1], names[0])]
+    BidsTwoNames {
+        /// The label file.
+        file: PathBuf,
+        /// The value.
+        value: i32,
+        /// Its names.
+        names: [String; 2],
+    },
     /// `dataset.json` cannot be read.
-    #[error("{}: cannot read the dataset description: {source}; expected the dataset.json of an nnU-Net or Medical Segmentation Decathlon folder", path.display())]
+    #[error("{}: cannot read the dataset description: {source}; expected the dataset.json of an nnU-Net or Medical Segmentation Decathlon folder, or the files of a BIDS folder", path.display())]
     Description {
         /// The file.
         path: PathBuf,
@@ -180,8 +224,15 @@ impl From<ManifestError> for DiscoverError {
     }
 }
 
+fn as_others(sessions: usize) -> String {
+    match sessions {
+        0 => String::new(),
+        n => format!(" (as have {n} more)"),
+    }
+}
+
 /// The first few, so that a mistake common to all subjects stays readable.
-fn shortened(items: &[String]) -> String {
+pub(super) fn shortened(items: &[String]) -> String {
     const SHOWN: usize = 8;
     let mut text = items[..items.len().min(SHOWN)].join(", ");
     if items.len() > SHOWN {

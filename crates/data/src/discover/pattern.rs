@@ -139,7 +139,7 @@ fn listed(folder: &Path) -> Result<Vec<OsString>, DiscoverError> {
 }
 
 /// What each run of wildcards stands for, or `None` when the name does not match.
-fn match_name(pattern: &str, name: &str) -> Option<Vec<String>> {
+pub(super) fn match_name(pattern: &str, name: &str) -> Option<Vec<String>> {
     if name.starts_with('.') && pattern.starts_with(['*', '?']) {
         return None;
     }
