@@ -98,6 +98,15 @@ fn tiny_lesions() {
 }
 
 #[test]
+fn a_bids_dataset() {
+    let place = follow("bids.md");
+    let manifest = place.text("ms.toml");
+    assert!(manifest.contains("group = \"p01\""), "{manifest}");
+    let scores = place.text("scores/scores.csv");
+    assert!(scores.contains("sub-p01_ses-2,lesion,1,1"), "{scores}");
+}
+
+#[test]
 fn deploying_a_model() {
     let place = follow("deploying.md");
     assert!(place.names(".").contains(&"lesions.onnx.json".to_owned()));

@@ -97,3 +97,28 @@ fn a_checkpoint_with_a_program_is_refused() {
     let words = ["text.safetensors cannot be read as safetensors"];
     place.refused("train run.toml --out never --from text.safetensors", &words);
 }
+
+#[test]
+fn predictions_become_a_derivative_dataset() {
+    let place = Place::new();
+    place.ok("train run.toml --out a --set train.iterations=2");
+    place.ok("predict a --dataset cohort/dataset.toml --out pred");
+    place.ok("export bids pred --dataset cohort/dataset.toml --out derived");
+    let mask = "derived/sub-02/anat/sub-02_space-orig_label-lesion_mask";
+    let about = place.json(format!("{mask}.json"));
+    assert_eq!(about["Type"], "Lesion");
+    assert_eq!(
+        place.json("derived/dataset_description.json")["DatasetType"],
+        "derivative"
+    );
+    for (folder, out) in [("pred", "one"), ("derived", "two")] {
+        place.ok(&format!(
+            "evaluate --dataset cohort/dataset.toml --predictions {folder} --out {out}"
+        ));
+    }
+    assert_eq!(place.text("one/scores.csv"), place.text("two/scores.csv"));
+    place.refused(
+        "export bids pred --dataset cohort/dataset.toml --out derived",
+        &["derived is there already"],
+    );
+}

@@ -7,7 +7,7 @@ use lacuna_io::ENDINGS;
 use lacuna_record::{Predictions, ScoredFile, prediction_path, sha256_of};
 use lacuna_volume::{Region, foreground_indices};
 
-use crate::{EvaluateError, Request};
+use crate::{EvaluateError, Request, bids};
 
 /// The regions to score: those asked for, each as the name of one of the manifest or as class
 /// names joined by `+`, else those of the manifest and those that the network behind the folder
@@ -240,7 +240,8 @@ pub(crate) fn find_file(
     }))
 }
 
-/// The file of a subject's id that has one of these endings.
+/// The file of a subject's id that has one of these endings; in a derivative dataset of BIDS its
+/// segmentation.
 ///
 /// # Errors
 /// When there are several.
@@ -251,6 +252,9 @@ pub fn file_of(
 ) -> Result<Option<PathBuf>, EvaluateError> {
     let files = (endings.iter()).map(|ending| prediction_path(folder, id, ending));
     let mut files: Vec<PathBuf> = files.filter(|file| file.exists()).collect();
+    if files.is_empty() {
+        files = bids::found(folder, id);
+    }
     if files.len() > 1 {
         let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
         return Err(EvaluateError::TwoFiles {

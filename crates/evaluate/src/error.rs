@@ -47,6 +47,20 @@ pub enum EvaluateError {
         /// The folder.
         predictions: PathBuf,
     },
+    /// A folder to write is there.
+    #[error("{path} is there already; choose another --out")]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Two subjects whose names BIDS cannot tell apart.
+    #[error("the subjects `{}` and `{}` are both {name} in BIDS, whose names have letters and digits only; rename one", ids[0], ids[1])]
+    SameBidsName {
+        /// The name.
+        name: String,
+        /// The ids.
+        ids: [String; 2],
+    },
     /// Several files could be the prediction.
     #[error("{files} are predictions of one subject; remove all but one")]
     TwoFiles {

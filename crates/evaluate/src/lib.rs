@@ -1,10 +1,11 @@
 //! Scores a folder of predictions against the labels of a dataset, and writes what
 //! `lacuna evaluate` leaves: [`Evaluation`], tables of subjects and lesions, pictures.
-//! [`compare()`] sets several folders of predictions side by side, and [`error_page`] tells
-//! where the errors of an evaluation lie.
+//! [`compare()`] sets several folders of predictions side by side, [`error_page`] tells
+//! where the errors of an evaluation lie, and [`write_bids`] makes a derivative dataset of BIDS.
 //!
 //! Voxel axes are (x, y, z) as in the files; pictures are drawn in canonical axes.
 
+mod bids;
 mod choose;
 mod compare;
 mod error;
@@ -21,6 +22,7 @@ use lacuna_metrics::{Bootstrap, ClassScores, Options, Summary};
 use lacuna_record::{Evaluation, Provenance, RecordError};
 use rayon::prelude::*;
 
+pub use bids::{WrittenBids, write_bids};
 use choose::Chosen;
 pub use choose::{file_of, regions, regions_with};
 pub use compare::{CompareError, CompareRequest, Metric, compare, labels_of, metric_of};
@@ -36,7 +38,8 @@ pub use score::{example, in_axes_of, prediction_of, reference_of, shown};
 pub struct Request<'a> {
     /// The subjects with their reference labels.
     pub manifest: &'a Manifest,
-    /// The folder with one `<subject id>.nii.gz` each, or of another of [`lacuna_io::ENDINGS`].
+    /// The folder with one `<subject id>.nii.gz` each, or of another of [`lacuna_io::ENDINGS`]; or
+    /// a derivative dataset of BIDS.
     pub predictions: &'a Path,
     /// The folder to write.
     pub out: &'a Path,

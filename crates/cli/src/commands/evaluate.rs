@@ -18,7 +18,7 @@ pub struct Arguments {
     #[arg(long)]
     dataset: PathBuf,
     /// Folder with one <subject id>.nii.gz of class indices each, or of another ending that
-    /// `lacuna predict --format` knows; axes may be
+    /// `lacuna predict --format` knows, or a derivative dataset of BIDS; axes may be
     /// stored in another order or direction than the reference's
     #[arg(long, value_name = "DIR")]
     predictions: PathBuf,

@@ -7,6 +7,7 @@ use anyhow::bail;
 use lacuna_auto::Opened;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::nnunet_folder::write_nnunet;
+use lacuna_evaluate::write_bids;
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::PredictOverrides;
 use lacuna_train::device::{DeviceName, PrecisionName};
@@ -39,6 +40,24 @@ pub struct Arguments {
 enum Dataset {
     /// Write a dataset as one of nnU-Net's raw folders
     Nnunet(NnunetArguments),
+    /// Write predictions as a derivative dataset of BIDS
+    Bids(BidsArguments),
+}
+
+#[derive(clap::Args)]
+struct BidsArguments {
+    /// Folder of predictions, as for `lacuna evaluate`
+    predictions: PathBuf,
+    /// Manifest of the subjects that were predicted
+    #[arg(long, value_name = "FILE")]
+    dataset: PathBuf,
+    /// Folder to write, mostly derivatives/NAME in the BIDS folder
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The predictions hold the dataset's own label values, not class indices; not needed
+    /// for those of `lacuna predict --label-values`
+    #[arg(long)]
+    label_values: bool,
 }
 
 #[derive(clap::Args)]
@@ -54,8 +73,10 @@ struct NnunetArguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if let Some(Dataset::Nnunet(arguments)) = &arguments.dataset {
-        return nnunet(arguments);
+    match &arguments.dataset {
+        Some(Dataset::Nnunet(arguments)) => return nnunet(arguments),
+        Some(Dataset::Bids(arguments)) => return bids(arguments),
+        None => {}
     }
     let (Some(model), Some(file)) = (&arguments.model, &arguments.file) else {
         bail!("expected a model and the file to write");
@@ -125,5 +146,28 @@ fn nnunet(arguments: &NnunetArguments) -> anyhow::Result<ExitCode> {
         arguments.out.display(),
         written.labelled,
         written.unlabelled
+    ))
+}
+
+fn bids(arguments: &BidsArguments) -> anyhow::Result<ExitCode> {
+    let manifest = Manifest::read(&arguments.dataset)?;
+    super::check_folder_of(&arguments.out)?;
+    let mut bar = Counted::new("export");
+    let written = write_bids(
+        &manifest,
+        &arguments.predictions,
+        arguments.label_values,
+        &arguments.out,
+        &mut |done, total| bar.at(done, total),
+    );
+    drop(bar);
+    let written = written?;
+    for note in &written.notes {
+        tell!("note: {note}");
+    }
+    super::print(&format!(
+        "written: {}, {} predictions\n",
+        arguments.out.display(),
+        written.files
     ))
 }
