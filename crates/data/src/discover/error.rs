@@ -131,16 +131,14 @@ pub enum DiscoverError {
         values: Vec<i32>,
     },
     /// Several files of a BIDS session could be meant.
-    #[error("{}: {id} has {} files for {role}{}: {}; expected one; choose with {choice}", folder.display(), kinds.len().max(2), as_others(*others), kinds.join(", "))]
+    #[error("{}: {sessions} {} files for {role}: {}; expected one; choose with {choice}", folder.display(), kinds.len().max(2), kinds.join(", "))]
     BidsSeveral {
         /// The folder.
         folder: PathBuf,
         /// Modality, `label`, `mask`, ...
         role: String,
-        /// Participant and session.
-        id: String,
-        /// Further sessions with several.
-        others: usize,
+        /// The first of the sessions, and how many have several.
+        sessions: String,
         /// Entities and suffixes of the files.
         kinds: Vec<String>,
         /// The option that takes the first.
@@ -221,13 +219,6 @@ impl From<ImageError> for DiscoverError {
 impl From<ManifestError> for DiscoverError {
     fn from(error: ManifestError) -> Self {
         Self::Manifest(Box::new(error))
-    }
-}
-
-fn as_others(sessions: usize) -> String {
-    match sessions {
-        0 => String::new(),
-        n => format!(" (as have {n} more)"),
     }
 }
 

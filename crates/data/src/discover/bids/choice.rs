@@ -73,8 +73,10 @@ pub(super) fn choose<'a>(
     Err(DiscoverError::BidsSeveral {
         folder: folder.to_owned(),
         role: role.name.to_owned(),
-        id: (*visit).clone(),
-        others: unclear.len() - 1,
+        sessions: match unclear.len() - 1 {
+            0 => format!("{visit} has"),
+            others => format!("{visit} and {others} more sessions have"),
+        },
         choice: format!("{}{}", role.option, kinds[0]),
         kinds,
     })
