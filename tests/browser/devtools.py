@@ -123,10 +123,22 @@ class Browser:
                 raise AssertionError(f"never: {expression}\n{self.told}\n{problem}")
             time.sleep(0.1)
 
-    def press(self, key):
+    def press(self, key, control=False):
         for kind in ("keyDown", "keyUp"):
-            text = {"text": key} if len(key) == 1 and kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, **text)
+            text = {"text": key} if len(key) == 1 and kind == "keyDown" and not control else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, **text,
+                      modifiers=2 if control else 0)
+
+    def drag(self, places):
+        """The left button goes down at the first place, along the others and up."""
+        def mouse(kind, place, buttons):
+            self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1],
+                      button="left", buttons=buttons, clickCount=1)
+        mouse("mouseMoved", places[0], 0)
+        mouse("mousePressed", places[0], 1)
+        for place in places[1:]:
+            mouse("mouseMoved", place, 1)
+        mouse("mouseReleased", places[-1], 0)
 
     def screenshot(self, path=None, of=None):
         """A picture of the window, or of the element of an id."""

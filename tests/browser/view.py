@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Looks at a phantom evaluation and at pictures with `lacuna view` in headless Chromium:
+"""Looks at a phantom evaluation, at pictures and at a run with `lacuna view` in headless
+Chromium, and corrects labels:
 
     tests/browser/view.py LACUNA [SCREENSHOTS]
 
 The page must draw, list the lesions that `lacuna evaluate` counted, go from one to the next by
-key and click, load nothing from elsewhere, complain of nothing, and fit a phone; Ctrl-C must
-end the command well. Screenshots are kept where a folder is named.
+key and click, load nothing from elsewhere, complain of nothing, and fit a phone; what is painted,
+taken back and saved must be in the files, voxel for voxel; the page of a run must grow with it;
+Ctrl-C must end the command well. Screenshots are kept where a folder is named.
 """
 
 import csv
 import gzip
+import json
 import os
 import signal
 import struct
@@ -30,18 +33,25 @@ def main():
         lesions = phantom_evaluation(program)
         with View(program, "evaluation") as view:
             check_evaluation(browser, view.url, lesions, shots)
+        with View(program, "evaluation", "--corrections", "corrected") as view:
+            check_corrections(browser, view.url, shots)
+        with View(program, "evaluation", "--corrections", "corrected") as view:
+            check_going_on(browser, view.url, shots)
         pictures()
         with View(program, "pictures.toml") as view:
             check_pictures(browser, view.url, shots)
+        write_run(program)
+        with View(program, "run") as view:
+            check_run(browser, view.url, shots)
         assert not browser.told, f"the browser complained: {browser.told}"
-    print("lacuna view: draws, lists and goes to lesions, fits 390 and 1400 pixels")
+    print("lacuna view: draws, goes to lesions, corrects, follows a run, fits 390 and 1400 pixels")
 
 
 class View:
     """A running `lacuna view`."""
 
-    def __init__(self, program, path):
-        command = [program, "view", path, "--no-open"]
+    def __init__(self, program, *words):
+        command = [program, "view", *words, "--no-open"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().split()[-1]
 
@@ -142,9 +152,21 @@ def check_evaluation(browser, url, lesions, shots):
     assert browser.value("document.getElementById('help').open")
     if shots:
         browser.screenshot(shots / "help.png")
+    # No key acts behind a dialog, and all do after it.
+    browser.press("n")
+    assert browser.value(at) == "1"
     browser.value("document.getElementById('help').close()")
+    browser.press("n")
+    assert browser.value(at) == "2"
     if shots:
         browser.screenshot(shots / "zoomed.png")
+    # Without a folder nothing is corrected, and the page tells how.
+    browser.press("c")
+    assert browser.value("document.getElementById('how').open")
+    if shots:
+        browser.screenshot(shots / "how.png")
+    browser.value("document.getElementById('how').close()")
+    assert browser.value("document.getElementById('tools').hidden")
 
     browser.press("]")
     browser.wait("document.body.dataset.drawn === 'sub-02'")
@@ -166,6 +188,199 @@ def check_evaluation(browser, url, lesions, shots):
         browser.screenshot(shots / "phone.png")
         browser.value("scrollTo(0, 800)")
         browser.screenshot(shots / "phone-lesions.png")
+
+
+def voxels_of(name):
+    """The voxels of a NIfTI file in bytes, and how many there are along x and y."""
+    with gzip.open(name) as file:
+        read = file.read()
+    nx, ny = struct.unpack_from("<2h", read, 42)
+    return read[int(struct.unpack_from("<f", read, 108)[0]):], nx, ny
+
+
+def check_corrections(browser, url, shots):
+    browser.size(1400, 900)
+    browser.go(url)
+    browser.wait("document.body?.dataset.drawn === 'sub-01'")
+    before, nx, ny = voxels_of("predictions/sub-01.nii.gz")
+    changed = "Number(document.body.dataset.changed)"
+    told = "document.getElementById('corrected').textContent"
+
+    def until(count):
+        browser.wait(f"document.body.dataset.changed !== '' && {changed} === {count}", 20)
+
+    browser.press("c")
+    browser.wait("!document.getElementById('tools').hidden")
+    until(0)
+    assert "begun as the prediction" in browser.value(told), browser.value(told)
+    # The axial slice alone, and a brush of one voxel at the crosshair, which a missed lesion is at.
+    browser.value("document.getElementById('planes').value = 'axial';"
+                  "document.getElementById('planes').dispatchEvent(new Event('change'))")
+    browser.press(",")
+    browser.press(",")
+    assert browser.value("document.getElementById('size').textContent") == "1"
+    box = browser.value("document.getElementById('canvas').getBoundingClientRect().toJSON()")
+    middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    browser.drag([middle])
+    until(1)
+    browser.press("u")
+    until(0)
+    browser.press("r")
+    until(1)
+    browser.press("z", control=True)
+    until(0)
+    # A stroke with a disc, and a ball, which reaches into other slices.
+    for _ in range(4):
+        browser.press(".")
+    browser.drag([middle, [middle[0] + 60, middle[1] + 30], [middle[0] + 120, middle[1]]])
+    browser.wait(f"{changed} > 20", 20)
+    disc = browser.value(changed)
+    if shots:
+        browser.screenshot(shots / "painted.png")
+    browser.press("k")
+    browser.drag([[middle[0] - 120, middle[1] - 60]])
+    browser.wait(f"{changed} > {disc}", 20)
+    browser.press("e")
+    browser.drag([[middle[0] - 120, middle[1] - 60]])
+    until(disc)
+    browser.press("u")
+    browser.press("u")
+    until(disc)
+    # The false lesion goes with one key, and comes back with another.
+    browser.press("m")
+    false = ("[...document.querySelectorAll('#lesions tr')]"
+             ".find((line) => line.cells[1].textContent.includes('false')).click()")
+    browser.value(false)
+    browser.press("d")
+    until(disc + 18)
+    browser.press("a")
+    until(disc)
+    assert "took 18 voxels from the prediction" in browser.value(told), browser.value(told)
+    browser.press("d")
+    # A missed lesion is taken from the reference.
+    browser.value("document.querySelectorAll('#lesions tr')[0].click()")
+    browser.press("a")
+    browser.wait(f"{told}.includes('from the reference')", 20)
+    assert not browser.value("document.getElementById('judged').hidden")
+    unsaved = browser.value(changed)
+    if shots:
+        browser.screenshot(shots / "correcting.png")
+
+    # Another subject is not opened over what is unsaved.
+    browser.press("]")
+    browser.wait("document.getElementById('leave').open")
+    if shots:
+        browser.screenshot(shots / "leave.png")
+    browser.value("document.getElementById('leave').close('stay')")
+    assert browser.value("document.body.dataset.drawn") == "sub-01"
+    assert not Path("corrected").exists(), "written before it was saved"
+    browser.press("s", control=True)
+    browser.wait("document.body.dataset.saved === '1'", 60)
+    until(0)
+    assert "corrected/labels/sub-01.nii.gz" in browser.value(told), browser.value(told)
+    if shots:
+        browser.screenshot(shots / "saved.png")
+    after, *_ = voxels_of("corrected/labels/sub-01.nii.gz")
+    different = [i for i, (a, b) in enumerate(zip(before, after)) if a != b]
+    assert len(different) == unsaved, f"{len(different)}, expected {unsaved}"
+    record = json.loads(Path("corrected/labels/sub-01.json").read_text())
+    assert (record["voxels_changed"], record["saves"]) == (unsaved, 1), record
+    assert not any(after[x + nx * (y + ny * z)] for x in range(3) for y in range(3)
+                   for z in range(2)), "the false lesion is still there"
+    # Nothing is asked where nothing is unsaved.
+    browser.press("]")
+    browser.wait("document.body.dataset.drawn === 'sub-02'")
+
+
+def check_going_on(browser, url, shots):
+    browser.size(390, 844, phone=True)
+    browser.go(url)
+    browser.wait("document.body?.dataset.drawn === 'sub-01'")
+    browser.wait("!document.getElementById('tools').hidden")
+    told = browser.value("document.getElementById('corrected').textContent")
+    assert "as saved in corrected" in told, told
+    listed = browser.value("document.getElementById('subjects').textContent")
+    assert "corrected" in listed, listed
+    width = browser.value("document.documentElement.scrollWidth")
+    assert width <= 390, f"{width} pixels wide on a phone of 390"
+    same = browser.value("""(async () => {
+        const { drawn } = await import("/brush.js");
+        const { state } = await import("/shown.js");
+        const answer = await fetch("volume/0/correction");
+        const bytes = await answer.arrayBuffer();
+        const file = await state.drawing.read(bytes.slice(0), {});
+        const labels = state.drawing.labels;
+        return drawn(file).every((value, i) => value === labels[i])
+            && new Uint8Array(bytes, 352).reduce((sum, value) => sum + value, 0);
+    })()""")
+    saved, *_ = voxels_of("corrected/labels/sub-01.nii.gz")
+    assert same == sum(saved), f"{same}, expected {sum(saved)}"
+    if shots:
+        browser.screenshot(shots / "phone-corrections.png")
+
+
+def write_run(program):
+    """The folder of a run, with events of 40 iterations and nobody at work on it."""
+    Path("run.toml").write_text("""dataset = "cohort/dataset.toml"
+[split]
+train = ["sub-01"]
+validation = ["sub-02"]
+[normalise]
+method = "z-score"
+[model]
+width = 0.05
+[patch]
+size = 44
+[train]
+iterations = 2
+batch = 2
+learning_rate = 1e-3
+validate_every = 1
+""")
+    subprocess.run([program, "--quiet", "train", "run.toml", "--out", "run"], check=True,
+                   stdout=subprocess.DEVNULL)
+    os.remove("run/summary.json")
+    Path("run/events.jsonl").write_text("".join(event(i) for i in range(1, 41)))
+
+
+def event(iteration):
+    """An iteration of long ago."""
+    return json.dumps({
+        "iteration": iteration, "loss": 1 / iteration, "dsc": 1 - 0.9 ** iteration,
+        "foreground_share": 0.01, "predicted_share": 0.02, "empty_patches": 0, "seconds": 0.5,
+        "wait_seconds": 0.0, "wall_time": 1.7e9 + iteration,
+    }) + "\n"
+
+
+def check_run(browser, url, shots):
+    browser.size(1400, 900)
+    browser.go(url)
+    browser.wait("document.body?.dataset.page === '1'")
+    state = "document.getElementById('state').textContent"
+    assert "interrupted" in browser.value(state), browser.value(state)
+    assert "iteration 40" in browser.value(state), browser.value(state)
+    charts = browser.value("document.querySelectorAll('#curves svg').length")
+    assert charts == 4, f"{charts} charts"
+    narrow = browser.value("[...document.querySelectorAll('#curves svg')].every((svg) => svg.clientWidth > 200)")
+    assert narrow, "a chart is too small to read"
+    if shots:
+        browser.screenshot(shots / "run.png")
+    # It grows, and the page with it, which stays where it was scrolled to.
+    browser.value("scrollTo(0, 400)")
+    with open("run/events.jsonl", "a") as file:
+        file.write("".join(event(i) for i in range(41, 81)))
+    browser.wait("document.body.dataset.page === '2'", 60)
+    assert "iteration 80" in browser.value(state), browser.value(state)
+    assert browser.value("scrollY") == 400
+    browser.size(390, 844, phone=True)
+    width = browser.value("document.documentElement.scrollWidth")
+    assert width <= 390, f"{width} pixels wide on a phone of 390"
+    if shots:
+        browser.screenshot(shots / "phone-run.png")
+    browser.size(1400, 900)
+    browser.value("document.getElementById('subjects').click()")
+    browser.wait("document.body?.dataset.drawn?.startsWith('sub-')")
+    assert not browser.value("document.getElementById('training').hidden")
 
 
 def pictures():

@@ -2,13 +2,15 @@
 //! read it. Nothing here knows of tensors.
 //!
 //! A run is a folder of [`Event`]s and a [`Summary`]; what it made of a dataset is a
-//! folder of [`Predictions`], and how well, an [`Evaluation`]; several of those are [`ComparedPredictions`]. What worked on a run or a
+//! folder of [`Predictions`], and how well, an [`Evaluation`]; several of those are [`ComparedPredictions`].
+//! What a person changed in them is a folder of [`Correction`]s. What worked on a run or a
 //! study, and on which files, is in its [`Sessions`]. A study is a folder of
 //! runs with the plan they follow ([`Study`]), the state of each ([`Status`]) and the
 //! end of each ([`Outcome`]). Every file is written and read by one type.
 
 mod cleaned;
 mod comparison;
+mod correction;
 mod error;
 mod evaluation;
 mod events;
@@ -29,6 +31,7 @@ pub use comparison::{
     ComparedFolder, ComparedPair, ComparedPredictions, DisputeKind, DisputedLesion, LeftOut,
     MetricDifference, Stratum, SubjectValues,
 };
+pub use correction::{CorrectedDataset, Correction, Start};
 pub use error::RecordError;
 pub use evaluation::{ClassFroc, Evaluation, Overlay, ScoredFile, SubjectScores};
 pub use events::{Ending, Event, LastIterations, events_until, read_events};

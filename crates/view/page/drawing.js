@@ -1,4 +1,6 @@
-// The volumes of a subject over each other, drawn by NiiVue.
+// The volumes of a subject over each other, and labels that are edited over them, drawn by NiiVue.
+// Its own pen is not used: it draws squares in one plane, and takes eight steps back and none
+// forth.
 
 import { DRAG_MODE, Niivue, NVImage, SHOW_RENDER, SLICE_TYPE } from "./niivue.js";
 
@@ -34,9 +36,12 @@ function tableOf(labels) {
 }
 
 export class Drawing {
-  constructor({ moved, windowed }) {
+  /** `pressed` says whether the pointer draws; `drawn` is told the voxels that it passes. */
+  constructor({ moved, windowed, pressed, drawn, released }) {
     this.zoom = 1;
     this.fresh = true;
+    this.labels = null;
+    this.stroke = { pressed, drawn, released, on: false, met: false };
     this.niivue = new Niivue({
       backColor: [0, 0, 0, 1],
       fontColor: [0.8, 0.8, 0.8, 1],
@@ -58,12 +63,77 @@ export class Drawing {
       clipPlaneHotKey: "",
       cycleClipPlaneHotKey: "",
     });
-    this.niivue.onLocationChange = moved;
+    this.niivue.onLocationChange = (place) => {
+      this.meet(place.vox, place.axCorSag);
+      moved(place);
+    };
     this.niivue.onIntensityChange = windowed;
   }
 
   async attach(canvas) {
     await this.niivue.attachToCanvas(canvas);
+    const { stroke } = this;
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0 || event.shiftKey || event.ctrlKey) return;
+      Object.assign(stroke, { on: stroke.pressed(), met: false });
+    }, { capture: true });
+    // NiiVue, which comes first, tells of no place where the crosshair was already.
+    canvas.addEventListener("mousedown", () => {
+      if (!stroke.on || stroke.met) return;
+      const { screenSlices, uiData } = this.niivue;
+      this.meet(this.voxel(), screenSlices[uiData.clickedTile]?.axCorSag);
+    });
+    const release = () => {
+      if (stroke.on) stroke.released();
+      stroke.on = false;
+    };
+    addEventListener("pointerup", release);
+    addEventListener("pointercancel", release);
+    addEventListener("blur", release);
+  }
+
+  /** The pointer is at a voxel of a plane that NiiVue numbers from axial to sagittal. */
+  meet(voxel, plane) {
+    if (!this.stroke.on || !(plane >= 0 && plane <= 2)) return;
+    this.stroke.met = true;
+    this.stroke.drawn([...voxel].slice(0, 3), 2 - plane);
+  }
+
+  /** The voxel at the crosshair, in the order that is drawn. */
+  voxel() {
+    return [...this.niivue.frac2vox(this.niivue.scene.crosshairPos)].slice(0, 3);
+  }
+
+  /** Whether a volume has the same voxels as the image. */
+  hasVoxelsOf(volume) {
+    const image = this.niivue.volumes[0];
+    if (!image || [1, 2, 3].some((i) => image.dimsRAS[i] !== volume.dimsRAS[i])) return false;
+    const edge = Math.min(...image.pixDimsRAS.slice(1, 4));
+    const far = (a, b) => a.some((value, i) => Math.abs(value - b[i]) > 0.01 * edge);
+    return !far([...image.matRAS], [...volume.matRAS]);
+  }
+
+  /** Labels of the image's voxels over all layers. */
+  showLabels(voxels, labels, opacity) {
+    const { niivue } = this;
+    this.labels = voxels;
+    niivue.createEmptyDrawing();
+    // Only for tools of NiiVue's that are not used.
+    niivue.clickToSegmentGrowingBitmap = null;
+    niivue.drawClearAllUndoBitmaps();
+    niivue.drawBitmap = voxels;
+    niivue.drawOpacity = opacity;
+    niivue.setDrawColormap(tableOf(labels));
+    niivue.refreshDrawing(true);
+  }
+
+  refreshLabels() {
+    if (this.labels) this.niivue.refreshDrawing(true);
+  }
+
+  closeLabels() {
+    if (this.labels) this.niivue.closeDrawing();
+    this.labels = null;
   }
 
   /** A volume from the bytes of a NIfTI file. */

@@ -10,6 +10,7 @@ export const FAULTS = [
 ];
 export const REFERENCE = ["#56B4E9", "#0072B2", "#009E73", "#CC79A7", "#F0E442"];
 export const PREDICTION = ["#E69F00", "#D55E00", "#F0E442", "#CC79A7", "#009E73"];
+export const CORRECTION = ["#B6F02C", "#FF8FD8", "#5CE1E6", "#FFB347", "#C9A7FF"];
 export const VERDICTS = {
   missed: { word: "missed", colour: "#D55E00" },
   false: { word: "false", colour: "#CC79A7" },

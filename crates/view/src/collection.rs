@@ -10,14 +10,14 @@ use lacuna_metrics::ClassScores;
 use lacuna_record::{Evaluation, PREDICTION_ENDING, Predictions, probabilities_path, spread_path};
 use lacuna_volume::Region;
 
-use crate::ViewError;
+use crate::{Training, ViewError};
 
 /// What to show.
 #[derive(Clone, Debug)]
 pub struct Source<'a> {
-    /// A manifest, a folder of predictions, of an evaluation or of `lacuna auto`.
+    /// A manifest, a folder of predictions, of an evaluation, of a run or of `lacuna auto`.
     pub path: &'a Path,
-    /// The manifest with the images of predictions; an evaluation and a folder of
+    /// The manifest with the images of predictions; an evaluation, a run and a folder of
     /// `lacuna auto` know theirs.
     pub dataset: Option<&'a Path>,
     /// Predictions hold the dataset's own label values in place of class indices. Where the
@@ -76,6 +76,13 @@ impl Collection {
         }
         if !path.is_dir() {
             return Err(nothing(path, "there is no such file or folder"));
+        }
+        if Training::is_run(path) {
+            let dataset = match source.dataset {
+                Some(dataset) => dataset.to_owned(),
+                None => dataset_of(&path.join("run.toml"))?,
+            };
+            return Self::of_manifest(Manifest::read(&dataset)?);
         }
         let (folders, dataset) = match path.join("plan.json").exists() {
             true => of_auto(path)?,
@@ -237,9 +244,6 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, ViewError> {
 /// The predictions that were evaluated, or those in the folder itself; and the dataset, where
 /// it is known.
 fn of_results(folder: &Path) -> Result<(Folders, Option<PathBuf>), ViewError> {
-    if folder.join("run.toml").exists() {
-        return Err(nothing(folder, "is a run, which has no images of its own"));
-    }
     let evaluation = Evaluation::read(folder)?;
     let (predictions, dataset) = match &evaluation {
         Some(evaluation) => (evaluation.predictions.clone(), evaluation.dataset.clone()),

@@ -24,8 +24,8 @@ pub enum ViewError {
     Metrics(#[from] lacuna_metrics::MetricsError),
     /// The path is nothing that can be shown.
     #[error(
-        "{path}: {found}; expected a dataset manifest, a folder of predictions or of \
-         `lacuna evaluate`, or one of `lacuna auto`"
+        "{path}: {found}; expected a dataset manifest, a folder of predictions, of a run, of \
+         `lacuna evaluate` or of `lacuna auto`"
     )]
     Nothing {
         /// The path.
@@ -56,13 +56,37 @@ pub enum ViewError {
         /// The path.
         path: PathBuf,
     },
-    /// `run.toml` of a folder of `lacuna auto` names no dataset.
+    /// `run.toml` names no dataset.
     #[error("{file}: {found}; expected `dataset = ...`; restore the file")]
     AutoDataset {
         /// The file.
         file: PathBuf,
         /// What is wrong.
         found: String,
+    },
+    /// Nothing can be saved into a folder.
+    #[error(
+        "{folder} cannot take corrections: {found}; name another folder with --corrections, one \
+         that is not there yet, or that of earlier corrections of this dataset"
+    )]
+    CorrectionsFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        found: String,
+    },
+    /// A label map that editing starts with has other voxels than the image.
+    #[error(
+        "{file} has {found:?} voxels in another place than the image, which has {expected:?}: it \
+         cannot be corrected voxel by voxel; bring it onto the grid of the image"
+    )]
+    CorrectionGrid {
+        /// The file.
+        file: PathBuf,
+        /// Its shape.
+        found: [usize; 3],
+        /// That of the image.
+        expected: [usize; 3],
     },
     /// No subject of the manifest has a prediction.
     #[error(

@@ -1,5 +1,5 @@
-//! As much of HTTP/1.1 as one browser on this machine needs: GET and HEAD, a request a
-//! connection, no bodies (RFC 9110 and 9112).
+//! As much of HTTP/1.1 as one browser on this machine needs: GET and HEAD without bodies, PUT
+//! with one of known length, a request a connection (RFC 9110 and 9112).
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -8,22 +8,35 @@ use std::time::{Duration, Instant};
 
 /// Most bytes of a request; browsers send less than 2,000.
 const HEAD_BYTES: usize = 16 << 10;
-/// How long a request may take to arrive.
+/// How long a request may take to arrive, without the body.
 const ARRIVAL: Duration = Duration::from_secs(10);
-/// How long the browser may read nothing of an answer.
+/// How long the browser may read nothing of an answer, or send nothing of a body.
 const STALL: Duration = Duration::from_secs(60);
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Method {
+    #[default]
+    Get,
+    /// What GET would give, without the body.
+    Head,
+    Put,
+}
 
 /// A request that this server answers.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Request {
-    /// HEAD: what GET would give, without the body.
-    pub head_only: bool,
+    pub method: Method,
     /// Path of the target, without query.
     pub path: String,
     pub query: String,
     pub host: String,
     pub origin: Option<String>,
     pub cookie: String,
+    pub kind: String,
+    /// Bytes of the body, of which some came with the head.
+    pub length: u64,
+    begun: Vec<u8>,
 }
 
 /// A request that is refused before anybody looks at its path, or a path that is.
@@ -34,7 +47,10 @@ pub(crate) enum Status {
     Forbidden = 403,
     NotFound = 404,
     NotAllowed = 405,
+    Conflict = 409,
+    NoLength = 411,
     TooLarge = 413,
+    Unsupported = 415,
     Misdirected = 421,
     HeadTooLarge = 431,
     Failed = 500,
@@ -49,7 +65,10 @@ impl Status {
             Self::Forbidden => "Forbidden",
             Self::NotFound => "Not Found",
             Self::NotAllowed => "Method Not Allowed",
+            Self::Conflict => "Conflict",
+            Self::NoLength => "Length Required",
             Self::TooLarge => "Content Too Large",
+            Self::Unsupported => "Unsupported Media Type",
             Self::Misdirected => "Misdirected Request",
             Self::HeadTooLarge => "Request Header Fields Too Large",
             Self::Failed => "Internal Server Error",
@@ -159,7 +178,8 @@ pub(crate) fn receive(stream: &mut TcpStream) -> io::Result<Result<Request, Stat
     let mut chunk = [0; 2048];
     loop {
         if let Some(end) = head.windows(4).position(|w| w == b"\r\n\r\n") {
-            return Ok(parse(&head[..end]));
+            let begun = head.split_off(end + 4);
+            return Ok(parse(&head[..end]).map(|request| Request { begun, ..request }));
         }
         if head.len() > HEAD_BYTES {
             return Ok(Err(Status::HeadTooLarge));
@@ -172,6 +192,24 @@ pub(crate) fn receive(stream: &mut TcpStream) -> io::Result<Result<Request, Stat
         match stream.read(&mut chunk)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             read => head.extend_from_slice(&chunk[..read]),
+        }
+    }
+}
+
+impl Request {
+    /// The rest of the body, of a length that was found to be right.
+    ///
+    /// # Errors
+    /// When the connection fails, ends or stalls, or brings more.
+    pub fn body(&self, stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+        let mut body = self.begun.clone();
+        let missing = self.length.checked_sub(body.len() as u64);
+        let missing = missing.ok_or(io::ErrorKind::InvalidData)?;
+        stream.set_read_timeout(Some(STALL))?;
+        let read = stream.take(missing).read_to_end(&mut body)?;
+        match read as u64 == missing {
+            true => Ok(body),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }
@@ -189,12 +227,16 @@ fn parse(head: &[u8]) -> Result<Request, Status> {
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut request = Request {
-        head_only: method == "HEAD",
+        method: match method {
+            "HEAD" => Method::Head,
+            "PUT" => Method::Put,
+            _ => Method::Get,
+        },
         path: path.to_owned(),
         query: query.to_owned(),
         ..Request::default()
     };
-    let mut hosts = 0;
+    let (mut hosts, mut lengths) = (0, 0);
     for line in lines {
         let (name, value) = line.split_once(':').ok_or(Status::BadRequest)?;
         let value = value.trim_matches([' ', '\t']);
@@ -209,14 +251,23 @@ fn parse(head: &[u8]) -> Result<Request, Status> {
             }
             "origin" => request.origin = Some(value.to_owned()),
             "cookie" => request.cookie = value.to_owned(),
-            "content-length" if value != "0" => return Err(Status::TooLarge),
+            "content-type" => request.kind = value.to_owned(),
+            "content-length" => {
+                // Digits alone: `+5` is a number to Rust.
+                let digits = value.bytes().all(|b| b.is_ascii_digit());
+                let length = value.parse().ok().filter(|_| digits);
+                request.length = length.ok_or(Status::BadRequest)?;
+                lengths += 1;
+            }
             "transfer-encoding" => return Err(Status::TooLarge),
             _ => {}
         }
     }
-    match (method, hosts) {
-        ("GET" | "HEAD", 1) => Ok(request),
-        ("GET" | "HEAD", _) => Err(Status::BadRequest),
+    match (method, hosts, lengths) {
+        ("GET" | "HEAD", ..) if request.length > 0 => Err(Status::TooLarge),
+        ("GET" | "HEAD", 1, 0 | 1) | ("PUT", 1, 1) => Ok(request),
+        ("PUT", 1, 0) => Err(Status::NoLength),
+        ("GET" | "HEAD" | "PUT", ..) => Err(Status::BadRequest),
         _ => Err(Status::NotAllowed),
     }
 }
@@ -234,16 +285,23 @@ mod tests {
         let head = "GET /subject/3?token=ab HTTP/1.1\r\nHost: 127.0.0.1:80\r\ncookie:a=b; c=d\r\n\
                     Accept: */*";
         let expected = Request {
-            head_only: false,
             path: "/subject/3".into(),
             query: "token=ab".into(),
             host: "127.0.0.1:80".into(),
-            origin: None,
             cookie: "a=b; c=d".into(),
+            ..Request::default()
         };
         assert_eq!(parsed(head), Ok(expected));
         let head = parsed("HEAD / HTTP/1.1\r\nHost: a").unwrap();
-        assert!(head.head_only);
+        assert_eq!(head.method, Method::Head);
+        let put = parsed(
+            "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
+             content-type: application/octet-stream\r\nOrigin: http://a",
+        );
+        let put = put.unwrap();
+        assert_eq!((put.method, put.length), (Method::Put, 5));
+        assert_eq!(put.kind, "application/octet-stream");
+        assert_eq!(put.origin.as_deref(), Some("http://a"));
     }
 
     #[test]
@@ -263,6 +321,24 @@ mod tests {
             ("POST / HTTP/1.1\r\nHost: a", NotAllowed),
             ("OPTIONS / HTTP/1.1\r\nHost: a", NotAllowed),
             ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5", TooLarge),
+            ("PUT / HTTP/1.1\r\nHost: a", NoLength),
+            ("PUT / HTTP/1.1\r\nContent-Length: 5", BadRequest),
+            (
+                "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: +5",
+                BadRequest,
+            ),
+            (
+                "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999",
+                BadRequest,
+            ),
+            (
+                "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6",
+                BadRequest,
+            ),
+            (
+                "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",
+                TooLarge,
+            ),
             (
                 "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked",
                 TooLarge,

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::ViewError;
 use crate::collection::{Collection, Entry};
+use crate::corrections::Corrections;
 use crate::opened::Opened;
 
 /// A volume of a subject.
@@ -27,6 +28,8 @@ pub(crate) enum Layer {
     Uncertainty,
     /// The probability of a class.
     Probability(usize),
+    /// Class indices to go on correcting from.
+    Correction,
 }
 
 /// A layer as the page lists it.
@@ -53,6 +56,7 @@ impl Layer {
             "reference" => return Some(Self::Reference),
             "prediction" => return Some(Self::Prediction),
             "uncertainty" => return Some(Self::Uncertainty),
+            "correction" => return Some(Self::Correction),
             _ => {}
         }
         let (kind, number) = name.split_once('-')?;
@@ -101,6 +105,7 @@ impl Layer {
     pub fn nifti(
         self,
         collection: &Collection,
+        corrections: Option<&Corrections>,
         entry: &Entry,
         opened: &dyn Fn() -> Result<Arc<Opened>, ViewError>,
     ) -> Result<Option<Nifti>, ViewError> {
@@ -124,6 +129,13 @@ impl Layer {
             Self::Uncertainty => {
                 let file = entry.spread.clone();
                 file.map(|file| map_file(&file.into())).transpose()
+            }
+            Self::Correction => {
+                let Some(corrections) = corrections else {
+                    return Ok(None);
+                };
+                let found = corrections.labels(&collection.manifest, entry, &*opened()?)?;
+                labels(Some(&found))
             }
             Self::Probability(class) => match &entry.probabilities {
                 Some(file) if (1..collection.manifest.classes.len()).contains(&class) => {

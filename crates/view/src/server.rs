@@ -3,7 +3,8 @@
 //! It listens on 127.0.0.1 alone. Other pages in the browser and other users of the machine
 //! get nothing: a request must name this address as its host (against DNS rebinding), may
 //! come from no other page, and must bring a secret of 128 random bits, at first in the
-//! address, then as a cookie.
+//! address, then as a cookie. What writes must also say that it comes from this page, which
+//! browsers do, and no body is read before all that was found right, and its length.
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,18 +12,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::http::{Request, Response, Status, receive};
+use crate::http::{Method, Request, Response, Status, receive};
 use crate::routes::Site;
-use crate::{Collection, ViewError};
+use crate::{Shown, ViewError};
 
 /// Requests that are answered at the same time. Browsers open six connections.
 const AT_ONCE: usize = 16;
 
-/// How much of a refused request is read, and for how long the next bytes are waited for.
-const DRAIN_BYTES: u64 = 64 << 10;
+/// How much of a refused request is read, which may be a label map, and for how long the next
+/// bytes are waited for.
+const DRAIN_BYTES: u64 = 64 << 20;
 const DRAIN: Duration = Duration::from_millis(300);
 
-/// Shows a [`Collection`].
+/// Shows what there is to a browser.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -65,7 +67,7 @@ impl Server {
     ///
     /// # Errors
     /// When the port is taken or closed, or the system has no random numbers.
-    pub fn bind(collection: Collection, port: u16) -> Result<Self, ViewError> {
+    pub fn bind(shown: impl Into<Shown>, port: u16) -> Result<Self, ViewError> {
         let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (address, listener) = bound.map_err(|source| match source.kind() {
@@ -73,7 +75,7 @@ impl Server {
             _ => ViewError::Listen { port, source },
         })?;
         let shared = Shared {
-            site: Site::new(collection),
+            site: Site::new(shown.into()),
             host: address.to_string(),
             // Browsers keep cookies of all ports of a host together.
             cookie: format!("lacuna-{}", address.port()),
@@ -154,21 +156,24 @@ impl Shared {
         let Ok(received) = receive(&mut stream) else {
             return;
         };
-        match received {
-            Ok(request) => {
-                let _ = self.answer(&request).send(&mut stream, request.head_only);
-            }
-            Err(status) => {
-                let _ = refusal(status).send(&mut stream, false);
-                let _ = stream.shutdown(Shutdown::Write);
-                // What is left unread would make the system cut the answer off.
-                let _ = stream.set_read_timeout(Some(DRAIN));
-                let _ = io::copy(&mut stream.take(DRAIN_BYTES), &mut io::sink());
-            }
+        let (response, head_only, drain) = match received {
+            Ok(request) => (
+                self.answer(&request, &mut stream),
+                request.method == Method::Head,
+                request.method == Method::Put,
+            ),
+            Err(status) => (refusal(status), false, true),
+        };
+        let _ = response.send(&mut stream, head_only);
+        if drain {
+            let _ = stream.shutdown(Shutdown::Write);
+            // What is left unread would make the system cut the answer off.
+            let _ = stream.set_read_timeout(Some(DRAIN));
+            let _ = io::copy(&mut stream.take(DRAIN_BYTES), &mut io::sink());
         }
     }
 
-    fn answer(&self, request: &Request) -> Response {
+    fn answer(&self, request: &Request, stream: &mut TcpStream) -> Response {
         let local = [
             self.host.clone(),
             self.host.replace("127.0.0.1", "localhost"),
@@ -183,10 +188,15 @@ impl Shared {
             );
         }
         let own_page = format!("http://{}", request.host);
-        if request.origin.as_ref().is_some_and(|o| *o != own_page) {
+        let foreign = match &request.origin {
+            Some(origin) => *origin != own_page,
+            None => request.method == Method::Put,
+        };
+        if foreign {
             return Response::told(Status::Forbidden, "other pages get nothing from here\n");
         }
         if request.path == "/"
+            && request.method != Method::Put
             && let Some(given) = request.query.strip_prefix("token=")
         {
             if !self.admits(given) {
@@ -203,9 +213,13 @@ impl Shared {
             .split(';')
             .filter_map(|p| p.trim().split_once('='));
         let mut own = pairs.filter(|(name, _)| *name == self.cookie);
-        match own.any(|(_, value)| same(value, &self.token)) {
-            true => self.site.answer(&request.path),
-            false => self.stranger(),
+        match (
+            own.any(|(_, value)| same(value, &self.token)),
+            request.method,
+        ) {
+            (false, _) => self.stranger(),
+            (true, Method::Put) => self.site.put(request, &mut || request.body(stream)),
+            (true, _) => self.site.answer(&request.path),
         }
     }
 
@@ -224,8 +238,9 @@ impl Shared {
 
 fn refusal(status: Status) -> Response {
     let told = match status {
-        Status::NotAllowed => "GET and HEAD alone are answered\n",
+        Status::NotAllowed => "GET, HEAD and PUT alone are answered\n",
         Status::TooLarge => "requests have no body here\n",
+        Status::NoLength => "the length of the body is missing\n",
         Status::HeadTooLarge => "the request is too long\n",
         _ => "this is no request that is understood\n",
     };

@@ -82,5 +82,9 @@ fn what_is_nothing_to_look_at_is_told() {
     std::fs::create_dir(&run).unwrap();
     refused(&run, None, "it holds no predictions");
     std::fs::write(run.join("run.toml"), "").unwrap();
-    refused(&run, None, "is a run");
+    refused(&run, None, "expected `dataset = ...`");
+    let manifest = place.path("dataset.toml");
+    let text = format!("dataset = {:?}\n", manifest.to_str().unwrap());
+    std::fs::write(run.join("run.toml"), text).unwrap();
+    assert_eq!(open(&run, None), Ok(2));
 }

@@ -1,115 +1,11 @@
 //! The server over a socket, as a browser, another page and a stranger meet it.
 
 mod place;
+mod running;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-
-use lacuna_view::{Collection, Server, Source, Stopper, ViewError};
+use lacuna_view::{Collection, Server, Source, ViewError};
 use place::Place;
-
-/// A server that runs until it is dropped.
-struct Running {
-    port: u16,
-    token: String,
-    ticket: String,
-    stopper: Stopper,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-/// An answer: its status, header and body.
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Running {
-    fn start(path: &Path, dataset: Option<&Path>) -> Self {
-        let source = Source {
-            path,
-            dataset,
-            label_values: false,
-        };
-        let server = Server::bind(Collection::open(&source).unwrap(), 0).unwrap();
-        let token = |url: String| url.split_once("?token=").unwrap().1.to_owned();
-        Self {
-            port: server.port(),
-            token: token(server.url()),
-            ticket: token(server.single_use_url()),
-            stopper: server.stopper(),
-            thread: Some(std::thread::spawn(move || server.run())),
-        }
-    }
-
-    fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
-    fn cookie(&self) -> String {
-        format!("Cookie: lacuna-{}={}", self.port, self.token)
-    }
-
-    /// Sends bytes and reads to the end.
-    fn send(&self, request: impl AsRef<[u8]>) -> Answer {
-        let mut stream = TcpStream::connect(self.host()).unwrap();
-        // A refused request may be answered before all of it was read.
-        let _ = stream.write_all(request.as_ref());
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let end = answer.windows(4).position(|w| w == b"\r\n\r\n");
-        let end = end.expect("an answer has a header");
-        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-        Answer {
-            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-            head,
-            body: answer[end + 4..].to_vec(),
-        }
-    }
-
-    /// `METHOD PATH` with the cookie and further header lines.
-    fn ask(&self, start: &str, lines: &[&str]) -> Answer {
-        let mut all = vec![format!("Host: {}", self.host()), self.cookie()];
-        all.extend(lines.iter().map(|&line| line.to_owned()));
-        self.send(format!("{start} HTTP/1.1\r\n{}\r\n\r\n", all.join("\r\n")))
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.ask(&format!("GET {path}"), &[])
-    }
-
-    fn json(&self, path: &str) -> serde_json::Value {
-        let answer = self.get(path);
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        serde_json::from_slice(&answer.body).unwrap()
-    }
-
-    /// The voxels of an uncompressed NIfTI file in bytes.
-    fn labels(&self, path: &str) -> Vec<u8> {
-        let answer = self.get(path);
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        answer.body[352..].to_vec()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stopper.stop();
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-impl Answer {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.lines();
-        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-    }
-}
+use running::Running;
 
 #[test]
 fn the_secret_opens_the_page_and_becomes_a_cookie() {
@@ -140,10 +36,12 @@ fn the_secret_opens_the_page_and_becomes_a_cookie() {
     }
     for path in [
         "/",
+        "/subjects.html",
+        "/training.html",
         "/view.js",
-        "/drawing.js",
-        "/words.js",
+        "/corrections.js",
         "/view.css",
+        "/report.css",
         "/niivue.js",
         "/subjects",
     ] {
@@ -251,11 +149,12 @@ fn no_address_leaves_the_collection() {
 fn what_is_not_a_short_get_is_refused() {
     let place = Place::new();
     let running = Running::start(&place.path("dataset.toml"), None);
-    for method in ["POST", "PUT", "DELETE", "OPTIONS", "CONNECT"] {
+    for method in ["POST", "DELETE", "OPTIONS", "CONNECT"] {
         let answer = running.ask(&format!("{method} /subjects"), &[]);
         assert_eq!(answer.status, 405, "{method}");
         assert_eq!(answer.header("Allow"), Some("GET, HEAD"));
     }
+    assert_eq!(running.ask("PUT /correction/0", &[]).status, 411);
     let body = running.ask("GET /subjects", &["Content-Length: 3"]);
     assert_eq!(body.status, 413);
     let chunked = running.ask("GET /subjects", &["Transfer-Encoding: chunked"]);
