@@ -37,6 +37,9 @@ def main():
             check_corrections(browser, view.url, shots)
         with View(program, "evaluation", "--corrections", "corrected") as view:
             check_going_on(browser, view.url, shots)
+        other_axes()
+        with View(program, "axes.toml", "--corrections", "turned") as view:
+            check_axes(browser, view.url)
         pictures()
         with View(program, "pictures.toml") as view:
             check_pictures(browser, view.url, shots)
@@ -255,12 +258,12 @@ def check_corrections(browser, url, shots):
     until(disc + 18)
     browser.press("a")
     until(disc)
-    assert "took 18 voxels from the prediction" in browser.value(told), browser.value(told)
+    assert "added 18 voxels of the prediction" in browser.value(told), browser.value(told)
     browser.press("d")
     # A missed lesion is taken from the reference.
     browser.value("document.querySelectorAll('#lesions tr')[0].click()")
     browser.press("a")
-    browser.wait(f"{told}.includes('from the reference')", 20)
+    browser.wait(f"{told}.includes('of the reference')", 20)
     assert not browser.value("document.getElementById('judged').hidden")
     unsaved = browser.value(changed)
     if shots:
@@ -317,6 +320,68 @@ def check_going_on(browser, url, shots):
     assert same == sum(saved), f"{same}, expected {sum(saved)}"
     if shots:
         browser.screenshot(shots / "phone-corrections.png")
+
+
+def other_axes():
+    """A dataset of one image whose first axis goes down, the second to the left, the third to the
+    back, and not straight. Its shape and the rows of its affine."""
+    shape, rows = (20, 24, 28), ((0.2, -1.5, 0.1, 20.0), (0.1, 0.2, -1.2, 15.0), (-2.0, 0.1, 0.2, 11.0))
+    head = bytearray(352)
+    struct.pack_into("<i", head, 0, 348)
+    struct.pack_into("<8h", head, 40, 3, *shape, 1, 1, 1, 1)
+    struct.pack_into("<2h", head, 70, 2, 8)
+    struct.pack_into("<8f", head, 76, 1, *(sum(row[i] ** 2 for row in rows) ** 0.5
+                                           for i in range(3)), 1, 1, 1, 1)
+    struct.pack_into("<3f", head, 108, 352, 1, 0)
+    struct.pack_into("<2h", head, 252, 0, 2)
+    struct.pack_into("<12f", head, 280, *(value for row in rows for value in row))
+    struct.pack_into("<4s", head, 344, b"n+1\0")
+    voxels = bytes((3 * x + 5 * y + 2 * z) % 200 for z in range(shape[2])
+                   for y in range(shape[1]) for x in range(shape[0]))
+    Path("axes.nii").write_bytes(bytes(head) + voxels)
+    Path("axes.toml").write_text("""name = "axes"
+modalities = ["image"]
+classes = ["background", "one", "two"]
+label_values = { 0 = "background", 4 = "one", 9 = "two" }
+[[subject]]
+id = "turned"
+images = { image = "axes.nii" }
+""")
+    return shape, rows
+
+
+def check_axes(browser, url):
+    shape, rows = other_axes()
+    browser.size(1400, 900)
+    browser.go(url)
+    browser.wait("document.body?.dataset.drawn === 'turned'")
+    browser.press("c")
+    browser.wait("!document.getElementById('tools').hidden")
+    browser.value("document.getElementById('class').value = '2';"
+                  "document.getElementById('class').dispatchEvent(new Event('change'))")
+    browser.press(",")
+    browser.press(",")
+    browser.value("document.getElementById('planes').value = 'axial';"
+                  "document.getElementById('planes').dispatchEvent(new Event('change'))")
+    box = browser.value("document.getElementById('canvas').getBoundingClientRect().toJSON()")
+    browser.drag([[box["x"] + box["width"] / 2 + 70, box["y"] + box["height"] / 2 - 90]])
+    browser.wait("document.body.dataset.changed === '1'", 20)
+    place = browser.value("document.getElementById('place').textContent")
+    assert "corrected: two" in place, place
+    at = [float(value) for value in place.split(" mm")[0].split(", ")]
+    browser.press("s", control=True)
+    browser.wait("document.body.dataset.saved === '1'", 60)
+    voxels, *_ = voxels_of("turned/labels/turned.nii.gz")
+    found = [(i, value) for i, value in enumerate(voxels) if value]
+    assert len(found) == 1 and found[0][1] == 9, found
+    index = found[0][0]
+    voxel = (index % shape[0], index // shape[0] % shape[1], index // shape[0] // shape[1], 1)
+    mm = [sum(a * b for a, b in zip(row, voxel)) for row in rows]
+    apart = max(abs(a - b) for a, b in zip(mm, at))
+    # The crosshair may be at the edge of the voxel, and not in its middle.
+    assert apart < 1.4, f"painted at {at}, found at {mm}"
+    x, y, z, _ = voxel
+    assert f"image {(3 * x + 5 * y + 2 * z) % 200} " in place, f"{place} at {voxel}"
 
 
 def write_run(program):

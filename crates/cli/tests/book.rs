@@ -11,11 +11,13 @@ use harness::Place;
 /// The data folder, known when `LACUNA_DATA` was set while building.
 const DATA: Option<&str> = option_env!("LACUNA_DATA_FOLDER");
 
-/// Stands in for `lacuna`: whatever trains does so for two iterations.
+/// Stands in for `lacuna`: whatever trains does so for two iterations, and a page is shown until
+/// it is interrupted.
 const SHORTENED: &str = r#"#!/usr/bin/env bash
 case $1 in
     auto) set -- "$@" --set train.iterations=2 --set train.batch=2 --set patch.size=32 --set \
         'model.stages={axes=3,features=[4,8],kernels=[[3,3,3],[3,3,3]],strides=[[1,1,1],[2,2,2]],down=[1,1],up=[1],norm="instance"}' ;;
+    view) exec timeout --preserve-status -s INT 5 "$LACUNA" "$@" --no-open ;;
     sweep) sed -i 's/^iterations = .*/iterations = 2/' "$2" ;;
 esac
 exec "$LACUNA" "$@"

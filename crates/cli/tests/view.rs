@@ -11,13 +11,26 @@ use harness::Place;
 #[test]
 fn it_serves_until_it_is_interrupted_and_ends_well() {
     let place = Place::new();
-    let mut command = place.command("view cohort/dataset.toml");
+    serves(&place, "cohort/dataset.toml", "2 subject(s)");
+    // A run, of which nothing is known yet but what it was asked for.
+    std::fs::create_dir(place.path("run")).unwrap();
+    std::fs::copy(place.path("run.toml"), place.path("run/run.toml")).unwrap();
+    serves(&place, "run --corrections new", "the run and 2 subject(s)");
+    assert!(!place.path("new").exists());
+    std::fs::remove_dir_all(place.path("cohort")).unwrap();
+    let told = serves(&place, "run", "the run");
+    assert!(told.contains("subjects of the run are not shown"), "{told}");
+}
+
+/// What it says on standard error.
+fn serves(place: &Place, words: &str, expected: &str) -> String {
+    let mut command = place.command(&format!("view {words}"));
     // No display: it says so, and goes on.
     command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
-    let url = first.strip_prefix("2 subject(s) at http://").unwrap();
+    let url = first.strip_prefix(&format!("{expected} at http://")).unwrap();
     let (host, path) = url.split_once('/').unwrap();
 
     let mut stream = TcpStream::connect(host).unwrap();
@@ -40,6 +53,7 @@ fn it_serves_until_it_is_interrupted_and_ends_well() {
     if cfg!(target_os = "linux") {
         assert!(told.contains("no browser was started"), "{told}");
     }
+    told
 }
 
 #[test]
@@ -61,6 +75,15 @@ fn what_cannot_be_shown_is_refused() {
     )
     .unwrap();
     place.refused("view p", &["p: say with --dataset"]);
+
+    place.refused(
+        "view cohort/dataset.toml --corrections cohort",
+        &["cohort cannot take corrections", "its own dataset.toml"],
+    );
+    place.refused(
+        "view cohort/dataset.toml --corrections p",
+        &["p cannot take corrections", "no corrections"],
+    );
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -77,10 +77,14 @@ export class LabelMap {
     }
   }
 
-  dab(middle, value, diameter, axis) {
+  radius(diameter, axis) {
     const across = this.edges.filter((_, i) => i !== axis);
     // A hair wider, so that rounding decides nothing.
-    const radius = diameter / 2 * Math.min(...across) * 1.0001;
+    return diameter / 2 * Math.min(...across) * 1.0001;
+  }
+
+  dab(middle, value, diameter, axis) {
+    const radius = this.radius(diameter, axis);
     const [low, high] = [-1, 1].map((side) => middle.map((at, i) => {
       const reach = i === axis ? 0 : Math.floor(radius / this.edges[i]);
       return Math.min(Math.max(at + side * reach, 0), this.shape[i] - 1);

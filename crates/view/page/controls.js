@@ -1,8 +1,8 @@
 // Keys and the controls of the picture.
 
 import {
-  listenToTools, pick, removeComponent, resize, save, takeComponent, toggleBall,
-  toggleCorrecting, undo,
+  addComponent, listenToTools, pick, removeComponent, resize, save, toggleBall, toggleCorrecting,
+  undo,
 } from "./corrections.js";
 import { choose, listFindings } from "./findings.js";
 import { draw, showWindow, toggle } from "./layers.js";
@@ -51,7 +51,7 @@ const KEYS = [
   [".", "larger brush", () => resize(1)],
   ["k", "ball or disc", toggleBall],
   ["d", "delete the component at the crosshair", removeComponent],
-  ["a", "take it over from the prediction or the reference", takeComponent],
+  ["a", "add that of the prediction or the reference", addComponent],
   ["u", "undo", () => undo()],
   ["r", "redo", () => undo(true)],
   ["?", "this help", () => $("help").showModal()],

@@ -9,9 +9,10 @@ import { CORRECTION, element, number } from "./words.js";
 /** Diameters of the brush, in voxels. */
 const SIZES = [1, 2, 3, 5, 7, 9, 13, 19, 27];
 
-/** `map` is what is edited of the subject, `file` the volume that it came in. */
+/** `map` is what is edited of the subject, `file` the volume that it came in. `wanted` holds for
+    the subjects that are opened next, too. */
 const edit = {
-  on: false, map: null, file: null, tool: "look", value: 1, size: 3, ball: false,
+  wanted: false, map: null, file: null, tool: "look", value: 1, size: 3, ball: false,
   begun: false, last: null, saving: false, told: "",
 };
 
@@ -36,17 +37,20 @@ const voxels = (count) => `${number(count, 0)} voxel${count === 1 ? "" : "s"}`;
 
 /** Of the subject that was just opened. */
 export async function beginCorrections() {
-  Object.assign(edit, { map: null, file: null, told: "" });
-  state.drawing.closeLabels();
+  stop();
   const { correction } = state.detail;
-  if (correction && (edit.on || correction.saves > 0)) await begin();
-  else edit.on = false;
+  if (correction && (edit.wanted || correction.saves > 0)) await begin();
   list();
+}
+
+function stop() {
+  Object.assign(edit, { map: null, file: null, told: "" });
+  state.correcting = false;
+  state.drawing.closeLabels();
 }
 
 async function begin() {
   const { number: index } = state;
-  edit.on = true;
   try {
     const bytes = await (await load(`volume/${index}/correction`)).arrayBuffer();
     const file = await state.drawing.read(bytes, {});
@@ -56,9 +60,9 @@ async function begin() {
     edit.file = file;
     edit.map = new LabelMap(drawn(file), shape.slice(0, 3), edges);
     edit.value = Math.min(edit.value, classes().length);
+    state.correcting = true;
   } catch (error) {
-    edit.on = false;
-    tell(error.message);
+    if (state.number === index) tell(error.message);
   }
 }
 
@@ -68,17 +72,16 @@ export async function toggleCorrecting() {
     $("how").showModal();
     return;
   }
-  if (edit.on) {
+  if (edit.map) {
     if (!await mayLeave()) return;
-    Object.assign(edit, { on: false, map: null, file: null, tool: "look" });
-    state.drawing.closeLabels();
+    edit.wanted = false;
+    stop();
   } else {
-    await begin();
+    edit.wanted = true;
     edit.tool = "paint";
-    // What is edited began as a copy of the prediction, which would hide what is taken away.
-    state.on = new Set([...state.on].filter((kind) => kind !== "faults" && kind !== "prediction"));
-    await draw();
+    await begin();
   }
+  await draw();
   list();
 }
 
@@ -132,6 +135,12 @@ export function toggleBall() {
   list();
 }
 
+/** Radius of the brush in mm across an axis; 0 where nothing is painted. */
+export function reach(axis) {
+  if (!fits() || edit.tool === "look") return 0;
+  return edit.map.radius(edit.size, edit.ball ? null : axis);
+}
+
 /** The pointer goes down: whether it draws. */
 export function beginStroke() {
   if (!fits() || edit.tool === "look" || edit.saving) return false;
@@ -161,14 +170,19 @@ export function endStroke() {
 export function undo(forth = false) {
   if (!edit.map || edit.saving) return;
   endStroke();
-  if (forth ? edit.map.redo() : edit.map.undo()) changed();
+  if (!(forth ? edit.map.redo() : edit.map.undo())) return;
+  changed();
+  state.drawing.tellPlace();
 }
 
 function replace(indices, value) {
   edit.map.begin();
   for (const index of indices) edit.map.set(index, value);
   const any = edit.map.end();
-  if (any) changed();
+  if (any) {
+    changed();
+    state.drawing.tellPlace();
+  }
   return any;
 }
 
@@ -182,8 +196,8 @@ export function removeComponent() {
   else say("no component at the crosshair");
 }
 
-/** Takes over the component at the crosshair from the prediction, or else the reference. */
-export async function takeComponent() {
+/** Adds the component of the prediction at the crosshair, or else that of the reference. */
+export async function addComponent() {
   if (!fits() || edit.saving) return;
   const { map } = edit;
   const seed = here();
@@ -194,11 +208,11 @@ export async function takeComponent() {
     const labels = drawn(source);
     const found = component(labels, map.shape, seed);
     if (found.length > 0 && replace(found, labels[seed])) {
-      say(`took ${voxels(found.length)} from the ${kind}`);
+      say(`added ${voxels(found.length)} of the ${kind}`);
       return;
     }
   }
-  say("nothing to take over at the crosshair");
+  say("nothing to add at the crosshair");
 }
 
 function say(told) {
@@ -251,6 +265,7 @@ function list() {
   const on = Boolean(edit.map);
   $("correct").setAttribute("aria-pressed", on);
   $("tools").hidden = !on;
+  $("canvas").classList.toggle("brush", on && edit.tool !== "look");
   $("judged").hidden = !(correction?.saves > 0 || unsaved());
   if (!on) {
     $("corrected").textContent = edit.told;
@@ -260,7 +275,6 @@ function list() {
   for (const tool of ["look", "paint", "erase"]) {
     $(tool).setAttribute("aria-pressed", edit.tool === tool);
   }
-  $("canvas").classList.toggle("brush", edit.tool !== "look");
   if ($("class").options.length !== classes().length || $("class").dataset.of !== state.detail.id) {
     $("class").replaceChildren(...classes().map((name, i) => new Option(name, i + 1)));
     $("class").dataset.of = state.detail.id;
@@ -272,6 +286,7 @@ function list() {
   $("ball").checked = edit.ball;
   $("undo").disabled = edit.map.done.length === 0;
   $("redo").disabled = edit.map.undone.length === 0;
+  $("save").classList.toggle("wanted", unsaved());
   $("save").disabled = edit.saving || !(unsaved() || correction.saves === 0);
   const parts = [edit.told];
   if (!fits()) parts.unshift(`show the image ${correction.image} to correct: this one has other voxels`);
@@ -292,7 +307,7 @@ export function listenToTools() {
   $("ball").onchange = toggleBall;
   $("class").onchange = () => { edit.value = Number($("class").value); list(); };
   $("remove").onclick = removeComponent;
-  $("take").onclick = takeComponent;
+  $("add").onclick = addComponent;
   $("undo").onclick = () => undo();
   $("redo").onclick = () => undo(true);
   $("save").onclick = save;

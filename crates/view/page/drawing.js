@@ -36,12 +36,14 @@ function tableOf(labels) {
 }
 
 export class Drawing {
-  /** `pressed` says whether the pointer draws; `drawn` is told the voxels that it passes. */
-  constructor({ moved, windowed, pressed, drawn, released }) {
+  /** `pressed` says whether the pointer draws, `drawn` is told the voxels that it passes, and
+      `reach` gives the radius in mm that it draws with across an axis. */
+  constructor({ moved, windowed, pressed, drawn, released, reach }) {
     this.zoom = 1;
     this.fresh = true;
     this.labels = null;
     this.stroke = { pressed, drawn, released, on: false, met: false };
+    this.reach = reach;
     this.niivue = new Niivue({
       backColor: [0, 0, 0, 1],
       fontColor: [0.8, 0.8, 0.8, 1],
@@ -90,6 +92,26 @@ export class Drawing {
     addEventListener("pointerup", release);
     addEventListener("pointercancel", release);
     addEventListener("blur", release);
+    const ring = document.getElementById("ring");
+    canvas.addEventListener("pointermove", (event) => this.showRing(ring, event));
+    canvas.addEventListener("pointerleave", () => { ring.hidden = true; });
+  }
+
+  /** Shows how far the brush reaches around the pointer. */
+  showRing(ring, { offsetX: x, offsetY: y, pointerType }) {
+    const { niivue } = this;
+    const dots = niivue.uiData.dpr;
+    const tile = niivue.tileIndex(x * dots, y * dots);
+    const plane = niivue.screenSlices[tile]?.axCorSag;
+    const radius = plane >= 0 && plane <= 2 && pointerType === "mouse" ? this.reach(2 - plane) : 0;
+    // As far apart as two places beside each other are in the patient.
+    const at = (x) => niivue.screenXY2TextureFrac(x * dots, y * dots, tile, false);
+    const [here, there] = radius > 0 ? [at(x), at(x + 4)] : [[-1], [-1]];
+    ring.hidden = !(here[0] >= 0 && there[0] >= 0);
+    if (ring.hidden) return;
+    const [a, b] = [here, there].map((place) => niivue.frac2mm(place, 0, true));
+    const pixels = 4 * radius / Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+    ring.style.cssText = `left:${x - pixels}px;top:${y - pixels}px;width:${2 * pixels}px;height:${2 * pixels}px`;
   }
 
   /** The pointer is at a voxel of a plane that NiiVue numbers from axial to sagittal. */
@@ -125,6 +147,11 @@ export class Drawing {
     niivue.drawOpacity = opacity;
     niivue.setDrawColormap(tableOf(labels));
     niivue.refreshDrawing(true);
+  }
+
+  /** Tells again what is at the crosshair. */
+  tellPlace() {
+    this.niivue.createOnLocationChange();
   }
 
   refreshLabels() {

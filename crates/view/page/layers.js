@@ -34,10 +34,12 @@ export function available() {
   return OVERLAYS.filter((kind) => layer(kind));
 }
 
+const switchedOn = () => (state.correcting ? state.beneath : state.on);
+
 /** The kinds that are seen, from the lowest to the topmost. */
 export function seen() {
   if (!state.covered) return [];
-  return available().filter((kind) => state.on.has(kind)).reverse();
+  return available().filter((kind) => switchedOn().has(kind)).reverse();
 }
 
 function colours(kind) {
@@ -54,7 +56,7 @@ function listLayers() {
   const made = available().map((kind) => {
     const box = element("input", null);
     box.type = "checkbox";
-    box.checked = state.covered && state.on.has(kind);
+    box.checked = state.covered && switchedOn().has(kind);
     box.onchange = () => toggle(kind);
     const key = OVERLAYS.indexOf(kind) + 1;
     const name = kind === "faults" ? "errors" : kind;
@@ -93,8 +95,9 @@ function listLayers() {
 
 export function toggle(kind) {
   if (!layer(kind)) return;
-  if (!state.covered) state.on.clear();
-  if (!state.on.delete(kind) || !state.covered) state.on.add(kind);
+  const on = switchedOn();
+  if (!state.covered) on.clear();
+  if (!on.delete(kind) || !state.covered) on.add(kind);
   state.covered = true;
   draw();
 }

@@ -58,9 +58,9 @@ export async function open(index) {
     if (state.on.size > 0 && kinds.length > 0 && !kinds.some((kind) => state.on.has(kind))) {
       state.on.add(kinds[0]);
     }
-    await draw();
-    if (state.number !== index) return;
     await beginCorrections();
+    if (state.number !== index) return;
+    await draw();
     if (state.number !== index) return;
     if (lesions().length > 0) choose(0);
     else state.drawing.goToMiddle();

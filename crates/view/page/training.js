@@ -10,9 +10,9 @@ const shown = { stamp: null, page: 0 };
 const WORDS = {
   "at-work": "training",
   finished: "finished",
-  stopped: "stopped before its end: lacuna train --resume goes on",
-  interrupted: "interrupted: it was killed or has died; lacuna train --resume goes on from its newest checkpoint",
-  silent: "nothing was written for a while; whether it is at work is not known",
+  stopped: "stopped before its end",
+  interrupted: "interrupted: it was killed or has died",
+  silent: "nothing was written for a while, and whether it is at work is not known",
 };
 
 async function ask(path) {

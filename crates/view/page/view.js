@@ -2,7 +2,7 @@
 // as HTML.
 
 import { listen } from "./controls.js";
-import { beginStroke, correctedAt, endStroke, stroke } from "./corrections.js";
+import { beginStroke, correctedAt, endStroke, reach, stroke } from "./corrections.js";
 import { Drawing, canDraw } from "./drawing.js";
 import { showPlace, showWindow } from "./layers.js";
 import { $, load, state, tell } from "./shown.js";
@@ -21,7 +21,7 @@ async function start() {
   state.drawing = new Drawing({
     moved: (place) => showPlace(place, correctedAt(place.vox)),
     windowed: showWindow,
-    pressed: beginStroke, drawn: stroke, released: endStroke,
+    pressed: beginStroke, drawn: stroke, released: endStroke, reach,
   });
   await state.drawing.attach($("canvas"));
   const overview = await (await load("subjects")).json();
