@@ -30,7 +30,9 @@ fn serves(place: &Place, words: &str, expected: &str) -> String {
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
-    let url = first.strip_prefix(&format!("{expected} at http://")).unwrap();
+    let url = first
+        .strip_prefix(&format!("{expected} at http://"))
+        .unwrap();
     let (host, path) = url.split_once('/').unwrap();
 
     let mut stream = TcpStream::connect(host).unwrap();

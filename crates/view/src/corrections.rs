@@ -123,7 +123,11 @@ impl Corrections {
     }
 
     /// What the page should know before a subject is edited.
-    pub(crate) fn editable(&self, manifest: &Manifest, entry: &Entry) -> Result<Editable, ViewError> {
+    pub(crate) fn editable(
+        &self,
+        manifest: &Manifest,
+        entry: &Entry,
+    ) -> Result<Editable, ViewError> {
         let earlier = Correction::read(&self.folder, &entry.subject.id)?;
         Ok(Editable {
             started_from: (earlier.as_ref()).map_or_else(|| start_of(entry).0, |e| e.started_from),

@@ -91,7 +91,11 @@ impl Site {
     }
 
     /// The answer to a body, which is read by `body` once its length is found right.
-    pub fn put(&self, request: &Request, body: &mut dyn FnMut() -> io::Result<Vec<u8>>) -> Response {
+    pub fn put(
+        &self,
+        request: &Request,
+        body: &mut dyn FnMut() -> io::Result<Vec<u8>>,
+    ) -> Response {
         let words: Vec<&str> = request.path.split('/').skip(1).collect();
         let ["correction", number] = words[..] else {
             return Response::told(Status::NotAllowed, "nothing is written here\n")

@@ -174,7 +174,11 @@ pub(crate) fn styles() -> String {
     };
     let page = html(&empty);
     let inside = page.split_once("<style>").map_or("", |(_, after)| after);
-    inside.split("</style>").next().unwrap_or_default().to_owned()
+    inside
+        .split("</style>")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -183,7 +187,8 @@ mod tests {
 
     #[test]
     fn styles_leave_the_page() {
-        let page = "<head><style>a{}</style></head><main>\n<svg style=\"x\">&quot;</svg></main></body>";
+        let page =
+            "<head><style>a{}</style></head><main>\n<svg style=\"x\">&quot;</svg></main></body>";
         assert_eq!(without_styles(page), "\n<svg data-style=\"x\">&quot;</svg>");
         assert!(styles().contains("figcaption"), "{}", styles());
         assert!(!styles().contains('<'));

@@ -29,7 +29,10 @@ fn start(path: &Path, dataset: Option<&Path>, folder: &Path) -> Running {
 fn refused(path: &Path, dataset: Option<&Path>, folder: &Path, part: &str) {
     let error = shown(path, dataset).with_corrections(folder).err().unwrap();
     let error = error.to_string();
-    assert!(error.contains(part) && error.contains("--corrections"), "{error}");
+    assert!(
+        error.contains(part) && error.contains("--corrections"),
+        "{error}"
+    );
 }
 
 /// As the page sends it.
@@ -70,7 +73,10 @@ fn a_correction_is_saved_goes_on_and_can_be_trained_on() {
     let answer = put(&running, "/correction/0?saves=0", &classes);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let saved: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!((&saved["saves"], &saved["voxels_changed"]), (&1.into(), &3.into()));
+    assert_eq!(
+        (&saved["saves"], &saved["voxels_changed"]),
+        (&1.into(), &3.into())
+    );
     let file = folder.join("labels/sub-01.nii.gz");
     assert_eq!(saved["file"], file.to_str().unwrap());
     let written = read_labels(&file).unwrap();
@@ -130,7 +136,10 @@ fn a_reference_or_nothing_is_a_start_too() {
     let corrected = Manifest::read(&folder.join("dataset.toml")).unwrap();
     let first = corrected.subject("sub-01").unwrap().label.clone().unwrap();
     let reference = place.path("sub-01/lesion.nii.gz");
-    assert_eq!(first.canonicalize().unwrap(), reference.canonicalize().unwrap());
+    assert_eq!(
+        first.canonicalize().unwrap(),
+        reference.canonicalize().unwrap()
+    );
     assert!(corrected.subject("sub-02").unwrap().label.is_some());
 }
 
@@ -194,7 +203,11 @@ fn only_this_page_writes_and_only_what_fits() {
     let octets = "application/octet-stream";
     let own = format!("http://{}", running.host());
     let path = "/correction/0?saves=0";
-    for foreign in ["https://evil.example", "null", &format!("https://{}", running.host())] {
+    for foreign in [
+        "https://evil.example",
+        "null",
+        &format!("https://{}", running.host()),
+    ] {
         let answer = put_from(&running, path, foreign, octets, &[0; 96]);
         assert_eq!(answer.status, 403, "{foreign}");
     }
@@ -241,7 +254,11 @@ fn only_this_page_writes_and_only_what_fits() {
     let without = Running::of(shown(&place.path("dataset.toml"), None));
     let answer = put(&without, path, &[0; 96]);
     assert_eq!(answer.status, 403);
-    assert!(answer.text().contains("--corrections DIR"), "{}", answer.text());
+    assert!(
+        answer.text().contains("--corrections DIR"),
+        "{}",
+        answer.text()
+    );
     assert_eq!(without.get("/volume/0/correction").status, 404);
 }
 
@@ -251,7 +268,12 @@ fn folders_that_cannot_take_corrections_are_told() {
     let dataset = place.path("dataset.toml");
     let predictions = place.predictions();
     // The dataset's own folder, that of the predictions, a file, a run.
-    refused(&dataset, None, &place.path("."), "dataset.toml is what is looked at");
+    refused(
+        &dataset,
+        None,
+        &place.path("."),
+        "dataset.toml is what is looked at",
+    );
     refused(&predictions, Some(&dataset), &predictions, "no corrections");
     refused(&dataset, None, &dataset, "is no folder");
     let run = place.path("run");
@@ -261,7 +283,12 @@ fn folders_that_cannot_take_corrections_are_told() {
     if cfg!(target_os = "linux") {
         // Nobody, not even root, may make a folder there.
         let closed = Path::new("/proc/self/fdinfo/corrected");
-        refused(&dataset, None, closed, "/proc/self/fdinfo cannot be written");
+        refused(
+            &dataset,
+            None,
+            closed,
+            "/proc/self/fdinfo cannot be written",
+        );
     }
 
     let folder = place.path("corrected");
@@ -287,7 +314,11 @@ fn an_input_is_not_written_through_a_link() {
     std::os::unix::fs::symlink(&reference, folder.join("labels/sub-01.nii.gz")).unwrap();
     let answer = put(&running, "/correction/0?saves=0", &[0; 96]);
     assert_eq!(answer.status, 500);
-    assert!(answer.text().contains("would be written over"), "{}", answer.text());
+    assert!(
+        answer.text().contains("would be written over"),
+        "{}",
+        answer.text()
+    );
     assert_eq!(std::fs::read(&reference).unwrap(), before);
 }
 
@@ -297,15 +328,23 @@ fn a_picture_gets_a_label_of_its_pixels() {
     let folder = place.path("corrected");
     let manifest = place.pictures();
     let text = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, text.replace("[[subject]]", "spacing = [0.5, 0.25]\n[[subject]]")).unwrap();
+    std::fs::write(
+        &manifest,
+        text.replace("[[subject]]", "spacing = [0.5, 0.25]\n[[subject]]"),
+    )
+    .unwrap();
     let running = start(&manifest, None, &folder);
     let answer = put(&running, "/correction/0?saves=0", &[0, 1, 0, 0, 0, 1]);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let corrected = Manifest::read(&folder.join("dataset.toml")).unwrap();
     assert_eq!(corrected.spacing, Some([0.5, 0.25]));
     let subject = corrected.subject("a").unwrap();
-    let label = corrected.read_labels(subject, subject.label.as_ref().unwrap()).unwrap();
-    let image = corrected.read_image(subject, &subject.images["grey"]).unwrap();
+    let label = corrected
+        .read_labels(subject, subject.label.as_ref().unwrap())
+        .unwrap();
+    let image = corrected
+        .read_image(subject, &subject.images["grey"])
+        .unwrap();
     assert!(label.grid().shows_the_voxels_of(&image.grid()));
     assert_eq!(label.data(), [0, 1, 0, 0, 0, 1]);
 }

@@ -35,7 +35,10 @@ fn start(run: &Path) -> (Running, Option<String>) {
     };
     let training = Training::new(run, Box::new(report));
     let (shown, problem) = Shown::of_run(training, &source);
-    (Running::of(shown), problem.map(|problem| problem.to_string()))
+    (
+        Running::of(shown),
+        problem.map(|problem| problem.to_string()),
+    )
 }
 
 #[test]
@@ -54,12 +57,18 @@ fn the_page_of_a_run_grows_with_it() {
     let page = running.get("/");
     assert!(page.text().contains("training.js"), "{}", page.text());
     let before = running.json("/run");
-    assert_eq!((&before["iterations"], &before["state"]), (&2.into(), &"silent".into()));
+    assert_eq!(
+        (&before["iterations"], &before["state"]),
+        (&2.into(), &"silent".into())
+    );
     assert_eq!(before["subjects"], true);
     let body = running.get("/run/page").text();
     assert!(body.contains("Loss by iteration"), "{body}");
     // Styles that the page's policy forbids are gone, and text is text.
-    assert!(!body.contains(" style=\"") && !body.contains("<style"), "{body}");
+    assert!(
+        !body.contains(" style=\"") && !body.contains("<style"),
+        "{body}"
+    );
     assert!(body.contains("&lt;b&gt;&quot; style=&quot;x"), "{body}");
     assert!(running.get("/report.css").text().contains("figcaption"));
 
