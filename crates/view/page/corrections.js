@@ -266,6 +266,7 @@ function list() {
   $("correct").setAttribute("aria-pressed", on);
   $("tools").hidden = !on;
   $("canvas").classList.toggle("brush", on && edit.tool !== "look");
+  if (!on || edit.tool === "look") $("ring").hidden = true;
   $("judged").hidden = !(correction?.saves > 0 || unsaved());
   if (!on) {
     $("corrected").textContent = edit.told;

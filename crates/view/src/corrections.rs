@@ -61,12 +61,12 @@ pub(crate) enum NotSaved {
     /// Another window has saved meanwhile.
     Overtaken,
     /// Reading or writing failed.
-    Failed(ViewError),
+    Failed(Box<ViewError>),
 }
 
 impl<E: Into<ViewError>> From<E> for NotSaved {
     fn from(error: E) -> Self {
-        Self::Failed(error.into())
+        Self::Failed(Box::new(error.into()))
     }
 }
 

@@ -139,7 +139,7 @@ impl Site {
         };
         let saved = match self.open(number, collection, entry) {
             Ok(opened) => corrections.save(&collection.manifest, entry, &opened, classes, known),
-            Err(error) => Err(NotSaved::Failed(error)),
+            Err(error) => Err(error.into()),
         };
         match saved {
             Ok(saved) => json(&saved),
