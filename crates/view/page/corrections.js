@@ -267,7 +267,7 @@ function list() {
   $("tools").hidden = !on;
   $("canvas").classList.toggle("brush", on && edit.tool !== "look");
   if (!on || edit.tool === "look") $("ring").hidden = true;
-  $("judged").hidden = !(correction?.saves > 0 || unsaved());
+  $("judged").hidden = state.detail.rows.length === 0 || !(correction?.saves > 0 || unsaved());
   if (!on) {
     $("corrected").textContent = edit.told;
     document.body.dataset.changed = "";
