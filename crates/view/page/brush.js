@@ -107,7 +107,8 @@ export class LabelMap {
 export function component(voxels, [nx, ny, nz], seed) {
   const value = voxels[seed];
   if (!value) return [];
-  const reached = new Set([seed]);
+  const reached = new Uint8Array(voxels.length);
+  reached[seed] = 1;
   const found = [seed];
   for (let at = 0; at < found.length; at++) {
     const index = found[at];
@@ -116,8 +117,8 @@ export function component(voxels, [nx, ny, nz], seed) {
       for (let dy = y > 0 ? -1 : 0; dy <= (y < ny - 1 ? 1 : 0); dy++) {
         for (let dx = x > 0 ? -1 : 0; dx <= (x < nx - 1 ? 1 : 0); dx++) {
           const next = index + dx + nx * (dy + ny * dz);
-          if (voxels[next] === value && !reached.has(next)) {
-            reached.add(next);
+          if (voxels[next] === value && !reached[next]) {
+            reached[next] = 1;
             found.push(next);
           }
         }
