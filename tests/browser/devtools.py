@@ -29,7 +29,8 @@ class Browser:
         program = next(filter(None, map(shutil.which, NAMES)), None)
         if program is None:
             raise SystemExit("there is no Chromium; tests/browser/report.sh installs it")
-        self.profile = tempfile.TemporaryDirectory()
+        # Its processes may still write while they end.
+        self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         to_read, self.out = os.pipe()
         self.inp, to_write = os.pipe()
 
