@@ -69,12 +69,8 @@ pub fn write_burden(tuned: &Tuned, predictor: &Predictor, folder: &Path) -> Resu
             ]);
         }
     }
-    lacuna_io::atomic::write_atomic(folder.join(BURDEN), |w| {
-        let mut writer = csv::Writer::from_writer(w);
-        for row in &rows {
-            writer.write_record(row)?;
-        }
-        writer.flush()
-    })?;
-    Ok(())
+    Ok(lacuna_record::table::write_table(
+        &folder.join(BURDEN),
+        rows,
+    )?)
 }

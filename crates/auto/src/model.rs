@@ -287,8 +287,8 @@ fn unpack(path: &Path) -> Result<TempDir, AutoError> {
         path: path.to_owned(),
         found,
     };
-    let file = File::open(path).map_err(AutoError::io(path))?;
-    let size = file.metadata().map_err(AutoError::io(path))?.len();
+    let (file, metadata) = lacuna_io::text::open_file(path).map_err(AutoError::io(path))?;
+    let size = metadata.len();
     if size > MOST_BYTES {
         return Err(bad(format!("{size} bytes, more than any model has")));
     }

@@ -33,7 +33,7 @@ mod regions;
 mod rules;
 mod toml_form;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lacuna_io::atomic::write_bytes;
@@ -123,7 +123,7 @@ impl Manifest {
     /// An unreadable file, wrong TOML, an unknown key, or anything that
     /// [`Manifest::new`] refuses.
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ManifestError::Read {
+        let text = lacuna_io::text::read_toml(path).map_err(|source| ManifestError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -242,6 +242,16 @@ impl Manifest {
                 suggestion: closest(id, self.subjects.iter().map(|s| s.id.as_str())),
                 count: self.subjects.len(),
             })
+    }
+
+    /// The subjects of these ids in their order, each once however often it is named.
+    ///
+    /// # Errors
+    /// When there is none of an id.
+    pub fn named(&self, ids: &[String]) -> Result<Vec<&Subject>, ManifestError> {
+        let mut seen = BTreeSet::new();
+        let once = ids.iter().filter(|id| seen.insert(id.as_str()));
+        once.map(|id| self.subject(id)).collect()
     }
 
     /// The subjects with a label, for a split to choose from.

@@ -417,3 +417,35 @@ fn a_name_that_is_not_utf_8_is_told() {
         "{message}"
     );
 }
+
+#[test]
+fn a_table_that_this_program_wrote_is_read_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.csv");
+    label(
+        &folder.path().join("seg.nii"),
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+    );
+    let rows = [
+        ["id", "group", "@T1", "label"],
+        ["=1+1", "-5", "+a.nii", "seg.nii"],
+        ["'=1", "-x", "b.nii", ""],
+    ];
+    let mut bytes = Vec::new();
+    lacuna_record::table::write_rows(&mut bytes, rows).unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    assert!(
+        text.contains("'@T1") && text.contains("\n'=1+1,-5,'+a.nii"),
+        "{text}"
+    );
+    std::fs::write(&path, bytes).unwrap();
+    let found = discover::from_list(&path, &[], &folder.path().join("out.toml")).unwrap();
+    assert_eq!(found.modalities, ["@T1"]);
+    let ids: Vec<&str> = found.subjects.iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(ids, ["=1+1", "'=1"]);
+    assert_eq!(found.subjects[1].group.as_deref(), Some("-x"));
+    assert_eq!(
+        found.subjects[0].images["@T1"].path,
+        folder.path().join("+a.nii")
+    );
+}

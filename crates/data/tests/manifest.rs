@@ -380,3 +380,47 @@ fn pixels_have_the_edges_that_the_manifest_gives() {
         "{error}"
     );
 }
+
+#[test]
+fn ids_that_share_a_file_or_name_none_are_refused() {
+    for ending in [".probabilities", ".uncertainty"] {
+        let message = refusal("id = \"pat0004\"", &format!("id = \"pat0003{ending}\""));
+        assert!(message.contains("beside the prediction"), "{message}");
+        read(&BRATS.replace("id = \"pat0004\"", &format!("id = \"pat0005{ending}\""))).unwrap();
+    }
+    let id = |bytes: usize| format!("id = \"{}\"", "é".repeat(bytes / 2));
+    read(&BRATS.replace("id = \"pat0004\"", &id(200))).unwrap();
+    let message = refusal("id = \"pat0004\"", &id(202));
+    assert!(message.contains("more than 200 bytes"), "{message}");
+}
+
+#[test]
+fn a_subject_named_twice_is_one() {
+    let manifest = read(BRATS).unwrap();
+    let ids = ["pat0004", "pat0003", "pat0004"].map(str::to_owned);
+    let found = manifest.named(&ids).unwrap();
+    assert_eq!(found, [&manifest.subjects[1], &manifest.subjects[0]]);
+    manifest.named(&["pat".to_owned()]).unwrap_err();
+}
+
+#[test]
+fn deep_tables_and_devices_are_refused() {
+    let key = vec!["a"; 20_000].join(".");
+    let message = read(&format!("{key} = 1\n{BRATS}"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("line 1: tables in more than 64"),
+        "{message}"
+    );
+    #[cfg(unix)]
+    {
+        let message = Manifest::read(Path::new("/dev/zero"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("a pipe or a device, expected a file"),
+            "{message}"
+        );
+    }
+}

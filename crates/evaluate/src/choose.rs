@@ -187,10 +187,7 @@ fn asked<'a>(
             ));
             manifest.subjects.iter().filter(labelled).collect()
         }
-        (named, _) => named
-            .iter()
-            .map(find)
-            .collect::<Result<_, EvaluateError>>()?,
+        (named, _) => manifest.named(named)?,
     };
     if chosen.is_empty() {
         return Err(EvaluateError::NothingLabelled {

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::Manifest;
 use lacuna_metrics::{Bootstrap, ClassScores, Options, Summary};
+use lacuna_record::table::write_table;
 use lacuna_record::{Evaluation, Provenance, RecordError};
 use rayon::prelude::*;
 
@@ -152,11 +153,11 @@ fn write(
         ("lesion_strata.csv", tables::stratum_rows(evaluation)),
     ];
     for (name, rows) in tables {
-        tables::write_csv(&out.join(name), &rows)?;
+        write_table(&out.join(name), rows)?;
     }
     let froc = out.join("froc.csv");
     if !evaluation.froc.is_empty() {
-        tables::write_csv(&froc, &tables::froc_rows(evaluation))?;
+        write_table(&froc, tables::froc_rows(evaluation))?;
     } else {
         // Of a former evaluation, which this one replaces.
         remove(&froc)?;

@@ -1,11 +1,7 @@
 //! The tables of an evaluation.
 
-use std::path::Path;
-
 use lacuna_metrics::{ClassScores, LesionDetection, LesionPlace, LesionStratum};
 use lacuna_record::Evaluation;
-
-use crate::EvaluateError;
 
 /// In the place of a subject: all of them, pooled.
 const POOLED: &str = "all subjects";
@@ -230,16 +226,4 @@ pub(crate) fn place_cells(place: Option<&LesionPlace>) -> Vec<String> {
     cells.extend(place.inside.map(|v| v.to_string()));
     cells.extend(decimals(place.inside_mm));
     cells
-}
-
-/// Writes rows of cells, atomically.
-pub(crate) fn write_csv(path: &Path, rows: &[Vec<String>]) -> Result<(), EvaluateError> {
-    lacuna_io::atomic::write_atomic(path, |w| {
-        let mut writer = csv::Writer::from_writer(w);
-        for row in rows {
-            writer.write_record(row)?;
-        }
-        writer.flush()
-    })?;
-    Ok(())
 }

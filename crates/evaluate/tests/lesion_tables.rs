@@ -67,7 +67,8 @@ fn evaluated(folder: &Path) -> Result<Evaluation, EvaluateError> {
         manifest: &manifest,
         predictions: &folder.join("pred"),
         out: &folder.join("eval"),
-        subjects: &[],
+        // Named twice, each is scored once.
+        subjects: &["a", "b", "a"].map(str::to_owned),
         options: Options::default(),
         label_values: false,
         force: false,

@@ -12,7 +12,7 @@ use half::{bf16, f16};
 use pytorch_reader::{DType, PickleValue, PytorchError, PytorchReader, Tensor};
 use serde_json::{Map, Value};
 
-use crate::weights::each;
+use crate::weights::{each, only_file};
 
 /// Where programs keep the weights of a network among other things: PyTorch Lightning and
 /// MONAI, nnU-Net, and what is usual elsewhere.
@@ -57,6 +57,7 @@ impl TorchFile {
             path: path.to_owned(),
             source,
         };
+        only_file(path).map_err(|source| unreadable(PytorchError::Io(source)))?;
         let found = PytorchReader::read_pickle_data(path, None).map_err(unreadable)?;
         let values = plain(found).map_err(|found| TorchFileError::Code {
             path: path.to_owned(),

@@ -1,5 +1,6 @@
 //! Weights of a network from a file of another program.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
@@ -23,7 +24,8 @@ pub fn read_weights(path: &Path) -> Result<Weights, WeightsError> {
         path: path.to_owned(),
         reason,
     };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = only_file(path).and_then(|()| std::fs::read(path));
+    let bytes = bytes.map_err(|error| unreadable(error.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| unreadable(error.to_string()))?;
     let tensors = file.iter().map(|(name, view)| {
         let values = floats(&view)
@@ -31,6 +33,17 @@ pub fn read_weights(path: &Path) -> Result<Weights, WeightsError> {
         Ok((name.to_owned(), (view.shape().to_vec(), values)))
     });
     tensors.collect()
+}
+
+/// Refuses a folder, and a pipe or a device, which need not end, before it is opened.
+pub(crate) fn only_file(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path)?.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a folder, a pipe or a device, expected a file",
+        )),
+    }
 }
 
 /// The number that each `N` bytes stand for.

@@ -146,3 +146,15 @@ fn a_checkpoint_of_nnunet_is_read() {
     let sum: f64 = values.iter().copied().map(f64::from).sum();
     assert!((sum - 0.787_188_822_154_348_6).abs() < 1e-9, "{sum}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn devices_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["endless.safetensors", "endless.pth"] {
+        let path = folder.path().join(name);
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        let error = read_weights(&path).unwrap_err().to_string();
+        assert!(error.contains("a pipe or a device"), "{error}");
+    }
+}

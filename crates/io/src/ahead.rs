@@ -16,6 +16,9 @@ use crate::source::Source;
 /// enough to stay in the cache until they are converted.
 const CHUNK_BYTES: usize = 1 << 18;
 
+/// Bytes that are read sooner than a thread is started.
+const ALONE_BYTES: usize = 1 << 13;
+
 /// Chunks that go round.
 const CHUNKS: usize = 4;
 
@@ -36,6 +39,14 @@ pub(crate) fn read_ahead(
     bytes: usize,
     mut take: impl FnMut(&[u8]) -> Result<(), TryReserveError>,
 ) -> Result<(), Stopped> {
+    if bytes <= ALONE_BYTES {
+        let mut chunk = [0; ALONE_BYTES];
+        let chunk = &mut chunk[..bytes];
+        return match source.read(chunk).map_err(Stopped::Read)? {
+            read if read < bytes => Err(Stopped::Short),
+            _ => take(chunk).map_err(|_| Stopped::Memory),
+        };
+    }
     std::thread::scope(|scope| {
         let (filled, full) = sync_channel(CHUNKS);
         let (emptied, empty) = sync_channel(CHUNKS);

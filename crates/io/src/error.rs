@@ -144,6 +144,31 @@ pub enum ImageError {
         /// What does not fit.
         source: Box<VolumeError>,
     },
+    /// A number that a file of several volumes has no volume for.
+    #[error(
+        "{path}: has {found} volumes, expected at least {}, as #{volume} is asked for; volumes are \
+         counted from 0: correct the number", volume.saturating_add(1)
+    )]
+    NoSuchVolume {
+        /// The file.
+        path: PathBuf,
+        /// The volume asked for.
+        volume: usize,
+        /// Volumes in the file.
+        found: usize,
+    },
+    /// More volumes than are read together.
+    #[error(
+        "{path}: the file holds {found} volumes, expected at most {} to read them all; name one of \
+         them with `#0`, `#1`, ...",
+        crate::read::MOST_VOLUMES
+    )]
+    TooManyVolumes {
+        /// The file.
+        path: PathBuf,
+        /// Volumes found.
+        found: usize,
+    },
     /// Several volumes where one is expected.
     #[error(
         "{path}: the file holds {found} volumes or colours, expected one; name one of them with \

@@ -9,6 +9,7 @@
 
 pub mod atomic;
 pub mod nifti;
+pub mod text;
 
 mod ahead;
 mod dicom;
@@ -33,7 +34,7 @@ pub use encoding::Datatype;
 pub use error::ImageError;
 pub use format::{Format, files_of};
 pub use picture::Picture;
-pub use read::{Image, read, read_image, read_labels, read_reference};
+pub use read::{Image, read, read_image, read_labels, read_reference, read_volume};
 pub use reference::Reference;
 pub use write::{
     Classes, ENDINGS, ending_of, ending_of_maps, nifti_of_image, nifti_of_labels,

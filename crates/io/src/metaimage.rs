@@ -47,7 +47,10 @@ pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
     let compressed = fields.flag(&header, "CompressedData")?.unwrap_or(false);
     let mut source = match fields.data_file(&header)? {
         None => header.source,
-        Some(data) => Source::open(&data)?,
+        Some(data) => {
+            header.source.finish_header()?;
+            Source::open(&data)?
+        }
     };
     let start = source.position();
     let skip = fields

@@ -80,7 +80,7 @@ pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
         ),
     };
     let affine = centred(shape, spacing, directions, centre);
-    if affine.inverse().is_none() {
+    if !affine.places_voxels() {
         let found = format!("{:?}", affine.0);
         return Err(wrong(
             "the directions and spacings of the axes",

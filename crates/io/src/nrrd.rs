@@ -43,6 +43,7 @@ pub(crate) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
     let bytes = fields.skip(&header, "byte skip", -1)?;
     let data = fields.data_file(&header)?;
     if let Some(data) = &data {
+        header.source.finish_header()?;
         header.source = Source::open(data)?;
     }
     for _ in 0..lines {

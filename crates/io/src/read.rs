@@ -17,6 +17,10 @@ use crate::{Format, ImageError, Reference, dicom, metaimage, mgh, nifti, nrrd};
 /// floating-point numbers that were interpolated or scaled.
 const LABEL_TOLERANCE: f64 = 1e-3;
 
+/// The most volumes that [`read`] gives, more than NIfTI-1 can have: each costs an allocation,
+/// were it of a single voxel.
+pub(crate) const MOST_VOLUMES: usize = 1 << 15;
+
 /// An image with what results are written onto.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -32,8 +36,16 @@ pub struct Image {
 /// # Errors
 /// When the file is missing, of no known format, damaged or cut off.
 pub fn read(path: impl AsRef<Path>) -> Result<Image, ImageError> {
-    let mut file = Opened::open(path.as_ref())?;
-    let volumes = (0..file.reference.volumes())
+    let path = path.as_ref();
+    let mut file = Opened::open(path)?;
+    let count = file.reference.volumes();
+    if count > MOST_VOLUMES {
+        return Err(ImageError::TooManyVolumes {
+            path: path.to_owned(),
+            found: count,
+        });
+    }
+    let volumes = (0..count)
         .map(|_| file.voxels.next_volume(|value| value as f32))
         .collect::<Result<_, _>>()?;
     Ok(Image {
@@ -61,6 +73,27 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<Volume<f32>, ImageError> {
     let volume = file.voxels.next_volume(|value| value as f32)?;
     file.finish()?;
     Ok(volume)
+}
+
+/// Reads one volume of a file of several, counted from 0, as [`read`]. Neither time nor memory go
+/// to those after it, but to compare a checksum that is not far.
+///
+/// # Errors
+/// [`ImageError::NoSuchVolume`]; and as [`read`].
+pub fn read_volume(path: impl AsRef<Path>, volume: usize) -> Result<Volume<f32>, ImageError> {
+    let path = path.as_ref();
+    let mut file = Opened::open(path)?;
+    let found = file.reference.volumes();
+    if volume >= found {
+        return Err(ImageError::NoSuchVolume {
+            path: path.to_owned(),
+            volume,
+            found,
+        });
+    }
+    let values = file.voxels.volume(volume, |value| value as f32)?;
+    file.voxels.finish_near()?;
+    Ok(values)
 }
 
 /// Reads a label map stored as numbers of any kind. Values within 0.001 of a
@@ -140,7 +173,7 @@ impl Opened {
             Format::Picture(picture) => picture::open(path, picture)?,
         };
         // It was rounded to the 32 bits of NIfTI.
-        if reference.affine().inverse().is_none() {
+        if !reference.affine().places_voxels() {
             let found = format!("{:?}", reference.affine().0);
             return Err(ImageError::header(
                 path,

@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::{GzDecoder, ZlibDecoder};
 
 use crate::ImageError;
+use crate::text::open_file;
 
 const BUFFER_BYTES: usize = 1 << 17;
 
 /// Deflate spends at least two bits on a run of up to 258 bytes, so no stream
 /// grows by more than this factor.
 const DEFLATE_LIMIT: u64 = 258 * 8 / 2;
+
+/// Bytes that may follow a header in its own file, as extensions do.
+const MOST_AFTER_HEADER: u64 = 1 << 26;
 
 /// An open file, uncompressed on the fly when it begins like a gzip stream.
 pub(crate) struct Source {
@@ -43,13 +47,12 @@ impl Source {
     pub fn open(path: &Path) -> Result<Self, ImageError> {
         let read = |source| ImageError::opening(path, source);
         // Asked before opening, as opening a pipe would wait for its writer.
-        let metadata = std::fs::metadata(path).map_err(read)?;
-        if !metadata.is_file() {
+        if !std::fs::metadata(path).map_err(read)?.is_file() {
             return Err(ImageError::NotAFile {
                 path: path.to_owned(),
             });
         }
-        let file = File::open(path).map_err(read)?;
+        let (file, metadata) = open_file(path).map_err(read)?;
         let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
         let gzip = file.fill_buf().map_err(read)?.starts_with(&[0x1f, 0x8b]);
         Ok(Self {
@@ -145,8 +148,14 @@ impl Source {
         Ok(filled)
     }
 
-    /// Reads on to byte `offset`; returns the position reached.
+    /// Reads on to byte `offset`, or goes there at once; returns the position reached.
     pub fn skip_to(&mut self, offset: u64) -> io::Result<u64> {
+        if let Stream::Plain(file) = &mut self.stream {
+            let step = offset.min(self.file_bytes).saturating_sub(self.position);
+            file.seek_relative(i64::try_from(step).unwrap_or(i64::MAX))?;
+            self.position += step;
+            return Ok(self.position);
+        }
         let mut waste = [0; 4096];
         while self.position < offset {
             let step = (offset - self.position).min(waste.len() as u64) as usize;
@@ -164,6 +173,36 @@ impl Source {
             Stream::Gzip(decoder) => io::copy(decoder, &mut io::sink()).map(drop),
             Stream::Zlib(decoder) => io::copy(decoder, &mut io::sink()).map(drop),
             Stream::Plain(_) | Stream::Decoded(_) | Stream::Ended => Ok(()),
+        }
+    }
+
+    /// Reads the same to its end where that is at most `bytes` away; whether it is.
+    pub fn finish_within(&mut self, bytes: u64) -> io::Result<bool> {
+        let mut rest: Box<dyn Read> = match &mut self.stream {
+            Stream::Gzip(decoder) => Box::new(decoder),
+            Stream::Zlib(decoder) => Box::new(decoder),
+            Stream::Plain(_) | Stream::Decoded(_) | Stream::Ended => return Ok(true),
+        };
+        io::copy(&mut rest.by_ref().take(bytes), &mut io::sink())?;
+        // The last read, which finds the end, compares the checksum.
+        loop {
+            match rest.read(&mut [0]) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                read => return Ok(read? == 0),
+            }
+        }
+    }
+
+    /// Reads a header that is in a file of its own to its end, so that its checksum is compared.
+    pub fn finish_header(&mut self) -> Result<(), ImageError> {
+        let (found, expected) = (self.position, self.position + MOST_AFTER_HEADER);
+        match self.finish_within(MOST_AFTER_HEADER) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ImageError::TooLarge {
+                path: self.path.clone(),
+                bytes: u128::from(expected) + 1,
+            }),
+            Err(e) => Err(self.error(e, "header", found, found + 1)),
         }
     }
 

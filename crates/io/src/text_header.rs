@@ -85,9 +85,9 @@ impl TextHeader {
 
     /// Refuses an affine that places no voxels.
     pub fn affine(&self, affine: Affine) -> Result<Affine, ImageError> {
-        match affine.inverse() {
-            Some(_) => Ok(affine),
-            None => Err(self.wrong(
+        match affine.places_voxels() {
+            true => Ok(affine),
+            false => Err(self.wrong(
                 "the directions and spacings of the axes",
                 format!("{:?}", affine.0),
                 "finite numbers, and axes in three directions",

@@ -15,6 +15,13 @@ use crate::source::Source;
 /// volumes, so that they never move. What is not filled is not touched either.
 const FIRST_VOXELS: usize = 1 << 24;
 
+/// How far the rest of a file may be, in what was read of it, to be read for its checksum: one
+/// volume of up to 16 is compared, and one of a thousand costs no thousand.
+const NEAR: u64 = 16;
+
+/// The same in bytes, for what is read at once.
+const NEAR_BYTES: u64 = 1 << 20;
+
 /// Values picked at a time from between those of other volumes.
 const PICKED: usize = 1 << 14;
 
@@ -124,9 +131,8 @@ impl Voxels {
         })
     }
 
-    /// Goes to the first voxel, unless a volume was read before.
-    fn seek_first_voxel(&mut self) -> Result<(), ImageError> {
-        let offset = self.layout.offset;
+    /// Goes to the byte `offset`, unless it lies behind.
+    fn seek(&mut self, offset: u64) -> Result<(), ImageError> {
         match self.source.skip_to(offset) {
             Ok(reached) if reached < offset => Err(self.truncated()),
             Ok(_) => Ok(()),
@@ -139,31 +145,93 @@ impl Voxels {
         &mut self,
         mut to: impl FnMut(f64) -> T,
     ) -> Result<Volume<T>, ImageError> {
+        self.start()?;
+        self.seek(self.layout.offset)?;
+        let data = match self.are_mixed() {
+            true => self.pick(&mut to)?,
+            false => self.take_volume(&mut to)?,
+        };
+        self.read += 1;
+        self.volume_of(data)
+    }
+
+    /// Reads volume `index` of the file, the first that is read, and holds no other.
+    pub fn volume<T>(
+        &mut self,
+        index: usize,
+        mut to: impl FnMut(f64) -> T,
+    ) -> Result<Volume<T>, ImageError> {
+        self.start()?;
+        let offset = self.layout.offset;
+        let data = match self.are_mixed() {
+            true => {
+                self.seek(offset)?;
+                self.take_from_between(index, &mut to)?
+            }
+            false => {
+                let before = self.bytes / self.layout.volumes as u64 * index as u64;
+                self.seek(offset.saturating_add(before))?;
+                self.take_volume(&mut to)?
+            }
+        };
+        self.volume_of(data)
+    }
+
+    fn start(&mut self) -> Result<(), ImageError> {
         if let Some(decode) = self.decode.take() {
             self.source = Source::of_bytes(self.source.path(), decode()?);
         }
-        self.seek_first_voxel()?;
-        let Layout {
-            shape,
-            affine,
-            encoding,
-            interleaved,
-            ..
-        } = self.layout;
-        let data = match interleaved && self.layout.volumes > 1 {
-            true => self.pick(&mut to)?,
-            false => {
-                let bytes = encoding.datatype.bytes();
-                self.take(self.voxels, bytes, |chunk, out| {
-                    encoding.decode(chunk, out, &mut to);
-                })?
-            }
-        };
-        self.read += 1;
+        Ok(())
+    }
+
+    /// The values of the volumes lie between one another.
+    fn are_mixed(&self) -> bool {
+        self.layout.interleaved && self.layout.volumes > 1
+    }
+
+    fn volume_of<T>(&self, data: Vec<T>) -> Result<Volume<T>, ImageError> {
+        let Layout { shape, affine, .. } = self.layout;
         Volume::new(shape, affine, data).map_err(|source| ImageError::Volume {
             path: self.source.path().to_owned(),
             source: Box::new(source),
         })
+    }
+
+    /// The values from here on that a volume takes.
+    fn take_volume<T>(&mut self, to: &mut impl FnMut(f64) -> T) -> Result<Vec<T>, ImageError> {
+        let encoding = self.layout.encoding;
+        self.take(self.voxels, encoding.datatype.bytes(), |chunk, out| {
+            encoding.decode(chunk, out, &mut *to);
+        })
+    }
+
+    /// The values of volume `index` from between those of the others, which are not kept.
+    fn take_from_between<T>(
+        &mut self,
+        index: usize,
+        to: &mut impl FnMut(f64) -> T,
+    ) -> Result<Vec<T>, ImageError> {
+        let encoding = self.layout.encoding;
+        let value = encoding.datatype.bytes();
+        let (volumes, voxels) = (self.layout.volumes, self.voxels);
+        let mut at = 0;
+        let mut picked = Vec::new();
+        let mut data = Vec::new();
+        let read = read_ahead(&mut self.source, self.bytes as usize, |chunk| {
+            picked.clear();
+            // Chunks hold whole values, though not whole voxels.
+            let values = chunk.chunks_exact(value);
+            let first = (index + volumes - at % volumes) % volumes;
+            at += values.len();
+            for value in values.skip(first).step_by(volumes) {
+                picked.extend_from_slice(value);
+            }
+            reserve(&mut data, picked.len() / value, voxels)?;
+            encoding.decode(&picked, &mut data, &mut *to);
+            Ok(())
+        });
+        self.all_read(read, size_of::<T>())?;
+        Ok(data)
     }
 
     /// Reads `items` of so many bytes each, appended to the result by `put`.
@@ -180,14 +248,17 @@ impl Voxels {
             put(chunk, &mut data);
             Ok(())
         });
-        match read {
-            Ok(()) => Ok(data),
-            Err(Stopped::Short) => Err(self.truncated()),
-            Err(Stopped::Read(e)) => {
-                Err((self.source).error(e, "voxels", self.found(), self.bytes))
-            }
-            Err(Stopped::Memory) => Err(self.too_large(items * size_of::<T>())),
-        }
+        self.all_read(read, items / self.voxels.max(1) * size_of::<T>())?;
+        Ok(data)
+    }
+
+    /// Why not all was read, to be kept as so many bytes for each voxel.
+    fn all_read(&self, read: Result<(), Stopped>, bytes: usize) -> Result<(), ImageError> {
+        read.map_err(|stopped| match stopped {
+            Stopped::Short => self.truncated(),
+            Stopped::Read(e) => self.source.error(e, "voxels", self.found(), self.bytes),
+            Stopped::Memory => self.too_large(self.voxels * bytes),
+        })
     }
 
     /// The values of the next volume from between those of the others.
@@ -220,6 +291,15 @@ impl Voxels {
     pub fn finish(mut self) -> Result<(), ImageError> {
         self.source
             .finish()
+            .map_err(|e| self.source.error(e, "voxels", self.found(), self.bytes))
+    }
+
+    /// The same where its end is at most [`NEAR`] times as far from here as the start is.
+    pub fn finish_near(mut self) -> Result<(), ImageError> {
+        let within = self.source.position().saturating_mul(NEAR).max(NEAR_BYTES);
+        let finished = self.source.finish_within(within);
+        finished
+            .map(drop)
             .map_err(|e| self.source.error(e, "voxels", self.found(), self.bytes))
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::RecordError;
+use crate::table::write_table;
 
 /// What was removed of one class of a prediction. Every component is counted once: it
 /// stays, or one rule removed it.
@@ -75,12 +76,5 @@ pub(crate) fn write_csv<'a>(
             subject, class, components, volume, peak, beside, before, after,
         ]
     }));
-    lacuna_io::atomic::write_atomic(path, |w| {
-        let mut writer = csv::Writer::from_writer(w);
-        for row in &table {
-            writer.write_record(row)?;
-        }
-        writer.flush()
-    })?;
-    Ok(())
+    write_table(path, table)
 }

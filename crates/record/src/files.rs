@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
+use lacuna_io::text::{MOST_RECORD_BYTES, read_bytes, read_text};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::RecordError;
@@ -34,7 +35,7 @@ pub fn read_json<T: DeserializeOwned>(run: &Path, name: &'static str) -> Result<
 
 /// Reads a JSON file; `None` when there is no such file.
 pub(crate) fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match read_text(path, MOST_RECORD_BYTES) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(RecordError::io(path)(e)),
@@ -51,7 +52,7 @@ pub(crate) fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T
 /// # Errors
 /// When it cannot be read, [`RecordError::Corrupt`] for a line other than the last.
 pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordError> {
-    let text = match std::fs::read(path) {
+    let text = match read_bytes(path, MOST_RECORD_BYTES) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(RecordError::io(path)(e)),

@@ -1,9 +1,9 @@
 //! Hashes of files, those of `sha256sum`.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use lacuna_io::text::open_file;
 use sha2::{Digest, Sha256};
 
 use crate::RecordError;
@@ -13,7 +13,7 @@ use crate::RecordError;
 /// # Errors
 /// When the file cannot be read.
 pub fn sha256_of(path: &Path) -> Result<String, RecordError> {
-    let file = File::open(path).map_err(RecordError::io(path))?;
+    let (file, _) = open_file(path).map_err(RecordError::io(path))?;
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let mut hasher = Sha256::new();
     let mut piece = vec![0; 1 << 18];
@@ -38,6 +38,13 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn devices_have_no_hash() {
+        let error = sha256_of(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("a pipe or a device"), "{error}");
+    }
 
     #[test]
     fn as_in_fips_180() {

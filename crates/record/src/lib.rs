@@ -23,6 +23,7 @@ mod provenance;
 mod sessions;
 mod study;
 mod summary;
+pub mod table;
 mod test;
 mod validation;
 
@@ -40,7 +41,7 @@ pub use fingerprint::Fingerprint;
 pub use hash::{sha256, sha256_of};
 pub use outputs::{Inputs, check_file, check_folder, check_no_run};
 pub use predictions::{
-    AveragedRun, BURDEN, Ensemble, Existing, PREDICTION_ENDING, PredictedFile, Predictions,
+    AveragedRun, BESIDE, BURDEN, Ensemble, Existing, PREDICTION_ENDING, PredictedFile, Predictions,
     PredictionsFolder, prediction_path, probabilities_path, spread_path,
 };
 pub use provenance::{Provenance, built_from};

@@ -19,6 +19,10 @@ use crate::{Provenance, RecordError};
 
 /// Ending of the names of predictions, unless another is asked for.
 pub const PREDICTION_ENDING: &str = ".nii.gz";
+/// What follows an id in the names of the files beside its label map.
+pub const BESIDE: [&str; 2] = [PROBABILITIES, UNCERTAINTY];
+const PROBABILITIES: &str = ".probabilities";
+const UNCERTAINTY: &str = ".uncertainty";
 /// The list of a folder of predictions.
 const LIST: &str = "predictions.json";
 /// The table of what a postprocess file removed.
@@ -111,9 +115,22 @@ impl Predictions {
     /// The list in `folder`; `None` when another program made its files.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, or names a subject whose files lie elsewhere.
     pub fn read(folder: &Path) -> Result<Option<Self>, RecordError> {
-        read_optional(&folder.join(LIST))
+        let path = folder.join(LIST);
+        let list: Option<Self> = read_optional(&path)?;
+        let own = list.iter().flat_map(|list| {
+            let files = list.files.iter().flat_map(BTreeMap::keys);
+            list.subjects.iter().chain(files).chain(&list.ending)
+        });
+        // Whoever made the list says which files are written over and removed.
+        match own.into_iter().find(|id| id.contains(['/', '\\'])) {
+            None => Ok(list),
+            Some(id) => Err(RecordError::Corrupt {
+                path,
+                found: format!("{id:?} is no part of a file's name"),
+            }),
+        }
     }
 
     /// Writes the list of `folder`.
@@ -183,11 +200,11 @@ pub fn prediction_path(folder: &Path, id: &str, ending: &str) -> PathBuf {
 
 /// Where the probabilities of a subject lie, in a folder of label maps of that ending.
 pub fn probabilities_path(folder: &Path, id: &str, ending: &str) -> PathBuf {
-    folder.join(format!("{id}.probabilities{}", ending_of_maps(ending)))
+    folder.join(format!("{id}{PROBABILITIES}{}", ending_of_maps(ending)))
 }
 
 /// Where the map of how far several networks are apart on a subject lies, in a folder of
 /// label maps of that ending.
 pub fn spread_path(folder: &Path, id: &str, ending: &str) -> PathBuf {
-    folder.join(format!("{id}.uncertainty{}", ending_of_maps(ending)))
+    folder.join(format!("{id}{UNCERTAINTY}{}", ending_of_maps(ending)))
 }

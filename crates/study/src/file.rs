@@ -165,7 +165,7 @@ pub(crate) fn lay_over(table: &mut Table, over: Table) {
 }
 
 fn read(path: &Path) -> Result<String, StudyError> {
-    std::fs::read_to_string(path).map_err(|source| StudyError::Read {
+    lacuna_io::text::read_toml(path).map_err(|source| StudyError::Read {
         path: path.to_owned(),
         source,
     })

@@ -112,7 +112,7 @@ impl RunConfig {
     /// # Errors
     /// [`ConfigError`], naming the file or the override.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let text = lacuna_io::text::read_toml(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;

@@ -170,14 +170,15 @@ pub fn store(config: &RunConfig) -> Store {
 
 /// The ids that arguments name, whether or not `manifest` has such subjects: each is one
 /// id, or several with commas between them. An id that has a comma itself is an argument
-/// of its own.
+/// of its own. Each stands once, however often it is named.
 pub fn ids_named(manifest: &Manifest, arguments: &[String]) -> Vec<String> {
     let whole = |argument: &String| manifest.subjects.iter().any(|s| s.id == *argument);
     let ids = arguments.iter().flat_map(|argument| match whole(argument) {
         true => vec![argument.clone()],
         false => argument.split(',').map(str::to_owned).collect(),
     });
-    ids.collect()
+    let mut seen = std::collections::BTreeSet::new();
+    ids.filter(|id| seen.insert(id.clone())).collect()
 }
 
 /// The patches that `config` trains its network on.

@@ -153,7 +153,7 @@ impl Postprocess {
     /// # Errors
     /// [`PostprocessError`]
     pub fn read(path: &Path) -> Result<Self, PostprocessError> {
-        let text = std::fs::read_to_string(path).map_err(|source| PostprocessError::Read {
+        let text = lacuna_io::text::read_toml(path).map_err(|source| PostprocessError::Read {
             path: path.to_owned(),
             source,
         })?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lacuna_record::table::write_rows;
 use lacuna_report::chart::{Decades, LineChart, Look, Scale, Series, Stroke};
 use serde::{Deserialize, Serialize};
 
@@ -67,20 +68,14 @@ impl Tuned {
     }
 
     fn csv(&self) -> String {
-        let mut rows = csv::Writer::from_writer(Vec::new());
-        let mut write = |row: &[String]| {
-            rows.write_record(row)
-                .expect("memory takes every row, all of one length");
-        };
-        write(&HEADER.map(str::to_owned));
+        let mut rows = vec![HEADER.map(str::to_owned)];
         for class in &self.classes {
             for (curve, points) in class.curves.named() {
-                for point in points {
-                    write(&row(&class.class, curve, point));
-                }
+                rows.extend(points.iter().map(|point| row(&class.class, curve, point)));
             }
         }
-        let bytes = rows.into_inner().expect("memory takes every row");
+        let mut bytes = Vec::new();
+        write_rows(&mut bytes, rows).expect("memory takes every row, all of one length");
         String::from_utf8(bytes).expect("made of text")
     }
 }

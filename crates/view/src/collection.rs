@@ -217,7 +217,7 @@ fn dataset_of(run: &Path) -> Result<PathBuf, ViewError> {
         file: run.to_owned(),
         found,
     };
-    let text = std::fs::read_to_string(run).map_err(|source| ViewError::Io {
+    let text = lacuna_io::text::read_toml(run).map_err(|source| ViewError::Io {
         path: run.to_owned(),
         source,
     })?;

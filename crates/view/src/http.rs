@@ -215,7 +215,7 @@ impl Request {
 }
 
 /// The request line and the header fields, without the empty line.
-fn parse(head: &[u8]) -> Result<Request, Status> {
+pub(crate) fn parse(head: &[u8]) -> Result<Request, Status> {
     let head = std::str::from_utf8(head).map_err(|_| Status::BadRequest)?;
     let mut lines = head.split("\r\n");
     let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();

@@ -9,6 +9,7 @@
 //!
 //! Places are world mm (x to the right, y to the front, z up), as the files have them.
 
+mod answerer;
 mod browser;
 mod collection;
 mod corrections;
@@ -23,6 +24,8 @@ mod server;
 mod shown;
 mod training;
 
+#[doc(hidden)]
+pub use answerer::Answerer;
 pub use browser::{NoBrowser, open_browser};
 pub use collection::{Collection, Source};
 pub use corrections::Corrections;

@@ -1,10 +1,10 @@
 //! What the addresses of the server give and take. Subjects are numbers and layers are words,
 //! so that no address holds a path or a name of a patient.
 
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lacuna_io::text::open_file;
 use serde::Serialize;
 
 use crate::collection::{Collection, Entry};
@@ -234,10 +234,8 @@ impl Site {
             None => return Ok(None),
             Some(Nifti::Made(bytes)) => Body::Made(bytes),
             Some(Nifti::OnDisk(path)) => {
-                let opened = File::open(&path).and_then(|file| {
-                    let bytes = file.metadata()?.len();
-                    Ok(Body::File(file, bytes))
-                });
+                let opened =
+                    open_file(&path).map(|(file, metadata)| Body::File(file, metadata.len()));
                 opened.map_err(|source| ViewError::Io { path, source })?
             }
         };

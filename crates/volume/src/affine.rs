@@ -114,6 +114,15 @@ impl Affine {
         inverse.is_finite().then_some(inverse)
     }
 
+    /// Whether it places voxels: it can be inverted, and its voxels have lengths and a volume
+    /// that are finite numbers above zero, which the squares of 1e300 or 1e-200 are not.
+    pub fn places_voxels(&self) -> bool {
+        let length = |mm: f64| mm.is_finite() && mm > 0.0;
+        self.inverse().is_some()
+            && self.spacing().0.into_iter().all(length)
+            && length(self.voxel_mm3())
+    }
+
     /// The map that applies `first`, then `self`.
     pub fn after(&self, first: &Self) -> Self {
         let mut out = [[0.0; 4]; 3];

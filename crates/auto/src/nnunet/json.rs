@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use lacuna_io::text::{MOST_TEXT_BYTES, read_text};
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -46,7 +47,7 @@ impl<'de> Deserialize<'de> for Ordered {
 
 impl Json {
     pub(super) fn read(path: &Path) -> Result<Self, AutoError> {
-        let text = std::fs::read_to_string(path).map_err(|source| {
+        let text = read_text(path, MOST_TEXT_BYTES).map_err(|source| {
             AutoError::nnunet(
                 path,
                 format!(

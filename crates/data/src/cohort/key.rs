@@ -1,9 +1,10 @@
 //! What a prepared subject is a function of.
 
 use std::fmt::Write;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+use lacuna_io::text::open_file;
 
 use crate::manifest::{Manifest, Subject};
 use crate::subject::Preprocess;
@@ -64,7 +65,7 @@ fn content(path: &Path) -> io::Result<(u64, u32)> {
     let (mut bytes, mut crc) = (0, 0);
     let mut buffer = vec![0; 1 << 18];
     for path in files {
-        let mut file = File::open(path)?;
+        let (mut file, _) = open_file(&path)?;
         loop {
             match file.read(&mut buffer)? {
                 0 => break,

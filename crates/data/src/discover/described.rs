@@ -20,6 +20,7 @@ mod labels;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lacuna_io::text::{MOST_TEXT_BYTES, read_text};
 use serde::Deserialize;
 
 use super::{DiscoverError, folder_name};
@@ -97,7 +98,7 @@ pub fn described(folder: &Path, out: &Path) -> Result<Manifest, DiscoverError> {
 }
 
 fn read(json: &Path) -> Result<Description, DiscoverError> {
-    let text = std::fs::read_to_string(json);
+    let text = read_text(json, MOST_TEXT_BYTES);
     text.and_then(|text| Ok(serde_json::from_str(&text)?))
         .map_err(|source| DiscoverError::Description {
             path: json.to_owned(),

@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, StringRecord, Trim};
+use lacuna_io::text::{MOST_TEXT_BYTES, read_text};
+use lacuna_record::table::of_cell;
 
 use super::{DiscoverError, Search, foreground_values, name_classes};
 use crate::manifest::{ImageRef, Manifest, Subject, folder_of};
@@ -52,16 +54,17 @@ pub fn from_list(
     let tabs = path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("tsv"));
+    let text = read_text(path, MOST_TEXT_BYTES);
+    let text = text.map_err(|e| wrong(1, e.to_string(), "a readable table"))?;
     let mut reader = ReaderBuilder::new()
         .delimiter(if tabs { b'\t' } else { b',' })
         .trim(Trim::All)
-        .from_path(path)
-        .map_err(|e| wrong(1, e.to_string(), "a readable table"))?;
+        .from_reader(text.as_bytes());
     let header = reader.headers();
     let header = header.map_err(|e| wrong(1, e.to_string(), "the names of the columns"))?;
     // Spreadsheets put a mark before the first name.
     let names: Vec<String> = (header.iter())
-        .map(|name| name.trim_start_matches('\u{feff}').to_owned())
+        .map(|name| of_cell(name.trim_start_matches('\u{feff}')).to_owned())
         .collect();
     for (at, name) in names.iter().enumerate() {
         if name.is_empty() || names[..at].contains(name) {
@@ -114,6 +117,7 @@ pub fn from_list(
 fn subject(folder: &Path, names: &[String], row: &StringRecord) -> Subject {
     let mut subject = Subject::default();
     for (name, cell) in names.iter().zip(row) {
+        let cell = of_cell(cell);
         if cell.is_empty() {
             continue;
         }

@@ -151,7 +151,7 @@ pub enum ManifestError {
         expected: Vec<String>,
     },
     /// Edges of pixels that cannot be.
-    #[error("{}: spacing = {found:?} {place}, expected two numbers above 0, the edges of a pixel along x and y in mm; correct it", path.display())]
+    #[error("{}: spacing = {found:?} {place}, expected two numbers above 0 (from 1e-9 to 1e9), the edges of a pixel along x and y in mm; correct it", path.display())]
     Spacing {
         /// The manifest.
         path: PathBuf,

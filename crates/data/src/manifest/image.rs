@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use lacuna_io::read_image;
+use lacuna_io::{ImageError, read_image, read_volume};
 use lacuna_volume::Volume;
 
 use super::ManifestError;
@@ -46,16 +46,14 @@ impl ImageRef {
         let Some(volume) = self.volume else {
             return Ok(read_image(&self.path)?);
         };
-        let volumes = lacuna_io::read(&self.path)?.volumes;
-        let found = volumes.len();
-        volumes
-            .into_iter()
-            .nth(volume)
-            .ok_or_else(|| ManifestError::NoSuchVolume {
+        read_volume(&self.path, volume).map_err(|error| match error {
+            ImageError::NoSuchVolume { found, .. } => ManifestError::NoSuchVolume {
                 file: self.path.clone(),
                 volume,
                 found,
-            })
+            },
+            other => other.into(),
+        })
     }
 }
 

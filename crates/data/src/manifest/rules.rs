@@ -3,7 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use lacuna_record::BESIDE;
+
 use super::{MAX_LABEL_VALUE, ManifestError, Subject};
+
+/// File systems take names of 255 bytes; a prediction's has an ending, and before it is whole a
+/// few letters more.
+const MOST_ID_BYTES: usize = 200;
 
 pub(super) fn check_counts(
     path: &Path,
@@ -111,13 +117,15 @@ pub(super) fn check_subjects(
 ) -> Result<(), ManifestError> {
     let ids: Vec<String> = subjects.iter().map(|s| s.id.clone()).collect();
     check_names(path, "subject", &ids)?;
+    let known: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
     for subject in subjects {
         for (key, name) in [("group", &subject.group), ("scanner", &subject.scanner)] {
             check_names(path, key, name.as_slice())?;
         }
         let place = format!("in subject `{}`", subject.id);
         check_spacing(path, &place, subject.spacing)?;
-        if let Some(reason) = unusable_id(&subject.id) {
+        let unusable = unusable_id(&subject.id).or_else(|| taken_id(&subject.id, &known));
+        if let Some(reason) = unusable {
             return Err(ManifestError::Name {
                 path: path.to_owned(),
                 key: "subject",
@@ -137,7 +145,8 @@ pub(super) fn check_spacing(
     place: &str,
     spacing: Option<[f64; 2]>,
 ) -> Result<(), ManifestError> {
-    let usable = |edge: &f64| edge.is_finite() && *edge > 0.0;
+    // Squares and products of what a picture can have are numbers.
+    let usable = |edge: &f64| (1e-9..=1e9).contains(edge);
     match spacing.filter(|edges| !edges.iter().all(usable)) {
         None => Ok(()),
         Some(found) => Err(ManifestError::Spacing {
@@ -156,9 +165,20 @@ fn unusable_id(id: &str) -> Option<&'static str> {
         Some("starts with a dot, and predictions are written to <id>.nii.gz")
     } else if id.trim() != id {
         Some("has spaces around it")
+    } else if id.len() > MOST_ID_BYTES {
+        Some("has more than 200 bytes, and predictions are written to <id>.nii.gz")
     } else {
         None
     }
+}
+
+/// Why `id` cannot be the name of a prediction's file beside those of the subjects `known`.
+fn taken_id(id: &str, known: &BTreeSet<&str>) -> Option<&'static str> {
+    let taken = |ending| id.strip_suffix(ending).is_some_and(|of| known.contains(of));
+    BESIDE.into_iter().any(taken).then_some(
+        "names a file that is written beside the prediction of the subject called the same \
+         without that ending",
+    )
 }
 
 fn check_images(

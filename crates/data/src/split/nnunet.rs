@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lacuna_io::text::{MOST_TEXT_BYTES, read_text};
 use serde::Deserialize;
 
 use super::{Member, Split};
@@ -113,7 +114,7 @@ struct Fold {
 /// A file that cannot be read or is no such list, an empty part, an id that is unknown or
 /// stands twice in a fold, and a group that is torn apart.
 pub fn read_splits(path: &Path, labelled: &[Member]) -> Result<Vec<Split>, SplitsFileError> {
-    let text = std::fs::read_to_string(path).map_err(|source| SplitsFileError::Read {
+    let text = read_text(path, MOST_TEXT_BYTES).map_err(|source| SplitsFileError::Read {
         path: path.to_owned(),
         source,
     })?;

@@ -199,9 +199,7 @@ pub(super) fn common_subjects<'a>(
     let manifest = request.manifest;
     let asked: Vec<&Subject> = match request.subjects {
         [] => manifest.subjects.iter().collect(),
-        named => (named.iter())
-            .map(|id| Ok(manifest.subject(id)?))
-            .collect::<Result<_, EvaluateError>>()?,
+        named => manifest.named(named)?,
     };
     let (mut subjects, mut left_out) = (Vec::new(), Vec::new());
     for subject in asked {

@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
+use lacuna_record::table::write_table;
 use lacuna_record::{ComparedPredictions, Stratum};
 
 use super::{each_two, metric_of};
 use crate::EvaluateError;
-use crate::tables::{PLACE, place_cells, write_csv};
+use crate::tables::{PLACE, place_cells};
 
 /// Writes all of them into `out`.
 pub(super) fn write(compared: &ComparedPredictions, out: &Path) -> Result<(), EvaluateError> {
-    write_csv(&out.join("differences.csv"), &differences(compared))?;
-    write_csv(&out.join("summary.csv"), &summary(compared))?;
-    write_csv(&out.join("strata.csv"), &strata(compared))?;
-    write_csv(&out.join("lesions.csv"), &lesions(compared))
+    write_table(&out.join("differences.csv"), differences(compared))?;
+    write_table(&out.join("summary.csv"), summary(compared))?;
+    write_table(&out.join("strata.csv"), strata(compared))?;
+    write_table(&out.join("lesions.csv"), lesions(compared))?;
+    Ok(())
 }
 
 fn header(names: &[&str]) -> Vec<Vec<String>> {

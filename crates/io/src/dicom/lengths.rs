@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::MARK;
 use crate::ImageError;
+use crate::text::open_file;
 
 /// Value representations whose length has 32 bits.
 const LONG: [&[u8; 2]; 13] = [
@@ -49,8 +50,8 @@ struct Walk {
 /// Refuses a file in which an element claims to be longer than the rest of it.
 pub(super) fn check(path: &Path) -> Result<(), ImageError> {
     let open = || -> io::Result<Walk> {
-        let file = File::open(path)?;
-        let left = file.metadata()?.len();
+        let (file, metadata) = open_file(path)?;
+        let left = metadata.len();
         let reader = BufReader::new(file);
         Ok(Walk { reader, left })
     };

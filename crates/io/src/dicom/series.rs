@@ -111,9 +111,9 @@ pub(super) fn sorted(
         step,
     ];
     let affine = from_lps(columns, slices[0].position);
-    match affine.inverse() {
-        Some(_) => Ok((slices, affine)),
-        None => Err(ImageError::header(
+    match affine.places_voxels() {
+        true => Ok((slices, affine)),
+        false => Err(ImageError::header(
             &first.path,
             FORMAT,
             "ImageOrientationPatient, PixelSpacing",

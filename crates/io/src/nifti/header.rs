@@ -285,10 +285,11 @@ fn scaling(fields: &Fields, path: &Path) -> Result<Option<(f64, f64)>, NiftiErro
 fn vox_offset(fields: &Fields, pair: bool, path: &Path) -> Result<u64, NiftiError> {
     // Beyond 2^53 a double skips whole numbers; no file is that long.
     let largest = 2f64.powi(53);
+    // Four bytes after the header of a single file tell what extensions follow.
     let smallest = if pair {
         0
     } else {
-        fields.version.header_bytes()
+        fields.version.header_bytes() + 4
     };
     let offset = fields.vox_offset;
     if offset >= smallest as f64 && offset <= largest && offset.fract() == 0.0 {

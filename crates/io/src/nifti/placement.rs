@@ -27,8 +27,9 @@ impl Placement {
         for value in affine.0.as_flattened_mut() {
             *value *= mm;
         }
-        if affine.inverse().is_none() {
-            let expected = "an invertible matrix of finite numbers";
+        if !affine.places_voxels() {
+            let expected =
+                "an invertible matrix whose voxels have lengths that are finite and above zero";
             return Err((form, format!("{:?}", affine.0), expected));
         }
         Ok(affine)

@@ -12,8 +12,9 @@ use crate::voxels::Voxels;
 
 /// Opens the file at `path`; of a pair either half will do.
 pub(crate) fn open(path: &Path) -> Result<(Header, Voxels), ImageError> {
-    let (header, header_source) = open_header(path)?;
+    let (header, mut header_source) = open_header(path)?;
     let source = if header.pair {
+        header_source.finish_header()?;
         Source::open(&image_of(header_source.path())?)?
     } else {
         header_source

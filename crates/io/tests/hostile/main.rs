@@ -5,6 +5,7 @@ mod formats;
 mod others;
 mod sizes;
 mod values;
+mod volumes;
 
 use std::fs;
 use std::io::Write;

@@ -173,7 +173,17 @@ fn a_gzip_stream_with_a_flipped_bit() {
 
 #[test]
 fn voxels_at_an_impossible_place() {
-    for offset in [f32::NAN, f32::INFINITY, -352.0, 0.0, 347.0, 352.5, 1e38] {
+    for offset in [
+        f32::NAN,
+        f32::INFINITY,
+        -352.0,
+        0.0,
+        347.0,
+        348.0,
+        351.0,
+        352.5,
+        1e38,
+    ] {
         let bytes = changed(VOX_OFFSET, &offset.to_le_bytes());
         assert_eq!(refused_field(&bytes), "vox_offset");
     }

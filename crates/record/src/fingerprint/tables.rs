@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Fingerprint;
 use crate::RecordError;
+use crate::table::write_table;
 
 /// A row for each subject and foreground class.
 pub(super) fn write_subjects(found: &Fingerprint, path: &Path) -> Result<(), RecordError> {
@@ -79,14 +80,6 @@ fn write(
     header: &str,
     rows: impl Iterator<Item = Vec<String>>,
 ) -> Result<(), RecordError> {
-    let rows: Vec<Vec<String>> = rows.collect();
-    lacuna_io::atomic::write_atomic(path, |w| {
-        let mut writer = csv::Writer::from_writer(w);
-        writer.write_record(header.split(','))?;
-        for row in &rows {
-            writer.write_record(row)?;
-        }
-        writer.flush()
-    })?;
-    Ok(())
+    let header = header.split(',').map(str::to_owned).collect();
+    write_table(path, std::iter::once(header).chain(rows))
 }

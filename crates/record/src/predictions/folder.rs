@@ -327,6 +327,19 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_files_elsewhere_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("predictions");
+        let foreign = folder.path().join("a.nii.gz");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(&foreign, "").unwrap();
+        list("v", &["../a"]).write(&inside).unwrap();
+        let error = open(&inside, list("w", &["a"]), Existing::Replace).unwrap_err();
+        assert!(matches!(error, RecordError::Corrupt { .. }), "{error}");
+        assert!(foreign.exists());
+    }
+
+    #[test]
     fn a_file_is_off_the_list_while_it_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let (mut opened, _) = open(folder.path(), list("w", &["a"]), Existing::Refuse).unwrap();

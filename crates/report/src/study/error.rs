@@ -30,7 +30,7 @@ pub enum StudyError {
     Write(#[from] lacuna_io::atomic::WriteError),
     /// A table as CSV.
     #[error("a table cannot be written as CSV: {0}")]
-    Csv(csv::Error),
+    Csv(std::io::Error),
     /// A file that no report wrote is where one would be.
     #[error(
         "{path} is there, and no report wrote it; give --out another folder, or --force to \

@@ -6,6 +6,8 @@ use std::io::ErrorKind;
 use std::path::{Component, Path};
 
 use lacuna_io::atomic::write_bytes;
+use lacuna_io::text::{MOST_RECORD_BYTES, read_text};
+use lacuna_record::table::write_rows;
 use lacuna_record::{Inputs, check_folder, check_no_run, write_json};
 use serde::{Deserialize, Serialize};
 
@@ -110,7 +112,7 @@ fn files(report: &StudyReport) -> Result<Vec<(String, Vec<u8>)>, StudyError> {
 /// What an earlier report wrote into `folder`; nothing where there was none.
 fn read_list(folder: &Path) -> Result<Written, StudyError> {
     let path = folder.join(LIST);
-    let text = match fs::read_to_string(&path) {
+    let text = match read_text(&path, MOST_RECORD_BYTES) {
         Ok(text) => text,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Written::default()),
         Err(e) => return Err(folder_error(&path)(e)),
@@ -127,22 +129,14 @@ fn read_list(folder: &Path) -> Result<Written, StudyError> {
 
 /// The table as CSV (RFC 4180), headings in one line, without its convention.
 fn csv(table: &StudyTable) -> Result<Vec<u8>, StudyError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
     let rows = table
         .rows
         .iter()
         .map(|row| row.iter().map(|c| c.text.clone()).collect());
     let names: Vec<String> = table.columns.iter().map(|c| c.full_name()).collect();
-    for row in std::iter::once(names).chain(rows) {
-        writer.write_record(&row).map_err(memory_error)?;
-    }
-    writer
-        .into_inner()
-        .map_err(|e| memory_error(e.into_error()))
-}
-
-fn memory_error(source: impl Into<csv::Error>) -> StudyError {
-    StudyError::Csv(source.into())
+    let mut bytes = Vec::new();
+    write_rows(&mut bytes, std::iter::once(names).chain(rows)).map_err(StudyError::Csv)?;
+    Ok(bytes)
 }
 
 fn folder_error(path: &Path) -> impl FnOnce(std::io::Error) -> StudyError {

@@ -65,7 +65,7 @@ pub(in super::super) fn open(path: &Path) -> Result<(Reference, Voxels), ImageEr
         stack.step,
     ];
     let affine = from_lps(columns, stack.origin);
-    if affine.inverse().is_none() {
+    if !affine.places_voxels() {
         let expected = "finite numbers, and axes in three directions";
         let field = "ImageOrientationPatient, PixelSpacing";
         return Err(file.wrong(field, format!("{columns:?}"), expected));
