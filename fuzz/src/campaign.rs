@@ -196,6 +196,8 @@ pub fn keep(failures: &Path, target: &Target, case: u64, input: &Input) -> io::R
 
 /// The words of a refusal without what is of one case: names in quotes, paths and numbers.
 fn kind(words: &str) -> String {
+    // Further lines show the text.
+    let words = words.lines().next().unwrap_or_default();
     let quoted = |(at, part): (usize, &str)| (at % 2 == 0).then(|| part.to_owned());
     let outside: String = words
         .split(['`', '"'])

@@ -1,21 +1,30 @@
 //! Claimed lengths against the size of the file, before a decoder asks for as much memory.
 //!
-//! Source: DICOM PS3.5, chapter 7. Elements are walked as one flat list: what a sequence or an
-//! item holds follows it. Not seen are deflated files, and what is in sequences of implicit
-//! files whose length is given.
+//! Source: DICOM PS3.5, chapter 7, as `dicom-parser` reads it: the first group is as long as it
+//! says, whatever stands in it, and a kind that is not known has a long length. Elements are
+//! walked as one flat list: what a sequence or an item holds follows it.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_core::{Tag, VR};
+use dicom_object::StandardDataDictionary;
+use flate2::bufread::DeflateDecoder;
 
 use super::MARK;
 use crate::ImageError;
 use crate::text::open_file;
 
-/// Value representations whose length has 32 bits.
-const LONG: [&[u8; 2]; 13] = [
-    b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV",
+/// Value representations whose length has 16 bits.
+const SHORT: [&[u8; 2]; 21] = [
+    b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN",
+    b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
 ];
+const DEFLATED: &[u8] = b"1.2.840.10008.1.2.1.99";
+const IMPLICIT: &[u8] = b"1.2.840.10008.1.2";
+const BIG_ENDIAN: &[u8] = b"1.2.840.10008.1.2.2";
 /// The length of what ends by a mark.
 const OPEN: u32 = u32::MAX;
 /// The group of items and of the marks that end them.
@@ -24,6 +33,7 @@ const ITEM_END: (u16, u16) = (ITEMS, 0xE00D);
 const SEQUENCE_END: (u16, u16) = (ITEMS, 0xE0DD);
 /// Items and sequences in one another: readers recurse, and no scanner writes more.
 const MOST_NESTED: usize = 64;
+const GROUP_LENGTH: (u16, u16) = (0x0002, 0x0000);
 const TRANSFER_SYNTAX: (u16, u16) = (0x0002, 0x0010);
 const PIXEL_DATA: (u16, u16) = (0x7FE0, 0x0010);
 
@@ -42,8 +52,14 @@ enum Fault {
     TooDeep,
 }
 
+/// The bytes that elements are read from.
+enum Bytes {
+    Plain(BufReader<File>),
+    Inflated(DeflateDecoder<BufReader<File>>),
+}
+
 struct Walk {
-    reader: BufReader<File>,
+    bytes: Bytes,
     left: u64,
 }
 
@@ -52,8 +68,8 @@ pub(super) fn check(path: &Path) -> Result<(), ImageError> {
     let open = || -> io::Result<Walk> {
         let (file, metadata) = open_file(path)?;
         let left = metadata.len();
-        let reader = BufReader::new(file);
-        Ok(Walk { reader, left })
+        let bytes = Bytes::Plain(BufReader::new(file));
+        Ok(Walk { bytes, left })
     };
     match open().and_then(|mut walk| walk.fault()) {
         Ok(None) => Ok(()),
@@ -82,7 +98,9 @@ impl Walk {
             big_endian: false,
         };
         let mut uid = Vec::new();
-        let (mut in_meta, mut in_pixels) = (true, false);
+        let mut in_pixels = false;
+        // What is left of the file where the first group ends.
+        let mut meta_end = Some(0);
         let mut depth = 0usize;
         // What is left of the file where the items and sequences end that have a length.
         let mut ends: Vec<u64> = Vec::new();
@@ -91,22 +109,22 @@ impl Walk {
             while ends.last().is_some_and(|end| self.left <= *end) {
                 ends.pop();
             }
+            // The first group is always explicit and little endian.
+            if meta_end.is_some_and(|end| self.left <= end) {
+                meta_end = None;
+                if uid == DEFLATED {
+                    self.inflate()?;
+                    ends.clear();
+                    depth = 0;
+                }
+                syntax = Syntax {
+                    explicit: uid != IMPLICIT,
+                    big_endian: uid == BIG_ENDIAN,
+                };
+            }
             let Some(start) = self.bytes::<4>()? else {
                 break;
             };
-            // The first group is always explicit and little endian.
-            if in_meta && start[..2] != [2, 0] {
-                in_meta = false;
-                let deflated = uid.starts_with(b"1.2.840.10008.1.2.1.99");
-                if deflated {
-                    return Ok(None);
-                }
-                let implicit = uid == b"1.2.840.10008.1.2";
-                syntax = Syntax {
-                    explicit: !implicit,
-                    big_endian: uid == b"1.2.840.10008.1.2.2",
-                };
-            }
             let tag = (
                 syntax.u16([start[0], start[1]]),
                 syntax.u16([start[2], start[3]]),
@@ -115,13 +133,16 @@ impl Walk {
             let length = if tag.0 != ITEMS && syntax.explicit {
                 let Some(found) = self.bytes()? else { break };
                 kind = found;
-                if LONG.contains(&&kind) {
+                if SHORT.contains(&&kind) {
+                    self.bytes()?.map(|bytes| u32::from(syntax.u16(bytes)))
+                } else {
                     self.skip(2)?;
                     self.bytes()?.map(|bytes| syntax.u32(bytes))
-                } else {
-                    self.bytes()?.map(|bytes| u32::from(syntax.u16(bytes)))
                 }
             } else {
+                if is_sequence(tag) {
+                    kind = *b"SQ";
+                }
                 self.bytes()?.map(|bytes| syntax.u32(bytes))
             };
             let Some(length) = length else { break };
@@ -132,11 +153,7 @@ impl Walk {
                 return Ok(Some(Fault::TooLong(0, u64::from(length))));
             }
             if length == OPEN {
-                // What it holds is written as another syntax.
-                if kind == *b"UN" {
-                    break;
-                }
-                in_pixels = tag == PIXEL_DATA || [*b"OB", *b"OW"].contains(&kind);
+                in_pixels = tag == PIXEL_DATA;
                 depth += 1;
                 if depth + ends.len() > MOST_NESTED {
                     return Ok(Some(Fault::TooDeep));
@@ -154,9 +171,15 @@ impl Walk {
                 return Ok(Some(Fault::TooLong(room, length)));
             }
             let holds_elements = (tag.0 == ITEMS && !in_pixels) || kind == *b"SQ";
-            if tag == TRANSFER_SYNTAX {
+            let in_meta = meta_end.is_some();
+            if meta_end == Some(0) && tag == GROUP_LENGTH && length == 4 {
+                let bytes = self.bytes()?.unwrap_or_default();
+                let group = u64::from(u32::from_le_bytes(bytes));
+                // At 0 it would be looked for again.
+                meta_end = Some(self.left.saturating_sub(group).max(1));
+            } else if tag == TRANSFER_SYNTAX && in_meta {
                 uid = self.text(length)?;
-            } else if !holds_elements {
+            } else if in_meta || !holds_elements {
                 self.skip(length)?;
             } else {
                 ends.push(self.left - length);
@@ -174,15 +197,19 @@ impl Walk {
             return Ok(None);
         }
         let mut bytes = [0; N];
-        self.reader.read_exact(&mut bytes)?;
-        self.left -= N as u64;
+        match self.read_exact(&mut bytes) {
+            Ok(()) => self.left -= N as u64,
+            // A deflated stream that is damaged ends for every reader.
+            Err(_) if matches!(self.bytes, Bytes::Inflated(_)) => return Ok(None),
+            Err(e) => return Err(e),
+        }
         Ok(Some(bytes))
     }
 
     /// A text of a few bytes without what fills it up.
     fn text(&mut self, length: u64) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
-        self.reader.by_ref().take(length).read_to_end(&mut text)?;
+        self.by_ref().take(length).read_to_end(&mut text)?;
         self.left -= length;
         while text.last().is_some_and(|byte| [0, b' '].contains(byte)) {
             text.pop();
@@ -193,10 +220,46 @@ impl Walk {
     fn skip(&mut self, bytes: u64) -> io::Result<()> {
         let bytes = bytes.min(self.left);
         self.left -= bytes;
-        // No file is longer.
-        self.reader
-            .seek_relative(i64::try_from(bytes).unwrap_or(i64::MAX))
+        match &mut self.bytes {
+            // No file is longer.
+            Bytes::Plain(file) => file.seek_relative(i64::try_from(bytes).unwrap_or(i64::MAX)),
+            Bytes::Inflated(stream) => io::copy(&mut stream.take(bytes), &mut io::sink()).map(drop),
+        }
     }
+
+    /// Goes on in the deflated stream that begins here, as far as it is sound.
+    fn inflate(&mut self) -> io::Result<()> {
+        let Bytes::Plain(file) = &mut self.bytes else {
+            return Ok(());
+        };
+        let start = file.stream_position()?;
+        let mut again = BufReader::new(file.get_ref().try_clone()?);
+        again.seek(SeekFrom::Start(start))?;
+        let mut stream = DeflateDecoder::new(&mut again);
+        let (mut sound, mut piece) = (0, [0; 1 << 14]);
+        while let Ok(read @ 1..) = stream.read(&mut piece) {
+            sound += read as u64;
+        }
+        again.seek(SeekFrom::Start(start))?;
+        self.left = sound;
+        self.bytes = Bytes::Inflated(DeflateDecoder::new(again));
+        Ok(())
+    }
+}
+
+impl Read for Walk {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.bytes {
+            Bytes::Plain(file) => file.read(buffer),
+            Bytes::Inflated(stream) => stream.read(buffer),
+        }
+    }
+}
+
+/// Whether implicit files hold elements in that one, as readers have it.
+fn is_sequence((group, element): (u16, u16)) -> bool {
+    let entry = StandardDataDictionary.by_tag(Tag(group, element));
+    entry.is_some_and(|entry| entry.vr().exact() == Some(VR::SQ))
 }
 
 impl Syntax {

@@ -15,6 +15,10 @@ const PALETTE: u16 = 3;
 const PLANES: u16 = 2;
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Pixels, Fault> {
+    if let Some((tag, count)) = overlong(bytes) {
+        let fault = format!("{} bytes claim {count} values of tag {tag}", bytes.len());
+        return Err(Fault::Damaged(fault));
+    }
     let mut limits = Limits::default();
     limits.decoding_buffer_size = MOST_BYTES;
     limits.intermediate_buffer_size = MOST_BYTES;
@@ -77,4 +81,42 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Pixels, Fault> {
         big_endian: cfg!(target_endian = "big"),
         data: decoded.as_buffer(0).as_bytes().to_vec(),
     })
+}
+
+/// A tag of the first page with more values than the file has bytes for, and how many: the
+/// decoder takes memory for them before it reads them.
+fn overlong(bytes: &[u8]) -> Option<(u64, u64)> {
+    let big_endian = bytes.starts_with(b"MM");
+    let number = |at: u64, width: usize| {
+        let at = usize::try_from(at).ok()?;
+        let field = bytes.get(at..at.checked_add(width)?)?;
+        let digit = |n: u64, byte: &u8| n << 8 | u64::from(*byte);
+        Some(match big_endian {
+            true => field.iter().fold(0, digit),
+            false => field.iter().rev().fold(0, digit),
+        })
+    };
+    // Widths of offsets and of the number of entries, and bytes of an entry.
+    let (offset, entries, entry) = match number(2, 2)? {
+        43 => (8, 8, 20),
+        _ => (4, 2, 12),
+    };
+    let page = number(offset as u64, offset)?;
+    let field = |n: u64| -> Option<[u64; 3]> {
+        let at = page
+            .checked_add(entries as u64)?
+            .checked_add(n.checked_mul(entry)?)?;
+        Some([number(at, 2)?, number(at + 2, 2)?, number(at + 4, offset)?])
+    };
+    let mut fields = (0..number(page, entries)?).map_while(field);
+    let long = fields.find(|[_, kind, count]| {
+        let width: u64 = match kind {
+            3 | 8 => 2,
+            4 | 9 | 11 | 13 => 4,
+            5 | 10 | 12 | 16..=18 => 8,
+            _ => 1,
+        };
+        count.saturating_mul(width) > bytes.len() as u64
+    });
+    long.map(|[tag, _, count]| (tag, count))
 }

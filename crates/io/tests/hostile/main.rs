@@ -1,6 +1,7 @@
 //! Damaged and lying files of every format: each is refused with an error that names it, and
 //! none of them panics or takes memory for voxels that are not there.
 
+mod claims;
 mod formats;
 mod others;
 mod sizes;
