@@ -13,10 +13,10 @@ fn every_target_reads_its_corpus_and_some_damage() {
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}{errors}");
-    let mut lines = text.lines().skip(1);
+    let mut lines: Vec<&str> = text.lines().skip(1).collect();
     let cells =
         |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
-    let last = lines.next_back().unwrap();
+    let last = lines.pop().unwrap();
     assert_eq!(last, "720 cases, 0 faults");
     for line in lines {
         // A target whose corpus is not read, or nothing of which is refused, tests nothing.
