@@ -35,6 +35,17 @@ function tableOf(labels) {
   return table;
 }
 
+/** The same for labels that are edited: four bytes for each value. */
+function drawTable(labels) {
+  const { R, G, B, A, I, labels: names } = tableOf(labels);
+  const table = { lut: new Uint8ClampedArray(256 * 4), labels: new Array(256).fill("") };
+  I.forEach((value, i) => {
+    table.lut.set([R[i], G[i], B[i], A[i]], 4 * value);
+    table.labels[value] = names[i];
+  });
+  return table;
+}
+
 export class Drawing {
   /** `pressed` says whether the pointer draws, `drawn` is told the voxels that it passes, and
       `reach` gives the radius in mm that it draws with across an axis. */
@@ -42,6 +53,7 @@ export class Drawing {
     this.zoom = 1;
     this.fresh = true;
     this.labels = null;
+    this.due = false;
     this.stroke = { pressed, drawn, released, on: false, met: false };
     this.reach = reach;
     this.niivue = new Niivue({
@@ -138,15 +150,20 @@ export class Drawing {
   /** Labels of the image's voxels over all layers. */
   showLabels(voxels, labels, opacity) {
     const { niivue } = this;
-    this.labels = voxels;
-    niivue.createEmptyDrawing();
-    // Only for tools of NiiVue's that are not used.
-    niivue.clickToSegmentGrowingBitmap = null;
-    niivue.drawClearAllUndoBitmaps();
-    niivue.drawBitmap = voxels;
     niivue.drawOpacity = opacity;
-    niivue.setDrawColormap(tableOf(labels));
-    niivue.refreshDrawing(true);
+    if (this.labels !== voxels) {
+      this.labels = voxels;
+      niivue.createEmptyDrawing();
+      // Only for tools of NiiVue's that are not used.
+      niivue.clickToSegmentGrowingBitmap = null;
+      niivue.drawClearAllUndoBitmaps();
+      niivue.drawBitmap = voxels;
+      // Its own function for this sends all volumes to the graphics card again.
+      niivue.drawLut = drawTable(labels);
+      niivue.refreshColormaps();
+      niivue.refreshDrawing(false);
+    }
+    niivue.drawScene();
   }
 
   /** Tells again what is at the crosshair. */
@@ -154,8 +171,14 @@ export class Drawing {
     this.niivue.createOnLocationChange();
   }
 
+  /** Once a frame, as all voxels go to the graphics card. */
   refreshLabels() {
-    if (this.labels) this.niivue.refreshDrawing(true);
+    if (this.due) return;
+    this.due = true;
+    requestAnimationFrame(() => {
+      this.due = false;
+      if (this.labels) this.niivue.refreshDrawing(true);
+    });
   }
 
   closeLabels() {
