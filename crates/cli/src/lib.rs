@@ -33,6 +33,9 @@ struct Cli {
     /// Show no progress; results, warnings and errors are still told.
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// Tell also each image that is read and each file that is written
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -201,6 +204,18 @@ fn message(error: &anyhow::Error) -> String {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     terminal::set_quiet(cli.quiet);
+    if cli.verbose {
+        terminal::tell_all();
+        log::debug!(
+            "lacuna {}, {}, {} threads",
+            env!("LACUNA_VERSION"),
+            lacuna_kernels::Instructions::detected(),
+            match cli.threads {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                threads => threads.into(),
+            }
+        );
+    }
     cli.color.set();
     rayon::ThreadPoolBuilder::new()
         .num_threads(cli.threads.into())

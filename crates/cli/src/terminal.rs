@@ -116,6 +116,28 @@ pub fn set_quiet(quiet: bool) {
     QUIET.store(quiet, Ordering::Relaxed);
 }
 
+/// Tells what the crates of Lacuna say of their work, from now on.
+pub fn tell_all() {
+    struct Told;
+    impl log::Log for Told {
+        fn enabled(&self, metadata: &log::Metadata) -> bool {
+            metadata.target().starts_with("lacuna")
+        }
+
+        fn log(&self, record: &log::Record) {
+            if self.enabled(record.metadata()) {
+                line(*record.args());
+            }
+        }
+
+        fn flush(&self) {}
+    }
+    // Another program that the command was started in may have a logger of its own.
+    if log::set_logger(&Told).is_ok() {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
+}
+
 pub fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }

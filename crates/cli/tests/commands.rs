@@ -207,6 +207,34 @@ fn the_check_names_spacings_that_make_trouble() {
 }
 
 #[test]
+fn a_verbose_command_tells_what_it_reads_and_writes() {
+    let place = Place::new();
+    let silent = place.ok("check cohort/dataset.toml");
+    assert!(!silent.stderr.contains("reading: "), "{silent}");
+    let told = place.ok("check cohort/dataset.toml --verbose");
+    let read = told.stderr.lines().filter(|l| l.starts_with("reading: "));
+    let mut read: Vec<&str> = read.map(|l| l.rsplit_once("cohort/").unwrap().1).collect();
+    read.sort_unstable();
+    read.dedup();
+    let names = ["FLAIR", "T1", "T2", "brain_mask", "lesion"].map(|n| format!("{n}.nii.gz"));
+    let all = ["sub-01", "sub-02"].map(|id| names.clone().map(|name| format!("{id}/{name}")));
+    assert_eq!(read, all.as_flattened(), "{told}");
+    let told = place.ok(
+        "dataset cohort --images T1=*/T1.nii.gz --label */lesion.nii.gz --classes lesion \
+         --out made.toml -v",
+    );
+    let bytes = place.read("made.toml").len();
+    assert!(
+        told.stderr
+            .contains(&format!("written: made.toml, {bytes} bytes")),
+        "{told}"
+    );
+    assert!(told.stderr.contains("1 threads"), "{told}");
+    let refused = place.run("check cohort/dataset.toml --verbose --quiet");
+    assert_eq!(refused.code, Some(2), "{refused}");
+}
+
+#[test]
 fn a_warning_does_not_fail_the_check() {
     let place = Place::new();
     let path = place.path("cohort/sub-01/lesion.nii.gz");

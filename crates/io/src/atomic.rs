@@ -116,9 +116,12 @@ where
     file.as_file()
         .sync_all()
         .map_err(|e| target.error("flush the contents to the disk", e))?;
-    file.persist(path)
-        .map_err(|e| target.error("rename the temporary file", e.error))?;
-    sync_folder(target.folder).map_err(|e| target.error("flush the folder to the disk", e))
+    let file =
+        (file.persist(path)).map_err(|e| target.error("rename the temporary file", e.error))?;
+    sync_folder(target.folder).map_err(|e| target.error("flush the folder to the disk", e))?;
+    let bytes = file.metadata().map_or(0, |found| found.len());
+    log::debug!("written: {}, {bytes} bytes", path.display());
+    Ok(())
 }
 
 /// Fails as [`write_atomic`] would before a byte is written, and leaves no trace: to be

@@ -160,6 +160,7 @@ struct Opened {
 
 impl Opened {
     fn open(path: &Path) -> Result<Self, ImageError> {
+        log::debug!("reading: {}", path.display());
         let format = Format::of(path)?;
         let (reference, voxels) = match format {
             Format::Nifti => {
