@@ -204,22 +204,19 @@ fn message(error: &anyhow::Error) -> String {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     terminal::set_quiet(cli.quiet);
-    if cli.verbose {
-        terminal::tell_all();
-        log::debug!(
-            "lacuna {}, {}, {} threads",
-            env!("LACUNA_VERSION"),
-            lacuna_kernels::Instructions::detected(),
-            match cli.threads {
-                0 => std::thread::available_parallelism().map_or(1, usize::from),
-                threads => threads.into(),
-            }
-        );
-    }
     cli.color.set();
     rayon::ThreadPoolBuilder::new()
         .num_threads(cli.threads.into())
         .build_global()?;
+    if cli.verbose {
+        terminal::tell_all();
+        log::debug!(
+            "lacuna {}, {}, threads: {}",
+            env!("LACUNA_VERSION"),
+            lacuna_kernels::Instructions::detected(),
+            rayon::current_num_threads()
+        );
+    }
     match cli.command {
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Phantom(arguments) => commands::phantom::run(&arguments),

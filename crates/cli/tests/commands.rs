@@ -85,7 +85,7 @@ fn patterns_that_match_wrongly() {
         place.refused(&format!("dataset {words} --out new.toml"), parts);
         assert!(!place.path("new.toml").exists());
     };
-    refused("cohort", &["cohort", "--images", "no dataset.json"]);
+    refused("cohort", &["cohort", "--images", "neither dataset.json"]);
     refused(
         "cohort --images */T1.nii.gz",
         &["*/T1.nii.gz", "MODALITY=PATTERN"],
@@ -229,7 +229,7 @@ fn a_verbose_command_tells_what_it_reads_and_writes() {
             .contains(&format!("written: made.toml, {bytes} bytes")),
         "{told}"
     );
-    assert!(told.stderr.contains("1 threads"), "{told}");
+    assert!(told.stderr.contains("threads: 1"), "{told}");
     let refused = place.run("check cohort/dataset.toml --verbose --quiet");
     assert_eq!(refused.code, Some(2), "{refused}");
 }
