@@ -21,9 +21,16 @@ fn is_formula(text: &str) -> bool {
     text.trim_start_matches('\'').starts_with(FORMULAS)
 }
 
+/// Numbers alone, also an interval as "+0.7 [+0.6, +0.8]": nothing in it can be run.
+fn is_numbers(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_digit() || "+-., []%".contains(c);
+    text.parse::<f64>().is_ok()
+        || text.chars().all(plain) && text.contains(|c: char| c.is_ascii_digit())
+}
+
 /// The cell that a text is written as.
 pub fn cell(text: &str) -> Cow<'_, str> {
-    match is_formula(text) && text.parse::<f64>().is_err() {
+    match is_formula(text) && !is_numbers(text) {
         true => format!("'{text}").into(),
         false => text.into(),
     }

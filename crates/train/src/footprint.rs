@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn what_cannot_fit_is_refused_with_what_would() {
-        let huge = config("[patch]\nsize = 108\n[train]\nbatch = 10000000");
+        let mut huge = config("[patch]\nsize = 108");
+        huge.train.batch = 10_000_000;
         let error = check(&huge, 1, 2).unwrap_err();
         let RunError::Memory {
             needed,
