@@ -21,16 +21,21 @@ fn is_formula(text: &str) -> bool {
     text.trim_start_matches('\'').starts_with(FORMULAS)
 }
 
-/// Numbers alone, also an interval as "+0.7 [+0.6, +0.8]": nothing in it can be run.
-fn is_numbers(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_digit() || "+-., []%".contains(c);
-    text.parse::<f64>().is_ok()
-        || text.chars().all(plain) && text.contains(|c: char| c.is_ascii_digit())
+/// A number, also with its interval as in "+0.7 [+0.6, +0.8]", which no spreadsheet can run.
+fn is_number(text: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().is_ok();
+    let interval = |(value, rest): (&str, &str)| {
+        let ends = rest
+            .strip_suffix(']')
+            .and_then(|ends| ends.split_once(", "));
+        number(value) && ends.is_some_and(|(low, high)| number(low) && number(high))
+    };
+    number(text) || text.split_once(" [").is_some_and(interval)
 }
 
 /// The cell that a text is written as.
 pub fn cell(text: &str) -> Cow<'_, str> {
-    match is_formula(text) && !is_numbers(text) {
+    match is_formula(text) && !is_number(text) {
         true => format!("'{text}").into(),
         false => text.into(),
     }
@@ -84,6 +89,8 @@ mod tests {
             "=HYPERLINK(\"http://a\")",
             "+1+1",
             "-2+3|cmd",
+            "-2 [=1, 2]",
+            "-2 [1, 2]|cmd",
             "@SUM(A1)",
             "\t=1",
             "\r=1",
@@ -104,7 +111,20 @@ mod tests {
     #[test]
     fn other_cells_are_written_as_they_are() {
         for text in [
-            "", "a", "a=b", "-1", "+2.5e-3", "-inf", "NaN", "1", "'a", "'", "''", "o'=1", " =1",
+            "",
+            "a",
+            "a=b",
+            "-1",
+            "+2.5e-3",
+            "-inf",
+            "NaN",
+            "1",
+            "'a",
+            "'",
+            "''",
+            "o'=1",
+            " =1",
+            "+0.7 [-0.6, +0.8]",
         ] {
             assert_eq!(cell(text), text);
             assert_eq!(of_cell(text), text);
