@@ -50,6 +50,11 @@ enum Fault {
     TooLong(u64, u64),
     /// Sequences in sequences.
     TooDeep,
+    /// A number whose bytes are not whole: readers take up what is left of it as an element.
+    PartOfNumber,
+    /// A deflated stream that does not decode: how much of it a reader gets depends on the pieces
+    /// that it reads it in.
+    NoStream,
 }
 
 /// The bytes that elements are read from.
@@ -75,6 +80,14 @@ pub(super) fn check(path: &Path) -> Result<(), ImageError> {
         Ok(None) => Ok(()),
         Ok(Some(Fault::TooDeep)) => {
             let message = "sequences nested too deep";
+            Err(ImageError::damaged(path, super::FORMAT, message))
+        }
+        Ok(Some(Fault::PartOfNumber)) => {
+            let message = "an element has the length of no whole number";
+            Err(ImageError::damaged(path, super::FORMAT, message))
+        }
+        Ok(Some(Fault::NoStream)) => {
+            let message = "the deflated part does not decode";
             Err(ImageError::damaged(path, super::FORMAT, message))
         }
         Ok(Some(Fault::TooLong(found, expected))) => Err(ImageError::Truncated {
@@ -113,7 +126,9 @@ impl Walk {
             if meta_end.is_some_and(|end| self.left <= end) {
                 meta_end = None;
                 if uid == DEFLATED {
-                    self.inflate()?;
+                    if !self.inflate()? {
+                        return Ok(Some(Fault::NoStream));
+                    }
                     ends.clear();
                     depth = 0;
                 }
@@ -170,6 +185,9 @@ impl Walk {
             if length > room {
                 return Ok(Some(Fault::TooLong(room, length)));
             }
+            if !length.is_multiple_of(bytes_of_number(kind)) {
+                return Ok(Some(Fault::PartOfNumber));
+            }
             let holds_elements = (tag.0 == ITEMS && !in_pixels) || kind == *b"SQ";
             let in_meta = meta_end.is_some();
             if meta_end == Some(0) && tag == GROUP_LENGTH && length == 4 {
@@ -197,12 +215,8 @@ impl Walk {
             return Ok(None);
         }
         let mut bytes = [0; N];
-        match self.read_exact(&mut bytes) {
-            Ok(()) => self.left -= N as u64,
-            // A deflated stream that is damaged ends for every reader.
-            Err(_) if matches!(self.bytes, Bytes::Inflated(_)) => return Ok(None),
-            Err(e) => return Err(e),
-        }
+        self.read_exact(&mut bytes)?;
+        self.left -= N as u64;
         Ok(Some(bytes))
     }
 
@@ -227,23 +241,27 @@ impl Walk {
         }
     }
 
-    /// Goes on in the deflated stream that begins here, as far as it is sound.
-    fn inflate(&mut self) -> io::Result<()> {
+    /// Goes on in the deflated stream that begins here; false where it is not sound.
+    fn inflate(&mut self) -> io::Result<bool> {
         let Bytes::Plain(file) = &mut self.bytes else {
-            return Ok(());
+            return Ok(true);
         };
         let start = file.stream_position()?;
         let mut again = BufReader::new(file.get_ref().try_clone()?);
         again.seek(SeekFrom::Start(start))?;
         let mut stream = DeflateDecoder::new(&mut again);
-        let (mut sound, mut piece) = (0, [0; 1 << 14]);
-        while let Ok(read @ 1..) = stream.read(&mut piece) {
-            sound += read as u64;
+        let (mut length, mut piece) = (0, [0; 1 << 14]);
+        loop {
+            match stream.read(&mut piece) {
+                Ok(0) => break,
+                Ok(read) => length += read as u64,
+                Err(_) => return Ok(false),
+            }
         }
         again.seek(SeekFrom::Start(start))?;
-        self.left = sound;
+        self.left = length;
         self.bytes = Bytes::Inflated(DeflateDecoder::new(again));
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -253,6 +271,16 @@ impl Read for Walk {
             Bytes::Plain(file) => file.read(buffer),
             Bytes::Inflated(stream) => stream.read(buffer),
         }
+    }
+}
+
+/// Bytes of each number of that kind; 1 for what is no number.
+fn bytes_of_number(kind: [u8; 2]) -> u64 {
+    match &kind {
+        b"SS" | b"US" => 2,
+        b"AT" | b"FL" | b"SL" | b"UL" => 4,
+        b"FD" | b"SV" | b"UV" => 8,
+        _ => 1,
     }
 }
 
