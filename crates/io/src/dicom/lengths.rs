@@ -5,6 +5,7 @@
 //! walked as one flat list: what a sequence or an item holds follows it.
 
 use std::fs::File;
+use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -50,11 +51,8 @@ enum Fault {
     TooLong(u64, u64),
     /// Sequences in sequences.
     TooDeep,
-    /// A number whose bytes are not whole: readers take up what is left of it as an element.
-    PartOfNumber,
-    /// A deflated stream that does not decode: how much of it a reader gets depends on the pieces
-    /// that it reads it in.
-    NoStream,
+    /// Numbers of so many bytes in a length that is no multiple of it: readers lose their place.
+    PartOfANumber(u64, u64),
 }
 
 /// The bytes that elements are read from.
@@ -82,13 +80,12 @@ pub(super) fn check(path: &Path) -> Result<(), ImageError> {
             let message = "sequences nested too deep";
             Err(ImageError::damaged(path, super::FORMAT, message))
         }
-        Ok(Some(Fault::PartOfNumber)) => {
-            let message = "an element has the length of no whole number";
+        Ok(Some(Fault::PartOfANumber(length, width))) => {
+            let message = format!("numbers of {width} bytes in an element of {length}");
             Err(ImageError::damaged(path, super::FORMAT, message))
         }
-        Ok(Some(Fault::NoStream)) => {
-            let message = "the deflated part does not decode";
-            Err(ImageError::damaged(path, super::FORMAT, message))
+        Err(source) if matches!(source.kind(), InvalidInput | InvalidData | UnexpectedEof) => {
+            Err(ImageError::damaged(path, super::FORMAT, source))
         }
         Ok(Some(Fault::TooLong(found, expected))) => Err(ImageError::Truncated {
             path: path.to_owned(),
@@ -126,9 +123,7 @@ impl Walk {
             if meta_end.is_some_and(|end| self.left <= end) {
                 meta_end = None;
                 if uid == DEFLATED {
-                    if !self.inflate()? {
-                        return Ok(Some(Fault::NoStream));
-                    }
+                    self.inflate()?;
                     ends.clear();
                     depth = 0;
                 }
@@ -144,20 +139,18 @@ impl Walk {
                 syntax.u16([start[0], start[1]]),
                 syntax.u16([start[2], start[3]]),
             );
-            let mut kind = *b"  ";
+            let kind;
             let length = if tag.0 != ITEMS && syntax.explicit {
                 let Some(found) = self.bytes()? else { break };
-                kind = found;
-                if SHORT.contains(&&kind) {
+                kind = VR::from_binary(found).unwrap_or(VR::UN);
+                if SHORT.contains(&&found) {
                     self.bytes()?.map(|bytes| u32::from(syntax.u16(bytes)))
                 } else {
                     self.skip(2)?;
                     self.bytes()?.map(|bytes| syntax.u32(bytes))
                 }
             } else {
-                if is_sequence(tag) {
-                    kind = *b"SQ";
-                }
+                kind = kind_of(tag);
                 self.bytes()?.map(|bytes| syntax.u32(bytes))
             };
             let Some(length) = length else { break };
@@ -185,11 +178,12 @@ impl Walk {
             if length > room {
                 return Ok(Some(Fault::TooLong(room, length)));
             }
-            if !length.is_multiple_of(bytes_of_number(kind)) {
-                return Ok(Some(Fault::PartOfNumber));
-            }
-            let holds_elements = (tag.0 == ITEMS && !in_pixels) || kind == *b"SQ";
+            let holds_elements = (tag.0 == ITEMS && !in_pixels) || kind == VR::SQ;
             let in_meta = meta_end.is_some();
+            let width = width(kind);
+            if !in_meta && !length.is_multiple_of(width) {
+                return Ok(Some(Fault::PartOfANumber(length, width)));
+            }
             if meta_end == Some(0) && tag == GROUP_LENGTH && length == 4 {
                 let bytes = self.bytes()?.unwrap_or_default();
                 let group = u64::from(u32::from_le_bytes(bytes));
@@ -241,27 +235,20 @@ impl Walk {
         }
     }
 
-    /// Goes on in the deflated stream that begins here; false where it is not sound.
-    fn inflate(&mut self) -> io::Result<bool> {
+    /// Goes on in the deflated stream that begins here, which is sound.
+    fn inflate(&mut self) -> io::Result<()> {
         let Bytes::Plain(file) = &mut self.bytes else {
-            return Ok(true);
+            return Ok(());
         };
         let start = file.stream_position()?;
         let mut again = BufReader::new(file.get_ref().try_clone()?);
         again.seek(SeekFrom::Start(start))?;
         let mut stream = DeflateDecoder::new(&mut again);
-        let (mut length, mut piece) = (0, [0; 1 << 14]);
-        loop {
-            match stream.read(&mut piece) {
-                Ok(0) => break,
-                Ok(read) => length += read as u64,
-                Err(_) => return Ok(false),
-            }
-        }
+        let inflated = io::copy(&mut stream, &mut io::sink())?;
         again.seek(SeekFrom::Start(start))?;
-        self.left = length;
+        self.left = inflated;
         self.bytes = Bytes::Inflated(DeflateDecoder::new(again));
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -274,20 +261,20 @@ impl Read for Walk {
     }
 }
 
-/// Bytes of each number of that kind; 1 for what is no number.
-fn bytes_of_number(kind: [u8; 2]) -> u64 {
-    match &kind {
-        b"SS" | b"US" => 2,
-        b"AT" | b"FL" | b"SL" | b"UL" => 4,
-        b"FD" | b"SV" | b"UV" => 8,
-        _ => 1,
-    }
+/// The kind of an element in implicit files, as readers have it.
+fn kind_of((group, element): (u16, u16)) -> VR {
+    let entry = StandardDataDictionary.by_tag(Tag(group, element));
+    entry.map_or(VR::UN, |entry| entry.vr().relaxed())
 }
 
-/// Whether implicit files hold elements in that one, as readers have it.
-fn is_sequence((group, element): (u16, u16)) -> bool {
-    let entry = StandardDataDictionary.by_tag(Tag(group, element));
-    entry.is_some_and(|entry| entry.vr().exact() == Some(VR::SQ))
+/// Bytes of a number of that kind. Words of pixels may lack a last byte.
+fn width(kind: VR) -> u64 {
+    match kind {
+        VR::US | VR::SS => 2,
+        VR::AT | VR::UL | VR::SL | VR::FL | VR::OL | VR::OF => 4,
+        VR::FD | VR::SV | VR::UV | VR::OD | VR::OV => 8,
+        _ => 1,
+    }
 }
 
 impl Syntax {
