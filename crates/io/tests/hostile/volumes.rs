@@ -40,7 +40,7 @@ fn a_volume_alone_is_that_of_all() {
     let dir = tempfile::tempdir().unwrap();
     let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/formats");
     let voxels: Vec<u8> = (0..70 * 60 * 90 * 3u32)
-        .map(|i| (i * i % 251) as u8)
+        .map(|i| (i.wrapping_mul(i) % 251) as u8)
         .collect();
     // The volumes one after the other, in chunks and not, and their values side by side.
     let mut files = vec![
