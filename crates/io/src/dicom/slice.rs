@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use dicom_core::value::Value;
 use dicom_object::{DefaultDicomObject, OpenFileOptions, Tag};
 use dicom_pixeldata::{DecodedPixelData, PixelDecoder, PixelRepresentation};
 
@@ -44,6 +45,10 @@ const UNREAD: [(&str, &str); 9] = [
     ("1.2.840.10008.1.2.4.202", "HTJ2K"),
     ("1.2.840.10008.1.2.4.203", "HTJ2K"),
 ];
+
+/// The transfer syntax of run lengths, and the most segments of a fragment of them.
+const RUN_LENGTHS: &str = "1.2.840.10008.1.2.5";
+const MOST_SEGMENTS: u32 = 15;
 
 /// By how much directions may miss length 1 and right angles.
 const NOT_SQUARE: f64 = 1e-3;
@@ -133,6 +138,7 @@ impl Slice {
         let decoded = guarded(|| -> Result<Vec<f64>, ImageError> {
             let object =
                 dicom_object::open_file(&self.path).map_err(|e| damaged(&self.path, &e))?;
+            check_segments(&self.path, &object)?;
             let pixels = object.decode_pixel_data();
             let pixels = pixels.map_err(|e| damaged(&self.path, &e))?;
             Ok(stored_values(&pixels))
@@ -155,6 +161,33 @@ impl Slice {
         }
         let scaled = |value: f64| (value * self.slope + self.intercept) as f32;
         Ok(stored.into_iter().map(scaled).collect())
+    }
+}
+
+/// Refuses run lengths in more segments than there can be, for each of which the decoder takes
+/// memory. Source: DICOM PS3.5, annex G.5: a header of 16 numbers, the first how many follow.
+fn check_segments(path: &Path, object: &DefaultDicomObject) -> Result<(), ImageError> {
+    let syntax = object.meta().transfer_syntax();
+    let pixels = object.get(PIXEL_DATA).map(|element| element.value());
+    let Some(Value::PixelSequence(pixels)) = pixels else {
+        return Ok(());
+    };
+    if syntax.trim_end_matches(['\0', ' ']) != RUN_LENGTHS {
+        return Ok(());
+    }
+    let segments = pixels.fragments().iter().map(|fragment| {
+        let number = fragment
+            .first_chunk()
+            .map(|bytes| u32::from_le_bytes(*bytes));
+        number.filter(|_| fragment.len() >= 64).unwrap_or(u32::MAX)
+    });
+    match segments.max().filter(|most| *most > MOST_SEGMENTS) {
+        None => Ok(()),
+        Some(_) => Err(ImageError::damaged(
+            path,
+            FORMAT,
+            "run lengths without their header",
+        )),
     }
 }
 

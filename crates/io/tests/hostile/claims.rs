@@ -100,6 +100,18 @@ fn a_part_of_a_number_in_dicom_is_refused() {
 }
 
 #[test]
+fn run_lengths_in_more_segments_than_there_can_be_are_refused() {
+    let mut bytes = golden("dicom/rle/a.dcm");
+    // The second item, after the table of offsets, begins with the number of segments.
+    let items: Vec<usize> = (bytes.windows(4).enumerate())
+        .filter_map(|(at, tag)| (tag == b"\xFE\xFF\x00\xE0").then_some(at))
+        .collect();
+    bytes[items[1] + 8..][..4].copy_from_slice(&0x3000_0000u32.to_le_bytes());
+    let error = refused("a.dcm", &bytes);
+    assert!(error.to_string().contains("run lengths"), "{error}");
+}
+
+#[test]
 fn deflated_dicom_that_is_damaged_is_refused() {
     let mut bytes = golden("dicom/deflated/a.dcm");
     let middle = (meta_end(&bytes) + bytes.len()) / 2;
