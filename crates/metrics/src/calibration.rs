@@ -93,6 +93,35 @@ impl Reliability {
         self.merge(&added)
     }
 
+    /// What is wrong with a count that was read: lists of other lengths, more foreground than
+    /// voxels, more voxels than can be, or probabilities that are no numbers.
+    pub fn fault(&self) -> Option<String> {
+        let lengths = [&self.voxels, &self.foreground].map(Vec::len);
+        let bins = self.probability.len();
+        if bins == 0 || lengths != [bins; 2] {
+            let [voxels, foreground] = lengths;
+            return Some(format!(
+                "{voxels} bins of voxels, {bins} of probabilities and {foreground} of foreground; \
+                 expected as many, and at least one"
+            ));
+        }
+        // Sums over studies stay far below what a count can hold.
+        let most = 1 << 48;
+        let counts = self.voxels.iter().chain([&self.predicted]);
+        if let Some(many) = counts.max().filter(|count| **count > most) {
+            return Some(format!("{many} voxels, expected at most {most}"));
+        }
+        let pairs = || self.foreground.iter().zip(&self.voxels);
+        if let Some((foreground, voxels)) = pairs().find(|(f, v)| f > v) {
+            return Some(format!("{foreground} voxels of {voxels} are foreground"));
+        }
+        let probability = self
+            .probability
+            .iter()
+            .find(|p| !(**p >= 0.0 && p.is_finite()));
+        probability.map(|p| format!("a sum of probabilities is {p}"))
+    }
+
     /// Adds the voxels of another count.
     ///
     /// # Errors

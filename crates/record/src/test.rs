@@ -23,7 +23,12 @@ use crate::files::{read_json, read_optional};
 /// # Errors
 /// When the file cannot be read.
 pub fn read_calibration(run: &Path) -> Result<Option<Reliability>, RecordError> {
-    read_optional(&run.join("test/calibration.json"))
+    let path = run.join("test/calibration.json");
+    let read: Option<Reliability> = read_optional(&path)?;
+    match read.as_ref().and_then(Reliability::fault) {
+        Some(found) => Err(RecordError::Corrupt { path, found }),
+        None => Ok(read),
+    }
 }
 
 /// The end of a run of a study, `outcome.json`: once it is there, the run is done.
@@ -64,5 +69,42 @@ impl crate::Summary {
     /// When it is missing or cannot be read.
     pub fn read(run: &Path) -> Result<Self, RecordError> {
         read_json(run, "summary.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calibration_that_cannot_be_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("test")).unwrap();
+        let sound = Reliability {
+            voxels: vec![5, 7],
+            probability: vec![0.5, 6.5],
+            foreground: vec![0, 7],
+            predicted: 7,
+        };
+        let read = |change: &dyn Fn(&mut Reliability)| {
+            let mut found = sound.clone();
+            change(&mut found);
+            let text = serde_json::to_vec(&found).unwrap();
+            std::fs::write(folder.path().join("test/calibration.json"), text).unwrap();
+            read_calibration(folder.path()).map_err(|e| e.to_string())
+        };
+        assert_eq!(read(&|_| {}).unwrap(), Some(sound.clone()));
+        let changes: [&dyn Fn(&mut Reliability); 6] = [
+            &|r| r.voxels.truncate(1),
+            &|r| r.foreground.push(0),
+            &|r| r.voxels[1] = u64::MAX,
+            &|r| r.predicted = u64::MAX,
+            &|r| r.foreground[0] = 6,
+            &|r| r.probability[0] = -1.0,
+        ];
+        for change in changes {
+            let error = read(change).unwrap_err();
+            assert!(error.contains("calibration.json: "), "{error}");
+        }
     }
 }
