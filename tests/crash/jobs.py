@@ -120,8 +120,7 @@ def jobs():
 
 def is_left(path):
     """Whether it is what a killed process was writing under another name."""
-    return path.name.startswith(".") and path.name.endswith(".part") \
-        or any(part.endswith(".partial") for part in path.parts)
+    return any(part.startswith(".") and part.endswith(".part") for part in path.parts)
 
 
 def age(folder):
@@ -169,8 +168,6 @@ def check(path):
         assert data.endswith(b"IEND\xaeB`\x82"), "cut"
     elif name.endswith(".html"):
         assert data.rstrip().endswith(b"</html>"), "cut"
-    elif name == "state.json":
-        pass
 
 
 def unlike(checkpoint):

@@ -11,8 +11,9 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
-from jobs import jobs
+from jobs import is_left, jobs
 
 TRACED = ("openat,creat,write,pwrite64,ftruncate,fsync,fdatasync,rename,renameat,renameat2,"
           "unlink,unlinkat,mkdir,mkdirat,rmdir,lseek,close,copy_file_range,sendfile")
@@ -97,7 +98,7 @@ class Disk:
     def does(self, call, words, result):
         """Takes part in a call; true where it changes the disk or what is on it."""
         if call == "openat":
-            *_, path = [p for p in self.paths(with_cwd(words))] or [""]
+            *_, path = self.paths(words) or [""]
             if not self.inside(path) or "O_DIRECTORY" in words:
                 return False
             if path not in self.files:
@@ -158,7 +159,7 @@ class Disk:
         self.names = {p: n for p, n in self.names.items() if not p.startswith(depth)}
         self.names |= {p: n for p, n in self.files.items() if p.startswith(depth)}
         for path in self.names:
-            if path.endswith("/state.json") and ".partial" not in path:
+            if path.endswith("/state.json") and not is_left(Path(path)):
                 self.told.add(path.rsplit("/", 1)[0])
 
     def look(self):
@@ -167,7 +168,7 @@ class Disk:
             after = {p: self.kept.get(n, b"") for p, n in names.items()}
             for path in after:
                 folder, _, name = path.rpartition("/")
-                whole = name == "state.json" and not folder.endswith(".partial")
+                whole = name == "state.json" and not is_left(Path(path))
                 if whole and "/checkpoint-" in folder:
                     self.is_whole(folder, after)
                 # Written whole or not at all.
@@ -192,10 +193,6 @@ def newest(after):
     """The checkpoint that a training would go on from."""
     folders = {p.rsplit("/", 1)[0] for p in after if re.search(r"/checkpoint-\d+/state.json$", p)}
     return {max(folders)} if folders else set()
-
-
-def with_cwd(words):
-    return words
 
 
 def decoded(word):

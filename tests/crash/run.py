@@ -11,8 +11,10 @@ a small disk; strace is installed by apt where it is missing.
 
 import argparse
 import collections
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,9 +39,9 @@ def main():
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         place = Place(asked.lacuna, Path(folder))
-        kill(place, Path(folder), asked.kills, random.Random(asked.seed))
-        small_disk(place, Path(folder))
-        little(place, Path(folder))
+        trained = kill(place, Path(folder), asked.kills, random.Random(asked.seed))
+        small_disk(place, Path(folder), trained)
+        little(place, Path(folder), trained)
         cuts, calls = power.check(place, Path(folder))
         print(f"power cut after each of {cuts} calls that change the disk ({calls} traced): every "
               "checkpoint that is seen is whole, every one that was told is there")
@@ -47,9 +49,11 @@ def main():
 
 
 def kill(place, folder, kills, numbers):
-    done = collections.Counter()
+    """Kills each job; gives what the first leaves when it is not."""
+    done, references = collections.Counter(), []
     for job in jobs():
         reference, seconds, calls = undisturbed(place, folder, job)
+        references.append(reference)
         for number in range(kills // len(jobs())):
             where = place.copy(folder / "work")
             command = [place.program, "--quiet", *job.command]
@@ -71,12 +75,10 @@ def kill(place, folder, kills, numbers):
             goes_on(place, where, job, reference, f"{job.name} killed {told}")
             shutil.rmtree(where)
     print("kills:", ", ".join(f"{name} {count}" for name, count in done.items()))
+    return references[0]
 
 
 def stop(process):
-    import os
-    import signal
-
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -130,10 +132,9 @@ def goes_on(place, where, job, reference, told):
     assert not left, f"{told}: left behind: {left}"
 
 
-def small_disk(place, folder):
+def small_disk(place, folder, reference):
     """A training on a disk that is full at some place, and is then made larger."""
-    reference, _, _ = undisturbed(place, folder, jobs()[0])
-    disk, seen = folder / "disk", 0
+    job, disk, seen = jobs()[0], folder / "disk", 0
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", disk]
     if subprocess.run(mount, capture_output=True).returncode:
@@ -143,10 +144,7 @@ def small_disk(place, folder):
         for free in range(0, 900, 90):
             where = place.copy(disk / "work")
             filled = int(subprocess.check_output(["df", "--output=used", disk]).split()[-1])
-            resize = ["mount", "-o", "remount,size={}k", disk]
-            subprocess.run([w.format(filled + free) if isinstance(w, str) else w for w in resize],
-                           check=True)
-            job = jobs()[0]
+            subprocess.run(["mount", "-o", f"remount,size={filled + free}k", disk], check=True)
             full = subprocess.run([place.program, "--quiet", *job.command], cwd=where, text=True,
                                   capture_output=True)
             assert "panicked" not in full.stderr, full.stderr
@@ -163,11 +161,9 @@ def small_disk(place, folder):
     print(f"full disk: {seen} trainings stopped by it went on and ended alike")
 
 
-def little(place, folder):
+def little(place, folder, reference):
     """Few descriptors, little memory, and files of tomorrow."""
-    job = jobs()[0]
-    reference, _, _ = undisturbed(place, folder, job)
-    tried = 0
+    job, tried = jobs()[0], 0
     for limit in ["--nofile=3", "--nofile=6", "--nofile=9", "--nofile=14", "--as=60000000",
                   "--as=200000000", "--fsize=20000"]:
         where = place.copy(folder / "work")
@@ -180,7 +176,6 @@ def little(place, folder):
     where = place.copy(folder / "work")
     place.call(where, "train", "run.toml", "--out", "out", *SETS[:6],
                "--set", "train.iterations=6", "--set", "train.checkpoint_every=2")
-    import os
     for path in where.rglob("*"):
         os.utime(path, (time.time() + 86400,) * 2)
     goes_on(place, where, job, reference, "a clock that was set back")

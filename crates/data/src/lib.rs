@@ -4,6 +4,7 @@
 pub mod check;
 pub mod cohort;
 pub mod discover;
+pub mod entries;
 pub mod fingerprint;
 pub mod manifest;
 pub mod nnunet_folder;

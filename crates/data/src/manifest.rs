@@ -186,6 +186,26 @@ impl Manifest {
         })
     }
 
+    /// The same dataset with other subjects, or other files of them, to be written to `path`.
+    ///
+    /// # Errors
+    /// As [`Self::new`], of the subjects.
+    pub fn with_subjects(
+        &self,
+        path: &Path,
+        subjects: Vec<Subject>,
+    ) -> Result<Self, ManifestError> {
+        let (modalities, classes) = (self.modalities.len(), self.classes.len());
+        rules::check_counts(path, modalities, classes, subjects.len())?;
+        rules::check_subjects(path, &self.modalities, &subjects)?;
+        Ok(Self {
+            folder: folder_of(path),
+            path: path.to_owned(),
+            subjects,
+            ..self.clone()
+        })
+    }
+
     /// The same, with pixels of pictures that have these edges (mm) along x and y.
     ///
     /// # Errors

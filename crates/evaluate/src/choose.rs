@@ -26,13 +26,9 @@ pub fn regions(
         return Ok(regions_with(manifest, &trained));
     }
     let names = |region: &String| -> Result<Region, EvaluateError> {
-        let mut named = manifest.regions.iter();
-        if let Some(named) = named.find(|r| r.name.as_ref() == Some(region)) {
-            return Ok(named.clone());
-        }
-        let names: Vec<String> = region.split('+').map(str::to_owned).collect();
-        match foreground_indices(&manifest.classes, &names) {
-            Ok(_) => Ok(names.into()),
+        let found = manifest.region(region);
+        match foreground_indices(&manifest.classes, &found.classes) {
+            Ok(_) => Ok(found),
             Err(source) => Err(EvaluateError::RegionClass {
                 region: region.clone(),
                 manifest: manifest.path.clone(),

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use lacuna_data::manifest::Manifest;
 use lacuna_metrics::{Bootstrap, ClassScores, Options, Summary};
 use lacuna_record::table::write_table;
-use lacuna_record::{Evaluation, Provenance, RecordError};
+use lacuna_record::{Evaluation, Provenance, remove_file};
 use rayon::prelude::*;
 
 pub use bids::{WrittenBids, write_bids};
@@ -136,12 +136,12 @@ fn write(
     // New tables never stand beside an old summary, whenever the process is killed.
     let unfinished = out.join(place::UNFINISHED);
     lacuna_io::atomic::write_bytes(&unfinished, b"")?;
-    remove(&out.join("summary.json"))?;
+    remove_file(&out.join("summary.json"))?;
     for (subject, png) in evaluation.subjects.iter().zip(pictures) {
         lacuna_io::atomic::write_bytes(out.join(&subject.overlay.file), png)?;
     }
     for file in stale {
-        remove(file)?;
+        remove_file(file)?;
     }
     let tables = [
         ("scores.csv", tables::score_rows(evaluation)),
@@ -160,16 +160,9 @@ fn write(
         write_table(&froc, tables::froc_rows(evaluation))?;
     } else {
         // Of a former evaluation, which this one replaces.
-        remove(&froc)?;
+        remove_file(&froc)?;
     }
     evaluation.write(out)?;
-    remove(&unfinished)
-}
-
-/// Removes a file, where there is one.
-fn remove(path: &Path) -> Result<(), EvaluateError> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(RecordError::io(path)(e).into()),
-        _ => Ok(()),
-    }
+    remove_file(&unfinished)?;
+    Ok(())
 }

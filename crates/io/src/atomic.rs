@@ -171,6 +171,20 @@ pub fn write_folder<E: From<WriteError>>(
     Ok(())
 }
 
+/// Removes a folder, which is whole or not there, whenever the process is killed.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_folder(path: &Path) -> Result<(), WriteError> {
+    let target = Target::beside(path)?;
+    let part = target.builder(0o777).tempdir_in(target.folder);
+    let part = part.map_err(|e| target.error("make a temporary folder", e))?;
+    let _held = hold(part.path());
+    std::fs::rename(path, part.path().join("removed"))
+        .and_then(|()| part.close())
+        .map_err(|e| target.error("remove the folder", e))
+}
+
 struct Target<'a> {
     path: &'a Path,
     folder: &'a Path,

@@ -80,6 +80,17 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordErro
     Ok(values)
 }
 
+/// Removes the file at `path`, where there is one.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_file(path: &Path) -> Result<(), RecordError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(RecordError::io(path)(e)),
+        _ => Ok(()),
+    }
+}
+
 /// Opens the file at `path`, made where it is not there, and locks it against other
 /// processes; the lock goes with the value. `None` when another process holds it. What is in
 /// the file stays, and a link is not followed: a folder that came from elsewhere must not reach

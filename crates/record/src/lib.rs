@@ -36,7 +36,7 @@ pub use correction::{CorrectedDataset, Correction, Start};
 pub use error::RecordError;
 pub use evaluation::{ClassFroc, Evaluation, Overlay, ScoredFile, SubjectScores};
 pub use events::{Ending, Event, LastIterations, events_until, read_events};
-pub use files::{lock, read_json, read_lines, unix_time, write_json};
+pub use files::{lock, read_json, read_lines, remove_file, unix_time, write_json};
 pub use fingerprint::Fingerprint;
 pub use hash::{sha256, sha256_of};
 pub use outputs::{Inputs, check_file, check_folder, check_no_run};

@@ -21,6 +21,7 @@ use burn::module::{Module, Param};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use lacuna_data::sampler::{Realised, SubjectComponents};
+use lacuna_io::atomic::{self, remove_folder, write_folder};
 use lacuna_nets::{NetError, Network, weights};
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +39,7 @@ const AVERAGE: &str = "average.safetensors";
 const OPTIMISER: &str = "optimiser.bin";
 const ERRORS: &str = "errors.json";
 const STATE: &str = "state.json";
-/// Extension of a checkpoint that is being filled or removed.
+/// Extension of a checkpoint that earlier versions were filling.
 const PARTIAL: &str = "partial";
 
 /// The counters of a checkpoint; `state.json`.
@@ -184,40 +185,27 @@ fn place(
     fill: &dyn Fn(&mut Parts) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
     let target = run.join(format!("{prefix}{:06}", state.iteration));
-    let partial = target.with_extension(PARTIAL);
     if target.exists() {
-        remove(&target)?;
+        remove_folder(&target)?;
     }
-    tidy(run)?;
-    // Not its parents too: a run that was removed is not made again.
-    std::fs::create_dir(&partial).map_err(RunError::io(&partial))?;
-    let mut parts = Parts::new(&partial);
-    if let Err(error) = fill(&mut parts).and_then(|()| parts.finish(run, state)) {
-        // What cannot be finished, on a full disk for example, is not left behind.
-        let _ = std::fs::remove_dir_all(&partial);
-        return Err(error);
-    }
-    std::fs::rename(&partial, &target).map_err(RunError::io(&target))?;
-    sync_folder(run)?;
+    write_folder(&target, |folder| {
+        let mut parts = Parts::new(folder);
+        fill(&mut parts)?;
+        parts.finish(run, state)
+    })?;
     for (_, old) in list(run, prefix)?.into_iter().rev().skip(kept) {
-        remove(&old)?;
+        remove_folder(&old)?;
     }
     Ok(())
 }
 
-/// Removes a checkpoint, which is whole or not there whenever the process is killed.
-fn remove(folder: &Path) -> Result<(), RunError> {
-    let partial = folder.with_extension(PARTIAL);
-    std::fs::rename(folder, &partial).map_err(RunError::io(folder))?;
-    std::fs::remove_dir_all(&partial).map_err(RunError::io(&partial))
-}
-
-/// Removes what killed processes were filling, or removing, in a run that is held.
+/// Removes what killed processes were writing or removing in a run that is held.
 ///
 /// # Errors
 /// When a folder cannot be removed.
 pub(crate) fn tidy(run: &Path) -> Result<(), RunError> {
-    lacuna_io::atomic::tidy(run);
+    atomic::tidy(run);
+    // Where earlier versions filled a checkpoint.
     for entry in std::fs::read_dir(run).map_err(RunError::io(run))? {
         let path = entry.map_err(RunError::io(run))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -319,7 +307,7 @@ fn not_there(run: &Path, choice: Choice) -> Result<RunError, RunError> {
 pub fn best_until(run: &Path, iteration: u64) -> Result<Option<f64>, RunError> {
     match best(run)? {
         Some((folder, state)) if state.iteration > iteration => {
-            remove(&folder)?;
+            remove_folder(&folder)?;
             Ok(None)
         }
         found => Ok(found.and_then(|(_, state)| state.score)),
@@ -333,7 +321,7 @@ pub fn best_until(run: &Path, iteration: u64) -> Result<Option<f64>, RunError> {
 pub fn clear(run: &Path) -> Result<(), RunError> {
     for prefix in [NEWEST, BEST] {
         for (_, folder) in list(run, prefix)? {
-            remove(&folder)?;
+            remove_folder(&folder)?;
         }
     }
     Ok(())
@@ -417,14 +405,6 @@ fn list(run: &Path, prefix: &str) -> Result<Vec<(u64, PathBuf)>, RunError> {
     }
     found.sort();
     Ok(found)
-}
-
-fn sync_folder(path: &Path) -> Result<(), RunError> {
-    #[cfg(unix)]
-    std::fs::File::open(path)
-        .and_then(|f| f.sync_all())
-        .map_err(RunError::io(path))?;
-    Ok(())
 }
 
 /// True when no weight is NaN or infinite.

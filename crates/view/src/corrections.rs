@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use lacuna_data::manifest::{Manifest, value_of_each};
-use lacuna_evaluate::in_axes_of;
+use lacuna_evaluate::{in_axes_of, reference_of, shown};
 use lacuna_io::{Classes, Reference, write_class_labels};
 use lacuna_record::{
     CorrectedDataset, Correction, Inputs, Provenance, RecordError, SourceFile, Start, check_folder,
     check_no_run, unix_time,
 };
-use lacuna_volume::{LabelMap, Volume};
+use lacuna_volume::{IGNORED, LabelMap, Volume};
 use serde::Serialize;
 
 use crate::ViewError;
@@ -139,7 +139,7 @@ impl Corrections {
 
     /// Number of voxels of the image whose label map is edited.
     pub(crate) fn voxels(&self, manifest: &Manifest, entry: &Entry) -> Result<u64, ViewError> {
-        let shape = reference_of(manifest, entry)?.shape();
+        let shape = geometry_of(manifest, entry)?.shape();
         Ok(shape.iter().map(|&edge| edge as u64).product())
     }
 
@@ -156,8 +156,8 @@ impl Corrections {
         }
         let file = Correction::label_path(&self.folder, &subject.id);
         let values = manifest.read_labels(subject, &file)?;
-        let labels = manifest.map_labels(subject, &values)?;
-        on_image(&reference_of(manifest, entry)?, labels, &file)
+        let labels = shown(&manifest.map_labels(subject, &values)?);
+        on_image(&geometry_of(manifest, entry)?, labels, &file)
     }
 
     /// Saves class indices, a byte for each voxel of the image, x fastest. `known` is the
@@ -178,7 +178,7 @@ impl Corrections {
         if saves != known {
             return Err(NotSaved::Overtaken);
         }
-        let reference = reference_of(manifest, entry)?;
+        let reference = geometry_of(manifest, entry)?;
         let labels = labels_of(manifest, &reference, classes)?;
 
         let (started_from, file) = start_of(entry);
@@ -192,7 +192,10 @@ impl Corrections {
 
         let path = Correction::label_path(folder, id);
         let values = value_of_each(&manifest.label_values, &manifest.classes);
-        let values = values.expect("each class of a manifest has a value");
+        let mut values = values.expect("each class of a manifest has a value");
+        // What the manifest leaves out is one class more in the file.
+        values.extend(manifest.ignore.and_then(|value| u16::try_from(value).ok()));
+        let labels = with_left_out(manifest, entry, &reference, labels)?;
         let classes = Classes {
             names: &manifest.classes,
             values: Some(&values),
@@ -248,21 +251,7 @@ impl Corrections {
                 subject.label = Some(Correction::label_path(&self.folder, &subject.id));
             }
         }
-        let mut corrected = Manifest::new(
-            &self.folder.join("dataset.toml"),
-            manifest.name.clone(),
-            manifest.modalities.clone(),
-            manifest.classes.clone(),
-            manifest.label_values.clone(),
-            subjects,
-        )?;
-        if let Some(spacing) = manifest.spacing {
-            corrected = corrected.with_spacing(spacing)?;
-        }
-        match &manifest.grid {
-            Some(modality) => Ok(corrected.with_grid(modality.clone())?),
-            None => Ok(corrected),
-        }
+        Ok(manifest.with_subjects(&self.folder.join("dataset.toml"), subjects)?)
     }
 }
 
@@ -302,13 +291,13 @@ fn start_of(entry: &Entry) -> (Start, Option<&Path>) {
 }
 
 /// The geometry of the image whose voxels are edited.
-fn reference_of(manifest: &Manifest, entry: &Entry) -> Result<Reference, ViewError> {
+fn geometry_of(manifest: &Manifest, entry: &Entry) -> Result<Reference, ViewError> {
     let image = &entry.subject.images[manifest.grid_modality()];
     Ok(manifest.read_reference(&entry.subject, image)?)
 }
 
 fn start(manifest: &Manifest, entry: &Entry, opened: &Opened) -> Result<LabelMap, ViewError> {
-    let reference = reference_of(manifest, entry)?;
+    let reference = geometry_of(manifest, entry)?;
     let map = opened.prediction.as_ref().or(opened.reference.as_ref());
     match (map, start_of(entry).1) {
         (Some(map), Some(file)) => on_image(&reference, map.clone(), file),
@@ -357,6 +346,26 @@ fn labels_of(
     }
     let map = Volume::new(grid.shape, grid.affine, classes);
     map.map_err(|source| NotSaved::Refused(format!("the image has no place: {source}")))
+}
+
+/// One class more where the manifest leaves out voxels of the subject's label map that nobody
+/// has marked: the page shows them as background.
+fn with_left_out(
+    manifest: &Manifest,
+    entry: &Entry,
+    reference: &Reference,
+    mut labels: LabelMap,
+) -> Result<LabelMap, ViewError> {
+    let (Some(_), Some(file)) = (manifest.ignore, &entry.subject.label) else {
+        return Ok(labels);
+    };
+    let left_out = on_image(reference, reference_of(manifest, &entry.subject)?, file)?;
+    for (label, left_out) in labels.data_mut().iter_mut().zip(left_out.data()) {
+        if *left_out == IGNORED && *label == 0 {
+            *label = manifest.classes.len() as u8;
+        }
+    }
+    Ok(labels)
 }
 
 fn differences(a: &LabelMap, b: &LabelMap) -> u64 {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use lacuna_metrics::Quartiles;
 use lacuna_record::{Event, LastIterations, Summary, read_events, unix_time};
 use lacuna_report::study::{StudyReport, html};
 use serde::Serialize;
@@ -120,7 +121,7 @@ impl Training {
             false => None,
         };
         let done = events.last().map_or(0, |event| event.iteration);
-        // A session that goes on leaves the summary of the one before it as it is.
+        // In earlier versions a session that went on left the summary of the one before it.
         let summary = summary.filter(|summary| summary.iterations >= done);
         Ok(match (summary, self.held(events)) {
             (Some(summary), _) if summary.finished => State::Finished,
@@ -149,9 +150,8 @@ impl Training {
 
 fn median_seconds(events: &[Event]) -> Option<f64> {
     let last = LastIterations::events(events);
-    let mut seconds: Vec<f64> = last.iter().map(|event| event.seconds).collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds.get(seconds.len() / 2).copied()
+    let seconds: Vec<f64> = last.iter().map(|event| event.seconds).collect();
+    Quartiles::of(&seconds).map(|quartiles| quartiles.median)
 }
 
 /// What is between the tags `main` of a report. The page that takes it in allows styles by its

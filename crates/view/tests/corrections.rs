@@ -143,6 +143,40 @@ fn a_reference_or_nothing_is_a_start_too() {
     assert!(corrected.subject("sub-02").unwrap().label.is_some());
 }
 
+/// What the manifest says beside its subjects goes along, and voxels that it leaves out stay so.
+#[test]
+fn voxels_that_are_left_out_stay_so_and_regions_go_along() {
+    let place = Place::new();
+    let reference = read_labels(place.path("sub-01/lesion.nii.gz")).unwrap();
+    let out = Place::index([0, 0, 0]);
+    let mut values = reference.map(|&value| value as u8);
+    values.data_mut()[out] = 9;
+    let grid = Reference::from_grid(&values.grid());
+    write_labels(place.path("sub-01/lesion.nii.gz"), &values, &grid).unwrap();
+    let dataset = place.path("dataset.toml");
+    let text = std::fs::read_to_string(&dataset).unwrap();
+    let more = "ignore = 9\n[[region]]\nname = \"whole\"\nclasses = [\"lesion\"]\n[[subject]]";
+    std::fs::write(&dataset, text.replacen("[[subject]]", more, 1)).unwrap();
+
+    let folder = place.path("corrected");
+    let running = start(&dataset, None, &folder);
+    let mut classes = running.labels("/volume/0/correction");
+    // The page shows them as background.
+    assert_eq!(classes[out], 0);
+    classes[Place::index([5, 1, 1])] = 1;
+    let answer = put(&running, "/correction/0?saves=0", &classes);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let saved = read_labels(folder.join("labels/sub-01.nii.gz")).unwrap();
+    assert_eq!(saved.data()[out], 9);
+    assert_eq!(saved.data()[Place::index([5, 1, 1])], 1);
+    let corrected = Manifest::read(&folder.join("dataset.toml")).unwrap();
+    let original = Manifest::read(&dataset).unwrap();
+    assert_eq!(corrected.ignore, Some(9));
+    assert_eq!(corrected.regions, original.regions);
+    // And goes on from there.
+    assert_eq!(running.labels("/volume/0/correction"), classes);
+}
+
 /// x of the file to the left, its second axis up, its third to the front; and label values
 /// that are no class indices.
 #[test]

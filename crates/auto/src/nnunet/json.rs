@@ -1,11 +1,11 @@
 //! A JSON file of nnU-Net, whose errors name the file and the key.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
+use lacuna_data::entries::Entries;
 use lacuna_io::text::{MOST_TEXT_BYTES, read_text};
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::AutoError;
@@ -18,31 +18,6 @@ pub(super) struct Json {
     place: String,
     value: Value,
     text: String,
-}
-
-/// An object with its keys in the order of the file.
-struct Ordered(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Ordered {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Ordered;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ordered, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Ordered(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries)
-    }
 }
 
 impl Json {
@@ -111,7 +86,7 @@ impl Json {
     pub(super) fn labels(&self) -> Result<Vec<(String, Value)>, AutoError> {
         #[derive(Deserialize)]
         struct Labelled {
-            labels: Ordered,
+            labels: Entries,
         }
         match serde_json::from_str::<Labelled>(&self.text) {
             Ok(found) => Ok(found.labels.0),

@@ -138,15 +138,17 @@ fn nnunet(arguments: &NnunetArguments) -> anyhow::Result<ExitCode> {
     });
     drop(bar);
     let written = written?;
-    for note in &written.notes {
+    let (labelled, without) = (written.labelled, written.unlabelled);
+    let what = format!("{labelled} subjects with a label and {without} without");
+    told(&arguments.out, &what, &written.notes)
+}
+
+/// Tells what was written, and what did not go along.
+fn told(out: &Path, what: &str, notes: &[String]) -> anyhow::Result<ExitCode> {
+    for note in notes {
         tell!("note: {note}");
     }
-    super::print(&format!(
-        "written: {}, {} subjects with a label and {} without\n",
-        arguments.out.display(),
-        written.labelled,
-        written.unlabelled
-    ))
+    super::print(&format!("written: {}, {what}\n", out.display()))
 }
 
 fn bids(arguments: &BidsArguments) -> anyhow::Result<ExitCode> {
@@ -162,12 +164,6 @@ fn bids(arguments: &BidsArguments) -> anyhow::Result<ExitCode> {
     );
     drop(bar);
     let written = written?;
-    for note in &written.notes {
-        tell!("note: {note}");
-    }
-    super::print(&format!(
-        "written: {}, {} predictions\n",
-        arguments.out.display(),
-        written.files
-    ))
+    let what = format!("{} predictions", written.files);
+    told(&arguments.out, &what, &written.notes)
 }

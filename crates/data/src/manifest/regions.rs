@@ -74,6 +74,19 @@ impl Manifest {
         })
     }
 
+    /// The region of a name, or of class names joined by `+`, whether or not there are such
+    /// classes.
+    pub fn region(&self, name: &str) -> Region {
+        let mut named = self.regions.iter();
+        match named.find(|region| region.name.as_deref() == Some(name)) {
+            Some(region) => region.clone(),
+            None => {
+                let classes = name.split('+').map(str::to_owned);
+                classes.collect::<Vec<_>>().into()
+            }
+        }
+    }
+
     /// The label values that may stand in a label file.
     pub(crate) fn known_values(&self) -> Vec<i32> {
         let mut known: Vec<i32> = self.label_values.keys().copied().collect();

@@ -38,12 +38,7 @@ pub fn labels_of(manifest: &Manifest, row: &str) -> Option<Vec<u8>> {
     if row == FOREGROUND {
         return (1..classes.len()).map(index).collect();
     }
-    let mut regions = manifest.regions.iter();
-    let names = match regions.find(|region| region.name.as_deref() == Some(row)) {
-        Some(region) => region.classes.clone(),
-        None => row.split('+').map(str::to_owned).collect(),
-    };
-    let found = foreground_indices(classes, &names).ok()?;
+    let found = foreground_indices(classes, &manifest.region(row).classes).ok()?;
     found.into_iter().map(index).collect()
 }
 

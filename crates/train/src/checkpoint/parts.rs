@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use lacuna_io::text::read_bytes;
 use lacuna_record::{Sessions, read_json, sha256, write_json};
 use serde::{Deserialize, Serialize};
 
 use super::{STATE, State};
 use crate::run::RunError;
+
+/// The most bytes of a part, more than any network has.
+const MOST_BYTES: u64 = 1 << 40;
 
 /// `state.json`. Those of earlier versions have the counters alone.
 #[derive(Serialize, Deserialize)]
@@ -105,7 +109,7 @@ pub(super) fn has(folder: &Path, name: &str) -> Result<bool, RunError> {
 /// # Errors
 /// When they cannot be read, or are others.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, RunError> {
-    let bytes = std::fs::read(path).map_err(|e| damaged(path, &e))?;
+    let bytes = read_bytes(path, MOST_BYTES).map_err(|e| damaged(path, &e))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let folder = path.parent().unwrap_or(path);
     let manifest: Manifest = read_json(folder, STATE)?;

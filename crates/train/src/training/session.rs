@@ -18,7 +18,7 @@ use lacuna_data::sampler::{
 use lacuna_losses::{Evaluation, LossError};
 use lacuna_metrics::Counts;
 use lacuna_nets::Network;
-use lacuna_record::{Event, unix_time, write_json};
+use lacuna_record::{Event, remove_file, unix_time, write_json};
 
 use super::divergence;
 use super::preflight::Preflight;
@@ -96,12 +96,7 @@ impl<'a> Session<'a> {
         let validations = validation::keep(run, state.iteration, preflight.validation.len())?;
         let (log, events) = EventLog::open(run, state.iteration, &validations)?;
         // It tells of an end that this session goes beyond.
-        match std::fs::remove_file(run.join("summary.json")) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(RunError::io(&run.join("summary.json"))(e));
-            }
-            _ => {}
-        }
+        remove_file(&run.join("summary.json"))?;
         let mut watch = Watch::default();
         events.iter().for_each(|event| watch.add(event));
         let session = Self {

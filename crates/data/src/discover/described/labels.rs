@@ -6,19 +6,19 @@
 //! the entries become regions of these, in their order.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use lacuna_volume::Region;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::cases::Source;
 use crate::discover::{Classes, DiscoverError};
+use crate::entries::Entries;
 use crate::manifest::MAX_LABEL_VALUE;
 
 /// Entries in the order of the file, which is that of the regions.
-pub(super) struct Labels(Vec<(String, Value)>);
+#[derive(Deserialize)]
+pub(super) struct Labels(Entries);
 
 /// What the label values stand for.
 pub(super) struct Meaning {
@@ -30,28 +30,6 @@ pub(super) struct Meaning {
 /// A name and its label values.
 type Entry = (String, Vec<i32>);
 
-impl<'de> Deserialize<'de> for Labels {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Labels;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Labels(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries)
-    }
-}
-
 impl Labels {
     /// Classes in the order of their smallest label value; `order` is `regions_class_order`.
     pub(super) fn meaning(
@@ -61,7 +39,7 @@ impl Labels {
     ) -> Result<Meaning, DiscoverError> {
         let mut ignore = None;
         let mut entries: Vec<Entry> = Vec::new();
-        for (key, entry) in &self.0 {
+        for (key, entry) in &self.0.0 {
             // nnU-Net writes a name to its value, the Decathlon a value to its name.
             let (name, values) = match entry {
                 Value::String(name) => (name, vec![key.parse().ok()]),

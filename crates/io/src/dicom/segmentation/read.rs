@@ -27,8 +27,8 @@ struct Frame {
     segment: u16,
 }
 
-/// Opens a segmentation, which [`is_one`] has found. Slices without a frame between others, as many programs leave out those
-/// that are empty, are background.
+/// Opens a segmentation, which [`is_one`](super::is_one) has found. Slices without a frame between
+/// others, as many programs leave out those that are empty, are background.
 pub(in super::super) fn open(path: &Path) -> Result<(Reference, Voxels), ImageError> {
     let object = opened(path, || dicom_object::open_file(path))?;
     let file = File {
