@@ -3,7 +3,6 @@
 Tolerances: losses and probabilities agree to rounding. The step is judged by the
 weights alone: where a max pool sees equal values, in the constant background of
 phantoms, devices send the gradient to different places, which biases feel.
-high-res-3d-net moves by as much on one device when its input changes by 1e-5.
 """
 
 import array
@@ -16,7 +15,7 @@ from pathlib import Path
 
 # Relative: loss, step; absolute: probability.
 USUAL = (1e-6, 1e-3, 1e-4)
-TOLERANCES = {"padded-unet": (1e-6, 1e-2, 1e-4), "high-res-3d-net": (1e-4, 1e-1, 1e-4)}
+TOLERANCES = {"padded-unet": (1e-6, 1e-2, 1e-4), "high-res-3d-net": (1e-5, 1e-3, 1e-4)}
 
 
 def weights(run):
@@ -51,7 +50,8 @@ def probabilities(folder):
 
 def main(work):
     failed = 0
-    for run in sorted((work / "device" / "runs").iterdir()):
+    runs = sorted((work / "device" / "runs").iterdir())
+    for run in runs:
         network = run.name.split("_")[0]
         processor = work / "cpu" / "runs" / run.name
         start = weights(work / "cpu" / "runs" / f"{network}_learning_rate1e-30")
@@ -78,7 +78,7 @@ def main(work):
             for what, value, most in zip(("loss", "step", "probability"), found, allowed)
         )
         print(f"{'ok    ' if good else 'FAILED'} {network}: {values}")
-    print(f"{5 - failed} passed, {failed} failed")
+    print(f"{len(runs) - failed} passed, {failed} failed")
     return failed > 0
 
 

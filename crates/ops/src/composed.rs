@@ -44,27 +44,33 @@ fn group_moments(x: Tensor<5>, groups: usize) -> (Tensor<3>, Tensor<3>) {
     let channels = x.dims()[4];
     let voxels = x.shape().num_elements() / (channels * groups);
     let rows = x.reshape([groups, voxels, channels]);
-    let mean = rows.clone().mean_dim(1);
-    let variance = (rows - mean.clone()).square().mean_dim(1);
+    let mean = mean_of_rows(rows.clone());
+    let variance = mean_of_rows((rows - mean.clone()).square());
     (mean, variance)
 }
 
+/// `[group, row, channel]` to `[group, 1, channel]`, in two steps where the rows can be parted:
+/// a device may add up in turn, and loses digits in a long sum.
+fn mean_of_rows(x: Tensor<3>) -> Tensor<3> {
+    let [groups, rows, channels] = x.dims();
+    let parted = (1..=rows.isqrt()).rev().find(|n| rows.is_multiple_of(*n));
+    let parts = parted.unwrap_or(1);
+    let x = x.reshape([groups, parts, rows / parts, channels]);
+    let means = x.mean_dim(2).mean_dim(1);
+    means.reshape([groups, 1, channels])
+}
+
 pub(crate) fn normalise_rectify(x: Tensor<5>, norm: &Normalisation) -> Tensor<5> {
-    let (gamma, beta) = (norm.gamma.clone(), norm.beta.clone());
     let settings = norm.settings();
-    let groups = norm.statistics.mean.dims()[0] / gamma.dims()[0];
-    let x = match groups {
-        1 => channels_first(x),
-        _ => return normalise_images(x, norm, groups),
-    };
-    let normalised = match settings.of_values {
-        true => module::batch_norm_train(x, gamma, beta, settings.epsilon).output,
-        false => {
-            let statistics = &norm.statistics;
-            let (mean, variance) = (statistics.mean.clone(), statistics.variance.clone());
-            module::batch_norm(x, gamma, beta, mean, variance, settings.epsilon)
-        }
-    };
+    if settings.of_values {
+        let groups = norm.statistics.mean.dims()[0] / norm.gamma.dims()[0];
+        return normalise_by_values(x, norm, groups);
+    }
+    let (gamma, beta) = (norm.gamma.clone(), norm.beta.clone());
+    let statistics = &norm.statistics;
+    let (mean, variance) = (statistics.mean.clone(), statistics.variance.clone());
+    let x = channels_first(x);
+    let normalised = module::batch_norm(x, gamma, beta, mean, variance, settings.epsilon);
     rectified(normalised, norm)
 }
 
@@ -76,14 +82,15 @@ fn rectified(x: Tensor<5>, norm: &Normalisation) -> Tensor<5> {
     })
 }
 
-fn normalise_images(x: Tensor<5>, norm: &Normalisation, images: usize) -> Tensor<5> {
+/// `x` by its own mean and variance, the images in so many groups.
+fn normalise_by_values(x: Tensor<5>, norm: &Normalisation, groups: usize) -> Tensor<5> {
     let shape = x.dims();
     let channels = shape[4];
-    let voxels = x.shape().num_elements() / (channels * images);
-    let (mean, variance) = group_moments(x.clone(), images);
+    let voxels = x.shape().num_elements() / (channels * groups);
+    let (mean, variance) = group_moments(x.clone(), groups);
     let deviation = variance.add_scalar(norm.epsilon).sqrt();
     let row = |row: &Tensor<1>| row.clone().reshape([1, 1, channels]);
-    let rows = x.reshape([images, voxels, channels]);
+    let rows = x.reshape([groups, voxels, channels]);
     let normalised = (rows - mean) / deviation * row(&norm.gamma) + row(&norm.beta);
     let normalised = channels_first(normalised.reshape(shape));
     rectified(normalised, norm)

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use lacuna_train::config::{apply_override, parse_value};
 use serde::Deserialize;
 use toml::Table;
 
 use crate::grid::{Axis, GridRun, expand};
+use crate::plan::absolute;
 use crate::{LocalSettings, SlurmSettings, StudyError};
 
 /// A study as its file states it, keys of runs not yet checked.
@@ -129,6 +131,38 @@ impl StudyFile {
             run,
             axes,
         })
+    }
+
+    /// Lays `key=value` over the base configuration, or over the phantom where the key begins
+    /// with `phantom.`. Datasets and lesion masks are named as seen from the current folder.
+    ///
+    /// # Errors
+    /// When a text is not of that form, the key is unknown, the study has no phantom, or the
+    /// current folder is gone.
+    pub fn set(&mut self, overrides: &[String]) -> Result<(), StudyError> {
+        for set in overrides {
+            let (key, value) = set.split_once('=').unwrap_or((set, ""));
+            let (table, key) = match key.trim().strip_prefix("phantom.") {
+                None => {
+                    apply_override(&mut self.run, set).map_err(StudyError::config)?;
+                    (&mut self.run, key.trim())
+                }
+                Some(key) => {
+                    let phantom = self.phantom.as_mut().ok_or_else(|| StudyError::Study {
+                        path: self.path.clone(),
+                        message: format!("--set {set}: the study has no [phantom] section"),
+                    })?;
+                    phantom.insert(key.to_owned(), parse_value(value.trim()));
+                    (phantom, key)
+                }
+            };
+            if matches!(key, "dataset" | "lesion_masks")
+                && let Some(toml::Value::String(path)) = table.get_mut(key)
+            {
+                *path = absolute(Path::new(path.as_str()))?.display().to_string();
+            }
+        }
+        Ok(())
     }
 
     /// Every run of the grid, in the order of the axes.

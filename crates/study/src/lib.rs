@@ -19,7 +19,7 @@ pub use file::{Executor, StudyFile};
 pub use folder::{Held, Planned, settle};
 pub use grid::{Axis, GridRun};
 pub use local::{LocalSettings, execute as execute_locally};
-pub use plan::{DatasetShape, Plan, differences, lay_overrides};
+pub use plan::{DatasetShape, Plan, differences};
 pub use progress::{RunProgress, StudyProgress};
 pub use run::{RunStep, execute_run};
 pub use slurm::{SlurmSettings, check as check_slurm, execute as execute_on_slurm};

@@ -9,7 +9,7 @@ use lacuna_data::split::Member;
 use lacuna_losses::{Loss, LossConfig, NamedLoss};
 use lacuna_nets::Architecture;
 use lacuna_record::{PlannedRun, RecordError, Study, StudyFolder};
-use lacuna_train::config::{RunConfig, apply_override};
+use lacuna_train::config::RunConfig;
 use lacuna_train::device::DeviceName;
 use lacuna_train::outputs::Outputs;
 use lacuna_train::run::RunError;
@@ -220,25 +220,7 @@ pub(crate) fn device(name: &str) -> Option<DeviceName> {
     (DeviceName::ALL.into_iter()).find(|device| device.to_string() == name)
 }
 
-/// Applies `--set`; a dataset is named as seen from the current folder.
-///
-/// # Errors
-/// When a text is not of the form `key=value`, or the current folder is gone.
-pub fn lay_overrides(run: &mut Table, overrides: &[String]) -> Result<(), StudyError> {
-    for set in overrides {
-        apply_override(run, set).map_err(StudyError::config)?;
-    }
-    if overrides
-        .iter()
-        .any(|set| set.trim_start().starts_with("dataset"))
-        && let Some(toml::Value::String(dataset)) = run.get_mut("dataset")
-    {
-        *dataset = absolute(Path::new(dataset.as_str()))?.display().to_string();
-    }
-    Ok(())
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, RecordError> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, RecordError> {
     std::path::absolute(path).map_err(RecordError::io(path))
 }
 

@@ -140,3 +140,42 @@ fn the_grid_is_shown_without_running_it() {
     assert!(shown.stdout.contains("4 runs, "), "{shown}");
     assert_eq!(place.names(""), ["study.toml"]);
 }
+
+#[test]
+fn keys_of_the_phantom_are_set_too() {
+    let place = place();
+    place.edit("study.toml", "seed = [1, 2]", "seed = [1]");
+    place.ok(
+        "phantom --out shapes --set subjects=1 --set shape=[40,44,10] \
+              --set spacing=[2.0,2.5,4.0] --set foreground_share=5e-3",
+    );
+    place.write("studies/study.toml", place.text("study.toml"));
+    // Masks are named as seen from the current folder, not from the study's.
+    place.ok(
+        "sweep studies/study.toml --out out --set train.iterations=2 \
+              --set phantom.subjects=3 --set phantom.lesion_masks=shapes/sub-01/lesion.nii.gz",
+    );
+    let made = place.names("out/phantoms");
+    let made = place.text(&format!("out/phantoms/{}/phantom.toml", made[0]));
+    assert!(made.contains("subjects = 3"), "{made}");
+    let masks = place
+        .path("shapes/sub-01/lesion.nii.gz")
+        .display()
+        .to_string();
+    assert!(
+        made.contains(&format!("lesion_masks = \"{masks}\"")),
+        "{made}"
+    );
+    place.refused(
+        "sweep studies/study.toml --out other --set phantom.subject=3",
+        &["[phantom]", "`subject`"],
+    );
+    let text = place.text("study.toml");
+    let (before, rest) = text.split_once("[phantom]").unwrap();
+    let (_, after) = rest.split_once("[run.split]").unwrap();
+    place.write("plain.toml", format!("{before}[run.split]{after}"));
+    place.refused(
+        "sweep plain.toml --out other --set phantom.subjects=3",
+        &["plain.toml", "phantom.subjects=3", "no [phantom] section"],
+    );
+}

@@ -205,6 +205,7 @@ fn dice(cells: &Cells) -> Vec<Item> {
 
 fn losses(cells: &Cells) -> Result<Vec<Item>, StudyError> {
     let mut items = vec![Item::Table(tables::ranks(cells))];
+    items.extend(tables::robustness(cells).map(Item::Table));
     for rank in [2, 3] {
         items.extend(tables::compare(cells, rank)?.map(Item::Table));
     }

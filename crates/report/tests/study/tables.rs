@@ -72,6 +72,14 @@ fn comparisons_are_over_subjects_of_matched_runs() {
     let ranks = table(&report, "ranks");
     assert_eq!(cell(ranks, &["GDL"], "Test, mean rank"), "1.00");
     assert_eq!(cell(ranks, &["WCE"], "Test, first"), "0");
+
+    // Two seeds with .7 and .8, the best setting .75; WCE finds nothing.
+    let robustness = table(&report, "robustness");
+    assert_eq!(cell(robustness, &["GDL"], "Near the best"), "1.000");
+    assert_eq!(cell(robustness, &["GDL"], "IQR"), "0.050");
+    assert_eq!(cell(robustness, &["GDL"], "Best setting"), "0.750");
+    assert_eq!(cell(robustness, &["WCE"], "Near the best"), "0.000");
+    assert!(robustness.rows[0].iter().any(|cell| cell.text == "GDL"));
 }
 
 #[test]

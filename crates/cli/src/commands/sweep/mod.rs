@@ -11,7 +11,7 @@ use indicatif::HumanDuration;
 use lacuna_record::{State, Status, StudyFolder};
 use lacuna_study::{
     Estimate, Executor, Plan, Range, StudyError, StudyFile, StudyProgress, check_slurm,
-    differences, execute_locally, execute_on_slurm, lay_overrides, settle,
+    differences, execute_locally, execute_on_slurm, settle,
 };
 use serde_json::{Value, json};
 
@@ -28,7 +28,8 @@ pub struct Arguments {
     /// Print the grid with the hours it will take, from a short measurement, and stop
     #[arg(long)]
     dry_run: bool,
-    /// Override a key of the base configuration, for example --set dataset=brats.toml
+    /// Override a key of the base configuration, or of [phantom], for example
+    /// --set dataset=brats.toml --set phantom.lesion_masks=masks
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// With --dry-run, print one line of JSON in place of the table
@@ -38,7 +39,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut study = StudyFile::read(&arguments.study)?;
-    lay_overrides(&mut study.run, &arguments.overrides)?;
+    study.set(&arguments.overrides)?;
     // Only the paths of phantoms depend on the folder.
     let out = match &arguments.out {
         Some(out) => std::path::absolute(out)?,
