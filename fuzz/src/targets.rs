@@ -2,6 +2,7 @@
 
 mod images;
 mod lists;
+mod models;
 mod records;
 mod requests;
 mod tiny;
@@ -80,8 +81,16 @@ const fn text(name: &'static str, seeds: fn() -> Vec<Input>, reader: fn() -> Rea
     }
 }
 
+/// Networks are made before their weights are read.
+const fn model(name: &'static str, seeds: fn() -> Vec<Input>, reader: fn() -> Reader) -> Target {
+    Target {
+        mebibytes: 64,
+        ..text(name, seeds, reader)
+    }
+}
+
 /// All of them.
-pub static TARGETS: [Target; 18] = [
+pub static TARGETS: [Target; 23] = [
     image("nifti", images::nifti, COMPRESSED),
     image("nrrd", images::nrrd, COMPRESSED),
     image("metaimage", images::metaimage, COMPRESSED),
@@ -109,6 +118,19 @@ pub static TARGETS: [Target; 18] = [
     }),
     text("torch", weights::torch, || Box::new(weights::read)),
     text("request", requests::seeds, requests::reader),
+    text("run-config", models::configurations, || {
+        Box::new(models::read_configuration)
+    }),
+    text("postprocess", models::rules, || {
+        Box::new(models::read_rules)
+    }),
+    model("run", models::runs, || Box::new(models::read_run)),
+    model("exported", models::exported, || {
+        Box::new(models::read_exported)
+    }),
+    model("nnunet", models::of_nnunet, || {
+        Box::new(models::read_nnunet)
+    }),
 ];
 
 /// The folder of expected values, whose files are the corpus.

@@ -223,6 +223,15 @@ impl Manifest {
         self.grid.as_ref().unwrap_or(&self.modalities[0])
     }
 
+    /// The modality behind pictures: that of the grid where there is one, as the others may lie
+    /// on another than the labels; else FLAIR, else the first.
+    pub fn shown_modality(&self) -> &str {
+        let flair = || (self.modalities.iter()).find(|m| m.eq_ignore_ascii_case("flair"));
+        (self.grid.as_ref())
+            .or_else(flair)
+            .unwrap_or(&self.modalities[0])
+    }
+
     /// The manifest as TOML. Paths are written relative to its folder, or
     /// absolute for files that share no folder with it.
     ///

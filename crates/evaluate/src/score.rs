@@ -21,21 +21,15 @@ pub(crate) fn overlay_modality<'a>(
     manifest: &'a Manifest,
     wanted: Option<&str>,
 ) -> Result<&'a str, EvaluateError> {
-    let modalities = &manifest.modalities;
-    let found = match wanted {
-        Some(wanted) => modalities.iter().find(|m| *m == wanted),
-        // The others may lie on another grid than the labels.
-        None if manifest.grid.is_some() => manifest.grid.as_ref(),
-        None => (modalities.iter())
-            .find(|m| m.eq_ignore_ascii_case("flair"))
-            .or(modalities.first()),
+    let Some(wanted) = wanted else {
+        return Ok(manifest.shown_modality());
     };
-    let found = found.ok_or_else(|| EvaluateError::Overlay {
-        wanted: wanted.unwrap_or_default().to_owned(),
+    let found = manifest.modalities.iter().find(|m| *m == wanted);
+    Ok(found.ok_or_else(|| EvaluateError::Overlay {
+        wanted: wanted.to_owned(),
         manifest: manifest.path.clone(),
-        expected: modalities.join(", "),
-    })?;
-    Ok(found)
+        expected: manifest.modalities.join(", "),
+    })?)
 }
 
 /// What an evaluation needs of one subject.

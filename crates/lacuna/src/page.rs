@@ -7,17 +7,21 @@ use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::Manifest;
 use lacuna_evaluate::{EvaluateError, error_page};
+use lacuna_io::text::read_bytes;
 use lacuna_nets::Architecture;
 use lacuna_record::{
-    Evaluation, PREDICTION_ENDING, RecordError, StudyFolder, Summary, read_events, read_json,
-    read_validation,
+    Evaluation, Overlay, PREDICTION_ENDING, RecordError, StudyFolder, Summary, ValidationPictures,
+    read_events, read_json, read_validation,
 };
 use lacuna_report::study::{Example, ExampleError, StudyError, StudyReport, StudyResults};
-use lacuna_report::{Fact, RunPage};
+use lacuna_report::{Fact, Picture, RunPage};
 use lacuna_train::config::RunConfig;
 use lacuna_train::run::{DatasetFacts, RunError};
 use lacuna_volume::PatchSize;
 use toml::{Table, Value};
+
+/// The most bytes of a picture.
+const MOST_PICTURE_BYTES: u64 = 64 << 20;
 
 /// What a folder holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +172,7 @@ pub fn of_run(folder: &Path) -> Result<RunPage, PageError> {
         false => None,
     };
     let schedule = config.train.schedule();
+    let drawn = ValidationPictures::read(folder)?;
     Ok(RunPage {
         title: format!("Run {}", folder.display()),
         configuration: configuration(&config, &dataset)?,
@@ -176,9 +181,28 @@ pub fn of_run(folder: &Path) -> Result<RunPage, PageError> {
             .collect(),
         patches_per_iteration: config.train.batch * config.train.accumulate,
         validation: read_validation(folder)?,
+        pictured: drawn.as_ref().map_or(0, |drawn| drawn.iteration),
+        pictures: drawn.map_or_else(Vec::new, |drawn| pictures(folder, drawn)),
         events,
         summary,
     })
+}
+
+/// The pictures of validation subjects; those that a training is replacing are left out. The
+/// record may come from elsewhere: no file of another folder is read.
+fn pictures(run: &Path, drawn: ValidationPictures) -> Vec<Picture> {
+    let read = |overlay: Overlay| {
+        let name = overlay.file.file_name()?;
+        let file = run.join(ValidationPictures::FOLDER).join(name);
+        let title = file.file_stem()?.to_string_lossy().into_owned();
+        Some(Picture {
+            title,
+            caption: overlay.caption,
+            png: read_bytes(&file, MOST_PICTURE_BYTES).ok()?,
+            size: overlay.size,
+        })
+    };
+    drawn.pictures.into_iter().filter_map(read).collect()
 }
 
 /// The configuration in short.

@@ -49,4 +49,4 @@ pub use sessions::{SessionRecord, Sessions, SourceFile};
 pub use study::{AxisValue, PlannedRun, State, Status, Study, StudyFolder};
 pub use summary::Summary;
 pub use test::{Outcome, read_calibration};
-pub use validation::{ValidationScore, read_validation};
+pub use validation::{ValidationPictures, ValidationScore, read_validation};

@@ -2,11 +2,13 @@
 
 use lacuna_record::{Ending, Event, LastIterations, Summary, ValidationScore};
 
-use crate::Fact;
 use crate::chart::{LineChart, Look, PanelRow, Scale, Series, Stroke, running_median};
 use crate::colour::{BLUE, PURPLE, VERMILLION};
 use crate::markup::number;
-use crate::study::{Cell, Chart, Column, Item, Section, StudyReport, StudyTable, duration};
+use crate::study::{
+    Cell, Chart, Column, Gallery, Item, Section, StudyReport, StudyTable, duration,
+};
+use crate::{Fact, Picture};
 
 /// Longest neighbourhood of a running median, in iterations.
 const LONGEST: usize = 200;
@@ -28,6 +30,10 @@ pub struct RunPage {
     pub patches_per_iteration: usize,
     /// Whole validation subjects over the training.
     pub validation: Vec<ValidationScore>,
+    /// Those that were segmented worst when last looked at, worst first.
+    pub pictures: Vec<Picture>,
+    /// The iteration that the pictures are of.
+    pub pictured: u64,
     /// Its end; absent while the first session is at work, or when that was killed.
     pub summary: Option<Summary>,
 }
@@ -69,10 +75,13 @@ impl RunPage {
             sections.push(Section {
                 title: "Whole validation subjects".to_owned(),
                 text: Vec::new(),
-                items: vec![
+                items: [
                     Item::Chart(self.validation_chart()),
                     Item::Table(self.validation_table()),
-                ],
+                ]
+                .into_iter()
+                .chain(self.gallery())
+                .collect(),
             });
         }
         if !self.configuration.is_empty() {
@@ -83,6 +92,20 @@ impl RunPage {
             });
         }
         sections
+    }
+
+    /// The pictures of whole validation subjects; `None` without any.
+    fn gallery(&self) -> Option<Item> {
+        let file = |place: usize| format!("figures/validation-{}.png", place + 1);
+        (!self.pictures.is_empty()).then(|| {
+            Item::Gallery(Gallery {
+                id: "validation-pictures".to_owned(),
+                title: format!("Worst subjects after {} iterations", self.pictured),
+                caption: "Drawn on the normalised image.".to_owned(),
+                files: (0..self.pictures.len()).map(file).collect(),
+                pictures: self.pictures.clone(),
+            })
+        })
     }
 
     /// The run at a glance.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use lacuna_io::text::{MOST_TEXT_BYTES, read_text};
 use lacuna_record::{
     PlannedRun, RecordError, SessionRecord, Sessions, State, Study, StudyFolder, lock, write_json,
 };
@@ -56,7 +57,7 @@ pub fn settle(
     check_content(folder, study)?;
     for Planned { run, config } in runs {
         let path = folder.config(&run.name);
-        match std::fs::read_to_string(&path) {
+        match read_text(&path, MOST_TEXT_BYTES) {
             Ok(before)
                 if before != *config && folder.status(&run.name)?.state != State::Waiting =>
             {

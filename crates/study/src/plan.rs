@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use lacuna_data::manifest::Manifest;
 use lacuna_data::phantom::{PhantomConfig, write_cohort};
 use lacuna_data::split::Member;
+use lacuna_io::text::{MOST_TEXT_BYTES, read_text};
 use lacuna_losses::{Loss, LossConfig, NamedLoss};
 use lacuna_nets::Architecture;
 use lacuna_record::{PlannedRun, RecordError, Study, StudyFolder};
@@ -193,7 +194,7 @@ impl Plan {
                 message: e.to_string(),
             })?;
             if made.exists() {
-                if std::fs::read_to_string(&record).unwrap_or_default() != text {
+                if read_text(&record, MOST_TEXT_BYTES).unwrap_or_default() != text {
                     return Err(StudyError::OtherPhantoms { record });
                 }
                 continue;

@@ -11,6 +11,7 @@
 //! Beside them `best-NNNNNN` has the weights that scored best on the validation subjects:
 //! those that are predicted with, without what a training would go on with.
 
+mod optimiser;
 mod parts;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use lacuna_record::RecordError;
 
 use crate::run::RunError;
+pub use optimiser::load_optimiser;
 use parts::{Parts, damaged};
 
 /// Checkpoints kept in a run folder.
@@ -372,21 +374,6 @@ pub fn load_weights(path: &Path, network: Network) -> Result<Network, RunError> 
         true => Ok(network),
         false => Err(damaged(path, &"a weight is NaN or infinite")),
     }
-}
-
-/// Loads the optimiser state of a checkpoint folder.
-///
-/// # Errors
-/// When the file is missing or truncated.
-pub fn load_optimiser(
-    folder: &Path,
-    optimiser: ModuleOptimizer,
-) -> Result<ModuleOptimizer, RunError> {
-    let path = folder.join(OPTIMISER);
-    let bytes = parts::read(&path)?;
-    optimiser
-        .from_bytes(burn::tensor::Bytes::from_bytes_vec(bytes))
-        .map_err(|e| damaged(&path, &format!("not an optimiser state: {e}")))
 }
 
 /// The folders `{prefix}NNNNNN` of `run` with their iterations, oldest first.

@@ -76,6 +76,21 @@ impl Outputs {
         self.regions.as_ref()
     }
 
+    /// Logits of the channels, mean 0 under softmax, by which all foreground together has the
+    /// probability `prior`, in (0, 1), each class alike; each region by itself has it.
+    pub(crate) fn prior_logits(&self, prior: f64) -> Vec<f32> {
+        let channels = self.count();
+        if self.activation == Activation::Sigmoid || self.regions.is_some() || channels == 1 {
+            return vec![(prior / (1.0 - prior)).ln() as f32; channels];
+        }
+        let foreground = (channels - 1) as f64;
+        let apart = ((1.0 - prior) * foreground / prior).ln();
+        let low = -apart / channels as f64;
+        let mut logits = vec![low as f32; channels];
+        logits[0] = (low + apart) as f32;
+        logits
+    }
+
     /// Logits `[channels, elements]` as probabilities, in place.
     pub fn activate(&self, logits: &mut [f32]) {
         self.activation.apply(logits, self.count());
@@ -257,6 +272,22 @@ mod tests {
         let config = RunConfig::parse(toml, &[], "", Path::new("")).unwrap();
         let classes = ["background", "rim", "core"].map(str::to_owned);
         (Outputs::new(&config, &classes).unwrap()).with_thresholds(thresholds.to_vec())
+    }
+
+    #[test]
+    fn logits_of_a_prior_have_it() {
+        let mut classes = outputs("", [None; 3]).prior_logits(0.01);
+        assert!(classes.iter().sum::<f32>().abs() < 1e-5);
+        outputs("", [None; 3]).activate(&mut classes);
+        for (found, expected) in classes.iter().zip([0.99, 0.005, 0.005]) {
+            assert!((found - expected).abs() < 1e-6, "{classes:?}");
+        }
+        // Each region by itself: 1 / (1 + e^-x) of x = ln(1/99).
+        let text = "regions = [[\"rim\", \"core\"], [\"core\"]]\nloss.name = \"dice\"\n\
+                    loss.activation = \"sigmoid\"\n";
+        let regions = outputs(text, [None; 3]).prior_logits(0.01);
+        assert_eq!(regions.len(), 2);
+        assert!(regions.iter().all(|logit| (logit + 4.595_12).abs() < 1e-4));
     }
 
     #[test]

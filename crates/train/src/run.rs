@@ -10,6 +10,7 @@
 //!                         them, average.safetensors and errors.json
 //! RUN/best-000100/        weights.safetensors, state.json
 //! RUN/validation.jsonl    whole-volume DSC of the validation subjects
+//! RUN/validation/         pictures of those that were segmented worst when last looked at
 //! RUN/summary.json        last-200 DSC, sampler shares, time and memory
 //! ```
 

@@ -7,6 +7,7 @@ mod divergence;
 mod earlier;
 mod preflight;
 mod session;
+mod untrained;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,7 @@
 //! Whole-volume scores of the validation subjects during training,
-//! `validation.jsonl`: one line per subject and time.
+//! `validation.jsonl`: one line per subject and time; and pictures of the worst at the last time.
+
+mod pictures;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -7,12 +9,14 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use lacuna_data::cohort::Cohort;
+use lacuna_io::atomic::remove_folder;
 use lacuna_metrics::{Confusion, Lesions, MaskPair, without_ignored};
-use lacuna_record::{ValidationScore, read_validation};
+use lacuna_record::{ValidationPictures, ValidationScore, read_validation};
 use lacuna_volume::is_foreground;
 
 use crate::predict::{Session, WindowModel, predict_case};
 use crate::run::RunError;
+use pictures::Pictures;
 
 /// The validation subjects at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,8 +38,9 @@ fn score_of(line: &ValidationScore) -> Option<f64> {
     Some((line.class_dsc? + line.lesion_f1?) / 2.0)
 }
 
-/// Predicts every case and appends the lines of all, or nothing. `begun` is told the place
-/// of each case before it is predicted.
+/// Predicts every case and appends the lines of all, or nothing; then draws the worst on their
+/// image `shown`, counted among those of the network. `begun` is told the place of each case
+/// before it is predicted.
 ///
 /// # Errors
 /// When prediction or writing fails, [`RunError::Stopped`] when `stop` is set.
@@ -43,11 +48,12 @@ pub fn score(
     run: &Path,
     iteration: u64,
     model: &dyn WindowModel,
-    cohort: &Cohort,
+    (cohort, shown): (&Cohort, usize),
     stop: &AtomicBool,
     begun: &mut dyn FnMut(usize),
 ) -> Result<Validation, RunError> {
     let mut lines = Vec::new();
+    let mut pictures = Pictures::default();
     for subject in 0..cohort.len() {
         begun(subject);
         let case = cohort.case(subject)?;
@@ -59,13 +65,15 @@ pub fn score(
         let classes = model.outputs().classes();
         let confusion = Confusion::of(reference.data(), found.data(), classes)?;
         let lesions = Lesions::find(&MaskPair::of_labels(reference, &found, is_foreground)?);
-        lines.push(ValidationScore {
+        let line = ValidationScore {
             iteration,
             subject: case.id.clone(),
             dsc: confusion.foreground().dsc(),
             class_dsc: Some(class_dsc(&confusion)),
             lesion_f1: Some(lesions.wmh().f1),
-        });
+        };
+        pictures.add(&line, &case.channels[shown], reference, &found)?;
+        lines.push(line);
     }
     let path = run.join("validation.jsonl");
     let mut text = Vec::new();
@@ -79,6 +87,7 @@ pub fn score(
             file.sync_data()
         })
         .map_err(RunError::io(&path))?;
+    pictures.write(run, iteration)?;
     Ok(mean(iteration, &lines))
 }
 
@@ -89,13 +98,16 @@ fn class_dsc(confusion: &Confusion) -> f64 {
     sum / classes.len().max(1) as f64
 }
 
-/// Keeps the lines up to `iteration`, drops those that an interrupted session
+/// Keeps the lines and pictures up to `iteration`, drops those that an interrupted session
 /// wrote after its last checkpoint and those that do not cover all `subjects`,
 /// and returns what is kept, oldest first.
 ///
 /// # Errors
 /// When the file cannot be read or written.
 pub fn keep(run: &Path, iteration: u64, subjects: usize) -> Result<Vec<Validation>, RunError> {
+    if ValidationPictures::read(run)?.is_some_and(|drawn| drawn.iteration > iteration) {
+        remove_folder(&run.join(ValidationPictures::FOLDER))?;
+    }
     let path = run.join("validation.jsonl");
     if !path.exists() {
         return Ok(Vec::new());

@@ -126,6 +126,7 @@ fn an_interrupted_recipe_ends_with_the_bits_of_a_whole_one() {
         "checkpoint-000010/average.safetensors",
         "checkpoint-000010/errors.json",
         "validation.jsonl",
+        "validation/pictures.json",
     ] {
         let [whole, parts] = ["whole", "parts"].map(|run| {
             std::fs::read(place.run(run).join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))

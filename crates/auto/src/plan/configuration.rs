@@ -330,7 +330,7 @@ impl Chosen {
              [patch]\nsize = {}\nsampler = {sampler}\n\n\
              [train]\nbatch = {}\noptimiser = \"adamw\"\nlearning_rate = {rate}\n\
              weight_decay = 1e-2\nschedule = \"polynomial\"\nwarm_up = 20\nclip_norm = 12.0\n\
-             ema = {ema}\nrestarts = 1\ncheckpoint_every = 50\n",
+             ema = {ema}\nprior = 0.01\nrestarts = 1\ncheckpoint_every = 50\n",
             transforms.join(",\n  "),
             self.spacing,
             list(&stages.features),

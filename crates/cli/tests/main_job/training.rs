@@ -67,6 +67,20 @@ fn validation_scores_whole_volumes() {
         (&lines[0]["iteration"], &lines[1]["iteration"]),
         (&4.into(), &6.into())
     );
+    // The last time is there to be looked at, also in the page.
+    let drawn = place.json("run/validation/pictures.json");
+    assert_eq!(drawn["iteration"], 6);
+    assert_eq!(drawn["pictures"][0]["file"], "validation/sub-02.png");
+    let picture = std::fs::read(place.path("run/validation/sub-02.png")).unwrap();
+    assert!(picture.starts_with(b"\x89PNG"));
+    place.ok("report run --out page");
+    assert!(
+        place
+            .text("page/report.html")
+            .contains("after 6 iterations")
+    );
+    let shown = std::fs::read(place.path("page/figures/validation-1.png")).unwrap();
+    assert_eq!(shown, picture);
     // The last one is the DSC that evaluating the prediction gives.
     place.ok("predict run --dataset cohort/dataset.toml --split validation --out pred");
     place.ok("evaluate --dataset cohort/dataset.toml --predictions pred --out eval");

@@ -216,6 +216,12 @@ impl RunConfig {
             "a number from 0 to below 1",
         )?;
         require(
+            (0.0..1.0).contains(&t.prior),
+            "train.prior",
+            t.prior.to_string(),
+            "a number from 0 to below 1",
+        )?;
+        require(
             t.checkpoint_every > 0,
             "train.checkpoint_every",
             t.checkpoint_every.to_string(),

@@ -85,6 +85,10 @@ pub struct TrainConfig {
     /// Decay of the exponential moving average of the weights (Polyak and Juditsky 1992),
     /// in [0, 1): the average is validated and predicted with. 0 is no average.
     pub ema: f64,
+    /// Probability of all foreground that the biases of the last layer stand for before
+    /// anything is learnt (Lin et al. 2017), in [0, 1); 0 leaves the biases at 0, where each
+    /// class is as likely as another.
+    pub prior: f64,
     /// Times that a training that has collapsed begins again with other random numbers.
     pub restarts: u64,
     /// What convolutions multiply.
@@ -121,6 +125,7 @@ impl Default for TrainConfig {
             clip_norm: 0.0,
             deep_supervision: 0,
             ema: 0.0,
+            prior: 0.0,
             restarts: 0,
             precision: PrecisionName::F32,
             voxel_weights: VoxelWeights::None,

@@ -101,6 +101,9 @@ pub enum RunError {
     /// A file of the run folder cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A validation subject cannot be drawn.
+    #[error(transparent)]
+    Report(#[from] lacuna_report::ReportError),
     /// A file of a checkpoint is missing or damaged.
     #[error(
         "{path}: {found}; restore the file, or remove the folder {folder} to go on from the checkpoint before it"

@@ -10,6 +10,7 @@ use lacuna_losses::PatchGrid;
 use lacuna_nets::Network;
 use lacuna_record::{Sessions, read_json};
 
+use super::untrained::untrained;
 use super::{Progress, earlier};
 use crate::augmentation;
 use crate::checkpoint;
@@ -62,13 +63,10 @@ impl Preflight {
         if DeviceName::of(device) == DeviceName::Cpu {
             footprint::check(config, dataset.facts.modalities.len(), outputs.count())?;
         }
-        let mut network = Network::new(
-            &config.model,
-            dataset.facts.modalities.len(),
-            outputs.count(),
-            config.seed,
-            compute.autodiff().device(),
-        )?;
+        let inputs = dataset.facts.modalities.len();
+        let training = compute.autodiff();
+        let of_steps = training.device();
+        let mut network = untrained(config, inputs, &outputs, config.seed, of_steps)?;
         let mut from = config.train.from.clone();
         let held = match resume {
             true => {
@@ -84,8 +82,7 @@ impl Preflight {
         if let Some(from) = from.as_ref().filter(|_| !begun) {
             let own = (config, &dataset.facts);
             let note = &mut |text| progress(Progress::Note(text));
-            let training = compute.autodiff();
-            network = earlier::start(network, own, &outputs, from, training.device(), note)?;
+            network = earlier::start(network, own, &outputs, from, of_steps, note)?;
         }
 
         let setting = augmentation::setting(config, geometry, &dataset.facts)?;

@@ -22,6 +22,7 @@ use lacuna_record::{Event, remove_file, unix_time, write_json};
 
 use super::divergence;
 use super::preflight::Preflight;
+use super::untrained::untrained;
 use crate::checkpoint::{self, Saved, State};
 use crate::collapse::{self, Watch};
 use crate::compute::Compute;
@@ -87,7 +88,7 @@ impl<'a> Session<'a> {
         let mut errors = None;
         if let Some((checkpoint, saved)) = checkpoint::latest(run)? {
             (network, average) = checkpoint::load_both(&checkpoint, network)?;
-            optimiser = checkpoint::load_optimiser(&checkpoint, optimiser)?;
+            optimiser = checkpoint::load_optimiser(&checkpoint, optimiser, &network)?;
             errors = checkpoint::load_errors(&checkpoint)?;
             state = saved;
         }
@@ -258,13 +259,9 @@ impl<'a> Session<'a> {
             ..State::new(seed)
         };
         let prepared = &self.preflight;
-        self.network = Network::new(
-            &self.config.model,
-            prepared.dataset.facts.modalities.len(),
-            prepared.outputs.count(),
-            seed,
-            self.training.device(),
-        )?;
+        let inputs = prepared.dataset.facts.modalities.len();
+        let device = self.training.device();
+        self.network = untrained(self.config, inputs, &prepared.outputs, seed, device)?;
         self.average = self.average.is_some().then(|| self.network.valid());
         self.optimiser = new_optimiser(&self.config.train);
         self.errors = None;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lacuna_io::text::{MOST_TEXT_BYTES, read_text};
 use serde::Deserialize;
 
 use super::choice::{Role, Visits, by_visit, choose};
@@ -127,7 +128,7 @@ pub fn by_bids(
 
 fn name_of(folder: &Path) -> Result<String, DiscoverError> {
     let path = folder.join(DESCRIPTION);
-    let text = std::fs::read_to_string(&path);
+    let text = read_text(&path, MOST_TEXT_BYTES);
     let about: Result<Description, _> = text.and_then(|text| Ok(serde_json::from_str(&text)?));
     let about = about.map_err(|source| DiscoverError::Description { path, source })?;
     let name = about.name.filter(|name| !name.trim().is_empty());

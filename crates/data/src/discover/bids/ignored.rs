@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use lacuna_io::text::{MOST_TEXT_BYTES, read_text};
+
 use crate::discover::{DiscoverError, pattern::match_name};
 
 const FILE: &str = ".bidsignore";
@@ -21,7 +23,7 @@ struct Rule {
 impl Ignored {
     pub(super) fn read(folder: &Path) -> Result<Self, DiscoverError> {
         let path = folder.join(FILE);
-        match std::fs::read_to_string(&path) {
+        match read_text(&path, MOST_TEXT_BYTES) {
             Ok(text) => Ok(Self::parse(&text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(DiscoverError::Description { path, source }),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use csv::{ReaderBuilder, Trim};
+use lacuna_io::text::{MOST_TEXT_BYTES, read_bytes};
 
 use super::name::Name;
 use super::tree::File;
@@ -39,11 +40,11 @@ impl Table {
             found: error.to_string(),
             expected: "a cell for each column, parted by tabs",
         };
-        let reader = ReaderBuilder::new()
+        let bytes = read_bytes(path, MOST_TEXT_BYTES).map_err(|error| wrong(error.into()))?;
+        let mut reader = ReaderBuilder::new()
             .delimiter(b'\t')
             .trim(Trim::All)
-            .from_path(path);
-        let mut reader = reader.map_err(wrong)?;
+            .from_reader(bytes.as_slice());
         let columns = reader.headers().map_err(wrong)?.iter();
         let columns = columns.map(|name| name.trim_start_matches('\u{feff}').to_lowercase());
         let columns = columns.collect();

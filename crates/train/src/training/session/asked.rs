@@ -66,7 +66,11 @@ impl Session<'_> {
                 total,
             });
         };
-        let scored = validation::score(&run, done, &model, &prepared.validation, stop, &mut begun)
+        let modality = prepared.dataset.manifest.shown_modality();
+        let mut modalities = prepared.dataset.facts.modalities.iter();
+        let shown = modalities.position(|m| m == modality).unwrap_or(0);
+        let cohort = (&prepared.validation, shown);
+        let scored = validation::score(&run, done, &model, cohort, stop, &mut begun)
             .map_err(|e| e.naming(&prepared.dataset.manifest, &run))?;
         self.log.validation(&run, &scored, unix_time())?;
         self.validated = Some(scored);
