@@ -156,7 +156,7 @@ fn keys_of_the_phantom_are_set_too() {
               --set phantom.subjects=3 --set phantom.lesion_masks=shapes/sub-01/lesion.nii.gz",
     );
     let made = place.names("out/phantoms");
-    let made = place.text(&format!("out/phantoms/{}/phantom.toml", made[0]));
+    let made = place.text(format!("out/phantoms/{}/phantom.toml", made[0]));
     assert!(made.contains("subjects = 3"), "{made}");
     let masks = place
         .path("shapes/sub-01/lesion.nii.gz")
