@@ -1,8 +1,10 @@
 //! Configurations and trained models: those of runs, exported files, models of nnU-Net.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use burn::tensor::Device;
 use lacuna_auto::nnunet::{Asked, import};
 use lacuna_auto::{Opened, export};
 use lacuna_nets::Network;
@@ -90,21 +92,27 @@ pub fn runs() -> Vec<Input> {
 /// Opened to be predicted with, and to be gone on with.
 pub fn read_run(folder: &Path, _: &Input) -> Outcome {
     let device = DeviceName::Cpu.open().expect("a processor");
-    let opened = TrainedRun::open(folder, Choice::Last, &device, None);
-    let config = RunConfig::parse(RUN, &[], "run.toml", folder).expect("it is whole");
-    let network = Network::new(&config.model, 1, 2, 0, &device).expect("a small network");
-    let again = checkpoint::latest(folder).and_then(|found| match found {
-        None => Ok(()),
-        Some((folder, _)) => {
-            let (network, _) = checkpoint::load_both(&folder, network)?;
-            checkpoint::load_optimiser(&folder, new_optimiser(&config.train), &network)?;
-            checkpoint::load_errors(&folder).map(|_| ())
-        }
-    });
-    match (opened, again) {
-        (Err(error), _) | (_, Err(error)) => Outcome::Refused(error.to_string()),
-        (Ok(_), Ok(())) => Outcome::Decoded,
+    if let Err(error) = TrainedRun::open(folder, Choice::Last, &device, None) {
+        return Outcome::Refused(error.to_string());
     }
+    Outcome::of(gone_on_with(folder, &device))
+}
+
+fn gone_on_with(folder: &Path, device: &Device) -> Result<(), String> {
+    let config = RunConfig::parse(RUN, &[], "run.toml", folder).expect("it is whole");
+    let network = Network::new(&config.model, 1, 2, 0, device).expect("a small network");
+    let Some((folder, _)) = checkpoint::latest(folder).map_err(told)? else {
+        return Ok(());
+    };
+    let (network, _) = checkpoint::load_both(&folder, network).map_err(told)?;
+    let optimiser = new_optimiser(&config.train);
+    checkpoint::load_optimiser(&folder, optimiser, &network).map_err(told)?;
+    checkpoint::load_errors(&folder).map_err(told)?;
+    Ok(())
+}
+
+fn told(error: impl Display) -> String {
+    error.to_string()
 }
 
 /// What was exported of the small model of nnU-Net that is in the repository.
@@ -121,11 +129,10 @@ pub fn exported() -> Vec<Input> {
 pub fn read_exported(folder: &Path, input: &Input) -> Outcome {
     let device = DeviceName::Cpu.open().expect("a processor");
     let overrides = PredictOverrides::default();
-    let opened = Opened::open(&[folder.join(input.name())]);
-    Outcome::of(opened.and_then(|opened| {
-        let predictor = opened.predictor(None, Choice::Last, &device, None, overrides)?;
-        Ok(predictor)
-    }))
+    match Opened::open(&[folder.join(input.name())]) {
+        Ok(opened) => Outcome::of(opened.predictor(None, Choice::Last, &device, None, overrides)),
+        Err(error) => Outcome::Refused(error.to_string()),
+    }
 }
 
 pub fn of_nnunet() -> Vec<Input> {
