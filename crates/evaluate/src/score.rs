@@ -24,12 +24,13 @@ pub(crate) fn overlay_modality<'a>(
     let Some(wanted) = wanted else {
         return Ok(manifest.shown_modality());
     };
-    let found = manifest.modalities.iter().find(|m| *m == wanted);
-    Ok(found.ok_or_else(|| EvaluateError::Overlay {
+    let mut modalities = manifest.modalities.iter().map(String::as_str);
+    let found = modalities.find(|modality| *modality == wanted);
+    found.ok_or_else(|| EvaluateError::Overlay {
         wanted: wanted.to_owned(),
         manifest: manifest.path.clone(),
         expected: manifest.modalities.join(", "),
-    })?)
+    })
 }
 
 /// What an evaluation needs of one subject.

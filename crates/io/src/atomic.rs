@@ -171,6 +171,20 @@ pub fn write_folder<E: From<WriteError>>(
     Ok(())
 }
 
+/// As [`write_folder`], in place of the folder that may be there.
+///
+/// # Errors
+/// When that cannot be removed, and as [`write_folder`].
+pub fn replace_folder<E: From<WriteError>>(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    if path.exists() {
+        remove_folder(path)?;
+    }
+    write_folder(path, fill)
+}
+
 /// Removes a folder, which is whole or not there, whenever the process is killed.
 ///
 /// # Errors

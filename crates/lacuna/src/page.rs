@@ -181,8 +181,7 @@ pub fn of_run(folder: &Path) -> Result<RunPage, PageError> {
             .collect(),
         patches_per_iteration: config.train.batch * config.train.accumulate,
         validation: read_validation(folder)?,
-        pictured: drawn.as_ref().map_or(0, |drawn| drawn.iteration),
-        pictures: drawn.map_or_else(Vec::new, |drawn| pictures(folder, drawn)),
+        pictures: drawn.map(|drawn| (drawn.iteration, pictures(folder, drawn))),
         events,
         summary,
     })

@@ -30,10 +30,8 @@ pub struct RunPage {
     pub patches_per_iteration: usize,
     /// Whole validation subjects over the training.
     pub validation: Vec<ValidationScore>,
-    /// Those that were segmented worst when last looked at, worst first.
-    pub pictures: Vec<Picture>,
-    /// The iteration that the pictures are of.
-    pub pictured: u64,
+    /// Those that were segmented worst, worst first, and the iteration that they are of.
+    pub pictures: Option<(u64, Vec<Picture>)>,
     /// Its end; absent while the first session is at work, or when that was killed.
     pub summary: Option<Summary>,
 }
@@ -96,14 +94,15 @@ impl RunPage {
 
     /// The pictures of whole validation subjects; `None` without any.
     fn gallery(&self) -> Option<Item> {
+        let (iteration, pictures) = self.pictures.as_ref()?;
         let file = |place: usize| format!("figures/validation-{}.png", place + 1);
-        (!self.pictures.is_empty()).then(|| {
+        (!pictures.is_empty()).then(|| {
             Item::Gallery(Gallery {
                 id: "validation-pictures".to_owned(),
-                title: format!("Worst subjects after {} iterations", self.pictured),
+                title: format!("Worst subjects after {iteration} iterations"),
                 caption: "Drawn on the normalised image.".to_owned(),
-                files: (0..self.pictures.len()).map(file).collect(),
-                pictures: self.pictures.clone(),
+                files: (0..pictures.len()).map(file).collect(),
+                pictures: pictures.clone(),
             })
         })
     }

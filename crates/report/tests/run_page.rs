@@ -41,8 +41,7 @@ fn page() -> RunPage {
             score(1000, "a", 0.625, 1.0),
             score(1000, "b", 0.5625, 0.5),
         ],
-        pictures: Vec::new(),
-        pictured: 0,
+        pictures: None,
         summary: Some(Summary {
             iterations: 1000,
             finished: true,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lacuna_train::config::{apply_override, parse_value};
+use lacuna_train::config::{apply_override, parse_override};
 use serde::Deserialize;
 use toml::Table;
 
@@ -141,18 +141,18 @@ impl StudyFile {
     /// current folder is gone.
     pub fn set(&mut self, overrides: &[String]) -> Result<(), StudyError> {
         for set in overrides {
-            let (key, value) = set.split_once('=').unwrap_or((set, ""));
-            let (table, key) = match key.trim().strip_prefix("phantom.") {
+            let (key, value) = parse_override(set).map_err(StudyError::config)?;
+            let (table, key) = match key.strip_prefix("phantom.") {
                 None => {
                     apply_override(&mut self.run, set).map_err(StudyError::config)?;
-                    (&mut self.run, key.trim())
+                    (&mut self.run, key)
                 }
                 Some(key) => {
                     let phantom = self.phantom.as_mut().ok_or_else(|| StudyError::Study {
                         path: self.path.clone(),
                         message: format!("--set {set}: the study has no [phantom] section"),
                     })?;
-                    phantom.insert(key.to_owned(), parse_value(value.trim()));
+                    phantom.insert(key.to_owned(), value);
                     (phantom, key)
                 }
             };

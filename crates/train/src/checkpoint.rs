@@ -22,7 +22,7 @@ use burn::module::{Module, Param};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use lacuna_data::sampler::{Realised, SubjectComponents};
-use lacuna_io::atomic::{self, remove_folder, write_folder};
+use lacuna_io::atomic::{self, remove_folder, replace_folder};
 use lacuna_nets::{NetError, Network, weights};
 use serde::{Deserialize, Serialize};
 
@@ -187,10 +187,7 @@ fn place(
     fill: &dyn Fn(&mut Parts) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
     let target = run.join(format!("{prefix}{:06}", state.iteration));
-    if target.exists() {
-        remove_folder(&target)?;
-    }
-    write_folder(&target, |folder| {
+    replace_folder(&target, |folder| {
         let mut parts = Parts::new(folder);
         fill(&mut parts)?;
         parts.finish(run, state)

@@ -25,7 +25,7 @@ use toml::Table;
 
 pub use budget::Budget;
 pub use error::ConfigError;
-pub use keys::{apply_override, parse_value};
+pub use keys::{apply_override, parse_override, parse_value};
 use keys::{check_keys, flatten, with_suggestion};
 pub use memory::MemoryLimit;
 pub use predict::{PredictConfig, PredictOverrides};

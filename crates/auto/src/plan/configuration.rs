@@ -20,6 +20,8 @@ const THICK: f64 = 3.0;
 const BATCH_VOXELS: usize = 2 * 64 * 64 * 64;
 /// Most patches of a batch.
 const MOST_BATCH: usize = 16;
+/// Probability of foreground that a network begins with, see docs/recipe.md.
+const PRIOR: &str = "0.01";
 
 /// What does not depend on the machine.
 pub(super) struct Chosen {
@@ -224,7 +226,7 @@ impl Chosen {
         );
         say(
             "prior of the foreground",
-            "0.01",
+            PRIOR,
             "outputs begin as sure of background as that, and rare classes are learnt sooner",
             "measured on five datasets: docs/recipe.md".to_owned(),
         );
@@ -336,7 +338,7 @@ impl Chosen {
              [patch]\nsize = {}\nsampler = {sampler}\n\n\
              [train]\nbatch = {}\noptimiser = \"adamw\"\nlearning_rate = {rate}\n\
              weight_decay = 1e-2\nschedule = \"polynomial\"\nwarm_up = 20\nclip_norm = 12.0\n\
-             ema = {ema}\nprior = 0.01\nrestarts = 1\ncheckpoint_every = 50\n",
+             ema = {ema}\nprior = {PRIOR}\nrestarts = 1\ncheckpoint_every = 50\n",
             transforms.join(",\n  "),
             self.spacing,
             list(&stages.features),

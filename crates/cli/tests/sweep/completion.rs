@@ -170,6 +170,10 @@ fn keys_of_the_phantom_are_set_too() {
         "sweep studies/study.toml --out other --set phantom.subject=3",
         &["[phantom]", "`subject`"],
     );
+    place.refused(
+        "sweep studies/study.toml --out other --set phantom.subjects",
+        &["--set phantom.subjects", "key=value"],
+    );
     let text = place.text("study.toml");
     let (before, rest) = text.split_once("[phantom]").unwrap();
     let (_, after) = rest.split_once("[run.split]").unwrap();

@@ -26,17 +26,18 @@ pub fn load_optimiser(
     network: &Network,
 ) -> Result<ModuleOptimizer, RunError> {
     let path = folder.join(OPTIMISER);
-    let bytes = parts::read(&path)?;
+    // Shared, or each reader would have a copy.
+    let bytes = Bytes::from_bytes_vec(parts::read(&path)?).shared();
     let damaged = |found: String| parts::damaged(&path, &found);
-    check(&bytes, network).map_err(damaged)?;
-    let loaded = optimiser.from_bytes(Bytes::from_bytes_vec(bytes));
+    check(bytes.clone(), network).map_err(damaged)?;
+    let loaded = optimiser.from_bytes(bytes);
     loaded.map_err(|e| damaged(format!("not an optimiser state: {e}")))
 }
 
 /// Says what of a state is not of the network.
-fn check(bytes: &[u8], network: &Network) -> Result<(), String> {
+fn check(bytes: Bytes, network: &Network) -> Result<(), String> {
     let unread = |e: burn_pack::Error| format!("not an optimiser state: {e}");
-    let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec())).map_err(unread)?;
+    let reader = Reader::from_bytes(bytes).map_err(unread)?;
     let shapes = shapes(network);
     for (name, rank) in reader.scalars() {
         let Some(id) = name.strip_suffix(RANK) else {
@@ -105,9 +106,10 @@ mod tests {
         let network = Network::new(&model, 1, 2, 0, &Device::default()).unwrap();
         let (id, shape) = shapes(&network).pop_first().unwrap();
         let rank = shape.len();
-        check(&state(Some(id), &shape, rank), &network).unwrap();
+        let check = |bytes: &[u8]| check(Bytes::from_bytes_vec(bytes.to_vec()), &network);
+        check(&state(Some(id), &shape, rank)).unwrap();
         let refused = |bytes: &[u8], part: &str| {
-            let found = check(bytes, &network).unwrap_err();
+            let found = check(bytes).unwrap_err();
             assert!(found.contains(part), "{found}");
         };
         refused(&state(Some(id), &[7], rank), "moment_1");

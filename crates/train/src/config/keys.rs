@@ -14,15 +14,7 @@ use super::{ConfigError, TEMPLATE};
 /// When the argument has no `=`, or its key is unknown.
 pub fn apply_override(table: &mut Table, set: &str) -> Result<(), ConfigError> {
     let origin = format!("--set {set}");
-    let invalid = |message: &str| ConfigError::Invalid {
-        origin: origin.clone(),
-        message: message.to_owned(),
-    };
-    let (key, value) = set
-        .split_once('=')
-        .ok_or_else(|| invalid("expected the form key=value, for example train.batch=5"))?;
-    let (key, value) = (key.trim(), value.trim());
-    let value = parse_value(value);
+    let (key, value) = parse_override(set)?;
     let mut parts: Vec<&str> = key.split('.').collect();
     let last = parts.pop().unwrap_or_default();
     let nested = parts.iter().rev().fold(
@@ -36,10 +28,25 @@ pub fn apply_override(table: &mut Table, set: &str) -> Result<(), ConfigError> {
             .entry(part)
             .or_insert_with(|| Value::Table(Table::new()))
             .as_table_mut()
-            .ok_or_else(|| invalid("the key is not a table in the file"))?;
+            .ok_or_else(|| ConfigError::Invalid {
+                origin: origin.clone(),
+                message: "the key is not a table in the file".to_owned(),
+            })?;
     }
     target.insert(last.to_owned(), value);
     Ok(())
+}
+
+/// Key and value of an override `key=value`.
+///
+/// # Errors
+/// When the argument has no `=`.
+pub fn parse_override(set: &str) -> Result<(&str, Value), ConfigError> {
+    let (key, value) = set.split_once('=').ok_or_else(|| ConfigError::Invalid {
+        origin: format!("--set {set}"),
+        message: "expected the form key=value, for example train.batch=5".to_owned(),
+    })?;
+    Ok((key.trim(), parse_value(value.trim())))
 }
 
 /// The value of an override: TOML, or else a bare string.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lacuna_io::atomic::{remove_folder, write_bytes, write_folder};
+use lacuna_io::atomic::{replace_folder, write_bytes};
 use lacuna_metrics::without_ignored;
 use lacuna_record::{Overlay, ValidationPictures, ValidationScore};
 use lacuna_report::{OverlayOptions, overlay};
@@ -13,8 +13,6 @@ use crate::run::RunError;
 
 /// The most subjects shown.
 const SHOWN: usize = 6;
-/// Quantile of the tissue that is black.
-const BLACK: f64 = 0.01;
 
 /// Subjects with their score and picture, worst first.
 #[derive(Default)]
@@ -46,10 +44,7 @@ impl Pictures {
     /// Puts them in place of those of an earlier iteration.
     pub(super) fn write(self, run: &Path, iteration: u64) -> Result<(), RunError> {
         let folder = run.join(ValidationPictures::FOLDER);
-        if folder.exists() {
-            remove_folder(&folder)?;
-        }
-        write_folder(&folder, |folder| {
+        replace_folder(&folder, |folder| {
             let mut pictures = Vec::new();
             for (_, id, drawn) in self.0 {
                 let name = format!("{id}.png");
@@ -69,16 +64,8 @@ impl Pictures {
     }
 }
 
-/// A normalised image as it is looked at: outside it is 0, which is the mean of the tissue, and
-/// would be grey.
+/// A normalised image as it is looked at. Outside it is 0, which is the mean of the tissue and
+/// would be grey; what is no number is drawn black.
 fn on_black(image: &Volume<f32>) -> Volume<f32> {
-    let mut tissue: Vec<f32> = (image.data().iter().copied())
-        .filter(|value| *value != 0.0)
-        .collect();
-    if tissue.is_empty() {
-        return image.clone();
-    }
-    let place = (BLACK * (tissue.len() - 1) as f64).round() as usize;
-    let black = *tissue.select_nth_unstable_by(place, f32::total_cmp).1;
-    image.map(|value| if *value == 0.0 { black } else { *value })
+    image.map(|value| if *value == 0.0 { f32::NAN } else { *value })
 }

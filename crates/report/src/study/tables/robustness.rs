@@ -54,20 +54,20 @@ fn family_rows(cells: &Cells, family: &Family) -> Vec<Vec<Cell>> {
             .filter_map(|site| mean(cells.runs(site, loss).filter_map(RunResult::mean_test_dsc)));
         means.reduce(f64::max)
     };
-    let Some(best) = cells.losses.iter().filter_map(best_of).reduce(f64::max) else {
-        return Vec::new();
-    };
-    let losses = cells.losses.iter().filter_map(|loss| {
+    let tested = (cells.losses.iter()).filter_map(|loss| Some((loss, best_of(loss)?)));
+    let tested: Vec<(&String, f64)> = tested.collect();
+    let best = tested.iter().map(|(_, own)| *own).fold(0.0, f64::max);
+    let losses = tested.into_iter().filter_map(|(loss, own)| {
         let runs = cells.runs_where(loss, |site| site.family() == *family);
         let dsc = runs.iter().filter_map(|run| run.mean_test_dsc());
-        Robustness::of(dsc.collect(), best).map(|found| (loss, found))
+        Some((loss, own, Robustness::of(dsc.collect(), best)?))
     });
-    let mut losses: Vec<(&String, Robustness)> = losses.collect();
-    if losses.iter().all(|(_, found)| found.runs < 2) {
+    let mut losses: Vec<(&String, f64, Robustness)> = losses.collect();
+    if losses.iter().all(|(.., found)| found.runs < 2) {
         return Vec::new();
     }
-    losses.sort_by(|(_, a), (_, b)| b.key().partial_cmp(&a.key()).expect("DSC are finite"));
-    let row = |(loss, found): (&String, Robustness)| {
+    losses.sort_by(|(.., a), (.., b)| b.key().partial_cmp(&a.key()).expect("DSC are finite"));
+    let row = |(loss, own, found): (&String, f64, Robustness)| {
         vec![
             family.text().into(),
             names::loss(loss).into(),
@@ -76,7 +76,7 @@ fn family_rows(cells: &Cells, family: &Family) -> Vec<Vec<Cell>> {
             score(found.quartiles.median).into(),
             score(found.quartiles.q3 - found.quartiles.q1).into(),
             score(found.lowest).into(),
-            score(best_of(loss).unwrap_or(f64::NAN)).into(),
+            score(own).into(),
         ]
     };
     losses.into_iter().map(row).collect()
