@@ -9,7 +9,7 @@ if [ -z "$environment" ]; then
     environment=$(mktemp -d)
     trap 'rm -rf "$environment"' EXIT
     python3 -m venv "$environment"
-    "$environment/bin/pip" install --quiet "$here[test]"
+    "$environment/bin/pip" install --quiet --no-cache-dir "$here[test]"
 else
     "$environment/bin/pip" install --quiet --force-reinstall --no-deps "$here"
 fi

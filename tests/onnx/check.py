@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 TOLERANCE = 1e-4
 
 files = sorted(Path(sys.argv[1]).glob("*.onnx"))
-assert len(files) == 14, f"{len(files)} files"
+assert len(files) == 17, f"{len(files)} files"
 for file in files:
     model = onnx.load(file)
     onnx.checker.check_model(model, full_check=True)

@@ -17,7 +17,7 @@ environment=${3:-}
 if [[ -z $environment ]]; then
     environment=$work/environment
     python3 -m venv "$environment"
-    "$environment/bin/pip" install --quiet onnx onnxruntime nibabel scipy safetensors
+    "$environment/bin/pip" install --quiet --no-cache-dir onnx onnxruntime nibabel scipy safetensors
 fi
 python=$(realpath -s "$environment/bin/python")
 cd "$work"

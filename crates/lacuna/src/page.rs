@@ -51,7 +51,7 @@ pub enum PageError {
     },
     /// The folder holds no result.
     #[error(
-        "{folder}: found no study (study.json), no run (run.toml and events.jsonl), no evaluation \
+        "{folder}: found no study (study.json or results.jsonl.gz), no run (run.toml and events.jsonl), no evaluation \
          (summary.json of `lacuna evaluate`) and no page of `lacuna auto`{below}", folder = folder.display()
     )]
     NoResult {
@@ -121,7 +121,7 @@ impl Held {
 fn held(folder: &Path) -> Option<Held> {
     let has = |name: &str| folder.join(name).exists();
     match () {
-        () if has("study.json") => Some(Held::Study),
+        () if has("study.json") || has("results.jsonl.gz") => Some(Held::Study),
         () if has("plan.json") && has("report.html") => Some(Held::Auto {
             page: folder.join("report.html"),
         }),

@@ -39,5 +39,5 @@ pub use lesion::{Lesion, LesionPlace, LesionShares, Lesions};
 pub use mcnemar::mcnemar;
 pub use pair::{MaskPair, without_ignored};
 pub use strata::LesionStratum;
-pub use summary::{Bootstrap, Distribution, Interval, Quartiles, quantile};
+pub use summary::{Bootstrap, Distribution, Interval, Quartiles, mean, quantile, running_median};
 pub use surface::{SurfaceConvention, SurfaceDistances};

@@ -29,6 +29,45 @@ pub fn quantile(ascending: &[f64], q: f64) -> f64 {
     below + (above - below) * place.fract()
 }
 
+/// Arithmetic mean; `None` of nothing.
+pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let (mut sum, mut n) = (0.0, 0u32);
+    for value in values {
+        sum += value;
+        n += 1;
+    }
+    (n > 0).then(|| sum / f64::from(n))
+}
+
+/// Median of each value's neighbourhood: `window` values around it, fewer at
+/// the ends. Values that are not finite are left out of it.
+pub fn running_median(values: &[f64], window: usize) -> Vec<f64> {
+    let (before, after) = (window.saturating_sub(1) / 2, window / 2);
+    let mut sorted: Vec<f64> = Vec::with_capacity(window + 1);
+    let mut next = 0;
+    let mut medians = Vec::with_capacity(values.len());
+    for centre in 0..values.len() {
+        while next < values.len() && next <= centre + after {
+            if values[next].is_finite() {
+                let place = sorted.partition_point(|&v| v < values[next]);
+                sorted.insert(place, values[next]);
+            }
+            next += 1;
+        }
+        if centre > before {
+            let gone = values[centre - before - 1];
+            if gone.is_finite() {
+                sorted.remove(sorted.partition_point(|&v| v < gone));
+            }
+        }
+        medians.push(match sorted.is_empty() {
+            true => f64::NAN,
+            false => quantile(&sorted, 0.5),
+        });
+    }
+    medians
+}
+
 /// Median and the quartiles around it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quartiles {
@@ -120,7 +159,7 @@ impl Distribution {
         });
         Ok(Self {
             subjects: values.len(),
-            mean: mean(values),
+            mean: mean(values.iter().copied()).ok_or(MetricsError::NoSubjects)?,
             mean_interval: intervals.map(|i| i[0]),
             quartiles,
             iqr: quartiles.iqr(),
@@ -153,7 +192,7 @@ impl Bootstrap {
                 let share = u128::from(rng.next_u64()) * values.len() as u128;
                 values[(share >> 64) as usize]
             }));
-            let mean = mean(drawn);
+            let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
             drawn.sort_unstable_by(f64::total_cmp);
             (mean, quantile(drawn, 0.5))
         };
@@ -174,13 +213,21 @@ impl Bootstrap {
     }
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_median_runs_over_the_neighbourhood() {
+        // Windows of three: {5,1} {5,1,9} {1,9,2} {9,2,2} {2,2}.
+        assert_eq!(
+            running_median(&[5.0, 1.0, 9.0, 2.0, 2.0], 3),
+            [3.0, 5.0, 2.0, 2.0, 2.0]
+        );
+        assert_eq!(running_median(&[1.0, f64::NAN, 3.0], 3), [1.0, 2.0, 3.0]);
+        assert!(running_median(&[f64::NAN], 3)[0].is_nan());
+        assert_eq!(running_median(&[4.0, 8.0], 1), [4.0, 8.0]);
+    }
 
     #[test]
     fn quartiles_interpolate_linearly() {

@@ -46,6 +46,13 @@ fn cases() -> Vec<(String, ModelConfig)> {
         ..narrow(ModelName::TwoPathCnn)
     };
     cases.push(("two-path-cnn-text".to_owned(), text));
+    for name in ModelName::ALL.into_iter().filter(|name| name.takes_norm()) {
+        let norm = ModelConfig {
+            norm: Some(NormOf::Batch),
+            ..narrow(name)
+        };
+        cases.push((format!("{name}-norm"), norm));
+    }
     // Thick slices: the first stage does nothing along z.
     let thick = Stages {
         kernels: vec![vec![3, 3, 1], vec![3, 3, 3], vec![5, 3, 3]],

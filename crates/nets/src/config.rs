@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::encoder_decoder::{self, Stages};
 use crate::error::NetError;
 use crate::parameters::declared;
-use crate::plan::Plan;
+use crate::plan::{GAMMA_BETA, Layer, Norm, NormOf, Plan};
 use crate::{deep_medic, high_res_3d_net, two_path_cnn, unet};
 
 /// The largest accepted [`ModelConfig::width`]: sixteen times the published
@@ -55,6 +55,11 @@ impl ModelName {
     /// Whether the network has [`Stages`].
     pub fn has_stages(self) -> bool {
         matches!(self, Self::PlainConvUnet | Self::ResidualEncoderUnet)
+    }
+
+    /// Whether the published network has no norm, so that one can be asked for.
+    pub fn takes_norm(self) -> bool {
+        matches!(self, Self::Unet | Self::PaddedUnet | Self::TwoPathCnn)
     }
 }
 
@@ -105,6 +110,11 @@ pub struct ModelConfig {
     /// other networks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<TwoPathPreset>,
+    /// A norm behind each convolution but the last of the networks that were published
+    /// without, as NiftyNet's convolutions have it ("batch" or "instance"; none when left out);
+    /// an error for the other networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub norm: Option<NormOf>,
     /// Stages of the networks that have them (when left out, five of
     /// [`Stages::regular`] or [`Stages::residual`] in 3-D, from 32 features); an error
     /// for the other networks.
@@ -127,15 +137,17 @@ impl ModelConfig {
         Self {
             name,
             preset: None,
+            norm: None,
             stages: None,
             width: 1.0,
         }
     }
 
-    /// Checks the preset, the stages and the width.
+    /// Checks the preset, the norm, the stages and the width.
     ///
     /// # Errors
-    /// [`NetError::PresetNotForNetwork`], [`NetError::StagesNotForNetwork`],
+    /// [`NetError::PresetNotForNetwork`], [`NetError::NormNotForNetwork`],
+    /// [`NetError::StagesNotForNetwork`],
     /// [`NetError::Stages`], [`NetError::Width`].
     pub fn validate(&self) -> Result<(), NetError> {
         if let Some(preset) = self.preset
@@ -145,6 +157,9 @@ impl ModelConfig {
                 network: self.name,
                 preset,
             });
+        }
+        if self.norm.is_some() && !self.name.takes_norm() {
+            return Err(NetError::NormNotForNetwork { network: self.name });
         }
         if let Some(stages) = &self.stages {
             if !self.name.has_stages() {
@@ -199,6 +214,20 @@ impl ModelConfig {
         }
     }
 
+    /// The norm that was asked for behind a convolution of `channels` channels; nothing where
+    /// none was.
+    pub(crate) fn norm(&self, name: String, channels: usize) -> Option<Layer> {
+        let norm = |of| {
+            Layer::Norm(Norm {
+                name,
+                channels,
+                of,
+                terms: GAMMA_BETA,
+            })
+        };
+        self.norm.map(norm)
+    }
+
     /// `published` hidden channels times the width factor, rounded half away
     /// from zero, at least 1.
     pub(crate) fn channels(&self, published: usize) -> usize {
@@ -241,6 +270,34 @@ mod tests {
         );
         config.name = ModelName::TwoPathCnn;
         assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_norm_is_for_networks_published_without() {
+        for name in ModelName::ALL {
+            let mut config = ModelConfig::new(name);
+            config.norm = Some(NormOf::Batch);
+            let norms = |config: &ModelConfig| {
+                let tensors = declared(&config.plan(1, 2).unwrap());
+                let gammas = tensors.iter().filter(|t| t.name.ends_with(".gamma"));
+                let biases = tensors.iter().filter(|t| t.name.ends_with(".bias"));
+                (gammas.count(), biases.count())
+            };
+            if !name.takes_norm() {
+                let message = config.validate().unwrap_err().to_string();
+                assert!(message.contains(&name.to_string()), "{message}");
+                continue;
+            }
+            // One for each convolution but the classifier; a transposed one keeps its bias.
+            let (levels, convs) = match name {
+                ModelName::Unet => (2, 10),
+                ModelName::PaddedUnet => (4, 18),
+                _ => (0, 3),
+            };
+            assert_eq!(norms(&config), (convs, levels + 1), "{name}");
+            config.norm = None;
+            assert_eq!(norms(&config), (0, convs + levels + 1), "{name}");
+        }
     }
 
     #[test]

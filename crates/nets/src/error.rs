@@ -67,6 +67,16 @@ pub enum NetError {
         preset: TwoPathPreset,
     },
 
+    /// A norm was given to a network that has its own.
+    #[error(
+        "{network} has a norm of its own, but `norm` was given; leave it out (`stages.norm` is that \
+         of networks with stages), or choose name = \"unet\", \"padded-unet\" or \"two-path-cnn\""
+    )]
+    NormNotForNetwork {
+        /// The network.
+        network: ModelName,
+    },
+
     /// Stages were given to a network that has none of its own.
     #[error(
         "{network} has fixed stages, but `stages` was given; leave it out, or choose \

@@ -170,10 +170,12 @@ impl Conv {
 
     /// Without bias.
     pub fn without_bias(self) -> Self {
-        Self {
-            bias: false,
-            ..self
-        }
+        self.with_bias(false)
+    }
+
+    /// With a bias, or without.
+    pub fn with_bias(self, bias: bool) -> Self {
+        Self { bias, ..self }
     }
 
     /// Voxels from the first tap to the last along axis `axis` of z, y, x.

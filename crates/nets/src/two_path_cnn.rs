@@ -16,7 +16,8 @@
 //! local path loses 14 voxels and the global path 13, so that the border of
 //! Table 1 needs a 19x19 head and a global path one voxel shorter.
 //!
-//! There is no dropout and no weight penalty: Sudre et al. mention neither.
+//! There is no dropout and no weight penalty: Sudre et al. mention neither. `norm` puts one
+//! between each convolution but the last, then without bias, and its maxout.
 
 use lacuna_volume::Zyx;
 
@@ -79,11 +80,11 @@ pub(crate) fn plan(config: &ModelConfig, inputs: usize, classes: usize) -> Plan 
     let local = preset.local.iter().enumerate().flat_map(|(i, stage)| {
         let to = config.channels(stage.channels);
         let channels = [std::mem::replace(&mut from, to), to];
-        maxout(&format!("local.{i}.conv"), stage, channels)
+        maxout(config, &format!("local.{i}"), stage, channels)
     });
     let local: Vec<_> = local.collect();
     let to = config.channels(preset.global.channels);
-    let mut global = maxout("global.conv", &preset.global, [inputs, to]);
+    let mut global = maxout(config, "global", &preset.global, [inputs, to]);
     global.push(Layer::Crop {
         before: Zyx([0; 3]),
         after: Zyx([0, preset.global_crop, preset.global_crop]),
@@ -103,12 +104,13 @@ pub(crate) fn plan(config: &ModelConfig, inputs: usize, classes: usize) -> Plan 
 
 /// A convolution, maxout over equal parts of its channels, and a max pooling of
 /// stride 1.
-fn maxout(name: &str, stage: &Stage, [from, to]: [usize; 2]) -> Vec<Layer> {
+fn maxout(config: &ModelConfig, name: &str, stage: &Stage, [from, to]: [usize; 2]) -> Vec<Layer> {
     let kernel = cube(RANK, stage.kernel);
-    let mut layers = vec![
-        Conv::new(name, [from, PIECES * to], kernel).into(),
-        Layer::Maxout(PIECES),
-    ];
+    let norm = config.norm(format!("{name}.norm"), PIECES * to);
+    let conv = Conv::new(format!("{name}.conv"), [from, PIECES * to], kernel);
+    let mut layers = vec![conv.with_bias(norm.is_none()).into()];
+    layers.extend(norm);
+    layers.push(Layer::Maxout(PIECES));
     if stage.pool > 1 {
         layers.push(Layer::MaxPool {
             window: cube(RANK, stage.pool),

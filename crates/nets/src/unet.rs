@@ -19,7 +19,8 @@
 //!
 //! There is no batch norm: the published UNet has none. NiftyNet's later
 //! `unet_2d` adds it and has five levels; it postdates the paper and its border
-//! of 184 exceeds the paper's patches.
+//! of 184 exceeds the paper's patches. `norm` puts one between each 3x3 convolution, then
+//! without bias, and its ReLU.
 
 use crate::config::ModelConfig;
 use crate::parameters::RECTIFIER_GAIN;
@@ -54,7 +55,7 @@ pub(crate) const PADDED: Levels = Levels {
 
 pub(crate) fn plan(levels: &Levels, config: &ModelConfig, inputs: usize, classes: usize) -> Plan {
     let widths: Vec<usize> = levels.widths.iter().map(|&w| config.channels(w)).collect();
-    let mut layers = level(&widths, levels.faces, 0, inputs);
+    let mut layers = level(config, &widths, levels.faces, 0, inputs);
     let classifier = Conv::new("classifier", [widths[0], classes], cube(RANK, 1));
     layers.push(classifier.into());
     Plan {
@@ -66,16 +67,22 @@ pub(crate) fn plan(levels: &Levels, config: &ModelConfig, inputs: usize, classes
 }
 
 /// The level at `depth` and all below it.
-fn level(widths: &[usize], faces: Faces, depth: usize, from: usize) -> Vec<Layer> {
+fn level(
+    config: &ModelConfig,
+    widths: &[usize],
+    faces: Faces,
+    depth: usize,
+    from: usize,
+) -> Vec<Layer> {
     let width = widths[depth];
-    let mut layers = block(&format!("down.{depth}"), [from, width], faces);
+    let mut layers = block(config, &format!("down.{depth}"), [from, width], faces);
     if let Some(&below) = widths.get(depth + 1) {
         let pool = cube(RANK, POOL);
         let mut detour = vec![Layer::MaxPool {
             window: pool,
             stride: pool,
         }];
-        detour.extend(level(widths, faces, depth + 1, width));
+        detour.extend(level(config, widths, faces, depth + 1, width));
         let up = format!("up.{}", widths.len() - 2 - depth);
         detour.push(Layer::Transposed(Transposed {
             name: format!("{up}.grow"),
@@ -87,17 +94,27 @@ fn level(widths: &[usize], faces: Faces, depth: usize, from: usize) -> Vec<Layer
             detour,
             first: First::Input,
         });
-        layers.extend(block(&format!("{up}.block"), [2 * width, width], faces));
+        layers.extend(block(
+            config,
+            &format!("{up}.block"),
+            [2 * width, width],
+            faces,
+        ));
     }
     layers
 }
 
 /// The convolutions of one level, each followed by a ReLU.
-fn block(name: &str, [from, to]: [usize; 2], faces: Faces) -> Vec<Layer> {
-    let convs = BLOCK.iter().enumerate().flat_map(|(i, &kernel)| {
+fn block(config: &ModelConfig, name: &str, [from, to]: [usize; 2], faces: Faces) -> Vec<Layer> {
+    let mut layers = Vec::new();
+    for (i, &kernel) in BLOCK.iter().enumerate() {
         let channels = [if i == 0 { from } else { to }, to];
         let conv = Conv::new(format!("{name}.convs.{i}"), channels, cube(RANK, kernel));
-        [conv.with_faces(faces).into(), Layer::Rectify(Rectify::Zero)]
-    });
-    convs.collect()
+        let norm = config.norm(format!("{name}.norms.{i}"), to);
+        let conv = conv.with_faces(faces).with_bias(norm.is_none());
+        layers.push(conv.into());
+        layers.extend(norm);
+        layers.push(Layer::Rectify(Rectify::Zero));
+    }
+    layers
 }

@@ -17,9 +17,11 @@ mod events;
 mod files;
 pub mod fingerprint;
 mod hash;
+mod kept;
 mod outputs;
 mod predictions;
 mod provenance;
+mod results;
 mod sessions;
 mod study;
 mod summary;
@@ -39,12 +41,14 @@ pub use events::{Ending, Event, LastIterations, events_until, read_events};
 pub use files::{lock, read_json, read_lines, remove_file, unix_time, write_json};
 pub use fingerprint::Fingerprint;
 pub use hash::{sha256, sha256_of};
+pub use kept::{KeptResults, KeptRun, KeptStudy, without_paths};
 pub use outputs::{Inputs, check_file, check_folder, check_no_run};
 pub use predictions::{
     AveragedRun, BESIDE, BURDEN, Ensemble, Existing, PREDICTION_ENDING, PredictedFile, Predictions,
     PredictionsFolder, prediction_path, probabilities_path, spread_path,
 };
 pub use provenance::{Provenance, built_from};
+pub use results::{RunResult, StudyResults, Training};
 pub use sessions::{SessionRecord, Sessions, SourceFile};
 pub use study::{AxisValue, PlannedRun, State, Status, Study, StudyFolder};
 pub use summary::Summary;

@@ -10,6 +10,8 @@
 //! STUDY/logs/NAME.log         what its attempts said
 //! STUDY/phantoms/             datasets that the study makes
 //! ```
+//!
+//! What is worth keeping of it is one file, `results.jsonl.gz`, see [`KeptResults`](crate::KeptResults).
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,7 @@ use lacuna_volume::PatchSize;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{read_optional, write_json};
+use crate::results::TRAINING;
 use crate::{Outcome, RecordError};
 
 /// `study.json`: the runs that a study asks for, in the order of its axes.
@@ -139,9 +142,19 @@ impl StudyFolder {
     /// # Errors
     /// [`RecordError::NotAStudy`], or when the file cannot be read.
     pub fn existing_study(&self) -> Result<Study, RecordError> {
-        self.study()?.ok_or_else(|| RecordError::NotAStudy {
+        self.study()?.ok_or_else(|| self.no_study())
+    }
+
+    pub(crate) fn no_study(&self) -> RecordError {
+        RecordError::NotAStudy {
             folder: self.0.clone(),
-        })
+        }
+    }
+
+    /// Where [`KeptResults`](crate::KeptResults) lie, in a folder that holds nothing else of a
+    /// study.
+    pub fn results(&self) -> PathBuf {
+        self.0.join("results.jsonl.gz")
     }
 
     /// Where the effective configuration of a run lies.
@@ -152,6 +165,11 @@ impl StudyFolder {
     /// The run folder of a run.
     pub fn run(&self, name: &str) -> PathBuf {
         self.0.join("runs").join(name)
+    }
+
+    /// Where the datasets that the study makes lie.
+    pub fn phantoms(&self) -> PathBuf {
+        self.0.join("phantoms")
     }
 
     /// What the attempts of a run said.
@@ -188,18 +206,20 @@ impl StudyFolder {
     /// Every file that a report of the study reads, whether or not it is there.
     ///
     /// # Errors
-    /// When there is no study, or its plan cannot be read.
+    /// When its plan cannot be read.
     pub fn files(&self) -> Result<Vec<PathBuf>, RecordError> {
         let mut files = ["study.toml", "study.json", "provenance.json"]
             .map(|name| self.0.join(name))
             .to_vec();
-        for run in self.existing_study()?.runs {
+        files.push(self.results());
+        for run in self.study()?.map_or_else(Vec::new, |study| study.runs) {
             let folder = self.run(&run.name);
             files.extend([self.config(&run.name), self.state_path(&run.name)]);
             files.extend(
                 [
                     "run.toml",
                     "events.jsonl",
+                    TRAINING,
                     "summary.json",
                     "outcome.json",
                     "test/summary.json",

@@ -36,7 +36,7 @@ pub use drawing::Drawing;
 pub use heat::HeatMap;
 pub use histogram::LogHistogram;
 pub use isolines::{IsolinePanel, IsolineRow, Isolines, Measured};
-pub use line::{LineChart, Series, Stroke, running_median};
+pub use line::{LineChart, Series, Stroke};
 pub use look::{Look, Marker, key};
 pub use panels::{PanelRow, Panels};
 pub use reliability::{Reliability, ReliabilitySeries};

@@ -1,8 +1,9 @@
 //! The page of a run: how it trained, with what, and what went wrong.
 
+use lacuna_metrics::running_median;
 use lacuna_record::{Ending, Event, LastIterations, Summary, ValidationScore};
 
-use crate::chart::{LineChart, Look, PanelRow, Scale, Series, Stroke, running_median};
+use crate::chart::{LineChart, Look, PanelRow, Scale, Series, Stroke};
 use crate::colour::{BLUE, PURPLE, VERMILLION};
 use crate::markup::number;
 use crate::study::{

@@ -112,6 +112,14 @@ pub enum StudyError {
         /// What differs.
         differences: String,
     },
+    /// Results that were kept are not of this study's runs.
+    #[error("{results}: {found}; leave --results out, and these runs are run here")]
+    OtherResults {
+        /// The file.
+        results: PathBuf,
+        /// What is in it.
+        found: String,
+    },
     /// A process cannot be started.
     #[error("cannot start {binary}: {source}")]
     Start {

@@ -121,12 +121,7 @@ impl Plan {
                     config.lesion_masks = Some(absolute(&base.join(masks))?);
                 }
                 (config.check()).map_err(|e| invalid(e.to_string()))?;
-                let dataset = self
-                    .folder
-                    .path()
-                    .join("phantoms")
-                    .join(&cohort)
-                    .join("dataset.toml");
+                let dataset = self.folder.phantoms().join(&cohort).join("dataset.toml");
                 table.insert("dataset".to_owned(), dataset.display().to_string().into());
                 Some((cohort, config))
             }
@@ -179,20 +174,22 @@ impl Plan {
         Ok(())
     }
 
+    /// The cohorts of phantoms that the runs learn from, by name.
+    pub(crate) fn phantoms(&self) -> &BTreeMap<String, PhantomConfig> {
+        &self.phantoms
+    }
+
     /// Makes the cohorts that are not there yet, each whole or not at all, and tells
     /// of each.
     ///
     /// # Errors
     /// When the folder cannot be written, or holds a cohort made from other values.
     pub fn make_phantoms(&self, tell: &mut dyn FnMut(&str)) -> Result<(), StudyError> {
-        let folder = self.folder.path().join("phantoms");
+        let folder = self.folder.phantoms();
         for (name, config) in &self.phantoms {
             let made = folder.join(name);
             let record = made.join("phantom.toml");
-            let text = toml::to_string(config).map_err(|e| StudyError::Study {
-                path: record.clone(),
-                message: e.to_string(),
-            })?;
+            let text = phantom_text(config, &record)?;
             if made.exists() {
                 if read_text(&record, MOST_TEXT_BYTES).unwrap_or_default() != text {
                     return Err(StudyError::OtherPhantoms { record });
@@ -214,6 +211,14 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// `phantom.toml`, what a cohort is made from.
+pub(crate) fn phantom_text(config: &PhantomConfig, record: &Path) -> Result<String, StudyError> {
+    toml::to_string(config).map_err(|e| StudyError::Study {
+        path: record.to_owned(),
+        message: e.to_string(),
+    })
 }
 
 /// The device that a study file names.

@@ -35,9 +35,11 @@ pub struct RunProgress {
 }
 
 impl StudyProgress {
-    /// Looks at a study with `todo` runs left to do.
-    pub fn of(plan: &Plan, todo: usize, executor: &Executor) -> Self {
-        let runs = (plan.runs.iter()).map(|planned| RunProgress {
+    /// Looks at the runs `asked` of a study, of which `todo` are left to do.
+    pub fn of(plan: &Plan, asked: &[&str], todo: usize, executor: &Executor) -> Self {
+        let planned = plan.runs.iter();
+        let planned = planned.filter(|planned| asked.contains(&planned.run.name.as_str()));
+        let runs = planned.map(|planned| RunProgress {
             run: planned.run.clone(),
             state: State::Waiting,
             iterations: 0,

@@ -6,11 +6,12 @@ use lacuna_data::manifest::Manifest;
 use lacuna_evaluate::{CompareRequest, Request, compare, error_page, evaluate};
 use lacuna_metrics::{Options, Reliability};
 use lacuna_record::{
-    ComparedPredictions, Ending, Evaluation, Event, Fingerprint, LastIterations, Outcome as End,
-    PlannedRun, Predictions, Provenance, Sessions, State, Status, Study, StudyFolder, Summary,
-    ValidationScore, read_calibration, read_events, read_validation,
+    ComparedPredictions, Ending, Evaluation, Event, Fingerprint, KeptRun, KeptStudy,
+    LastIterations, Outcome as End, PlannedRun, Predictions, Provenance, RunResult, Sessions,
+    State, Status, Study, StudyFolder, StudyResults, Summary, Training, ValidationScore,
+    read_calibration, read_events, read_validation,
 };
-use lacuna_report::study::{StudyReport, StudyResults, html, latex, markdown};
+use lacuna_report::study::{StudyReport, html, latex, markdown};
 use lacuna_report::{RunPage, fingerprint_page};
 
 use super::Outcome;
@@ -265,7 +266,41 @@ pub fn studies() -> Vec<Input> {
         input.files.swap(0, at);
         input
     };
-    (0..all.files.len()).map(first).collect()
+    let mut inputs: Vec<Input> = (0..all.files.len()).map(first).collect();
+    inputs.push(Input::new("results.jsonl.gz", kept(&study, &status)));
+    inputs
+}
+
+/// The same as one file, with one run done and one waiting.
+fn kept(study: &Study, status: &Status) -> String {
+    let training = Training::of(&events());
+    let result = |plan: &PlannedRun, done: bool| RunResult {
+        plan: plan.clone(),
+        status: if done {
+            status.clone()
+        } else {
+            Status::default()
+        },
+        training: training.clone().filter(|_| done),
+        summary: done.then(summary),
+        scores: None,
+        calibration: None,
+        outcome: None,
+    };
+    let run = |(at, plan): (usize, &PlannedRun)| {
+        let config = "seed = 0\n".to_owned();
+        let result = result(plan, at == 0);
+        json(&KeptRun { config, result })
+    };
+    let head = KeptStudy {
+        name: study.name.clone(),
+        description: study.description.clone(),
+        device: study.device.clone(),
+        phantoms: [("cohort".to_owned(), "seed = 1\n".to_owned())].into(),
+    };
+    let runs = study.runs.iter().enumerate().map(run);
+    let lines: Vec<String> = std::iter::once(json(&head)).chain(runs).collect();
+    lines.join("\n") + "\n"
 }
 
 /// Reads a study and makes its report.

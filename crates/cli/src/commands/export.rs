@@ -8,6 +8,7 @@ use lacuna_auto::Opened;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::nnunet_folder::write_nnunet;
 use lacuna_evaluate::write_bids;
+use lacuna_record::{KeptResults, StudyFolder};
 use lacuna_train::checkpoint::Choice;
 use lacuna_train::config::PredictOverrides;
 use lacuna_train::device::{DeviceName, PrecisionName};
@@ -20,12 +21,14 @@ use crate::terminal::Counted;
 pub struct Arguments {
     #[command(subcommand)]
     dataset: Option<Dataset>,
-    /// Folder of a finished `lacuna auto`; for .onnx also a run folder or the file of a model
+    /// Folder of a finished `lacuna auto`; for .onnx also a run folder or the file of a model;
+    /// for .jsonl.gz the folder of a study
     #[arg(required = true)]
     model: Option<PathBuf>,
     /// File to write. NAME.onnx is for other programs: the network, or the mean of a model's,
     /// with NAME.onnx.json beside it, which tells what else `lacuna predict` does. NAME.lacuna is
-    /// one file for `lacuna predict`
+    /// one file for `lacuna predict`. NAME.jsonl.gz keeps what a study found, without weights, for
+    /// `lacuna sweep --results`, and in a folder as results.jsonl.gz for `lacuna report`
     #[arg(required = true)]
     file: Option<PathBuf>,
     /// With .onnx: "last"; "best" on the validation subjects; or the iteration of a checkpoint
@@ -90,21 +93,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         false => Ok(()),
     };
     free(file)?;
-    let ending = file.extension().unwrap_or_default().to_string_lossy();
-    if !["onnx", "lacuna"].contains(&&*ending.to_lowercase()) {
+    let name = file.to_string_lossy().to_lowercase();
+    let ending = [".onnx", ".lacuna", ".jsonl.gz"]
+        .into_iter()
+        .find(|ending| name.ends_with(ending));
+    let Some(ending) = ending else {
         bail!(
-            "{}: expected a file name that ends in .lacuna or .onnx",
+            "{}: expected a file name that ends in .lacuna, .onnx or .jsonl.gz",
             file.display()
         );
-    }
-    if !ending.eq_ignore_ascii_case("onnx") {
+    };
+    if ending != ".onnx" {
         if arguments.checkpoint.is_some() {
             bail!(
                 "--checkpoint is for .onnx; {} gets what `lacuna predict` would use",
                 file.display()
             );
         }
-        lacuna_auto::export(model, file)?;
+        match ending {
+            ".jsonl.gz" => KeptResults::of(&StudyFolder(model.clone()))?.write(file)?,
+            _ => lacuna_auto::export(model, file)?,
+        }
         return super::print(&format!("written: {}\n", file.display()));
     }
     let beside = onnx::beside(file);

@@ -183,3 +183,24 @@ fn keys_of_the_phantom_are_set_too() {
         &["plain.toml", "phantom.subjects=3", "no [phantom] section"],
     );
 }
+
+#[test]
+fn a_part_of_the_grid_is_run_alone() {
+    let place = place();
+    let none = "--only squared: no run of the study has this in its name; the first is dice_seed1";
+    place.refused("sweep study.toml --out out --only squared", &[none]);
+    assert!(!place.path("out").exists());
+    let part = place.ok("sweep study.toml --out out --only generalised");
+    assert!(
+        part.stdout.contains("2 done, 0 failed, 0 killed, 0 to do"),
+        "{part}"
+    );
+    assert_eq!(place.names("out/runs"), RUNS[2..]);
+    let report = place.ok("report out");
+    assert!(report.stdout.contains("2 of 4 runs are done"), "{report}");
+    let rest = place.ok("sweep study.toml --out out");
+    assert!(
+        rest.stderr.contains("4 runs, 2 of them done already"),
+        "{rest}"
+    );
+}

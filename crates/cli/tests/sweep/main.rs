@@ -5,6 +5,7 @@ mod harness;
 
 mod completion;
 mod failing_runs;
+mod kept;
 mod refusals;
 
 use std::process::Child;

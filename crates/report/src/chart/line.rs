@@ -1,7 +1,5 @@
 //! Line charts.
 
-use lacuna_metrics::quantile;
-
 use crate::colour::css;
 
 use super::axis::{Axis, Scale};
@@ -107,35 +105,6 @@ impl LineChart {
             .filter(|&[x, y]| self.x_scale.of(x).is_finite() && y.is_finite())
             .map(move |p| p[axis])
     }
-}
-
-/// Median of each value's neighbourhood: `window` values around it, fewer at
-/// the ends. Values that are not finite are left out of it.
-pub fn running_median(values: &[f64], window: usize) -> Vec<f64> {
-    let (before, after) = (window.saturating_sub(1) / 2, window / 2);
-    let mut sorted: Vec<f64> = Vec::with_capacity(window + 1);
-    let mut next = 0;
-    let mut medians = Vec::with_capacity(values.len());
-    for centre in 0..values.len() {
-        while next < values.len() && next <= centre + after {
-            if values[next].is_finite() {
-                let place = sorted.partition_point(|&v| v < values[next]);
-                sorted.insert(place, values[next]);
-            }
-            next += 1;
-        }
-        if centre > before {
-            let gone = values[centre - before - 1];
-            if gone.is_finite() {
-                sorted.remove(sorted.partition_point(|&v| v < gone));
-            }
-        }
-        medians.push(match sorted.is_empty() {
-            true => f64::NAN,
-            false => quantile(&sorted, 0.5),
-        });
-    }
-    medians
 }
 
 /// The interval around a line: there along its high ends, back along its low.

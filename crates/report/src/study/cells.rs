@@ -3,11 +3,11 @@
 //! Runs that differ only in seed or fold form a cell. Cells that differ only in
 //! the loss lie at one [`Site`], where losses can be compared.
 
-use lacuna_record::PlannedRun;
+use lacuna_metrics::mean;
+use lacuna_record::{PlannedRun, RunResult, StudyResults};
 use lacuna_volume::PatchSize;
 
 use super::names;
-use super::results::{RunResult, StudyResults, mean};
 
 /// All of a run's settings but loss, seed and fold.
 #[derive(Clone, Debug, PartialEq)]

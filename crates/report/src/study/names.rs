@@ -14,7 +14,7 @@ pub(crate) fn network(name: &str) -> String {
 }
 
 /// The abbreviation of a loss with its options after it; other names as they are.
-pub(crate) fn loss(name: &str) -> String {
+pub fn loss(name: &str) -> String {
     let (first, options) = name.split_once(' ').unwrap_or((name, ""));
     let known = match first {
         "generalised-dice" => "GDL",

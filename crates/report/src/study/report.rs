@@ -1,12 +1,11 @@
 //! What the report of a study holds, before it is written as anything.
 
-use lacuna_record::State;
+use lacuna_record::{State, StudyResults};
 
 use super::StudyError;
 use super::cells::{Cells, distinct};
 use super::figures::{self, ExampleReader, Score};
 use super::names::{self, duration};
-use super::results::StudyResults;
 use super::table::StudyTable;
 use super::tables;
 use crate::chart::{Drawing, PanelRow, Panels};

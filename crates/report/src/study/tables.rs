@@ -27,11 +27,11 @@ pub(crate) use seeds::seeds;
 pub(crate) use shares::{by_share, stops};
 pub(crate) use time::time;
 
-use lacuna_record::State;
+use lacuna_metrics::mean;
+use lacuna_record::{RunResult, State};
 
 use super::cells::{Site, distinct};
 use super::names::{self, score};
-use super::results::{RunResult, mean};
 use super::table::{Cell, Column};
 
 /// What a column says of a site.

@@ -3,6 +3,7 @@
 #[path = "../synthetic/mod.rs"]
 mod synthetic;
 
+mod kept;
 mod pages;
 mod tables;
 

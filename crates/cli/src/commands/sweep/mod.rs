@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use indicatif::HumanDuration;
 use lacuna_record::{State, Status, StudyFolder};
 use lacuna_study::{
     Estimate, Executor, Plan, Range, StudyError, StudyFile, StudyProgress, check_slurm,
-    differences, execute_locally, execute_on_slurm, settle,
+    differences, execute_locally, execute_on_slurm, settle, taken_over,
 };
 use serde_json::{Value, json};
 
@@ -32,6 +32,19 @@ pub struct Arguments {
     /// --set dataset=brats.toml --set phantom.lesion_masks=masks
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// Take the runs that are done in this file over, and do not run them again: what `lacuna
+    /// export STUDY results.jsonl.gz` has kept of an earlier sweep
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    results: Option<PathBuf>,
+    /// Run those runs only whose names hold this text, for example --only unet-M_1e-4; the others
+    /// are left for another time
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        conflicts_with = "dry_run"
+    )]
+    only: String,
     /// With --dry-run, print one line of JSON in place of the table
     #[arg(long, requires = "dry_run")]
     json: bool,
@@ -60,6 +73,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         // The nodes' devices are theirs to know.
         Executor::Slurm(settings) => check_slurm(settings)?,
     }
+    let asked: Vec<&str> = (plan.runs.iter())
+        .map(|planned| planned.run.name.as_str())
+        .filter(|name| name.contains(&arguments.only))
+        .collect();
+    if asked.is_empty() {
+        let first = plan.runs.first().map_or("", |planned| &planned.run.name);
+        bail!(
+            "--only {}: no run of the study has this in its name; the first is {first}",
+            arguments.only
+        );
+    }
+    let taken = match &arguments.results {
+        Some(results) => taken_over(results, &plan)?,
+        None => Vec::new(),
+    };
     let held = settle(
         &plan.folder,
         &plan.study(),
@@ -67,24 +95,35 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &plan.runs,
         &differences,
     )?;
+    for run in &taken {
+        run.restore(&held.folder)?;
+    }
+    if let Some(results) = &arguments.results {
+        step!("{} runs are taken from {}", taken.len(), results.display());
+    }
     let stop = stop_flag()?;
     plan.make_phantoms(&mut |text| tell!("{text}"))?;
     let folder = &held.folder;
     let mut names = Vec::new();
-    for planned in &plan.runs {
-        if folder.status(&planned.run.name)?.state != State::Done {
-            names.push(planned.run.name.clone());
+    for name in &asked {
+        if folder.status(name)?.state != State::Done {
+            names.push((*name).to_owned());
         }
     }
     step!(
         "study `{}`: {} runs, {} of them done already",
         study.name,
-        plan.runs.len(),
-        plan.runs.len() - names.len()
+        asked.len(),
+        asked.len() - names.len()
     );
     let binary = crate::PROGRAM.get();
     let binary = binary.context("cannot find this program's own file")?;
-    let overview = Overview::start(StudyProgress::of(&plan, names.len(), &study.executor));
+    let overview = Overview::start(StudyProgress::of(
+        &plan,
+        &asked,
+        names.len(),
+        &study.executor,
+    ));
     let on_change = &mut |name: &str, status: &Status| overview.changed(name, status);
     let executed = match &study.executor {
         Executor::Local(settings) => {
@@ -103,7 +142,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         ended => ended?,
     }
-    let (text, done) = summary(&plan)?;
+    let (text, done) = summary(folder, &asked)?;
     super::print(&text)?;
     Ok(match (done, stop.load(Ordering::Relaxed)) {
         (true, _) => ExitCode::SUCCESS,
@@ -190,13 +229,12 @@ fn table(plan: &Plan, estimate: &Estimate) -> String {
     )
 }
 
-/// How all runs stand, and whether all are done.
-fn summary(plan: &Plan) -> anyhow::Result<(String, bool)> {
+/// How the runs `names` stand, and whether all of them are done.
+fn summary(folder: &StudyFolder, names: &[&str]) -> anyhow::Result<(String, bool)> {
     let mut text = String::new();
     let mut counts = [0usize; 4];
-    for planned in &plan.runs {
-        let name = &planned.run.name;
-        let status = plan.folder.status(name)?;
+    for name in names {
+        let status = folder.status(name)?;
         let place = match status.state {
             State::Done => 0,
             State::Failed => 1,
@@ -209,15 +247,15 @@ fn summary(plan: &Plan) -> anyhow::Result<(String, bool)> {
                 (Some(message), _) => message,
                 (None, State::Waiting) => "not begun".to_owned(),
                 (None, State::Interrupted) => "stopped with a checkpoint".to_owned(),
-                (None, _) => format!("see {}", plan.folder.log(name).display()),
+                (None, _) => format!("see {}", folder.log(name).display()),
             };
             text += &format!("{name}: {}: {why}\n", status.state);
         }
     }
-    let folder = plan.folder.path().display();
+    let folder = folder.path().display();
     let [done, failed, killed, left] = counts;
     text += &format!("{done} done, {failed} failed, {killed} killed, {left} to do\n");
-    let all = done == plan.runs.len();
+    let all = done == names.len();
     text += &match all {
         false => format!(
             "go on or try again with the same command; report what there is: lacuna report {folder}\n"

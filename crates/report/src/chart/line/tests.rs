@@ -69,18 +69,6 @@ fn charts_without_data_or_of_one_value_have_axes() {
 }
 
 #[test]
-fn the_median_runs_over_the_neighbourhood() {
-    // Windows of three: {5,1} {5,1,9} {1,9,2} {9,2,2} {2,2}.
-    assert_eq!(
-        running_median(&[5.0, 1.0, 9.0, 2.0, 2.0], 3),
-        [3.0, 5.0, 2.0, 2.0, 2.0]
-    );
-    assert_eq!(running_median(&[1.0, f64::NAN, 3.0], 3), [1.0, 2.0, 3.0]);
-    assert!(running_median(&[f64::NAN], 3)[0].is_nan());
-    assert_eq!(running_median(&[4.0, 8.0], 1), [4.0, 8.0]);
-}
-
-#[test]
 fn a_long_series_keeps_its_spikes() {
     let mut points: Vec<[f64; 2]> = (0..100_000).map(|i| [f64::from(i), 0.5]).collect();
     points[54_321][1] = 9.0;

@@ -5,7 +5,8 @@ use crate::chart::{LineChart, Look, Scale, Series, Stroke};
 use crate::study::cells::{Cells, Site, distinct};
 use crate::study::names;
 use crate::study::report::Chart;
-use crate::study::results::{Training, mean};
+use lacuna_metrics::mean;
+use lacuna_record::Training;
 
 const CAPTION: &str = "Running median, over a tenth of the run and at most 200 iterations, of the \
     training DSC. Several seeds or folds: mean and, shaded, from lowest to highest; while they are \

@@ -1,13 +1,14 @@
 //! Figure 4 of Sudre et al. 2017: the same slices of one subject, a column for
 //! each loss.
 
+use lacuna_metrics::mean;
+use lacuna_record::RunResult;
 use lacuna_volume::{LabelMap, Volume};
 
 use crate::study::StudyError;
 use crate::study::cells::{Cells, Family};
 use crate::study::names::{self, score};
 use crate::study::report::Gallery;
-use crate::study::results::{RunResult, mean};
 use crate::{OverlayOptions, Picture, overlay_column};
 
 /// What a picture is drawn of: canonical volumes (RAS+) on one grid.
@@ -143,7 +144,7 @@ fn median_subject(entries: &[Entry]) -> Option<String> {
     let mut scored: Vec<(f64, &str)> = subjects
         .filter_map(|id| {
             let dsc: Option<Vec<f64>> = entries.iter().map(|e| Some(e.on(id)?.1)).collect();
-            Some((mean(dsc?.into_iter())?, id))
+            Some((mean(dsc?)?, id))
         })
         .collect();
     scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));

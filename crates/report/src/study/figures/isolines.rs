@@ -4,7 +4,8 @@ use crate::chart::{IsolinePanel, IsolineRow, Isolines, Measured};
 use crate::study::cells::{Cells, Family, Site, distinct};
 use crate::study::names;
 use crate::study::report::Chart;
-use crate::study::results::{RunResult, mean};
+use lacuna_metrics::mean;
+use lacuna_record::RunResult;
 
 /// What isolines are drawn of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use crate::chart::{Decades, LineChart, Look, Scale, Series, Stroke};
 use crate::study::cells::{Cells, Site, distinct};
 use crate::study::names;
 use crate::study::report::Chart;
-use crate::study::results::{RunResult, mean};
+use lacuna_metrics::mean;
+use lacuna_record::RunResult;
 
 const CAPTION: &str = "Foreground DSC, mean over test subjects, then over seeds; shaded, from the \
     lowest to the highest seed. Lesion share: lesion voxels over all voxels of the phantoms, \
@@ -46,7 +47,7 @@ fn chart(cells: &Cells, sites: &[&Site], title: &str) -> LineChart {
             let dsc: Vec<f64> = runs.filter_map(RunResult::mean_test_dsc).collect();
             let low = dsc.iter().copied().fold(f64::INFINITY, f64::min);
             let high = dsc.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            points.push([share, mean(dsc.into_iter()).unwrap_or(f64::NAN)]);
+            points.push([share, mean(dsc).unwrap_or(f64::NAN)]);
             band.push([share, low, high]);
         }
         Series {

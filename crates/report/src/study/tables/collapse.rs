@@ -3,9 +3,8 @@
 use super::share_of;
 use crate::study::cells::Cells;
 use crate::study::names;
-use crate::study::results::RunResult;
 use crate::study::table::{Cell, Column, StudyTable};
-use lacuna_record::Ending;
+use lacuna_record::{Ending, RunResult};
 
 const CONVENTION: &str = "Over all settings, seeds and folds. A run has collapsed to the background \
     when more than half of {last} predicted no foreground voxel in the effective \

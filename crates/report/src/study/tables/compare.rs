@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use lacuna_metrics::{Bootstrap, Comparison, MetricsError, holm, smallest_p};
+use lacuna_metrics::{Bootstrap, Comparison, MetricsError, holm, mean, smallest_p};
 
 use crate::study::cells::{Cells, Site};
 use crate::study::names::{self, score};
-use crate::study::results::mean;
 use crate::study::table::{Cell, Column, StudyTable};
 
 /// The level at which differences are called significant.

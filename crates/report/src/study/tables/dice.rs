@@ -1,11 +1,11 @@
 //! Tables 2 and 3 of Sudre et al. 2017.
 
-use lacuna_metrics::Quartiles;
+use lacuna_metrics::{Quartiles, mean};
+use lacuna_record::RunResult;
 
 use super::{SITE_CONVENTION, SiteColumns, standing};
 use crate::study::cells::{Cells, Site};
 use crate::study::names::{self, score};
-use crate::study::results::{RunResult, mean};
 use crate::study::table::{Cell, Column, StudyTable, mark_best};
 
 const CONVENTION: &str = "{Last}: median (IQR) of the training DSC of {last}: \

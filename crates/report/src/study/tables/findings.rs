@@ -2,8 +2,9 @@
 
 use crate::study::cells::{Cells, Site};
 use crate::study::findings::{self, verify};
-use crate::study::results::{RunResult, mean};
 use crate::study::table::{Column, StudyTable};
+use lacuna_metrics::mean;
+use lacuna_record::RunResult;
 
 /// The cells of the study that have been trained, as the findings are checked on.
 pub fn finding_cells(cells: &Cells) -> Vec<findings::Cell> {

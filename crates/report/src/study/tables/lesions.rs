@@ -1,11 +1,11 @@
 //! Recall and DSC of lesions by their size.
 
-use lacuna_metrics::Lesion;
+use lacuna_metrics::{Lesion, mean};
+use lacuna_record::RunResult;
 
 use super::share_of;
 use crate::study::cells::{Cells, Family};
 use crate::study::names::{self, score};
-use crate::study::results::{RunResult, mean};
 use crate::study::table::{Cell, Column, StudyTable, mark_best};
 
 /// Classes of reference volume: name, and lower end in mm^3. Decades, because

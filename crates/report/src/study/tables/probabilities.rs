@@ -1,11 +1,11 @@
 //! How far probabilities can be believed.
 
 use lacuna_metrics::Reliability;
+use lacuna_record::RunResult;
 
 use super::mean_range;
 use crate::study::cells::Cells;
 use crate::study::names::{self, score};
-use crate::study::results::RunResult;
 use crate::study::table::{Cell, Column, StudyTable};
 
 const CONVENTION: &str = "ECE: expected calibration error of the foreground probability over the \

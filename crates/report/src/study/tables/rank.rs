@@ -3,8 +3,9 @@
 use super::mean_range;
 use crate::study::cells::{Cells, Site};
 use crate::study::names::{self, score};
-use crate::study::results::{RunResult, mean};
 use crate::study::table::{Cell, Column, StudyTable};
+use lacuna_metrics::mean;
+use lacuna_record::RunResult;
 
 const CONVENTION: &str = "Over the settings at which every loss has a value. Rank 1 is the highest \
     value of a setting; equal values share the mean of their ranks. First: settings at which no \

@@ -1,11 +1,11 @@
 //! How far a loss depends on its setting and on luck.
 
-use lacuna_metrics::Quartiles;
+use lacuna_metrics::{Quartiles, mean};
+use lacuna_record::RunResult;
 
 use super::share_of;
 use crate::study::cells::{Cells, Family, Site};
 use crate::study::names::{self, score};
-use crate::study::results::{RunResult, mean};
 use crate::study::table::{Cell, Column, StudyTable};
 
 /// How far below the best of all a run may be.

@@ -1,13 +1,11 @@
 //! Every run: where it stands and what it found.
 
-use lacuna_record::State;
+use lacuna_record::{Ending, RunResult, State, StudyResults};
 
 use super::{SITE_CONVENTION, SiteColumns};
 use crate::study::cells::Cells;
 use crate::study::names::{self, duration, score};
-use crate::study::results::{RunResult, StudyResults};
 use crate::study::table::{Cell, Column, StudyTable};
-use lacuna_record::Ending;
 
 const CONVENTION: &str = "State: of the last attempt. {Last}: median (IQR) of the training DSC of \
     {last}, of runs that have done them all. Test: mean foreground DSC over the \

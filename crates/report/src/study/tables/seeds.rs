@@ -3,8 +3,9 @@
 use super::{SITE_CONVENTION, SiteColumns, range};
 use crate::study::cells::{Cells, Site};
 use crate::study::names::{self, score};
-use crate::study::results::{RunResult, mean};
 use crate::study::table::{Cell, Column, StudyTable};
+use lacuna_metrics::mean;
+use lacuna_record::RunResult;
 
 const CONVENTION: &str = "Over the seeds and folds of each cell. SD: standard deviation with n - 1. \
     {Last}: the median training DSC of {last}. Test: the mean foreground DSC over \

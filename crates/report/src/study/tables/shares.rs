@@ -3,8 +3,9 @@
 use super::{SiteColumns, mean_range};
 use crate::study::cells::{Cells, Site, distinct};
 use crate::study::names::{self, score, share as share_text};
-use crate::study::results::{RunResult, mean};
 use crate::study::table::{Cell, Column, StudyTable, mark_best};
+use lacuna_metrics::mean;
+use lacuna_record::RunResult;
 
 /// A mean test DSC below this is no segmentation.
 pub(crate) const LEARNS: f64 = 0.1;

@@ -3,8 +3,8 @@
 use super::mean_range;
 use crate::study::cells::{Cells, distinct};
 use crate::study::names::{self, duration};
-use crate::study::results::RunResult;
 use crate::study::table::{Cell, Column, StudyTable};
+use lacuna_record::RunResult;
 
 const CONVENTION: &str = "Runs that are done, over losses, learning rates, seeds and folds. Seconds \
     per iteration: median over a run's iterations, waiting for patches included. Training: the sum of \

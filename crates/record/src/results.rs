@@ -1,12 +1,18 @@
 //! What a study left on disk, run by run.
 
-use lacuna_metrics::{ClassScores, Reliability};
-use lacuna_record::{
-    Ending, Evaluation, Event, LastIterations, Outcome, PlannedRun, RecordError, State, Status,
-    Study, StudyFolder, Summary, read_calibration, read_events,
+use std::path::Path;
+
+use lacuna_metrics::{ClassScores, Reliability, mean, running_median};
+use serde::{Deserialize, Serialize};
+
+use crate::files::read_optional;
+use crate::{
+    Ending, Evaluation, Event, KeptResults, LastIterations, Outcome, PlannedRun, RecordError,
+    State, Status, Study, StudyFolder, Summary, read_calibration, read_events, write_json,
 };
 
-use crate::chart::running_median;
+/// Name of [`Training`] in a run folder.
+pub(crate) const TRAINING: &str = "training.json";
 
 /// Points kept of a training curve.
 const CURVE_POINTS: usize = 100;
@@ -21,7 +27,7 @@ pub struct StudyResults {
 }
 
 /// What a run found so far. Parts are absent until the run has come to them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunResult {
     /// What was asked for.
     pub plan: PlannedRun,
@@ -39,8 +45,8 @@ pub struct RunResult {
     pub outcome: Option<Outcome>,
 }
 
-/// The iterations of a run, condensed.
-#[derive(Clone, Debug, PartialEq)]
+/// The iterations of a run, condensed: `training.json` of a run whose `events.jsonl` was not kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Training {
     /// Iterations done.
     pub iterations: u64,
@@ -55,14 +61,19 @@ pub struct Training {
 }
 
 impl StudyResults {
-    /// Reads the folder of a study. Runs that are not done are kept with what
-    /// they have.
+    /// Reads the folder of a study, or one that holds its [`KeptResults`]. Runs that are not
+    /// done are kept with what they have.
     ///
     /// # Errors
-    /// When the folder holds no study, or a file in it cannot be read or is not
+    /// When the folder holds neither, or a file in it cannot be read or is not
     /// what this program writes.
     pub fn read(folder: &StudyFolder) -> Result<Self, RecordError> {
-        let study = folder.existing_study()?;
+        let Some(study) = folder.study()? else {
+            return match folder.results().exists() {
+                true => Ok(KeptResults::read(&folder.results())?.into()),
+                false => Err(folder.no_study()),
+            };
+        };
         let runs = study
             .runs
             .iter()
@@ -78,7 +89,7 @@ impl StudyResults {
 }
 
 impl RunResult {
-    fn read(folder: &StudyFolder, plan: &PlannedRun) -> Result<Self, RecordError> {
+    pub(crate) fn read(folder: &StudyFolder, plan: &PlannedRun) -> Result<Self, RecordError> {
         let run = folder.run(&plan.name);
         let summary = match run.join("summary.json").exists() {
             true => Some(Summary::read(&run)?),
@@ -87,7 +98,7 @@ impl RunResult {
         Ok(Self {
             plan: plan.clone(),
             status: folder.status(&plan.name)?,
-            training: Training::of(&read_events(&run)?),
+            training: Training::read(&run)?,
             summary,
             scores: Evaluation::read(&run.join("test"))?,
             calibration: read_calibration(&run)?,
@@ -159,6 +170,25 @@ impl RunResult {
 }
 
 impl Training {
+    /// The training of run folder `run`; `None` before its first iteration.
+    ///
+    /// # Errors
+    /// When its events cannot be read.
+    pub fn read(run: &Path) -> Result<Option<Self>, RecordError> {
+        match Self::of(&read_events(run)?) {
+            Some(training) => Ok(Some(training)),
+            None => read_optional(&run.join(TRAINING)),
+        }
+    }
+
+    /// Writes it in place of the events of run folder `run`.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write(&self, run: &Path) -> Result<(), RecordError> {
+        write_json(&run.join(TRAINING), self)
+    }
+
     /// Condenses the events of a run; `None` without events.
     pub fn of(events: &[Event]) -> Option<Self> {
         let last = LastIterations::of(events)?;
@@ -178,16 +208,6 @@ impl Training {
             foreground_share: mean(events.iter().map(|e| e.foreground_share))?,
         })
     }
-}
-
-/// Arithmetic mean; `None` of nothing.
-pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (mut sum, mut n) = (0.0, 0u32);
-    for value in values {
-        sum += value;
-        n += 1;
-    }
-    (n > 0).then(|| sum / f64::from(n))
 }
 
 #[cfg(test)]
