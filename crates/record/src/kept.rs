@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use lacuna_io::atomic::{write_atomic, write_folder};
 use lacuna_io::text::{MOST_RECORD_BYTES, MOST_TEXT_BYTES, read_bytes, read_text};
 use serde::{Deserialize, Serialize};
 
-use crate::{Evaluation, RecordError, RunResult, State, Study, StudyFolder, StudyResults};
+use crate::{
+    Evaluation, RecordError, RunResult, State, Status, Study, StudyFolder, StudyResults, write_json,
+};
 
 /// What a file of gzip begins with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -19,7 +22,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Digits that are kept of a training curve, which is only drawn.
 const CURVE_DIGITS: f64 = 1e4;
 
-/// `results.jsonl.gz`, text compressed by gzip: a study in the first line, each planned run in one of its own.
+/// `results.jsonl.gz`, text compressed by gzip: a study in the first line, each planned run in
+/// one of its own.
 #[derive(Clone, Debug)]
 pub struct KeptResults {
     /// The study.
@@ -57,12 +61,8 @@ impl KeptResults {
     /// # Errors
     /// When the folder holds neither, or a file in it cannot be read.
     pub fn of(folder: &StudyFolder) -> Result<Self, RecordError> {
-        let kept = folder.results();
         let Some(study) = folder.study()? else {
-            return match kept.exists() {
-                true => Self::read(&kept),
-                false => Err(folder.no_study()),
-            };
+            return Self::kept_in(folder);
         };
         let results = StudyResults::read(folder)?;
         let run = |result: RunResult| -> Result<KeptRun, RecordError> {
@@ -85,6 +85,20 @@ impl KeptResults {
                 .map(run)
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The results that a folder keeps in place of a study.
+    ///
+    /// # Errors
+    /// [`RecordError::NotAStudy`] without any, and as [`Self::read`].
+    pub(crate) fn kept_in(folder: &StudyFolder) -> Result<Self, RecordError> {
+        let kept = folder.results();
+        match kept.exists() {
+            true => Self::read(&kept),
+            false => Err(RecordError::NotAStudy {
+                folder: folder.path().to_owned(),
+            }),
+        }
     }
 
     /// Reads them from a file.
@@ -120,7 +134,7 @@ impl KeptResults {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), RecordError> {
-        lacuna_io::atomic::write_atomic(path, |w| {
+        write_atomic(path, |w| {
             let mut packed = GzEncoder::new(w, Compression::best());
             serde_json::to_writer(&mut packed, &self.study)?;
             for run in &self.runs {
@@ -143,33 +157,35 @@ impl KeptResults {
 }
 
 impl KeptRun {
-    /// Writes what is kept into the folder of a study where this run has not begun, the
-    /// outcome last of all: it is what makes the run done.
+    /// Writes what is kept into the folder of a study where this run has not begun: its run
+    /// folder is there whole, and the run done, or it is not there.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn restore(&self, folder: &StudyFolder) -> Result<(), RecordError> {
         let result = &self.result;
-        let run = folder.run(&result.plan.name);
-        let test = run.join("test");
-        std::fs::create_dir_all(&test).map_err(RecordError::io(&test))?;
-        folder.write_status(&result.plan.name, &result.status)?;
-        if let Some(training) = &result.training {
-            training.write(&run)?;
-        }
-        if let Some(summary) = &result.summary {
-            crate::write_json(&run.join("summary.json"), summary)?;
-        }
-        if let Some(scores) = &result.scores {
-            scores.write(&test)?;
-        }
-        if let Some(calibration) = &result.calibration {
-            crate::write_json(&test.join("calibration.json"), calibration)?;
-        }
-        match &result.outcome {
-            Some(outcome) => outcome.write(&run),
-            None => Ok(()),
-        }
+        let name = &result.plan.name;
+        write_folder(&folder.run(name), |run| {
+            let test = run.join("test");
+            std::fs::create_dir(&test).map_err(RecordError::io(&test))?;
+            if let Some(training) = &result.training {
+                training.write(run)?;
+            }
+            if let Some(summary) = &result.summary {
+                write_json(&run.join("summary.json"), summary)?;
+            }
+            if let Some(scores) = &result.scores {
+                scores.write(&test)?;
+            }
+            if let Some(calibration) = &result.calibration {
+                write_json(&test.join("calibration.json"), calibration)?;
+            }
+            match &result.outcome {
+                Some(outcome) => outcome.write(run),
+                None => Ok(()),
+            }
+        })?;
+        folder.write_status(name, &result.status)
     }
 }
 
@@ -234,8 +250,14 @@ fn phantoms(folder: &Path) -> Result<BTreeMap<String, String>, RecordError> {
     Ok(made)
 }
 
+/// A result without what names a place on one machine, as the reason of a failure may.
 fn kept_of(result: RunResult) -> RunResult {
     RunResult {
+        status: Status {
+            message: None,
+            job: None,
+            ..result.status
+        },
         training: result.training.map(|mut training| {
             for point in &mut training.curve {
                 point[1] = (point[1] * CURVE_DIGITS).round() / CURVE_DIGITS;

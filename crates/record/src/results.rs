@@ -69,10 +69,7 @@ impl StudyResults {
     /// what this program writes.
     pub fn read(folder: &StudyFolder) -> Result<Self, RecordError> {
         let Some(study) = folder.study()? else {
-            return match folder.results().exists() {
-                true => Ok(KeptResults::read(&folder.results())?.into()),
-                false => Err(folder.no_study()),
-            };
+            return Ok(KeptResults::kept_in(folder)?.into());
         };
         let runs = study
             .runs
@@ -89,7 +86,7 @@ impl StudyResults {
 }
 
 impl RunResult {
-    pub(crate) fn read(folder: &StudyFolder, plan: &PlannedRun) -> Result<Self, RecordError> {
+    fn read(folder: &StudyFolder, plan: &PlannedRun) -> Result<Self, RecordError> {
         let run = folder.run(&plan.name);
         let summary = match run.join("summary.json").exists() {
             true => Some(Summary::read(&run)?),

@@ -142,13 +142,9 @@ impl StudyFolder {
     /// # Errors
     /// [`RecordError::NotAStudy`], or when the file cannot be read.
     pub fn existing_study(&self) -> Result<Study, RecordError> {
-        self.study()?.ok_or_else(|| self.no_study())
-    }
-
-    pub(crate) fn no_study(&self) -> RecordError {
-        RecordError::NotAStudy {
+        self.study()?.ok_or_else(|| RecordError::NotAStudy {
             folder: self.0.clone(),
-        }
+        })
     }
 
     /// Where [`KeptResults`](crate::KeptResults) lie, in a folder that holds nothing else of a

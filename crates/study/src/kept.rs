@@ -50,12 +50,7 @@ pub fn taken_over(file: &Path, plan: &Plan) -> Result<Vec<KeptRun>, StudyError> 
     if !taken.is_empty() {
         for (cohort, config) in plan.phantoms() {
             let text = without_paths(&phantom_text(config, Path::new("phantom.toml"))?);
-            if kept
-                .study
-                .phantoms
-                .get(cohort)
-                .is_some_and(|made| *made != text)
-            {
+            if kept.study.phantoms.get(cohort) != Some(&text) {
                 return Err(refused(format!(
                     "the cohort `{cohort}` was made from another [phantom]"
                 )));

@@ -2,7 +2,7 @@
 
 use crate::harness::Place;
 use crate::{RUNS, STUDY, place, status};
-use lacuna_record::{KeptResults, State};
+use lacuna_record::{KeptResults, State, Status, StudyFolder};
 
 /// The tables of a report, by file name.
 fn tables(place: &Place, folder: &str) -> Vec<(String, String)> {
@@ -35,7 +35,17 @@ fn results_are_reported_alike_and_their_runs_are_not_run_again() {
 
     // The run that was not done is run, the others are taken.
     std::fs::remove_file(place.path(format!("out/runs/{}/outcome.json", RUNS[1]))).unwrap();
+    // Why it failed may name a place, too.
+    let failed = Status {
+        state: State::Failed,
+        message: Some(format!("{folder}: no space left")),
+        attempts: 1,
+        ..Status::default()
+    };
+    (StudyFolder(place.path("out")).write_status(RUNS[1], &failed)).unwrap();
     place.ok("export out three.jsonl.gz");
+    let text = format!("{:?}", kept("three.jsonl.gz"));
+    assert!(!text.contains(folder.trim_end_matches('/')), "{text}");
     let rest = place.ok("sweep study.toml --out rest --results three.jsonl.gz");
     assert!(
         rest.stderr.contains("3 runs are taken from three.jsonl.gz"),
