@@ -74,12 +74,11 @@ fn list(listed: &[Listed]) -> String {
     let mut text = format!("{:widest$}  near the best\n", "");
     for Listed { guide, robustness } in listed {
         let shares = robustness.iter().map(|found| found.near_the_best);
-        let share = 100.0 * shares.reduce(f64::max).unwrap_or(0.0);
-        let _ = writeln!(
-            text,
-            "{:widest$}  {share:3.0} %  {}",
-            guide.name, guide.summary
-        );
+        let share = match shares.reduce(f64::max) {
+            Some(share) => format!("{:3.0} %", 100.0 * share),
+            None => "    –".to_owned(),
+        };
+        let _ = writeln!(text, "{:widest$}  {share}  {}", guide.name, guide.summary);
     }
     text + "\nNear the best: share of a loss's runs within .05 of the best DSC of all losses, over \
             three rates and three seeds on phantoms of 1 lesion voxel in 1,000; each loss alone, in \
