@@ -58,7 +58,42 @@ def white_matter(values, modality):
     return start + (peak + 0.5) * width, 1 / (np.sqrt(2 * np.pi) * density[peak])
 
 
-def normalised(image, mask, modality, how):
+def grey_matter(t1, counted):
+    """Where the middle one of three Gaussians is likeliest, fitted to a histogram of the T1."""
+    values = np.sort(t1[counted]).astype(float)
+    quantile = lambda share: values[int(np.floor(share * (len(values) - 1) + 0.5))]
+    low, high = quantile(0.001), quantile(0.999)
+    width = (high - low) / 512
+    kept = values[(values >= low) & (values <= high)]
+    shares = np.bincount(((kept - low) / width).astype(int).clip(0, 511), minlength=512) / len(kept)
+    at = low + (np.arange(512) + 0.5) * width
+
+    def fitted(weights):
+        parts = shares * weights / np.maximum(weights.sum(0), 1e-300)
+        share = parts.sum(1)
+        mean = parts @ at / share
+        variance = (parts @ at**2 / share - mean**2).clip(width**2)
+        return share[:, None], mean[:, None], variance[:, None]
+
+    density = lambda share, mean, variance: share * np.exp(-((at - mean) ** 2) / (2 * variance)) / variance**0.5
+    mean = np.array([[quantile(share)] for share in (0.1, 0.4, 0.8)])
+    for _ in range(200):
+        far = abs(at - mean)
+        tissues = fitted((far == far.min(0)).astype(float))
+        mean = tissues[1]
+    for _ in range(200):
+        tissues = fitted(density(*tissues))
+    order = np.argsort(tissues[1].ravel())
+    fluid, grey, white = density(*tissues)[order]
+    likeliest = (grey > fluid) & (grey >= white)
+    middle = int((tissues[1].ravel()[order[1]] - low) / width)
+    first = middle - np.argmin(np.append(likeliest[middle::-1], False)) + 1
+    last = middle + np.argmin(np.append(likeliest[middle:], False)) - 1
+    edges = np.float32([at[first] - width / 2, at[last] + width / 2])
+    return counted & (t1 >= edges[0]) & (t1 <= edges[1])
+
+
+def normalised(image, mask, modality, how, grey):
     if how["method"] == "none":
         return image
     counted = inside(image, mask, how["background"])
@@ -68,6 +103,10 @@ def normalised(image, mask, modality, how):
         shift, scale = low, high - low
     elif how["method"] == "z-score":
         shift, scale = values.mean(dtype=float), values.std(dtype=float)
+    elif how["method"] == "grey-matter":
+        tissue = np.sort(image[counted & grey])
+        shift = float(tissue[len(tissue) // 2])
+        scale = shift / 4
     else:
         shift, scale = white_matter(values, modality)
     scaled = ((image - shift) / scale).astype(np.float32)
@@ -192,10 +231,12 @@ spacing = nib.as_closest_canonical(first).header.get_zooms()[:3]
 if model["spacing_mm"] and not np.allclose(spacing, model["spacing_mm"], rtol=1e-3):
     sys.exit(f"voxels of {spacing} mm; resample the images to {model['spacing_mm']} mm before")
 mask = canonical(arguments.mask, np.float32) > 0.5 if arguments.mask else None
-images = [
-    normalised(canonical(path, np.float32), mask, modality, model["normalise"])
-    for path, modality in zip(arguments.images, model["modalities"])
-]
+images = [canonical(path, np.float32) for path in arguments.images]
+how, grey = model["normalise"], None
+if how["method"] == "grey-matter":
+    t1 = next(i for i, name in zip(images, model["modalities"]) if name[:2].lower() == "t1")
+    grey = grey_matter(t1, inside(t1, mask, how["background"]))
+images = [normalised(i, mask, name, how, grey) for i, name in zip(images, model["modalities"])]
 mask = shown(images) if mask is None else mask
 # From x, y, z to z, y, x; of a 2-D network the slices' number comes first.
 axes = {None: (2, 1, 0), "axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}[model["plane"]]

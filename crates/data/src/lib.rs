@@ -6,6 +6,7 @@ pub mod cohort;
 pub mod discover;
 pub mod entries;
 pub mod fingerprint;
+pub mod grey_matter;
 pub mod manifest;
 pub mod nnunet_folder;
 pub mod normalise;

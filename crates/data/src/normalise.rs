@@ -17,10 +17,14 @@ mod tests;
 use lacuna_volume::Volume;
 use serde::{Deserialize, Serialize};
 
+use crate::grey_matter::find_grey_matter;
 use crate::white_matter::{Peak, find_white_matter};
 
 pub use background::Background;
 use statistics::{REGION, constant, mean_and_sd, percentiles, sorted, values_in};
+
+/// Share of the absolute intensity up to which negative voxels are traces of ringing.
+const NEGATIVE: f64 = 0.01;
 
 /// The `[normalise]` section of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,8 +42,8 @@ pub struct NormaliseConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outside {
-    /// 0: for `white-matter` the intensity of white matter, for `z-score` the mean, for
-    /// `percentile` the darkest. It is also what padded convolutions see outside.
+    /// 0: for `white-matter` and `grey-matter` the intensity of that tissue, for `z-score` the
+    /// mean, for `percentile` the darkest. It is also what padded convolutions see outside.
     #[default]
     Zero,
     /// The least value inside, so that the outside is as dark as the darkest tissue.
@@ -54,6 +58,10 @@ pub enum NormaliseMethod {
     /// with a white-matter mask, (x - mean) / SD of the voxels in it.
     #[default]
     WhiteMatter,
+    /// 4 (x / median - 1), the median that of grey matter, which is found in the subject's
+    /// T1-weighted image, see [`crate::grey_matter`]: what is so many times as bright as grey
+    /// matter is the same number on every scanner, however much fluid or lesion there is.
+    GreyMatter,
     /// (x - mean) / SD of the voxels inside.
     ZScore,
     /// From the 0.5th to the 99.5th percentile of the voxels inside, clipped
@@ -82,6 +90,24 @@ pub enum NormaliseError {
     /// A white-matter mask without voxels.
     #[error("the white-matter mask is empty; give one that covers white matter, or none")]
     EmptyWhiteMatter,
+    /// A T1-weighted image that does not show fluid, grey and white matter.
+    #[error(
+        "fluid, grey and white matter cannot be told apart in it; give an image of a whole brain, \
+         extracted or with a mask, or set normalise.method = \"z-score\""
+    )]
+    NoGreyMatter,
+    /// Intensities whose zero means nothing.
+    #[error(
+        "the median of grey matter is {median} and negative voxels hold {:.0} % of the absolute \
+         intensity, as after an earlier normalisation, and intensities as the scanner gave them \
+         are expected; give those, or set normalise.method = \"z-score\"", 100.0 * negative
+    )]
+    NoRatio {
+        /// Median over grey matter.
+        median: f64,
+        /// Share of the absolute intensity that negative voxels inside hold.
+        negative: f64,
+    },
     /// An image without anything to see.
     #[error("every voxel is background; replace the image, or set normalise.background")]
     OnlyBackground,
@@ -111,21 +137,26 @@ pub enum NormaliseError {
     },
 }
 
-/// Normalises an image whose voxels are all finite. The masks are on its grid.
+/// Normalises an image whose voxels are all finite. The masks are on its grid; that of the
+/// tissue is of white matter where the method is `white-matter` and there is one, and of grey
+/// matter, see [`grey_matter`], where it is `grey-matter`.
 ///
 /// # Errors
 /// When a mask is empty, all is background or the intensities that statistics come from are all
-/// equal.
+/// equal; for `grey-matter`, when they have no meaningful zero.
+///
+/// # Panics
+/// For `grey-matter` without the tissue.
 pub fn normalise(
     image: &mut Volume<f32>,
     modality: &str,
     mask: Option<&Volume<bool>>,
-    white_matter: Option<&Volume<bool>>,
+    tissue: Option<&Volume<bool>>,
     config: NormaliseConfig,
 ) -> Result<Normalised, NormaliseError> {
     let inside = || inside(image, mask, config.background);
     let method = config.method;
-    let (inside, done) = match (method, white_matter) {
+    let (inside, done) = match (method, tissue) {
         (NormaliseMethod::None, _) => {
             return Ok(Normalised {
                 shift: 0.0,
@@ -148,6 +179,12 @@ pub fn normalise(
                 shift: found.mode,
                 scale: found.spread,
             };
+            (inside, done)
+        }
+        (NormaliseMethod::GreyMatter, tissue) => {
+            let tissue = tissue.expect("grey matter was found before");
+            let inside = inside()?;
+            let done = ratio(image, &inside, tissue)?;
             (inside, done)
         }
         (NormaliseMethod::ZScore, _) => {
@@ -175,6 +212,50 @@ pub fn normalise(
         *value = if inside { scaled(*value) } else { outside };
     }
     Ok(done)
+}
+
+/// Where a T1-weighted image, whose voxels are all finite, shows grey matter.
+///
+/// # Errors
+/// When a mask is empty, all is background, or three tissues cannot be told apart.
+pub fn grey_matter(
+    t1: &Volume<f32>,
+    mask: Option<&Volume<bool>>,
+    background: Background,
+) -> Result<Volume<bool>, NormaliseError> {
+    let inside = inside(t1, mask, background)?;
+    let [low, high] =
+        find_grey_matter(&sorted(values_in(t1, &inside))).ok_or(NormaliseError::NoGreyMatter)?;
+    let mut grey = t1.map(|value| (low..=high).contains(value));
+    for (grey, inside) in grey.data_mut().iter_mut().zip(inside) {
+        *grey &= inside;
+    }
+    Ok(grey)
+}
+
+/// [`NormaliseMethod::GreyMatter`]: of what is grey matter and inside in this image too.
+fn ratio(
+    image: &Volume<f32>,
+    inside: &[bool],
+    tissue: &Volume<bool>,
+) -> Result<Normalised, NormaliseError> {
+    let both = inside.iter().zip(tissue.data()).map(|(a, b)| *a && *b);
+    let grey = sorted(values_in(image, &both.collect::<Vec<_>>()));
+    let median = grey.get(grey.len() / 2).map_or(0.0, |v| f64::from(*v));
+    let (negative, all) = values_in(image, inside)
+        .iter()
+        .fold((0.0, 0.0), |(negative, all), v| {
+            let v = f64::from(*v);
+            (negative - v.min(0.0), all + v.abs())
+        });
+    if median <= 0.0 || negative > NEGATIVE * all {
+        let negative = if all > 0.0 { negative / all } else { 0.0 };
+        return Err(NormaliseError::NoRatio { median, negative });
+    }
+    Ok(Normalised {
+        shift: median,
+        scale: median / 4.0,
+    })
 }
 
 /// The least value of the voxels inside, of which there are some.
@@ -218,7 +299,7 @@ fn not_zero(image: &Volume<f32>) -> Vec<bool> {
             positive += f64::from(v);
         }
     }
-    let only_positive = negative < 0.01 * (negative + positive);
+    let only_positive = negative < NEGATIVE * (negative + positive);
     let keep = |&v: &f32| if only_positive { v > 0.0 } else { v != 0.0 };
     image.data().iter().map(keep).collect()
 }

@@ -21,7 +21,8 @@ use lacuna_volume::{Grid, LabelMap, Orientation, Volume, fill_holes};
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::{ImageRef, Manifest, Subject};
-use crate::normalise::{NormaliseConfig, NormaliseMethod, normalise};
+use crate::normalise::{NormaliseConfig, NormaliseMethod, grey_matter, normalise};
+use crate::white_matter::is_t1;
 
 pub use error::CaseError;
 pub use lesions::LostLesions;
@@ -129,13 +130,20 @@ pub fn load_case(
         .as_ref()
         .map(|m| loader.resample_mask(m))
         .transpose()?;
-    let white_matter = match preprocess.normalise.method {
-        NormaliseMethod::WhiteMatter => {
-            loader.mask("white_matter", subject.white_matter.as_deref())?
-        }
+    let tissue = match preprocess.normalise.method {
+        NormaliseMethod::WhiteMatter => loader
+            .mask("white_matter", subject.white_matter.as_deref())?
+            .map(|white| loader.resample_mask(&white))
+            .transpose()?,
+        NormaliseMethod::GreyMatter => Some(grey_matter_of(
+            subject,
+            &loader,
+            &images,
+            mask.as_ref(),
+            preprocess,
+        )?),
         _ => None,
     };
-    let white_matter = white_matter.map(|m| loader.resample_mask(&m)).transpose()?;
 
     let mut channels = Vec::with_capacity(images.len());
     for (modality, image) in images {
@@ -144,7 +152,7 @@ pub fn load_case(
             &mut channel,
             modality,
             mask.as_ref(),
-            white_matter.as_ref(),
+            tissue.as_ref(),
             preprocess.normalise,
         )
         .map_err(|source| CaseError::Normalise {
@@ -175,6 +183,32 @@ pub fn load_case(
             mask: own_mask.filter(|_| loader.run_grid != loader.own_grid),
             shown: None,
         },
+    })
+}
+
+/// Where the subject's T1-weighted image shows grey matter.
+fn grey_matter_of(
+    subject: &Subject,
+    loader: &Loader<'_>,
+    images: &[(&String, &ImageRef)],
+    mask: Option<&Volume<bool>>,
+    preprocess: &Preprocess,
+) -> Result<Volume<bool>, CaseError> {
+    let subject = &subject.id;
+    let t1 = images
+        .iter()
+        .find(|(modality, _)| is_t1(modality))
+        .ok_or_else(|| CaseError::NoT1 {
+            subject: subject.clone(),
+        })?;
+    let (modality, image) = *t1;
+    grey_matter(&loader.image(image)?, mask, preprocess.normalise.background).map_err(|source| {
+        CaseError::Normalise {
+            subject: subject.clone(),
+            modality: modality.clone(),
+            file: image.to_string(),
+            source,
+        }
     })
 }
 

@@ -51,14 +51,22 @@ pub enum Peak {
 }
 
 impl Peak {
-    /// By the modality's name: those that begin with `T1` (in either case, such
-    /// as `T1`, `t1c`, `T1w`) are T1-weighted.
+    /// By the modality's name, see [`is_t1`].
     pub fn of_modality(name: &str) -> Self {
-        let t1 = name
-            .get(..2)
-            .is_some_and(|start| start.eq_ignore_ascii_case("t1"));
-        if t1 { Self::Last } else { Self::Largest }
+        if is_t1(name) {
+            Self::Last
+        } else {
+            Self::Largest
+        }
     }
+}
+
+/// By a modality's name: those that begin with `T1` (in either case, such as `T1`, `t1c`,
+/// `T1w`) are T1-weighted.
+pub fn is_t1(modality: &str) -> bool {
+    modality
+        .get(..2)
+        .is_some_and(|start| start.eq_ignore_ascii_case("t1"))
 }
 
 /// Finds white matter among the intensities of a brain, which are finite and
@@ -194,13 +202,13 @@ fn smooth(counts: &[f64]) -> Vec<f64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::rng::{Domain, keyed_rng};
     use rand_distr::{Distribution, Normal};
 
     /// Sorted draws from Gaussians given as (count, mean, SD).
-    fn mixture(parts: &[(usize, f32, f32)]) -> Vec<f32> {
+    pub(crate) fn mixture(parts: &[(usize, f32, f32)]) -> Vec<f32> {
         let mut rng = keyed_rng(11, Domain::Phantom, 0, 0);
         let mut values = Vec::new();
         for &(count, mean, sd) in parts {

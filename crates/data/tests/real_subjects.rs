@@ -1,5 +1,6 @@
 //! The real subjects of the folder `LACUNA_DATA`: white matter against what
-//! `tests/golden/white_matter.py` found with SciPy, and training patches against
+//! `tests/golden/white_matter.py` found with SciPy, grey matter against what
+//! `tests/golden/grey_matter.py` found with scikit-learn, and training patches against
 //! `tests/golden/foreground_share.py`.
 
 use std::collections::BTreeMap;
@@ -7,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_data::normalise::{NormaliseConfig, NormaliseMethod, normalise};
+use lacuna_data::normalise::{
+    Background, NormaliseConfig, NormaliseMethod, grey_matter, normalise,
+};
 use lacuna_data::positions::Positions;
 use lacuna_data::sampler::{PatchConfig, PatchGeometry, Realised, Sampler};
 use lacuna_data::subject::{Case, Preprocess, load_case};
@@ -33,6 +36,41 @@ struct Golden {
 
 fn data() -> PathBuf {
     DATA.expect("LACUNA_DATA names the data folder").into()
+}
+
+/// Of [`golden/grey_matter.py`](../../../tests/golden/grey_matter.py).
+const GREY_MEDIANS: [(&str, &str, f64); 6] = [
+    ("patient07", "FLAIR", 97.1),
+    ("patient07", "T1", 271.8),
+    ("patient07", "T2", 324.7),
+    ("patient19", "FLAIR", 68.8),
+    ("patient19", "T1", 125.5),
+    ("patient19", "T2", 261.4),
+];
+
+#[test]
+#[cfg_attr(not(lacuna_data), ignore = "set LACUNA_DATA to the data folder")]
+fn real_grey_matter_is_one_in_every_image() {
+    for (patient, modality, golden) in GREY_MEDIANS {
+        let read = |name: &str| {
+            let file = format!("ms_lesion/{patient}/{name}.nii.gz");
+            read_image(data().join(file)).unwrap()
+        };
+        let grey = grey_matter(&read("T1"), None, Background::Auto).unwrap();
+        let config = NormaliseConfig {
+            method: NormaliseMethod::GreyMatter,
+            ..NormaliseConfig::default()
+        };
+        let mut image = read(modality);
+        let found = normalise(&mut image, modality, None, Some(&grey), config).unwrap();
+        let off = (found.shift / golden - 1.0).abs();
+        assert!(
+            off < 0.01,
+            "{patient} {modality}: {} for {golden}",
+            found.shift
+        );
+        assert_eq!(found.scale, found.shift / 4.0);
+    }
 }
 
 #[test]

@@ -38,6 +38,9 @@ pub const TEMPLATE: &str = include_str!("run_template.toml");
 /// part of it brought.
 pub const LESIONS_3D: &str = include_str!("recipes/lesions_3d.toml");
 
+/// A run for small lesions in MR images of brains with a T1, from few subjects.
+pub const BRAIN_LESIONS_3D: &str = include_str!("recipes/brain_lesions_3d.toml");
+
 /// `[geometry]`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -217,6 +220,7 @@ impl RunConfig {
 mod tests {
     use super::keys::{documented_as, full_template, known_keys};
     use super::*;
+    use lacuna_data::normalise::NormaliseMethod;
     use lacuna_losses::NamedLoss;
 
     fn parse(text: &str, sets: &[&str]) -> Result<RunConfig, ConfigError> {
@@ -236,6 +240,9 @@ mod tests {
         let recipe = parse(LESIONS_3D, &[]).unwrap();
         assert!(recipe.model.plan(2, 2).is_ok());
         assert_eq!(recipe.patch.sampler.parts().len(), 3);
+        let brain = parse(BRAIN_LESIONS_3D, &[]).unwrap();
+        assert!(brain.model.plan(3, 2).is_ok());
+        assert_eq!(brain.normalise.method, NormaliseMethod::GreyMatter);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Keys, values and options of the command line.
 
+use lacuna_io::{read_image, read_reference, write_image};
+
 use crate::harness::Place;
 use crate::{no_training, trained};
 
@@ -144,6 +146,35 @@ fn regions_that_are_none() {
         &place,
         &format!("{sigmoid} --set regions=[[\"lesion\"]] --set loss.ignore_label=1"),
         &["`loss.ignore_label` is 1", "regions", "train.voxel_weights"],
+    );
+}
+
+#[test]
+fn grey_matter_that_is_not_there() {
+    let place = Place::new();
+    let method = "--set normalise.method=grey-matter";
+    let manifest = place.text("cohort/dataset.toml");
+    place.write(
+        "cohort/dataset.toml",
+        manifest
+            .replace("\"T1\"", "\"PD\"")
+            .replace("T1 = ", "PD = "),
+    );
+    no_training(
+        &place,
+        method,
+        &["sub-01", "needs a T1-weighted image", "z-score"],
+    );
+    place.write("cohort/dataset.toml", &manifest);
+    // As it comes from another pipeline: with another zero.
+    let path = place.path("cohort/sub-01/FLAIR.nii.gz");
+    let image = read_image(&path).unwrap();
+    let centred = image.map(|v| v - 1e4);
+    write_image(&path, &centred, &read_reference(&path).unwrap()).unwrap();
+    no_training(
+        &place,
+        method,
+        &["sub-01", "FLAIR.nii.gz", "earlier normalisation", "z-score"],
     );
 }
 

@@ -3,7 +3,7 @@
 use crate::harness::geometry::affine_bits;
 use crate::harness::{Place, RUN, phantoms};
 use lacuna_data::phantom::PhantomConfig;
-use lacuna_io::{Reference, read_image, read_labels, write_image};
+use lacuna_io::{Reference, read_image, read_labels, read_reference, write_image};
 use lacuna_volume::Volume;
 
 #[test]
@@ -45,6 +45,24 @@ fn single_slices_and_the_default_normalisation_work() {
     place.ok("predict run --dataset cohort/dataset.toml --out pred");
     let labels = read_labels(place.path("pred/sub-01.nii.gz")).unwrap();
     assert_eq!(labels.shape(), [40, 44, 1]);
+}
+
+#[test]
+fn images_may_be_multiples_of_grey_matter() {
+    let place = Place::new();
+    place.edit("run.toml", "\"z-score\"", "\"grey-matter\"");
+    place.ok("train run.toml --out run");
+    // A scanner that gives twice the numbers changes nothing: the median and what is divided
+    // by it double, and halving is exact.
+    place.ok("predict run --dataset cohort/dataset.toml --out again");
+    let of = |folder: &str| read_labels(place.path(format!("{folder}/sub-02.nii.gz"))).unwrap();
+    for modality in ["T1", "T2", "FLAIR"] {
+        let path = place.path(format!("cohort/sub-02/{modality}.nii.gz"));
+        let doubled = read_image(&path).unwrap().map(|v| 2.0 * v);
+        write_image(&path, &doubled, &read_reference(&path).unwrap()).unwrap();
+    }
+    place.ok("predict run --dataset cohort/dataset.toml --out doubled");
+    assert_eq!(of("again").data(), of("doubled").data());
 }
 
 #[test]

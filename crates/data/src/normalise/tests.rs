@@ -211,3 +211,39 @@ fn images_without_contrast_are_refused() {
         NormaliseError::EmptyWhiteMatter
     );
 }
+
+#[test]
+fn grey_matter_is_0_and_twice_as_bright_is_4() {
+    let config = NormaliseConfig {
+        method: NormaliseMethod::GreyMatter,
+        ..NormaliseConfig::default()
+    };
+    let grey = row(vec![false, true, true, true, false, false]);
+    let mut image = row(vec![0., 60., 80., 90., 160., 40.]);
+    let done = normalise(&mut image, "FLAIR", None, Some(&grey), config).unwrap();
+    assert_eq!((done.shift, done.scale), (80.0, 20.0));
+    assert_eq!(image.data(), [0., -1., 0., 0.5, 4., -2.]);
+
+    // An image that was z-scored before has no zero to be a multiple of.
+    let mut before = row(vec![0., -1., 1., 2., -2., 3.]);
+    let error = normalise(&mut before, "FLAIR", None, Some(&grey), config).unwrap_err();
+    let (median, negative) = (1.0, 3.0 / 9.0);
+    assert_eq!(error, NormaliseError::NoRatio { median, negative });
+}
+
+#[test]
+fn grey_matter_is_looked_for_inside_the_mask() {
+    // Fluid, grey and white matter; outside, fat that is as bright as grey matter.
+    let mut values: Vec<f32> = (0..900).map(|i| (i % 30) as f32).collect();
+    for (i, value) in values.iter_mut().enumerate() {
+        *value += [100.0, 300.0, 500.0][i / 300];
+    }
+    values.extend([315.0; 50]);
+    let mask = row((0..950).map(|i| i < 900).collect());
+    let found = grey_matter(&row(values), Some(&mask), Background::Auto).unwrap();
+    let expected = (0..950).map(|i| (300..600).contains(&i));
+    assert!(found.data().iter().copied().eq(expected));
+
+    let flat = grey_matter(&row(vec![7.0; 9]), None, Background::Auto);
+    assert_eq!(flat, Err(NormaliseError::NoGreyMatter));
+}

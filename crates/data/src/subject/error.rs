@@ -107,6 +107,16 @@ pub enum CaseError {
         /// What is wrong with its intensities.
         source: NormaliseError,
     },
+    /// Grey matter is looked for in a T1-weighted image.
+    #[error(
+        "subject {subject}: normalise.method = \"grey-matter\" needs a T1-weighted image, a modality \
+         whose name begins with T1, and there is none; add one, or choose \"white-matter\" or \
+         \"z-score\""
+    )]
+    NoT1 {
+        /// Id of the subject.
+        subject: String,
+    },
     /// Images without anything to see.
     #[error("subject {subject}: all of its images are 0 everywhere; replace them")]
     AllZero {
