@@ -242,12 +242,8 @@ fn ratio(
     let both = inside.iter().zip(tissue.data()).map(|(a, b)| *a && *b);
     let grey = sorted(values_in(image, &both.collect::<Vec<_>>()));
     let median = grey.get(grey.len() / 2).map_or(0.0, |v| f64::from(*v));
-    let (negative, all) = values_in(image, inside)
-        .iter()
-        .fold((0.0, 0.0), |(negative, all), v| {
-            let v = f64::from(*v);
-            (negative - v.min(0.0), all + v.abs())
-        });
+    let (negative, positive) = signed_sums(&values_in(image, inside));
+    let all = negative + positive;
     if median <= 0.0 || negative > NEGATIVE * all {
         let negative = if all > 0.0 { negative / all } else { 0.0 };
         return Err(NormaliseError::NoRatio { median, negative });
@@ -291,15 +287,21 @@ fn inside(
 
 /// Where 0 and traces of negative ringing are background.
 fn not_zero(image: &Volume<f32>) -> Vec<bool> {
+    let (negative, positive) = signed_sums(image.data());
+    let only_positive = negative < NEGATIVE * (negative + positive);
+    let keep = |&v: &f32| if only_positive { v > 0.0 } else { v != 0.0 };
+    image.data().iter().map(keep).collect()
+}
+
+/// What negative and what positive values add up to, without sign.
+fn signed_sums(values: &[f32]) -> (f64, f64) {
     let (mut negative, mut positive) = (0.0, 0.0);
-    for &v in image.data() {
+    for &v in values {
         if v < 0.0 {
             negative -= f64::from(v);
         } else {
             positive += f64::from(v);
         }
     }
-    let only_positive = negative < NEGATIVE * (negative + positive);
-    let keep = |&v: &f32| if only_positive { v > 0.0 } else { v != 0.0 };
-    image.data().iter().map(keep).collect()
+    (negative, positive)
 }

@@ -130,38 +130,44 @@ pub fn load_case(
         .as_ref()
         .map(|m| loader.resample_mask(m))
         .transpose()?;
+    let mut channels = images
+        .iter()
+        .map(|(_, image)| loader.image(image))
+        .collect::<Result<Vec<_>, _>>()?;
+    let refused = |channel: usize, source| {
+        let (modality, image) = images[channel];
+        CaseError::Normalise {
+            subject: subject.id.clone(),
+            modality: modality.clone(),
+            file: image.to_string(),
+            source,
+        }
+    };
     let tissue = match preprocess.normalise.method {
         NormaliseMethod::WhiteMatter => loader
             .mask("white_matter", subject.white_matter.as_deref())?
             .map(|white| loader.resample_mask(&white))
             .transpose()?,
-        NormaliseMethod::GreyMatter => Some(grey_matter_of(
-            subject,
-            &loader,
-            &images,
-            mask.as_ref(),
-            preprocess,
-        )?),
+        NormaliseMethod::GreyMatter => {
+            let t1 = images.iter().position(|(modality, _)| is_t1(modality));
+            let t1 = t1.ok_or_else(|| CaseError::NoT1 {
+                subject: subject.id.clone(),
+            })?;
+            let background = preprocess.normalise.background;
+            let grey = grey_matter(&channels[t1], mask.as_ref(), background);
+            Some(grey.map_err(|source| refused(t1, source))?)
+        }
         _ => None,
     };
-
-    let mut channels = Vec::with_capacity(images.len());
-    for (modality, image) in images {
-        let mut channel = loader.image(image)?;
+    for (number, (channel, (modality, _))) in channels.iter_mut().zip(&images).enumerate() {
         normalise(
-            &mut channel,
+            channel,
             modality,
             mask.as_ref(),
             tissue.as_ref(),
             preprocess.normalise,
         )
-        .map_err(|source| CaseError::Normalise {
-            subject: subject.id.clone(),
-            modality: modality.clone(),
-            file: image.to_string(),
-            source,
-        })?;
-        channels.push(channel);
+        .map_err(|source| refused(number, source))?;
     }
     let label = subject.label.as_deref();
     let label = label.map(|path| loader.label(path, preprocess.labels));
@@ -183,32 +189,6 @@ pub fn load_case(
             mask: own_mask.filter(|_| loader.run_grid != loader.own_grid),
             shown: None,
         },
-    })
-}
-
-/// Where the subject's T1-weighted image shows grey matter.
-fn grey_matter_of(
-    subject: &Subject,
-    loader: &Loader<'_>,
-    images: &[(&String, &ImageRef)],
-    mask: Option<&Volume<bool>>,
-    preprocess: &Preprocess,
-) -> Result<Volume<bool>, CaseError> {
-    let subject = &subject.id;
-    let t1 = images
-        .iter()
-        .find(|(modality, _)| is_t1(modality))
-        .ok_or_else(|| CaseError::NoT1 {
-            subject: subject.clone(),
-        })?;
-    let (modality, image) = *t1;
-    grey_matter(&loader.image(image)?, mask, preprocess.normalise.background).map_err(|source| {
-        CaseError::Normalise {
-            subject: subject.clone(),
-            modality: modality.clone(),
-            file: image.to_string(),
-            source,
-        }
     })
 }
 
