@@ -120,13 +120,39 @@ fn a_run_that_is_moved_away_stops_and_is_not_made_again() {
         "train run.toml --out moved --resume --set train.iterations={total}"
     ));
 
+    // Stopped meanwhile: a file that it writes would keep the folder from going.
     let child = start(&place, "run", "", 2);
+    signal(&child, "STOP");
+    while !stands_still(&child) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     std::fs::remove_dir_all(place.path("run")).unwrap();
+    signal(&child, "CONT");
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("error: run was removed"), "{told}");
     assert!(!place.path("run").exists(), "{told}");
+}
+
+#[cfg(target_os = "linux")]
+fn signal(child: &std::process::Child, name: &str) {
+    let kill = format!("kill -{name} {}", child.id());
+    let sent = std::process::Command::new("sh")
+        .args(["-c", &kill])
+        .status();
+    assert!(sent.unwrap().success(), "{kill}");
+}
+
+/// Whether every thread of the process is stopped.
+#[cfg(target_os = "linux")]
+fn stands_still(child: &std::process::Child) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    tasks.into_iter().all(|task| {
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+        // A thread that ended meanwhile writes nothing.
+        stat.map_or(true, |s| s.rsplit(") ").next().unwrap().starts_with('T'))
+    })
 }
 
 #[test]
