@@ -36,6 +36,7 @@ pub use evaluate::{
 };
 pub use froc::{Candidate, Froc, FrocPoint, SubjectCandidates};
 pub use lesion::{Lesion, LesionPlace, LesionShares, Lesions};
+pub use matching::most_pairs;
 pub use mcnemar::mcnemar;
 pub use pair::{MaskPair, without_ignored};
 pub use strata::LesionStratum;

@@ -4,11 +4,7 @@ use std::collections::VecDeque;
 
 /// Most pairs that can be made of `edges` between `left` and `right` things, counted
 /// from 0, with no thing in two pairs.
-pub(crate) fn most_pairs(
-    left: usize,
-    right: usize,
-    edges: impl Iterator<Item = [usize; 2]>,
-) -> usize {
+pub fn most_pairs(left: usize, right: usize, edges: impl Iterator<Item = [usize; 2]>) -> usize {
     let mut partners: Vec<Vec<usize>> = vec![Vec::new(); left];
     for [l, r] in edges {
         partners[l].push(r);

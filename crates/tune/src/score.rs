@@ -1,6 +1,6 @@
 //! What a rule makes of a subject, scored from its records.
 
-use lacuna_metrics::{Counts, LesionShares};
+use lacuna_metrics::{Counts, LesionShares, most_pairs};
 use serde::{Deserialize, Serialize};
 
 use crate::observed::{Component, Observed};
@@ -44,6 +44,10 @@ pub struct Score {
     pub dsc: f64,
     /// Lesion F1.
     pub lesion_f1: f64,
+    /// The same, where a predicted lesion finds one of the reference at most: one that covers
+    /// the brain finds all of them otherwise.
+    #[serde(default)]
+    pub separate_f1: f64,
     /// Share of the reference lesions that were found.
     pub lesion_recall: f64,
     /// Share of the predicted lesions that are not false.
@@ -57,9 +61,9 @@ pub struct Score {
 }
 
 impl Score {
-    /// What is tuned: the mean of DSC and lesion F1.
+    /// What is tuned: the mean of DSC and of lesion F1 where each predicted lesion finds one.
     pub fn objective(&self) -> f64 {
-        (self.dsc + self.lesion_f1) / 2.0
+        (self.dsc + self.separate_f1) / 2.0
     }
 
     /// The mean over subjects, value by value.
@@ -74,6 +78,7 @@ impl Score {
         Self {
             dsc: mean(|s| s.dsc),
             lesion_f1: mean(|s| s.lesion_f1),
+            separate_f1: mean(|s| s.separate_f1),
             lesion_recall: mean(|s| s.lesion_recall),
             lesion_precision: mean(|s| s.lesion_precision),
             false_lesions: mean(|s| s.false_lesions),
@@ -88,20 +93,11 @@ impl Observed {
     /// [`THRESHOLDS`](crate::THRESHOLDS).
     pub fn score(&self, rule: &Rule) -> Option<Score> {
         let components = self.components(rule.threshold)?;
-        let mut found = vec![false; self.reference.len()];
-        let (mut kept, mut touching, mut voxels, mut overlap) = (0, 0, 0, 0);
-        for component in components {
-            if !rule.keeps(component, self.voxel_mm3) {
-                continue;
-            }
-            kept += 1;
-            touching += usize::from(component.overlap_voxels > 0);
-            voxels += component.voxels;
-            overlap += component.overlap_voxels;
-            for lesion in &component.touched {
-                found[*lesion as usize] = true;
-            }
-        }
+        let keeps = |c: &&Component| rule.keeps(c, self.voxel_mm3);
+        let kept: Vec<&Component> = components.iter().filter(keeps).collect();
+        let touching = kept.iter().filter(|c| c.overlap_voxels > 0).count();
+        let voxels: usize = kept.iter().map(|c| c.voxels).sum();
+        let overlap: usize = kept.iter().map(|c| c.overlap_voxels).sum();
         let reference: usize = self.reference.iter().sum();
         let counts = Counts {
             true_positive: overlap as u64,
@@ -110,16 +106,37 @@ impl Observed {
             // No overlap metric reads it.
             true_negative: 0,
         };
-        let found = found.iter().filter(|found| **found).count();
-        let lesions = LesionShares::of([found, self.reference.len()], [touching, kept]);
+        let [found, separate] = self.found(&kept);
+        let shares =
+            |found| LesionShares::of([found, self.reference.len()], [touching, kept.len()]);
+        let lesions = shares(found);
         Some(Score {
             dsc: counts.dsc(),
             lesion_f1: lesions.f1,
+            separate_f1: shares(separate).f1,
             lesion_recall: lesions.recall,
             lesion_precision: lesions.precision,
-            false_lesions: (kept - touching) as f64,
-            predicted_lesions: kept as f64,
+            false_lesions: (kept.len() - touching) as f64,
+            predicted_lesions: kept.len() as f64,
             predicted_mm3: voxels as f64 * self.voxel_mm3,
         })
+    }
+
+    /// Lesions of the reference that components touch: all, and as many as there can be with a
+    /// component of its own for each.
+    fn found(&self, kept: &[&Component]) -> [usize; 2] {
+        let mut found = vec![false; self.reference.len()];
+        for lesion in kept.iter().flat_map(|c| &c.touched) {
+            found[*lesion as usize] = true;
+        }
+        let found = found.iter().filter(|found| **found).count();
+        if kept.iter().all(|c| c.touched.len() < 2) {
+            return [found, found];
+        }
+        let edges = kept.iter().enumerate().flat_map(|(at, c)| {
+            let lesions = c.touched.iter();
+            lesions.map(move |lesion| [at, *lesion as usize])
+        });
+        [found, most_pairs(kept.len(), self.reference.len(), edges)]
     }
 }
