@@ -135,7 +135,7 @@ fn judged_sections(facts: &Facts, judged: &Judged) -> Vec<Section> {
         .any(|t| !t.in_model && !t.held_out.is_empty())
     {
         honest.push(
-            "The scores are of short trainings on one patient each; the model was trained on all."
+            "The scores are of networks that saw all patients but one; those of the model saw all."
                 .to_owned(),
         );
     }

@@ -9,6 +9,7 @@
 //! ```
 
 mod configuration;
+mod few;
 mod folds;
 mod shape;
 mod time;
@@ -121,11 +122,15 @@ impl Plan {
         }
         fits_disk(fingerprint, out)?;
         let mut decisions = Vec::new();
-        let mut chosen = Chosen::of(fingerprint, asked.structure, &mut decisions);
+        let mut chosen = Chosen::of(manifest, fingerprint, asked.structure, &mut decisions);
         let left = asked.budget.duration().as_secs_f64() - spent;
 
-        let folds = |most| trainings(asked, manifest, fingerprint, most);
-        let (mut trainings, mut told) = folds(usize::MAX)?;
+        let few = chosen.is_few();
+        let folds = |most, networks: usize| {
+            let networks = few.then_some(networks);
+            trainings(asked, manifest, fingerprint, most, networks)
+        };
+        let (mut trainings, mut told) = folds(usize::MAX, few::NETWORKS)?;
         let scene = Measuring {
             asked,
             manifest,
@@ -151,14 +156,24 @@ impl Plan {
         let fit =
             |trainings: &[Training]| speed.iterations(&config, fingerprint, trainings, left, 0);
         let mut iterations = fit(&trainings);
-        // Fewer folds rather than trainings that learn nothing.
         let set = sets(asked, "train.iterations");
+        // Fewer networks rather than shorter trainings.
+        for networks in (1..few::NETWORKS).rev() {
+            let short = trainings[0]
+                .most_iterations
+                .is_some_and(|most| iterations < most);
+            if short && !set {
+                (trainings, told) = folds(usize::MAX, networks)?;
+                iterations = fit(&trainings);
+            }
+        }
+        // Fewer folds rather than trainings that learn nothing.
         for most in [3, 2] {
             let folds_now = trainings.iter().filter(|t| !t.held_out.is_empty()).count();
             if set || iterations >= FEW || asked.splits.is_some() || folds_now <= most {
                 continue;
             }
-            (trainings, told) = folds(most)?;
+            (trainings, told) = folds(most, 1)?;
             iterations = fit(&trainings);
             told.reason += "; fewer than 5 since the time is short";
         }
@@ -178,10 +193,17 @@ impl Plan {
             "length of a training",
             match set {
                 true => format!("{} iterations, as set", config.train.iterations),
+                false if few => format!("about {iterations} iterations of the first, as many for \
+                     each patient"),
                 false => format!("about {iterations} iterations"),
             },
-            "what is left when whole volumes are predicted and tuned on is shared among the \
-             trainings; chosen again before each, by the speed of those before",
+            match few {
+                true => "more teach a network what is these few patients' alone, so that time may be left",
+                false => {
+                    "what is left when whole volumes are predicted and tuned on is shared among \
+                     the trainings; chosen again before each, by the speed of those before"
+                }
+            },
             format!(
                 "budget {}, {:.0} s for prediction and tuning, {:.2} s an iteration",
                 asked.budget,
@@ -279,15 +301,17 @@ impl Plan {
     }
 }
 
-/// The trainings: of the folds of a file, or of at most `most` that are drawn.
+/// The trainings: of the folds of a file, or of at most `most` that are drawn, with so many
+/// `networks` of all patients where these are few.
 fn trainings(
     asked: &Asked,
     manifest: &Manifest,
     fingerprint: &Fingerprint,
     most: usize,
+    networks: Option<usize>,
 ) -> Result<(Vec<Training>, Decision), AutoError> {
     let Some(path) = &asked.splits else {
-        return folds::draw(fingerprint, most, asked.seed);
+        return folds::draw(fingerprint, most, networks, asked.seed);
     };
     // Subjects that were left out are in no fold.
     let usable = |mut ids: Vec<String>| {
@@ -307,7 +331,12 @@ fn trainings(
             .to_string_lossy()
             .into_owned(),
     );
-    Ok((folds::of_lists(&lists), told))
+    let mut trainings = folds::of_lists(&lists);
+    for training in &mut trainings {
+        let most = few::ITERATIONS * training.train.len() as u64;
+        training.most_iterations = networks.map(|_| most);
+    }
+    Ok((trainings, told))
 }
 
 /// Whether an override sets a key, or one below it.

@@ -311,7 +311,58 @@ fn two_patients_are_each_held_out_and_the_model_sees_both() {
     assert!(
         place
             .text("out/card.md")
-            .contains("short trainings on one patient each")
+            .contains("networks that saw all patients but one")
+    );
+}
+
+/// Brains of a litre with a T1: multiples of grey matter, a small network, several on all.
+#[test]
+fn brains_of_few_patients_get_their_recipe() {
+    let brains = PhantomConfig {
+        spacing: [4.0; 3],
+        ..phantoms([36, 42, 36])
+    };
+    let place = Place::with(&brains, "");
+    let auto = "auto cohort/dataset.toml --budget 30m --out out --set train.iterations=6 --set \
+                train.batch=2 --set patch.size=16";
+    place.ok(auto);
+    let plan = place.text("out/plan.md");
+    for part in [
+        "| recipe | brain-lesions-3d |",
+        "multiples of grey matter",
+        "5 trainings on all",
+        "cross-entropy",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    let config = place.text("out/all-4/run.toml");
+    for part in [
+        "method = \"grey-matter\"",
+        "norm = \"batch\"",
+        "features = [16, 32]",
+    ] {
+        assert!(config.contains(part), "{part}: {config}");
+    }
+    let names = ["all-0", "all-1", "all-2", "all-3", "all-4"];
+    assert_eq!(
+        place.json("out/model.json")["runs"],
+        serde_json::json!(names)
+    );
+    let weights =
+        |name: &str| place.read(format!("out/{name}/checkpoint-000006/weights.safetensors"));
+    assert_ne!(weights("all-0"), weights("all-1"), "the seed is the same");
+    place.ok("predict out --dataset cohort/dataset.toml --out predictions");
+
+    // The time holds no longer trainings than serve.
+    let plan = "plan cohort/dataset.toml --budget 100h --out planned";
+    place.ok(plan);
+    let trainings = place.json("planned/plan.json")["trainings"].clone();
+    let most = |k: usize| trainings[k]["most_iterations"].as_u64();
+    assert_eq!([most(0), most(2)], [Some(200), Some(400)]);
+    assert!(
+        place
+            .text("planned/plan.md")
+            .contains("about 200 iterations")
     );
 }
 

@@ -1,10 +1,15 @@
 //! The run configuration that a plan comes to, and a line for each decision in it.
 
+mod reasons;
+
 use std::path::Path;
 
+use lacuna_data::manifest::Manifest;
+use lacuna_data::subject::LabelResampling;
 use lacuna_record::Fingerprint;
-use lacuna_train::config::RunConfig;
+use lacuna_train::config::{GeometryConfig, RunConfig};
 
+use super::few::Few;
 use super::shape::{Scene, Shape};
 use super::{Asked, Decision};
 use crate::error::AutoError;
@@ -20,16 +25,19 @@ const THICK: f64 = 3.0;
 const BATCH_VOXELS: usize = 2 * 64 * 64 * 64;
 /// Most patches of a batch.
 const MOST_BATCH: usize = 16;
+/// Features of the first stage that are tried, widest first.
+const FEATURES: [usize; 4] = [24, 16, 12, 8];
 /// Probability of foreground that a network begins with, see docs/recipe.md.
 const PRIOR: &str = "0.01";
 
 /// What does not depend on the machine.
 pub(super) struct Chosen {
+    /// Whether a recipe for few patients takes the place of what follows.
+    few: Few,
+    scene: Scene,
     shape: Shape,
     batch: usize,
-    /// Empty keeps each subject's own grid.
-    spacing: Vec<f64>,
-    keep_lesions: bool,
+    geometry: GeometryConfig,
     /// The axis across thick slices.
     thick: Option<usize>,
     sided: bool,
@@ -40,6 +48,7 @@ pub(super) struct Chosen {
 
 impl Chosen {
     pub fn of(
+        manifest: &Manifest,
         fingerprint: &Fingerprint,
         structure: Option<Structure>,
         decisions: &mut Vec<Decision>,
@@ -112,151 +121,60 @@ impl Chosen {
             preset_mm: preset.map(|p| p.patch_mm),
         };
         let shape = scene.shape();
-        say(
-            "patch",
-            format!("{} voxels", shape.patch.map(|n| n.to_string()).join(" x ")),
-            match (shape.whole, structure) {
-                (true, _) => "the median subject fits into it",
-                (false, Some(_)) => "the preset's size, within 64^3 voxels",
-                (false, None) => {
-                    "twice the components of the 95th percentile, 48 voxels at least, within 64^3 voxels"
-                }
-            },
-            format!(
-                "components {} mm, subjects {} mm",
-                written(&component_mm),
-                written(&shape_mm)
-            ),
-        );
         let finest = on.iter().copied().fold(f64::INFINITY, f64::min);
         let coarsest = (0..3).max_by(|a, b| on[*a].total_cmp(&on[*b]));
         let thick = coarsest.filter(|a| shape.axes() == 3 && on[*a] >= THICK * finest);
-        say(
-            "halvings along x, y, z",
-            shape.halvings.map(|n| n.to_string()).join(", "),
-            "an axis is halved while 4 voxels stay, 3 times at most, and not while it is twice as coarse as another",
-            format!("spacing {} mm", written(&on)),
-        );
         let batch = match shape.whole {
             true => 2,
             false => (BATCH_VOXELS / shape.voxels()).clamp(2, MOST_BATCH),
         };
-        say(
-            "batch",
-            batch.to_string(),
-            match shape.whole {
-                true => "each patch is a subject; more steps serve better than larger ones",
-                false => {
-                    "as many voxels as two patches of 64^3: small patches need company for the Dice term"
-                }
-            },
-            format!("{} voxels in a patch", shape.voxels()),
-        );
         let sided = (fingerprint.classes.iter()).any(|c| {
             let c = c.to_lowercase();
             ["left", "right"].iter().any(|side| c.contains(side))
         });
-        let paste = preset.is_some_and(|p| p.paste);
+        let geometry = GeometryConfig {
+            spacing,
+            labels: match keep_lesions {
+                true => LabelResampling::KeepLesions,
+                false => LabelResampling::Majority,
+            },
+        };
+        let few = Few::of(
+            manifest,
+            fingerprint,
+            structure,
+            on,
+            geometry.clone(),
+            sided,
+        );
         let chosen = Self {
             errors: !shape.whole,
+            scene,
             shape,
             batch,
-            spacing,
-            keep_lesions,
+            geometry,
             thick,
             sided,
-            paste,
+            paste: preset.is_some_and(|p| p.paste),
+            few,
         };
         chosen.tell(fingerprint, structure, decisions);
         chosen
     }
 
-    /// The decisions that are the same for all sizes.
-    fn tell(
-        &self,
-        fingerprint: &Fingerprint,
-        structure: Option<Structure>,
-        decisions: &mut Vec<Decision>,
-    ) {
-        let mut say = |what: &str, value: &str, reason: &str, figure: String| {
-            decisions.push(Decision::new(what, value.to_owned(), reason, figure));
-        };
-        let masks = fingerprint
-            .subjects
-            .iter()
-            .filter(|s| s.mask_voxels.is_some())
-            .count();
-        say(
-            "normalisation",
-            "z-score inside, 0 outside",
-            "each image by itself, as intensities of MR have no unit; 0 outside was measured best with instance norm",
-            format!(
-                "{masks} of {} subjects have a mask",
-                fingerprint.subjects.len()
-            ),
-        );
-        let rarest = fingerprint
-            .foreground
-            .iter()
-            .map(|c| c.share_inside.p50)
-            .fold(1.0, f64::min);
-        let share = format!(
-            "rarest class: {:.4} % of the inside in the median subject",
-            100.0 * rarest
-        );
-        match self.shape.whole {
-            true => say(
-                "sampler",
-                "uniform",
-                "a patch is the subject, so that nothing needs to be searched for",
-                share,
-            ),
-            false => say(
-                "sampler",
-                "thirds: lesions, anywhere inside, errors on whole training subjects",
-                "a prediction sees mostly tissue without lesions, and lesions count alike by number",
-                share,
-            ),
-        }
-        say(
-            "loss",
-            "Dice of the foreground classes + cross-entropy",
-            "the sum is robust over rates and sizes",
-            format!("{} foreground class(es)", fingerprint.classes.len() - 1),
-        );
-        say(
-            "prior of the foreground",
-            PRIOR,
-            "outputs begin as sure of background as that, and rare classes are learnt sooner",
-            "measured on five datasets: docs/recipe.md".to_owned(),
-        );
-        let mut transforms = "left-right flips, ".to_owned();
-        if self.sided {
-            transforms.clear();
-        }
-        transforms += match self.thick {
-            Some(_) => "rotation in the slice, scale, intensities",
-            None => "rotation, scale, intensities",
-        };
-        if self.paste {
-            transforms += ", pasted lesions";
-        }
-        say(
-            "augmentation",
-            &transforms,
-            "few subjects: they are shown in as many ways as scanners and heads differ",
-            match self.sided {
-                true => "class names tell left from right, so nothing is mirrored".to_owned(),
-                false => format!("{} subjects", fingerprint.subjects.len()),
-            },
-        );
-        if let Some(structure) = structure {
-            say(
-                "advice",
-                structure.preset().advice,
-                "what is known of the structure",
-                structure.to_string(),
-            );
+    /// Whether the recipe for few patients is used.
+    pub fn is_few(&self) -> bool {
+        matches!(self.few, Few::Recipe(_))
+    }
+
+    /// Features of the first stage that are tried, widest first.
+    pub fn features(&self) -> Vec<usize> {
+        match &self.few {
+            Few::Recipe(recipe) => {
+                let stages = recipe.model.stages.as_ref().expect("the recipe has stages");
+                vec![stages.features[0]]
+            }
+            _ => FEATURES.to_vec(),
         }
     }
 
@@ -265,7 +183,15 @@ impl Chosen {
     /// # Errors
     /// Overrides that are refused, or that set what is planned.
     pub fn config(&self, asked: &Asked, features: usize) -> Result<RunConfig, AutoError> {
-        let text = self.toml(&asked.dataset, asked.seed, features);
+        let text = match &self.few {
+            Few::Recipe(recipe) => RunConfig {
+                dataset: asked.dataset.clone(),
+                seed: asked.seed,
+                ..(**recipe).clone()
+            }
+            .to_toml()?,
+            _ => self.toml(&asked.dataset, asked.seed, features),
+        };
         let parse =
             |sets| RunConfig::parse(&text, sets, "the planned configuration", Path::new(""));
         let config = parse(&asked.sets)?;
@@ -319,10 +245,9 @@ impl Chosen {
             (false, true) => "[{ components = 0.34 }, { mask = 0.33 }, { errors = 0.33 }]",
             (false, false) => "[{ components = 0.5 }, { mask = 0.5 }]",
         };
-        let labels = if self.keep_lesions {
-            "keep-lesions"
-        } else {
-            "majority"
+        let labels = match self.geometry.labels {
+            LabelResampling::KeepLesions => "keep-lesions",
+            LabelResampling::Majority => "majority",
         };
         // A path as TOML writes strings, whatever is in it.
         let dataset = toml::Value::String(dataset.to_string_lossy().into_owned());
@@ -340,7 +265,7 @@ impl Chosen {
              weight_decay = 1e-2\nschedule = \"polynomial\"\nwarm_up = 20\nclip_norm = 12.0\n\
              ema = {ema}\nprior = {PRIOR}\nrestarts = 1\ncheckpoint_every = 50\n",
             transforms.join(",\n  "),
-            self.spacing,
+            self.geometry.spacing,
             list(&stages.features),
             lists(&stages.kernels),
             lists(&stages.strides),

@@ -8,6 +8,7 @@ use lacuna_record::Fingerprint;
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
+use super::few::ITERATIONS;
 use crate::error::AutoError;
 
 /// Folds unless there are fewer patients or little time.
@@ -26,6 +27,9 @@ pub struct Training {
     pub share: f64,
     /// Whether its network is part of the model.
     pub in_model: bool,
+    /// Iterations at most, where longer trainings serve worse.
+    #[serde(default)]
+    pub most_iterations: Option<u64>,
 }
 
 /// The folds that a file gives, as trainings.
@@ -37,14 +41,18 @@ pub(super) fn of_lists(lists: &[(Vec<String>, Vec<String>)]) -> Vec<Training> {
         held_out: held_out.clone(),
         share,
         in_model: true,
+        most_iterations: None,
     };
     lists.iter().enumerate().map(fold).collect()
 }
 
-/// Trainings of at most `most` folds, by patient, with lesions in each.
+/// Trainings of at most `most` folds, by patient, with lesions in each. With `networks` each
+/// fold is only judged, and the model is the mean of so many networks that see all, each as long
+/// as [`ITERATIONS`] has it.
 pub(super) fn draw(
     fingerprint: &Fingerprint,
     most: usize,
+    networks: Option<usize>,
     seed: u64,
 ) -> Result<(Vec<Training>, Decision), AutoError> {
     let members: Vec<Member> = (fingerprint.subjects.iter())
@@ -71,22 +79,35 @@ pub(super) fn draw(
         with_lesions.len()
     );
     let ids = || members.iter().map(|m| m.id.clone());
-    let all = |share| Training {
-        name: "all".to_owned(),
-        train: ids().collect(),
-        held_out: Vec::new(),
-        share,
-        in_model: true,
+    let patients = with_lesions.len() as u64;
+    let of_all = |share: f64| {
+        let count = networks.unwrap_or(1);
+        let name = move |k| match networks {
+            Some(_) => format!("all-{k}"),
+            None => "all".to_owned(),
+        };
+        let train: Vec<String> = ids().collect();
+        (0..count).map(move |k| Training {
+            name: name(k),
+            train: train.clone(),
+            held_out: Vec::new(),
+            share: share / count as f64,
+            in_model: true,
+            most_iterations: networks.map(|_| ITERATIONS * patients),
+        })
     };
     let count = with_lesions.len().min(FOLDS).min(most.max(2));
     if with_lesions.len() < 2 {
         let told = Decision::new(
             "folds",
-            "none: one training on all".to_owned(),
+            format!(
+                "none: {} on all",
+                networks.map_or("one training".to_owned(), times)
+            ),
             "nothing can be held out that has lesions: there will be no estimate and no tuning",
             found,
         );
-        return Ok((vec![all(1.0)], told));
+        return Ok((of_all(1.0).collect(), told));
     }
     let folds = stratified_folds(&members, &loads, count, seed)?;
     let lists: Vec<(Vec<String>, Vec<String>)> = (folds.iter())
@@ -96,7 +117,7 @@ pub(super) fn draw(
         })
         .collect();
     let mut trainings = of_lists(&lists);
-    if with_lesions.len() > 2 {
+    if with_lesions.len() > 2 && networks.is_none() {
         let told = Decision::new(
             "folds",
             format!("{count}; the model is the mean of their networks"),
@@ -105,18 +126,40 @@ pub(super) fn draw(
         );
         return Ok((trainings, told));
     }
+    let held_out = trainings.len() as f64;
+    // By patients seen where there are several of all; short where one is to have the time.
+    let seen = (patients - 1) as f64;
+    let share = networks.map_or(0.22, |count| {
+        seen / (held_out * seen + (count as u64 * patients) as f64)
+    });
     for training in &mut trainings {
-        training.share = 0.22;
+        training.share = share;
         training.in_model = false;
+        training.most_iterations = networks.map(|_| ITERATIONS * (patients - 1));
     }
-    trainings.push(all(1.0 - 0.22 * trainings.len() as f64));
+    trainings.extend(of_all(1.0 - share * held_out));
     let told = Decision::new(
         "folds",
-        "hold-out: each patient once, then one training on all that is the model".to_owned(),
-        "with two patients a network of a fold has seen one only; scores and tuning are of the two short trainings, the model will be better than they say",
+        match networks {
+            None => {
+                "hold-out: each patient once, then one training on all that is the model".to_owned()
+            }
+            Some(count) => format!(
+                "hold-out: each patient once, then {} on all, whose mean is the model",
+                times(count)
+            ),
+        },
+        "with so few patients a network of a fold has seen too little; scores and tuning are of the hold-outs, the model will be better than they say",
         found,
     );
     Ok((trainings, told))
+}
+
+fn times(trainings: usize) -> String {
+    match trainings {
+        1 => "one training".to_owned(),
+        count => format!("{count} trainings"),
+    }
 }
 
 /// Subjects that look like one patient's, where a training has seen one that another is judged
@@ -179,7 +222,7 @@ mod tests {
         for (at, subject) in fingerprint.subjects.iter_mut().enumerate() {
             subject.group = Some(format!("patient-{}", at / 2));
         }
-        let (trainings, told) = draw(&fingerprint, usize::MAX, 0).unwrap();
+        let (trainings, told) = draw(&fingerprint, usize::MAX, None, 0).unwrap();
         assert!(
             told.figure
                 .contains("6 subjects of 3 patients, 3 with lesions")
@@ -194,8 +237,31 @@ mod tests {
             assert_eq!((training.held_out.len(), held.len()), (2, 1));
             assert!(!training.train.iter().any(|id| held.contains(&patient(id))));
         }
-        let (fewer, _) = draw(&fingerprint, 2, 0).unwrap();
+        let (fewer, _) = draw(&fingerprint, 2, None, 0).unwrap();
         assert_eq!(fewer.len(), 2);
+    }
+
+    /// Hold-outs that are judged only, and networks of all that are the model.
+    #[test]
+    fn few_patients_get_several_networks_of_all() {
+        for (patients, held_out) in [(3, 3), (2, 2), (1, 0)] {
+            let (_folder, fingerprint) = phantoms(patients);
+            let (trainings, told) = draw(&fingerprint, usize::MAX, Some(4), 0).unwrap();
+            assert!(told.value.contains("4 trainings on all"), "{}", told.value);
+            let of_all = trainings.iter().filter(|t| t.in_model);
+            let names: Vec<&str> = of_all.clone().map(|t| t.name.as_str()).collect();
+            assert_eq!(names, ["all-0", "all-1", "all-2", "all-3"]);
+            assert!(of_all.clone().all(|t| t.train.len() == patients));
+            assert_eq!(trainings.len(), held_out + 4);
+            // 200 iterations for each patient that is seen, and the time shared by them.
+            let seen = |t: &Training| 200 * t.train.len() as u64;
+            let all: u64 = trainings.iter().map(seen).sum();
+            for training in &trainings {
+                assert_eq!(training.most_iterations, Some(seen(training)));
+                let share = seen(training) as f64 / all as f64;
+                assert!((training.share - share).abs() < 1e-12);
+            }
+        }
     }
 
     /// Patients without lesions are no reason for a fold without any.
@@ -213,7 +279,7 @@ mod tests {
             .map(|s| s.id.clone())
             .collect();
         for seed in 0..20 {
-            let (trainings, _) = draw(&fingerprint, usize::MAX, seed).unwrap();
+            let (trainings, _) = draw(&fingerprint, usize::MAX, None, seed).unwrap();
             assert_eq!(trainings.len(), 3);
             for training in &trainings {
                 let some = |ids: &[String]| ids.iter().any(|id| with_lesions.contains(id));

@@ -148,7 +148,8 @@ impl Speed {
         let all = left - self.afterwards(fingerprint, trainings, next);
         let own = all * trainings[next].share / shares;
         let steps = own / self.training_factor - self.before(config, fingerprint, &trainings[next]);
-        (steps / self.step).max(0.0) as u64
+        let most = trainings[next].most_iterations.unwrap_or(u64::MAX);
+        ((steps / self.step).max(0.0) as u64).min(most)
     }
 
     /// Seconds of a whole plan of so many iterations in each training.
@@ -189,6 +190,7 @@ mod tests {
             held_out: ids(held_out),
             share,
             in_model: true,
+            most_iterations: None,
         }
     }
 

@@ -10,8 +10,6 @@ use super::configuration::Chosen;
 use super::{Asked, Decision, FEW, Speed, Training, sets};
 use crate::error::AutoError;
 
-/// Features of the first stage that are tried, widest first.
-const FEATURES: [usize; 4] = [24, 16, 12, 8];
 /// Iterations for which the widest network is worth its time.
 const MANY: u64 = 700;
 /// Share of the machine's memory that a step may take, in per cent.
@@ -47,8 +45,9 @@ impl Measuring<'_> {
         let fixed = of_features.into_iter().any(|key| sets(self.asked, key));
         let mut tried: Vec<String> = Vec::new();
         let outputs = self.manifest.classes.len();
-        let narrowest = FEATURES[FEATURES.len() - 1];
-        for features in FEATURES {
+        let of_first = chosen.features();
+        let (widest, narrowest) = (of_first[0], of_first[of_first.len() - 1]);
+        for features in of_first {
             let config = chosen.config(self.asked, features)?;
             let needed = step_bytes(&config, self.manifest.modalities.len(), outputs)?;
             let free = MemoryLimit::Share(MEMORY).bytes();
@@ -68,7 +67,7 @@ impl Measuring<'_> {
                 "{features} features: {:.2} s an iteration, {iterations} fit",
                 speed.step
             ));
-            let wanted = if features == FEATURES[0] { MANY } else { FEW };
+            let wanted = if features == widest { MANY } else { FEW };
             if iterations >= wanted || features == narrowest || fixed {
                 let decision = Decision::new(
                     "features of the first stage",
@@ -77,8 +76,13 @@ impl Measuring<'_> {
                     } else {
                         features.to_string()
                     },
-                    "the widest of 24, 16, 12 and 8 of which enough iterations fit (700 of the \
-                     first, 150 of the next)",
+                    match widest == narrowest {
+                        true => "the recipe's",
+                        false => {
+                            "the widest of 24, 16, 12 and 8 of which enough iterations fit (700 \
+                             of the first, 150 of the next)"
+                        }
+                    },
                     tried.join("; "),
                 );
                 return Ok((features, config, speed, decision));
