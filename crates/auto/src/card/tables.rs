@@ -156,7 +156,7 @@ pub(super) fn rules_table(judged: &Judged) -> Item {
         "Thresholds, sizes and peaks",
         columns,
         judged.tuned.classes.iter().map(row).collect(),
-        "gain: of the mean of DSC and lesion F1; a dash asks for nothing",
+        "gain: of the mean of DSC and lesion F1, a predicted lesion finding one at most; a dash asks for nothing",
     )
 }
 
