@@ -104,6 +104,15 @@ pub fn phantom(config: &PhantomConfig, subject: usize) -> Result<PhantomSubject,
     with_shapes(config, MaskShapes::of(config)?.as_ref(), subject)
 }
 
+/// Reads the lesion masks that a configuration names, to tell what is wrong with them before
+/// anything is made.
+///
+/// # Errors
+/// Lesion masks that cannot be read or hold no lesion.
+pub fn check_masks(config: &PhantomConfig) -> Result<(), PhantomError> {
+    MaskShapes::of(config).map(drop)
+}
+
 /// As [`phantom`], with the lesion masks read before.
 fn with_shapes(
     config: &PhantomConfig,

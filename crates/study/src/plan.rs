@@ -1,10 +1,10 @@
 //! A study's grid, checked: every run is one that can be trained.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::Manifest;
-use lacuna_data::phantom::{PhantomConfig, write_cohort};
+use lacuna_data::phantom::{PhantomConfig, check_masks, write_cohort};
 use lacuna_data::split::Member;
 use lacuna_io::text::{MOST_TEXT_BYTES, read_text};
 use lacuna_losses::{Loss, LossConfig, NamedLoss};
@@ -50,8 +50,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Checks every run of `study`: its keys and values, its patch, its loss, and
-    /// that its dataset and split exist. Writes nothing.
+    /// Checks every run of `study`: its keys and values, its patch, its loss, that its
+    /// dataset and split exist, and lesion masks that are still to be used. Writes nothing.
     ///
     /// # Errors
     /// When the grid cannot be made, or a run of it could not be trained.
@@ -76,6 +76,13 @@ impl Plan {
         let mut manifests = BTreeMap::new();
         for grid in study.runs()? {
             plan.add(study, grid, &mut manifests)?;
+        }
+        let mut masks = BTreeSet::new();
+        for (name, config) in &plan.phantoms {
+            let made = plan.folder.phantoms().join(name).exists();
+            if !made && masks.insert(&config.lesion_masks) {
+                check_masks(config)?;
+            }
         }
         Ok(plan)
     }

@@ -170,6 +170,12 @@ fn keys_of_the_phantom_are_set_too() {
         "sweep studies/study.toml --out other --set phantom.subject=3",
         &["[phantom]", "`subject`"],
     );
+    place.write("junk/mask.nii.gz", "junk");
+    place.refused(
+        "sweep studies/study.toml --out other --set phantom.lesion_masks=junk",
+        &["junk/mask.nii.gz", "expected a NIfTI"],
+    );
+    assert!(!place.path("other").exists());
     place.refused(
         "sweep studies/study.toml --out other --set phantom.subjects",
         &["--set phantom.subjects", "key=value"],
