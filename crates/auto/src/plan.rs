@@ -191,11 +191,13 @@ impl Plan {
         }
         decisions.push(Decision::new(
             "length of a training",
-            match set {
-                true => format!("{} iterations, as set", config.train.iterations),
-                false if few => format!("about {iterations} iterations of the first, as many for \
-                     each patient"),
-                false => format!("about {iterations} iterations"),
+            match (set, trainings[0].most_iterations) {
+                (true, _) => format!("{} iterations, as set", config.train.iterations),
+                (false, Some(most)) => format!(
+                    "about {} iterations for each patient that it sees",
+                    few::ITERATIONS * iterations / most
+                ),
+                (false, None) => format!("about {iterations} iterations"),
             },
             match few {
                 true => "more teach a network what is these few patients' alone, so that time may be left",
