@@ -4,9 +4,8 @@
 mod harness;
 
 use std::io::{BufRead, BufReader};
-use std::process::Command;
 
-use harness::{Outcome, Place, phantoms};
+use harness::{Outcome, Place, phantoms, send};
 use lacuna_data::phantom::PhantomConfig;
 
 /// A network and a length of a second.
@@ -41,9 +40,7 @@ fn stopped(place: &Place, words: &str, when: &str) -> Outcome {
     for line in BufReader::new(child.stderr.take().unwrap()).lines() {
         let line = line.unwrap();
         if line.contains(when) {
-            let pid = child.id().to_string();
-            let killed = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-            assert!(killed.success());
+            send(&child, "TERM");
         }
         stderr += &(line + "\n");
     }

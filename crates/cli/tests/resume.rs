@@ -5,7 +5,7 @@ mod harness;
 
 use std::process::{Child, Output};
 
-use harness::{Place, RUN, phantoms, start};
+use harness::{Place, RUN, phantoms, send, start};
 use lacuna_data::phantom::PhantomConfig;
 use lacuna_record::Event;
 
@@ -237,14 +237,6 @@ fn validation_is_recorded_once() {
         size("run"),
         "the same events for TensorBoard"
     );
-}
-
-fn send(child: &Child, signal: &str) {
-    let command = format!("kill -{signal} {}", child.id());
-    let status = std::process::Command::new("sh")
-        .args(["-c", &command])
-        .status();
-    assert!(status.unwrap().success());
 }
 
 fn ended(child: Child) -> Output {

@@ -122,26 +122,17 @@ fn a_run_that_is_moved_away_stops_and_is_not_made_again() {
 
     // Stopped meanwhile: a file that it writes would keep the folder from going.
     let child = start(&place, "run", "", 2);
-    signal(&child, "STOP");
+    harness::send(&child, "STOP");
     while !stands_still(&child) {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     std::fs::remove_dir_all(place.path("run")).unwrap();
-    signal(&child, "CONT");
+    harness::send(&child, "CONT");
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("error: run was removed"), "{told}");
     assert!(!place.path("run").exists(), "{told}");
-}
-
-#[cfg(target_os = "linux")]
-fn signal(child: &std::process::Child, name: &str) {
-    let kill = format!("kill -{name} {}", child.id());
-    let sent = std::process::Command::new("sh")
-        .args(["-c", &kill])
-        .status();
-    assert!(sent.unwrap().success(), "{kill}");
 }
 
 /// Whether every thread of the process is stopped.

@@ -4,9 +4,8 @@ mod harness;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
 
-use harness::Place;
+use harness::{Place, send};
 
 #[test]
 fn it_serves_until_it_is_interrupted_and_ends_well() {
@@ -41,9 +40,7 @@ fn serves(place: &Place, words: &str, expected: &str) -> String {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
 
-    let pid = child.id().to_string();
-    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert!(sent.success());
+    send(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let mut told = String::new();
     child

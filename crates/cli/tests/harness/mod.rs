@@ -223,3 +223,10 @@ pub fn start(place: &Place, run: &str, set: &str, iterations: usize) -> Child {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// Sends a signal, such as `TERM`.
+pub fn send(child: &Child, signal: &str) {
+    let command = format!("kill -{signal} {}", child.id());
+    let sent = Command::new("sh").args(["-c", &command]).status();
+    assert!(sent.unwrap().success(), "{command}");
+}
