@@ -158,14 +158,15 @@ impl Plan {
         let mut iterations = fit(&trainings);
         let set = sets(asked, "train.iterations");
         // Fewer networks rather than shorter trainings.
-        for networks in (1..few::NETWORKS).rev() {
-            let short = trainings[0]
-                .most_iterations
-                .is_some_and(|most| iterations < most);
-            if short && !set {
-                (trainings, told) = folds(usize::MAX, networks)?;
-                iterations = fit(&trainings);
-            }
+        let mut networks = few::NETWORKS;
+        let short = |trainings: &[Training], iterations| {
+            let most = trainings[0].most_iterations;
+            !set && asked.splits.is_none() && most.is_some_and(|most| iterations < most)
+        };
+        while networks > 1 && short(&trainings, iterations) {
+            networks -= 1;
+            (trainings, told) = folds(usize::MAX, networks)?;
+            iterations = fit(&trainings);
         }
         // Fewer folds rather than trainings that learn nothing.
         for most in [3, 2] {

@@ -230,6 +230,15 @@ impl SubjectFingerprint {
         self.foreground.iter().all(|class| class.voxels == 0)
     }
 
+    /// Whose visit it is: its group, or itself; whether it is a group, as one may have the name
+    /// of a subject that is not in it.
+    pub fn patient(&self) -> (&str, bool) {
+        match &self.group {
+            Some(group) => (group, true),
+            None => (&self.id, false),
+        }
+    }
+
     /// Volume of its foreground in mm³, all classes together.
     pub fn foreground_mm3(&self) -> f64 {
         let voxels: usize = self.foreground.iter().map(|class| class.voxels).sum();

@@ -5,7 +5,6 @@
 //! network that sees 16 mm. docs/recipe.md has what it brought where one patient was learnt from
 //! and another tested on.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use lacuna_data::manifest::Manifest;
@@ -16,14 +15,14 @@ use lacuna_record::fingerprint::SubjectFingerprint;
 use lacuna_train::config::{BRAIN_LESIONS_3D, GeometryConfig, RunConfig};
 use lacuna_train::dataset::preprocess;
 
+use super::folds::with_lesions;
+use super::shape::COARSER;
 use crate::structure::Structure;
 
 /// Patients with lesions of whom there are few. One to learn from was measured.
 const MOST_PATIENTS: usize = 3;
 /// Volumes in ml of what is inside where that is a brain, and not a head.
 const BRAIN_ML: [f64; 2] = [400.0, 2200.0];
-/// Voxel edges, coarsest over finest, from which kernels of 3 along each axis are none of mm.
-const COARSER: f64 = 2.0;
 /// Components of a class in the median subject from which they are lesions, which lie anywhere.
 const LEAST_COMPONENTS: f64 = 3.0;
 /// Iterations of a training at most for each patient that it sees.
@@ -53,11 +52,7 @@ impl Few {
         geometry: GeometryConfig,
         sided: bool,
     ) -> Self {
-        let with_lesions = fingerprint.subjects.iter().filter(|s| !s.is_empty());
-        let patients: BTreeSet<&str> = with_lesions
-            .map(|s| s.group.as_deref().unwrap_or(&s.id))
-            .collect();
-        if patients.len() > MOST_PATIENTS {
+        if with_lesions(fingerprint) > MOST_PATIENTS {
             return Self::Many;
         }
         let recipe = recipe(geometry, sided);
@@ -107,7 +102,7 @@ fn unlike(
         ));
     }
     let finest = spacing_mm.into_iter().fold(f64::INFINITY, f64::min);
-    if spacing_mm.into_iter().any(|mm| mm > COARSER * finest) {
+    if spacing_mm.into_iter().any(|mm| mm >= COARSER * finest) {
         return Some("the slices are thick".to_owned());
     }
     let extents = fingerprint

@@ -46,6 +46,12 @@ pub(super) fn of_lists(lists: &[(Vec<String>, Vec<String>)]) -> Vec<Training> {
     lists.iter().enumerate().map(fold).collect()
 }
 
+/// How many patients have lesions.
+pub(super) fn with_lesions(fingerprint: &Fingerprint) -> usize {
+    let subjects = fingerprint.subjects.iter().filter(|s| !s.is_empty());
+    subjects.map(|s| s.patient()).collect::<BTreeSet<_>>().len()
+}
+
 /// Trainings of at most `most` folds, by patient, with lesions in each. With `networks` each
 /// fold is only judged, and the model is the mean of so many networks that see all, each as long
 /// as [`ITERATIONS`] has it.
@@ -61,25 +67,20 @@ pub(super) fn draw(
             group: s.group.clone(),
         })
         .collect();
-    let patient = |m: &Member| m.group.clone().unwrap_or_else(|| format!("\u{0}{}", m.id));
-    let patients: BTreeSet<String> = members.iter().map(patient).collect();
+    let everyone: BTreeSet<_> = fingerprint.subjects.iter().map(|s| s.patient()).collect();
     let loads: Vec<f64> = fingerprint
         .subjects
         .iter()
         .map(|s| s.foreground_mm3())
         .collect();
-    let with_lesions: BTreeSet<String> = (members.iter().zip(&loads))
-        .filter(|(_, load)| **load > 0.0)
-        .map(|(m, _)| patient(m))
-        .collect();
+    let patients = with_lesions(fingerprint);
     let found = format!(
         "{} subjects of {} patients, {} with lesions",
         members.len(),
-        patients.len(),
-        with_lesions.len()
+        everyone.len(),
+        patients
     );
     let ids = || members.iter().map(|m| m.id.clone());
-    let patients = with_lesions.len() as u64;
     let of_all = |share: f64| {
         let count = networks.unwrap_or(1);
         let name = move |k| match networks {
@@ -93,17 +94,14 @@ pub(super) fn draw(
             held_out: Vec::new(),
             share: share / count as f64,
             in_model: true,
-            most_iterations: networks.map(|_| ITERATIONS * patients),
+            most_iterations: networks.map(|_| ITERATIONS * patients as u64),
         })
     };
-    let count = with_lesions.len().min(FOLDS).min(most.max(2));
-    if with_lesions.len() < 2 {
+    let count = patients.min(FOLDS).min(most.max(2));
+    if patients < 2 {
         let told = Decision::new(
             "folds",
-            format!(
-                "none: {} on all",
-                networks.map_or("one training".to_owned(), times)
-            ),
+            format!("none: {} on all", times(networks.unwrap_or(1))),
             "nothing can be held out that has lesions: there will be no estimate and no tuning",
             found,
         );
@@ -117,7 +115,7 @@ pub(super) fn draw(
         })
         .collect();
     let mut trainings = of_lists(&lists);
-    if with_lesions.len() > 2 && networks.is_none() {
+    if patients > 2 && networks.is_none() {
         let told = Decision::new(
             "folds",
             format!("{count}; the model is the mean of their networks"),
@@ -130,12 +128,12 @@ pub(super) fn draw(
     // By patients seen where there are several of all; short where one is to have the time.
     let seen = (patients - 1) as f64;
     let share = networks.map_or(0.22, |count| {
-        seen / (held_out * seen + (count as u64 * patients) as f64)
+        seen / (held_out * seen + (count * patients) as f64)
     });
     for training in &mut trainings {
         training.share = share;
         training.in_model = false;
-        training.most_iterations = networks.map(|_| ITERATIONS * (patients - 1));
+        training.most_iterations = networks.map(|_| ITERATIONS * (patients as u64 - 1));
     }
     trainings.extend(of_all(1.0 - share * held_out));
     let told = Decision::new(

@@ -19,7 +19,7 @@ const LEAST_LAST: usize = 4;
 /// Times that an axis is halved at most, and stages behind the first.
 const MOST_HALVINGS: usize = 3;
 /// Axes this much coarser than the finest are not halved yet.
-const COARSER: f64 = 2.0;
+pub(super) const COARSER: f64 = 2.0;
 
 /// What patch and network are chosen by, along x, y, z.
 #[derive(Clone, Copy, Debug, PartialEq)]

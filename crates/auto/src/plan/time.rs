@@ -135,7 +135,7 @@ impl Speed {
     }
 
     /// Iterations of the training `next` when `left` seconds are left for it, the trainings
-    /// after it and all that follows.
+    /// after it and all that follows; no more than it may have.
     pub fn iterations(
         &self,
         config: &RunConfig,
