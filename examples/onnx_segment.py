@@ -3,8 +3,7 @@ predict --label-values` does; without Lacuna. Needs onnxruntime, nibabel and sci
 
     python onnx_segment.py model.onnx OUT.nii.gz IMAGE... [--mask MASK]
 
-One image for each modality, in the order of model.onnx.json, all on one grid and, where
-the run has a spacing of its own, on that: images are not resampled here.
+One image for each modality, in the order of model.onnx.json, all on one grid.
 """
 
 import argparse
@@ -21,6 +20,26 @@ from scipy.signal import find_peaks
 def canonical(path, dtype):
     image = nib.as_closest_canonical(nib.load(path))
     return np.asarray(image.dataobj, dtype)
+
+
+# Grids, by model["spacing_mm"]: the same field of view, interpolated linearly.
+
+def lengths(shape, own, spacing):
+    """Voxels along each axis at another spacing, and what of a voxel's own edge theirs is."""
+    exact = np.array(shape) * own / spacing
+    same = abs(exact - shape) < 0.01
+    return np.where(same, shape, np.floor(exact + 0.5).clip(1)).astype(int), np.where(same, 1, spacing / own)
+
+
+def resampled(values, shape, ratio):
+    """The last three axes."""
+    for axis, n, r in zip((-3, -2, -1), shape, ratio):
+        at = ((np.arange(n) + 0.5) * r - 0.5).clip(0, values.shape[axis] - 1)
+        below, part = np.floor(at + 1e-6).astype(int), np.expand_dims(at - np.floor(at + 1e-6), tuple(range(axis + 1, 0)))
+        above = np.minimum(below + 1, values.shape[axis] - 1)
+        take = lambda index: np.take(values, index, axis).astype(float)
+        values = take(below) + (take(above) - take(below)) * np.where(abs(part) < 1e-6, 0, part)
+    return values.astype(np.float32)
 
 
 # Preparing, by model["normalise"].
@@ -227,11 +246,14 @@ model = json.load(open(arguments.model + ".json"))
 if len(arguments.images) != len(model["modalities"]):
     sys.exit(f"expected an image for each of {model['modalities']}, in this order")
 first = nib.load(arguments.images[0])
-spacing = nib.as_closest_canonical(first).header.get_zooms()[:3]
-if model["spacing_mm"] and not np.allclose(spacing, model["spacing_mm"], rtol=1e-3):
-    sys.exit(f"voxels of {spacing} mm; resample the images to {model['spacing_mm']} mm before")
-mask = canonical(arguments.mask, np.float32) > 0.5 if arguments.mask else None
+own_mask = canonical(arguments.mask, np.float32) != 0 if arguments.mask else None
 images = [canonical(path, np.float32) for path in arguments.images]
+own_shape, mask = images[0].shape, own_mask
+own_mm = nib.affines.voxel_sizes(nib.as_closest_canonical(first).affine)
+shape, ratio = lengths(own_shape, own_mm, model["spacing_mm"] or own_mm)
+if (ratio != 1).any():
+    images = [resampled(image, shape, ratio) for image in images]
+    mask = None if mask is None else resampled(mask, shape, ratio) > 0.5
 how, grey = model["normalise"], None
 if how["method"] == "grey-matter":
     t1 = next(i for i, name in zip(images, model["modalities"]) if name[:2].lower() == "t1")
@@ -247,9 +269,13 @@ post = model["postprocess"] or {}
 rules = lambda name: {**post.get("foreground", {}), **post.get("class", {}).get(name, {})}
 if post.get("temperature"):
     p = tempered(p, post["temperature"], model["regions"])
+p = p.transpose(0, *1 + np.argsort(axes))
+if (ratio != 1).any():
+    # Where nothing is shown there is background, which is interpolated too.
+    background = np.zeros(len(p)) if model["regions"] else np.eye(len(p))[0]
+    p = p if mask is None else np.where(mask, p, background[:, None, None, None])
+    p, mask = resampled(p, own_shape, 1 / ratio), own_mask
 result, painted = labels(p, model, rules)
-back = np.argsort(axes)
-result, painted = result.transpose(back), painted.transpose(back)
 if mask is not None:
     result = np.where(mask, result, 0)
 voxel_mm3 = abs(np.linalg.det(first.affine[:3, :3]))

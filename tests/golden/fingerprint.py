@@ -97,6 +97,16 @@ def intensities(values):
     }
 
 
+def contrast(parts):
+    """Foreground of each subject in SDs of its inside, above the mean of its inside."""
+    pairs = list(zip(parts["foreground"], parts["inside"]))
+    scaled = [(foreground - inside.mean()) / inside.std() for foreground, inside in pairs]
+    return {
+        "between_subjects": float(np.std([s.mean() for s in scaled], ddof=1)),
+        "within_subjects": float(np.mean([s.std() for s in scaled])),
+    }
+
+
 def dataset(folder, modalities, label, mask):
     pooled = {}
     folders = sorted(f for f in folder.iterdir() if f.is_dir())
@@ -132,6 +142,7 @@ def dataset(folder, modalities, label, mask):
             modality: {part: intensities(values) for part, values in parts.items()}
             for modality, parts in pooled.items()
         },
+        "contrast": {modality: contrast(parts) for modality, parts in pooled.items()},
     }
 
 

@@ -49,4 +49,6 @@ compare plain --set model.name=plain-conv-unet --set patch.size=16 --set normali
     --set 'model.stages={ axes = 3, features = [4, 8, 16], kernels = [[3,3,3],[3,3,3],[3,3,3]], strides = [[1,1,1],[2,2,2],[2,2,2]], down = [2, 2, 2], up = [2, 2] }'
 compare grey --set model.name=unet --set model.width=0.25 --set patch.size=56 \
     --set normalise.method=grey-matter
+compare spaced --set model.name=unet --set model.width=0.25 --set patch.size=56 \
+    --set 'geometry.spacing=[1.3, 0.9, 2.2]'
 echo "onnx: all passed"

@@ -212,8 +212,32 @@ pub fn train_one(
     }
 }
 
+/// A folder while this process works in it.
+struct Held {
+    _lock: File,
+    /// The folder, where it was made to be held.
+    made: Option<PathBuf>,
+}
+
+/// What was made for a plan that was refused goes again.
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(out) = &self.made else { return };
+        let others = |entries: std::fs::ReadDir| {
+            entries
+                .flatten()
+                .any(|entry| entry.file_name() != ".lock")
+        };
+        // Only what is seen to be empty: a folder that cannot be listed stays.
+        if std::fs::read_dir(out).is_ok_and(|entries| !others(entries)) {
+            let _ = std::fs::remove_file(out.join(".lock"));
+            let _ = std::fs::remove_dir(out);
+        }
+    }
+}
+
 /// Creates `out` and holds it; refuses a folder in which no such work has begun.
-fn hold(out: &Path, command: &'static str) -> Result<File, AutoError> {
+fn hold(out: &Path, command: &'static str) -> Result<Held, AutoError> {
     lacuna_record::check_folder(out)?;
     // The first and the last that a plan writes.
     let begun = ["fingerprint", "plan.json"].map(|name| out.join(name).exists());
@@ -230,10 +254,12 @@ fn hold(out: &Path, command: &'static str) -> Result<File, AutoError> {
             });
         }
     }
+    let made = (!out.exists()).then(|| out.to_owned());
     std::fs::create_dir_all(out).map_err(AutoError::io(out))?;
-    lock(&out.join(".lock"))?.ok_or_else(|| AutoError::Locked {
+    let held = lock(&out.join(".lock"))?.ok_or_else(|| AutoError::Locked {
         folder: out.to_owned(),
-    })
+    })?;
+    Ok(Held { _lock: held, made })
 }
 
 /// The plan in `out`, made when there is none.

@@ -377,12 +377,6 @@ fn one_subject_with_lesions_is_trained_on_and_not_judged() {
 #[test]
 fn what_cannot_be_done_is_told_before_any_training() {
     let place = place(3);
-    let folders = |place: &Place| {
-        place
-            .names("out")
-            .into_iter()
-            .any(|n| n.starts_with("fold"))
-    };
     place.refused(
         &auto("out")
             .replace("30m", "2s")
@@ -394,8 +388,8 @@ fn what_cannot_be_done_is_told_before_any_training() {
             "give ",
         ],
     );
-    // What was tried costs nothing of the next budget.
-    assert_eq!(place.names("out"), [".lock"]);
+    // What was tried costs nothing of the next budget, and leaves nothing.
+    assert!(!place.path("out").exists());
     for (set, parts) in [
         ("split.folds=3", ["--set split:", "--splits"]),
         (
@@ -429,7 +423,7 @@ fn what_cannot_be_done_is_told_before_any_training() {
         &auto("out"),
         &["1 of 3 subjects cannot be used", "sub-02", "FLAIR.nii.gz"],
     );
-    assert!(!folders(&place));
+    assert!(!place.path("out").exists());
     let skipped = place.ok(&format!("{} --skip-bad", auto("skipped")));
     assert!(skipped.stderr.contains("left out:"), "{skipped}");
 
@@ -444,7 +438,7 @@ fn what_cannot_be_done_is_told_before_any_training() {
             "give subjects with lesions",
         ],
     );
-    assert!(!folders(&place));
+    assert!(!place.path("out").exists());
 }
 
 #[test]

@@ -123,6 +123,17 @@ pub struct ModalityIntensities {
     pub foreground: Option<Intensities>,
     /// Of the voxels inside of all subjects together.
     pub inside: Option<Intensities>,
+    /// How alike foreground is from subject to subject; `None` where fewer than two have any.
+    pub contrast: Option<Contrast>,
+}
+
+/// Foreground of each subject on the scale on which its inside has mean 0 and SD 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contrast {
+    /// SD over subjects of their means, dividing by one less than their number.
+    pub between_subjects: f64,
+    /// Mean over subjects of the SD in each.
+    pub within_subjects: f64,
 }
 
 /// Intensities of some voxels.

@@ -74,6 +74,7 @@ fn fingerprint(subjects: Vec<SubjectFingerprint>) -> Fingerprint {
                 p99_5: 15.0,
                 max: 15.0,
             }),
+            contrast: None,
         }],
         foreground: vec![ClassSpread {
             class: "lesion & core".to_owned(),

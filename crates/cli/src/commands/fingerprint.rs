@@ -110,6 +110,13 @@ fn render(found: &Fingerprint) -> String {
                 );
             }
         }
+        if let Some(contrast) = modality.contrast {
+            text += &format!(
+                "{} foreground, in SDs of each subject's inside: differs by {:.2} between \
+                 subjects, by {:.2} within one\n",
+                modality.modality, contrast.between_subjects, contrast.within_subjects
+            );
+        }
     }
     text + &classes(found)
 }

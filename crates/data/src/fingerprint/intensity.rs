@@ -6,7 +6,7 @@
 //! percentile so misses its rank by at most 1 in 2 x [`KEPT`] of a subject's voxels, and
 //! by nothing where subjects have no more voxels than that.
 
-use lacuna_record::fingerprint::Intensities;
+use lacuna_record::fingerprint::{Contrast, Intensities};
 
 /// Most values that are kept of a subject.
 pub(super) const KEPT: usize = 4096;
@@ -75,6 +75,31 @@ impl Sketch {
             max: f64::from(some().fold(f32::NEG_INFINITY, |max, s| max.max(s.max))),
         })
     }
+
+    /// Standard deviation, dividing by the number; not above 0 without voxels.
+    fn sd(&self) -> f64 {
+        (self.squares / self.voxels.max(1) as f64).sqrt()
+    }
+}
+
+/// Of each subject's foreground and inside; `None` where fewer than two have both.
+pub(super) fn contrast<'a>(
+    subjects: impl Iterator<Item = (&'a Sketch, &'a Sketch)>,
+) -> Option<Contrast> {
+    let (means, sds): (Vec<f64>, Vec<f64>) = subjects
+        .filter(|(foreground, inside)| foreground.voxels > 0 && inside.sd() > 0.0)
+        .map(|(foreground, inside)| {
+            let scaled = |v: f64| v / inside.sd();
+            (scaled(foreground.mean - inside.mean), scaled(foreground.sd()))
+        })
+        .unzip();
+    let n = means.len() as f64;
+    let mean = means.iter().sum::<f64>() / n;
+    let squares: f64 = means.iter().map(|m| (m - mean).powi(2)).sum();
+    (means.len() > 1).then(|| Contrast {
+        between_subjects: (squares / (n - 1.0)).sqrt(),
+        within_subjects: sds.iter().sum::<f64>() / n,
+    })
 }
 
 /// The quantile of ascending values that stand for `voxels` in all, as if each were written
@@ -111,6 +136,24 @@ mod tests {
         assert!((found.p0_5 - 1.02).abs() < 1e-9);
         assert!((found.p99_5 - 9.88).abs() < 1e-9);
         assert_eq!(Sketch::together(&[&Sketch::default()]), None);
+    }
+
+    /// Insides of mean 0, 10 and SD 1, 2: foreground of 1 and 3 is 2 SDs above the mean, that
+    /// of 13.5 and 17.5 is 5.5 / 2; their SDs are 1 and 2 / 2. 2 and 2.75 have an SD of
+    /// .75 / sqrt 2.
+    #[test]
+    fn foreground_is_compared_in_units_of_each_inside() {
+        let inside = [Sketch::of(vec![-1.0, 1.0]), Sketch::of(vec![8.0, 12.0])];
+        let foreground = [Sketch::of(vec![1.0, 3.0]), Sketch::of(vec![13.5, 17.5])];
+        let found = contrast(foreground.iter().zip(&inside)).unwrap();
+        assert!((found.between_subjects - 0.75 / 2f64.sqrt()).abs() < 1e-9, "{found:?}");
+        assert!((found.within_subjects - 1.0).abs() < 1e-9, "{found:?}");
+        // Subjects without foreground, and flat ones, say nothing.
+        let flat = Sketch::of(vec![4.0, 4.0]);
+        let more = [(&Sketch::default(), &inside[0]), (&foreground[0], &flat)];
+        let pairs = || foreground.iter().zip(&inside);
+        assert_eq!(contrast(pairs().chain(more)), Some(found));
+        assert_eq!(contrast(pairs().take(1)), None);
     }
 
     #[test]

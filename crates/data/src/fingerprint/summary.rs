@@ -8,7 +8,7 @@ use lacuna_record::fingerprint::{
     SmallerShare, SubjectFault, SubjectFingerprint,
 };
 
-use super::intensity::Sketch;
+use super::intensity::{Sketch, contrast};
 use super::subject::Measured;
 use crate::manifest::Manifest;
 
@@ -89,6 +89,9 @@ fn intensities(modalities: &[String], measured: &[Measured]) -> Vec<ModalityInte
         modality: modality.clone(),
         foreground: together(channel, |m| &m.foreground),
         inside: together(channel, |m| &m.inside),
+        contrast: contrast(
+            (measured.iter()).map(|m| (&m.foreground[channel], &m.inside[channel])),
+        ),
     };
     modalities.iter().enumerate().map(of).collect()
 }
