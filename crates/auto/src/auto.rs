@@ -223,11 +223,8 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(out) = &self.made else { return };
-        let others = |entries: std::fs::ReadDir| {
-            entries
-                .flatten()
-                .any(|entry| entry.file_name() != ".lock")
-        };
+        let others =
+            |entries: std::fs::ReadDir| entries.flatten().any(|entry| entry.file_name() != ".lock");
         // Only what is seen to be empty: a folder that cannot be listed stays.
         if std::fs::read_dir(out).is_ok_and(|entries| !others(entries)) {
             let _ = std::fs::remove_file(out.join(".lock"));

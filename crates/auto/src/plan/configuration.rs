@@ -7,6 +7,7 @@ use std::path::Path;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::subject::LabelResampling;
 use lacuna_record::Fingerprint;
+use lacuna_record::fingerprint::ModalityIntensities;
 use lacuna_train::config::{GeometryConfig, RunConfig};
 
 use super::few::Few;
@@ -42,6 +43,8 @@ pub(super) struct Chosen {
     thick: Option<usize>,
     sided: bool,
     paste: bool,
+    /// Whether foreground differs in brightness more from subject to subject than in one.
+    unlike: bool,
     /// Draw where the network was wrong on whole training subjects.
     pub errors: bool,
 }
@@ -156,6 +159,7 @@ impl Chosen {
             thick,
             sided,
             paste: preset.is_some_and(|p| p.paste),
+            unlike: fingerprint.intensities.iter().any(is_unlike),
             few,
         };
         chosen.tell(fingerprint, structure, decisions);
@@ -231,9 +235,17 @@ impl Chosen {
             transforms.push("{ name = \"flip\", axes = [\"left-right\"] }");
         }
         transforms.push(&spatial);
+        transforms.extend(match self.unlike {
+            true => [
+                "{ name = \"gamma\", probability = 0.8, range = [0.3, 3.0] }",
+                "{ name = \"gamma\", inverted = true, probability = 0.1, range = [0.3, 3.0] }",
+            ],
+            false => [
+                "{ name = \"gamma\" }",
+                "{ name = \"gamma\", inverted = true, probability = 0.1 }",
+            ],
+        });
         transforms.extend([
-            "{ name = \"gamma\" }",
-            "{ name = \"gamma\", inverted = true, probability = 0.1 }",
             "{ name = \"brightness\" }",
             "{ name = \"contrast\" }",
             "{ name = \"noise\" }",
@@ -304,6 +316,12 @@ fn refuse_planned(config: &RunConfig, planned: &RunConfig) -> Result<(), AutoErr
     }
 }
 
+/// Whether foreground is so bright in one subject and so dark in another, on the scale of each
+/// one's inside, that the difference is larger than those within a subject.
+fn is_unlike(modality: &ModalityIntensities) -> bool {
+    (modality.contrast).is_some_and(|c| c.between_subjects > c.within_subjects)
+}
+
 /// Three lengths, with four decimals at most.
 fn written(lengths: &[f64; 3]) -> String {
     lengths
@@ -314,4 +332,49 @@ fn written(lengths: &[f64; 3]) -> String {
                 .to_owned()
         })
         .join(" x ")
+}
+
+#[cfg(test)]
+mod tests {
+    use lacuna_data::transform::TransformConfig;
+    use lacuna_record::fingerprint::Contrast;
+
+    use super::*;
+    use crate::plan::tests::phantoms;
+
+    #[test]
+    fn contrasts_that_differ_from_subject_to_subject_are_bent_strongly() {
+        let (folder, mut fingerprint) = phantoms(4);
+        let manifest = Manifest::read(&folder.path().join("dataset.toml")).unwrap();
+        for (between_subjects, bent) in [(0.4, false), (0.6, true)] {
+            for modality in &mut fingerprint.intensities {
+                modality.contrast = None;
+            }
+            fingerprint.intensities[1].contrast = Some(Contrast {
+                between_subjects,
+                within_subjects: 0.5,
+            });
+            let mut decisions = Vec::new();
+            let chosen = Chosen::of(&manifest, &fingerprint, None, &mut decisions);
+            let told = decisions.iter().find(|d| d.what == "contrast");
+            assert_eq!(told.is_some(), bent);
+            if let Some(told) = told {
+                let name = &manifest.modalities[1];
+                assert!(told.figure.starts_with(&format!("{name}: ")), "{told:?}");
+                assert!(told.figure.contains("0.60"), "{told:?}");
+            }
+            let text = chosen.toml(&manifest.path, 0, 8);
+            let config = RunConfig::parse(&text, &[], "the plan", Path::new("")).unwrap();
+            let gamma = |t: &TransformConfig| match t {
+                TransformConfig::Gamma(gamma) => Some(gamma.clone()),
+                _ => None,
+            };
+            let gammas: Vec<_> = config.transform.iter().filter_map(gamma).collect();
+            assert_eq!(gammas.len(), 2);
+            for gamma in gammas {
+                assert_eq!(gamma.range.0 < 0.5 && gamma.range.1 > 2.5, bent);
+                assert_eq!(gamma.inverted, gamma.probability < 0.2);
+            }
+        }
+    }
 }

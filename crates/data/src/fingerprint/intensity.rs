@@ -90,7 +90,10 @@ pub(super) fn contrast<'a>(
         .filter(|(foreground, inside)| foreground.voxels > 0 && inside.sd() > 0.0)
         .map(|(foreground, inside)| {
             let scaled = |v: f64| v / inside.sd();
-            (scaled(foreground.mean - inside.mean), scaled(foreground.sd()))
+            (
+                scaled(foreground.mean - inside.mean),
+                scaled(foreground.sd()),
+            )
         })
         .unzip();
     let n = means.len() as f64;
@@ -146,7 +149,10 @@ mod tests {
         let inside = [Sketch::of(vec![-1.0, 1.0]), Sketch::of(vec![8.0, 12.0])];
         let foreground = [Sketch::of(vec![1.0, 3.0]), Sketch::of(vec![13.5, 17.5])];
         let found = contrast(foreground.iter().zip(&inside)).unwrap();
-        assert!((found.between_subjects - 0.75 / 2f64.sqrt()).abs() < 1e-9, "{found:?}");
+        assert!(
+            (found.between_subjects - 0.75 / 2f64.sqrt()).abs() < 1e-9,
+            "{found:?}"
+        );
         assert!((found.within_subjects - 1.0).abs() < 1e-9, "{found:?}");
         // Subjects without foreground, and flat ones, say nothing.
         let flat = Sketch::of(vec![4.0, 4.0]);

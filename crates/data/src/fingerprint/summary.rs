@@ -89,9 +89,7 @@ fn intensities(modalities: &[String], measured: &[Measured]) -> Vec<ModalityInte
         modality: modality.clone(),
         foreground: together(channel, |m| &m.foreground),
         inside: together(channel, |m| &m.inside),
-        contrast: contrast(
-            (measured.iter()).map(|m| (&m.foreground[channel], &m.inside[channel])),
-        ),
+        contrast: contrast((measured.iter()).map(|m| (&m.foreground[channel], &m.inside[channel]))),
     };
     modalities.iter().enumerate().map(of).collect()
 }

@@ -126,7 +126,11 @@ fn together(found: &Fingerprint, golden: &Value) {
         let expected = &golden["intensities"][&modality.modality];
         intensities(modality.foreground.unwrap(), &expected["foreground"]);
         intensities(modality.inside.unwrap(), &expected["inside"]);
-        same(modality.contrast, &golden["contrast"][&modality.modality], 1e-6);
+        same(
+            modality.contrast,
+            &golden["contrast"][&modality.modality],
+            1e-6,
+        );
     }
 }
 

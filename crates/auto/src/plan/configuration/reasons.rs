@@ -4,7 +4,7 @@ use lacuna_data::transform::TransformConfig;
 use lacuna_record::Fingerprint;
 use lacuna_train::config::RunConfig;
 
-use super::{Chosen, Decision, Few, PRIOR, written};
+use super::{Chosen, Decision, Few, PRIOR, is_unlike, written};
 use crate::structure::Structure;
 
 /// Takes what was decided, the choice, why, and the figure that it came from.
@@ -135,6 +135,20 @@ impl Chosen {
                 false => format!("{} subjects", fingerprint.subjects.len()),
             },
         );
+        let of = fingerprint.intensities.iter().find(|m| is_unlike(m));
+        if let Some((modality, contrast)) = of.and_then(|m| Some((&m.modality, m.contrast?))) {
+            say(
+                "contrast",
+                "gamma .3 to 3 on four of five patches",
+                "foreground is not as bright in one subject as in another, so that networks must \
+                 go by other than brightness",
+                format!(
+                    "{modality}: foreground differs by {:.2} SDs of the inside between subjects, \
+                     by {:.2} within one",
+                    contrast.between_subjects, contrast.within_subjects
+                ),
+            );
+        }
     }
 }
 
