@@ -29,7 +29,8 @@ pub use keys::{apply_override, parse_override, parse_value};
 use keys::{check_keys, flatten, with_suggestion};
 pub use memory::MemoryLimit;
 pub use predict::{PredictConfig, PredictOverrides};
-pub use train::{MOMENTUM, OptimiserName, TrainConfig, VoxelWeights};
+pub(crate) use train::MOST_ACCUMULATED;
+pub use train::{MOMENTUM, OptimiserName, TooLarge, TrainConfig, VoxelWeights};
 
 /// The documented default configuration, as `lacuna config` prints it.
 pub const TEMPLATE: &str = include_str!("run_template.toml");

@@ -3,7 +3,7 @@
 use lacuna_nets::{Architecture, ModelName};
 use lacuna_volume::{PatchSize, Zyx};
 
-use crate::config::{MemoryLimit, RunConfig};
+use crate::config::{MOST_ACCUMULATED, MemoryLimit, RunConfig, TooLarge};
 use crate::run::RunError;
 
 /// What a process takes beside the network.
@@ -70,6 +70,41 @@ pub(crate) fn check(config: &RunConfig, inputs: usize, outputs: usize) -> Result
     })
 }
 
+/// As [`check`], but a batch that is too large is taken in as few equal parts as fit, where
+/// `train.too_large` says so; `config` then has them. Tells of it.
+///
+/// # Errors
+/// As [`check`], also where a single patch does not fit.
+pub(crate) fn fit(
+    config: &mut RunConfig,
+    inputs: usize,
+    outputs: usize,
+) -> Result<Option<String>, RunError> {
+    let Err(refused) = check(config, inputs, outputs) else {
+        return Ok(None);
+    };
+    let train = &mut config.train;
+    let most = match refused {
+        RunError::Memory {
+            batch_that_fits: Some(most),
+            ..
+        } if train.too_large == TooLarge::Accumulate => most,
+        refused => return Err(refused),
+    };
+    let whole = train.batch;
+    let part = (1..=most).rev().find(|part| whole.is_multiple_of(*part));
+    let part = part.expect("one patch is a part");
+    let accumulate = train.accumulate * (whole / part);
+    if accumulate > MOST_ACCUMULATED {
+        return Err(refused);
+    }
+    (train.batch, train.accumulate) = (part, accumulate);
+    Ok(Some(format!(
+        "a batch of {whole} patches does not fit into memory: it is taken in parts of {part}, whose \
+         gradients are averaged (train.batch = {part}, train.accumulate = {accumulate})"
+    )))
+}
+
 /// Legal patches with no edge above those of `config`, the largest first.
 fn smaller_patches(config: &RunConfig) -> Result<Vec<PatchSize>, RunError> {
     let architecture = Architecture::of(&config.model)?;
@@ -134,5 +169,24 @@ mod tests {
         assert!(told.contains(&format!("train.batch = {batch}")), "{told}");
         assert!(told.contains("train.accumulate"), "{told}");
         check(&config("[patch]\nsize = 108"), 1, 2).unwrap();
+
+        // Asked to, it is taken in two parts: no third of it fits.
+        let mut parts = huge.clone();
+        (parts.train.batch, parts.train.too_large) = (2 * batch, TooLarge::Accumulate);
+        parts.train.accumulate = 3;
+        let told = fit(&mut parts, 1, 2).unwrap().unwrap();
+        assert_eq!((parts.train.batch, parts.train.accumulate), (batch, 6));
+        assert!(told.contains(&format!("train.batch = {batch}")), "{told}");
+        assert_eq!(fit(&mut parts, 1, 2).unwrap(), None);
+        // In more parts than an iteration may have, or refused by default, it stays as it is.
+        for (patches, too_large) in [
+            (100_000_007, TooLarge::Accumulate),
+            (2 * batch, TooLarge::Refuse),
+        ] {
+            let mut refused = huge.clone();
+            (refused.train.batch, refused.train.too_large) = (patches, too_large);
+            assert!(fit(&mut refused, 1, 2).is_err());
+            assert_eq!(refused.train.batch, patches);
+        }
     }
 }

@@ -64,7 +64,8 @@ pub fn train(
 ) -> Result<Summary, RunError> {
     let started = Instant::now();
     let preflight = Preflight::new(config, out, resume, device, progress)?;
-    let mut session = Session::start(config, out, preflight, started)?;
+    let config = preflight.config.clone();
+    let mut session = Session::start(&config, out, preflight, started)?;
     let start = |session: &Session| Progress::Start {
         done: session.done(),
         // As long as a budget has not chosen, the iterations that it will choose by.

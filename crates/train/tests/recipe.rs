@@ -209,6 +209,35 @@ fn accumulated_gradients_are_those_of_one_batch() {
     assert_eq!(events[0].dsc, events[1].dsc);
 }
 
+/// A run whose batch did not fit goes on in the parts that it began with, also where the whole
+/// batch would fit, and ends with the same bits.
+#[test]
+fn a_run_in_parts_goes_on_in_its_parts() {
+    let place = Place::new();
+    let config = |iterations: usize, batch: usize, accumulate: usize| {
+        place.config(&format!(
+            "train.iterations = {iterations}\npatch.size = 16\ntrain.batch = {batch}\n\
+             train.accumulate = {accumulate}\ntrain.too_large = \"accumulate\"\n"
+        ))
+    };
+    place.train(&config(2, 2, 2), "parts", false).unwrap();
+    place.train(&config(4, 4, 1), "parts", true).unwrap();
+    let text = std::fs::read_to_string(place.run("parts").join("run.toml")).unwrap();
+    assert!(text.contains("batch = 2\naccumulate = 2\n"), "{text}");
+    place.train(&config(4, 2, 2), "whole", false).unwrap();
+    let [parts, whole] = ["parts", "whole"]
+        .map(|run| values(&place.run(run).join("checkpoint-000004/weights.safetensors")));
+    assert_eq!(parts, whole);
+    // Other patches are another run.
+    let Err(refused) = place.train(&config(6, 6, 1), "parts", true) else {
+        panic!("6 patches in place of 4");
+    };
+    assert!(
+        refused.to_string().contains("train.batch was 2, now 6"),
+        "{refused}"
+    );
+}
+
 /// The best of the validations is kept, and can be chosen beside the newest.
 #[test]
 fn the_best_checkpoint_is_that_of_the_best_validation() {

@@ -6,7 +6,9 @@ use lacuna_losses::{Activation, Loss, Reduction};
 use lacuna_nets::Architecture;
 
 use super::train::MEASURED;
-use super::{ConfigError, GeometryConfig, OptimiserName, RunConfig, VoxelWeights};
+use super::{
+    ConfigError, GeometryConfig, MOST_ACCUMULATED, OptimiserName, RunConfig, VoxelWeights,
+};
 
 impl RunConfig {
     /// Refuses values out of range and those that contradict each other; `origin`
@@ -204,7 +206,7 @@ impl RunConfig {
             "an integer from 1 to 4096",
         )?;
         require(
-            (1..=4096).contains(&t.accumulate),
+            (1..=MOST_ACCUMULATED).contains(&t.accumulate),
             "train.accumulate",
             t.accumulate.to_string(),
             "an integer from 1 to 4096",

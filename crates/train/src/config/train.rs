@@ -23,6 +23,9 @@ pub enum OptimiserName {
     Sgd,
 }
 
+/// Most batches in one iteration.
+pub(crate) const MOST_ACCUMULATED: usize = 4096;
+
 /// Momentum of [`OptimiserName::Sgd`] where none is given.
 pub const MOMENTUM: f64 = 0.9;
 
@@ -42,6 +45,17 @@ pub enum VoxelWeights {
     Mask,
 }
 
+/// What becomes of a batch that does not fit into memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TooLarge {
+    /// The run is refused, with what would fit.
+    #[default]
+    Refuse,
+    /// It is taken in parts, whose gradients are averaged.
+    Accumulate,
+}
+
 /// `[train]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -59,6 +73,8 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Batches in one iteration, whose gradients are averaged.
     pub accumulate: usize,
+    /// What becomes of a batch that does not fit into memory.
+    pub too_large: TooLarge,
     /// Learning rate of the first iteration.
     pub learning_rate: f64,
     /// How it changes from there.
@@ -115,6 +131,7 @@ impl Default for TrainConfig {
             budget: None,
             batch: 3,
             accumulate: 1,
+            too_large: TooLarge::Refuse,
             learning_rate: 1e-4,
             schedule_name: ScheduleName::Constant,
             warm_up: 0,

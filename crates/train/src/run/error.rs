@@ -362,7 +362,8 @@ pub enum RunError {
         match batch_that_fits {
             Some(fits) => format!(
                 "set train.batch = {fits} (with train.accumulate = {} each step sees as many \
-                 patches), or ", batch.div_ceil(*fits)
+                 patches; train.too_large = \"accumulate\" does so by itself), or ",
+                batch.div_ceil(*fits)
             ),
             None => String::new(),
         },

@@ -15,7 +15,7 @@ use super::{Progress, earlier};
 use crate::augmentation;
 use crate::checkpoint;
 use crate::compute::Compute;
-use crate::config::RunConfig;
+use crate::config::{RunConfig, TooLarge};
 use crate::dataset::{self, Dataset};
 use crate::device::DeviceName;
 use crate::footprint;
@@ -26,6 +26,8 @@ use crate::run::{DatasetFacts, RunError, RunFolder};
 
 /// What a training works with: read, checked, in memory or on disk beside it.
 pub(super) struct Preflight {
+    /// With a batch that fits into memory.
+    pub(super) config: RunConfig,
     pub(super) compute: Compute,
     pub(super) dataset: Dataset,
     pub(super) outputs: Outputs,
@@ -45,15 +47,20 @@ pub(super) struct Preflight {
 }
 
 impl Preflight {
-    /// Reads and checks what `config` names.
+    /// Reads and checks what `asked` names.
     pub(super) fn new(
-        config: &RunConfig,
+        asked: &RunConfig,
         out: &Path,
         resume: bool,
         device: &Device,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, RunError> {
-        config.check("the run configuration")?;
+        asked.check("the run configuration")?;
+        let mut config = match resume {
+            true => in_its_parts(asked, out)?,
+            false => asked.clone(),
+        };
+        let config = &mut config;
         let compute = Compute::new(device, config.train.precision)?;
         let mut dataset = Dataset::open(config)?;
         let outputs = Outputs::new(config, &dataset.facts.classes)?;
@@ -61,7 +68,9 @@ impl Preflight {
         let geometry = dataset::patch_geometry(config)?;
         // On a device of its own, what it has is not known.
         if DeviceName::of(device) == DeviceName::Cpu {
-            footprint::check(config, dataset.facts.modalities.len(), outputs.count())?;
+            let told = footprint::fit(config, dataset.facts.modalities.len(), outputs.count())?;
+            told.into_iter()
+                .for_each(|told| progress(Progress::Note(told)));
         }
         let inputs = dataset.facts.modalities.len();
         let training = compute.autodiff();
@@ -105,6 +114,7 @@ impl Preflight {
         let sessions =
             origin::with_session(config, &dataset, run, DeviceName::of(device), &mut note)?;
         Ok(Self {
+            config: config.clone(),
             compute,
             dataset,
             outputs,
@@ -118,6 +128,19 @@ impl Preflight {
             sessions,
         })
     }
+}
+
+/// What is asked for, in the parts that the memory of the machine where the run began chose for
+/// a batch, if the patches are as many: no other go on with the same bits.
+fn in_its_parts(asked: &RunConfig, out: &Path) -> Result<RunConfig, RunError> {
+    let (mut config, path) = (asked.clone(), out.join("run.toml"));
+    if asked.train.too_large == TooLarge::Accumulate && path.exists() {
+        let before = RunConfig::read(&path, &[])?.train;
+        if before.batch * before.accumulate == asked.train.batch * asked.train.accumulate {
+            (config.train.batch, config.train.accumulate) = (before.batch, before.accumulate);
+        }
+    }
+    Ok(config)
 }
 
 /// Opens the run in `out`, with the configuration it was begun with; refused when that
