@@ -65,9 +65,23 @@ pub(crate) fn check(config: &RunConfig, inputs: usize, outputs: usize) -> Result
         free,
         batch,
         patch: size,
-        batch_that_fits: (1..batch).rev().find(|batch| fits(*batch, size)),
+        batch_that_fits: largest_below(batch, |batch| fits(batch, size)),
         patch_that_fits: (smaller_patches(config)?.into_iter()).find(|size| fits(batch, *size)),
     })
+}
+
+/// The largest number from 1 to below `end` that fits, where none fits that is larger than one
+/// that does not.
+fn largest_below(end: usize, fits: impl Fn(usize) -> bool) -> Option<usize> {
+    let (mut fitting, mut beyond) = (0, end);
+    while beyond - fitting > 1 {
+        let middle = fitting + (beyond - fitting) / 2;
+        match fits(middle) {
+            true => fitting = middle,
+            false => beyond = middle,
+        }
+    }
+    (fitting > 0).then_some(fitting)
 }
 
 /// As [`check`], but a batch that is too large is taken in as few equal parts as fit, where

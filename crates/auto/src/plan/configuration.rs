@@ -28,6 +28,11 @@ const BATCH_VOXELS: usize = 2 * 64 * 64 * 64;
 const MOST_BATCH: usize = 16;
 /// Features of the first stage that are tried, widest first.
 const FEATURES: [usize; 4] = [24, 16, 12, 8];
+/// Foreground's brightness differs so many times as much between subjects as within one, and by
+/// so many SDs of the inside, where networks must not go by it: 4.1 and 1.0 in spinal grey
+/// matter, at most 1.0 and .5 elsewhere (docs/auto.md).
+const UNLIKE_TIMES: f64 = 2.0;
+const UNLIKE_LEAST: f64 = 0.5;
 /// Probability of foreground that a network begins with, see docs/recipe.md.
 const PRIOR: &str = "0.01";
 
@@ -43,7 +48,7 @@ pub(super) struct Chosen {
     thick: Option<usize>,
     sided: bool,
     paste: bool,
-    /// Whether foreground differs in brightness more from subject to subject than in one.
+    /// Whether foreground differs far more in brightness from subject to subject than in one.
     unlike: bool,
     /// Draw where the network was wrong on whole training subjects.
     pub errors: bool,
@@ -317,9 +322,11 @@ fn refuse_planned(config: &RunConfig, planned: &RunConfig) -> Result<(), AutoErr
 }
 
 /// Whether foreground is so bright in one subject and so dark in another, on the scale of each
-/// one's inside, that the difference is larger than those within a subject.
+/// one's inside, that the difference is far larger than those within a subject, and not small.
 fn is_unlike(modality: &ModalityIntensities) -> bool {
-    (modality.contrast).is_some_and(|c| c.between_subjects > c.within_subjects)
+    (modality.contrast).is_some_and(|c| {
+        c.between_subjects > UNLIKE_TIMES * c.within_subjects && c.between_subjects > UNLIKE_LEAST
+    })
 }
 
 /// Three lengths, with four decimals at most.
@@ -346,13 +353,15 @@ mod tests {
     fn contrasts_that_differ_from_subject_to_subject_are_bent_strongly() {
         let (folder, mut fingerprint) = phantoms(4);
         let manifest = Manifest::read(&folder.path().join("dataset.toml")).unwrap();
-        for (between_subjects, bent) in [(0.4, false), (0.6, true)] {
+        for (between_subjects, within_subjects, bent) in
+            [(0.8, 0.5, false), (0.4, 0.1, false), (1.2, 0.5, true)]
+        {
             for modality in &mut fingerprint.intensities {
                 modality.contrast = None;
             }
             fingerprint.intensities[1].contrast = Some(Contrast {
                 between_subjects,
-                within_subjects: 0.5,
+                within_subjects,
             });
             let mut decisions = Vec::new();
             let chosen = Chosen::of(&manifest, &fingerprint, None, &mut decisions);
@@ -361,7 +370,7 @@ mod tests {
             if let Some(told) = told {
                 let name = &manifest.modalities[1];
                 assert!(told.figure.starts_with(&format!("{name}: ")), "{told:?}");
-                assert!(told.figure.contains("0.60"), "{told:?}");
+                assert!(told.figure.contains("1.20"), "{told:?}");
             }
             let text = chosen.toml(&manifest.path, 0, 8);
             let config = RunConfig::parse(&text, &[], "the plan", Path::new("")).unwrap();

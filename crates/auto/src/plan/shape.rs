@@ -9,8 +9,9 @@ use lacuna_nets::{NormOf, Stages};
 
 /// Voxels that a patch has at most: 64 along each axis.
 const MOST_VOXELS: f64 = 64.0 * 64.0 * 64.0;
-/// Least voxels of a patch along an axis of a volume that has as many.
-const LEAST_EDGE: f64 = 48.0;
+/// Least voxels of a patch along an axis of an image that has as many, in 2-D and in 3-D. Ten
+/// voxels in a cube of 48 are found later than in one of 32, see docs/auto.md.
+const LEAST_EDGE: [f64; 2] = [48.0, 32.0];
 /// A patch is so many times as wide as the components of the 95th percentile, by axis. More
 /// holds so little foreground that a short training ends with none.
 const TIMES_COMPONENT: f64 = 2.0;
@@ -87,7 +88,7 @@ impl Scene {
             .fold(f64::INFINITY, f64::min);
         // What each axis needs.
         let needed = self.component_mm.map(|component| {
-            let wide = (TIMES_COMPONENT * component).max(LEAST_EDGE * finest);
+            let wide = (TIMES_COMPONENT * component).max(LEAST_EDGE[axes - 2] * finest);
             match self.preset_mm {
                 Some([least, most]) => wide.clamp(least, most),
                 None => wide,
@@ -223,7 +224,7 @@ mod tests {
             ..BRAIN
         }
         .shape();
-        assert_eq!(shape.patch, [48; 3]);
+        assert_eq!(shape.patch, [32; 3]);
         let preset = Scene {
             preset_mm: Some([32.0, 40.0]),
             ..BRAIN

@@ -60,18 +60,19 @@ impl Preflight {
             true => in_its_parts(asked, out)?,
             false => asked.clone(),
         };
-        let config = &mut config;
         let compute = Compute::new(device, config.train.precision)?;
-        let mut dataset = Dataset::open(config)?;
-        let outputs = Outputs::new(config, &dataset.facts.classes)?;
+        let mut dataset = Dataset::open(&config)?;
+        let outputs = Outputs::new(&config, &dataset.facts.classes)?;
         config.loss.check(outputs.count())?;
-        let geometry = dataset::patch_geometry(config)?;
+        let geometry = dataset::patch_geometry(&config)?;
         // On a device of its own, what it has is not known.
         if DeviceName::of(device) == DeviceName::Cpu {
-            let told = footprint::fit(config, dataset.facts.modalities.len(), outputs.count())?;
+            let told =
+                footprint::fit(&mut config, dataset.facts.modalities.len(), outputs.count())?;
             told.into_iter()
                 .for_each(|told| progress(Progress::Note(told)));
         }
+        let config = &config;
         let inputs = dataset.facts.modalities.len();
         let training = compute.autodiff();
         let of_steps = training.device();

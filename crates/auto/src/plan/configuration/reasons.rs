@@ -56,7 +56,8 @@ impl Chosen {
                 (true, _) => "the median subject fits into it",
                 (false, Some(_)) => "the preset's size, within 64^3 voxels",
                 (false, None) => {
-                    "twice the components of the 95th percentile, 48 voxels at least, within 64^3 voxels"
+                    "twice the components of the 95th percentile, 32 voxels at least (48 in 2-D), \
+                     within 64^3 voxels"
                 }
             },
             format!(
