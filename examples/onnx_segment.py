@@ -35,10 +35,11 @@ def resampled(values, shape, ratio):
     """The last three axes."""
     for axis, n, r in zip((-3, -2, -1), shape, ratio):
         at = ((np.arange(n) + 0.5) * r - 0.5).clip(0, values.shape[axis] - 1)
-        below, part = np.floor(at + 1e-6).astype(int), np.expand_dims(at - np.floor(at + 1e-6), tuple(range(axis + 1, 0)))
+        below = np.floor(at + 1e-6).astype(int)
         above = np.minimum(below + 1, values.shape[axis] - 1)
-        take = lambda index: np.take(values, index, axis).astype(float)
-        values = take(below) + (take(above) - take(below)) * np.where(abs(part) < 1e-6, 0, part)
+        part = np.where(abs(at - below) < 1e-6, 0, at - below).reshape(-1, *[1] * (-1 - axis))
+        low, high = (np.take(values, index, axis).astype(float) for index in (below, above))
+        values = low + (high - low) * part
     return values.astype(np.float32)
 
 
@@ -269,7 +270,7 @@ post = model["postprocess"] or {}
 rules = lambda name: {**post.get("foreground", {}), **post.get("class", {}).get(name, {})}
 if post.get("temperature"):
     p = tempered(p, post["temperature"], model["regions"])
-p = p.transpose(0, *1 + np.argsort(axes))
+p = p.transpose(0, *(1 + np.argsort(axes)))
 if (ratio != 1).any():
     # Where nothing is shown there is background, which is interpolated too.
     background = np.zeros(len(p)) if model["regions"] else np.eye(len(p))[0]
