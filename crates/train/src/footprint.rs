@@ -184,7 +184,7 @@ mod tests {
         assert!(told.contains("train.accumulate"), "{told}");
         check(&config("[patch]\nsize = 108"), 1, 2).unwrap();
 
-        // Asked to, it is taken in two parts: no third of it fits.
+        // Asked to, it is taken in two parts, as a half is the largest that fits.
         let mut parts = huge.clone();
         (parts.train.batch, parts.train.too_large) = (2 * batch, TooLarge::Accumulate);
         parts.train.accumulate = 3;

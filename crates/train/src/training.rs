@@ -64,12 +64,12 @@ pub fn train(
 ) -> Result<Summary, RunError> {
     let started = Instant::now();
     let preflight = Preflight::new(config, out, resume, device, progress)?;
-    let config = preflight.config.clone();
-    let mut session = Session::start(&config, out, preflight, started)?;
+    let measured = preflight.config.train.measured();
+    let mut session = Session::start(out, preflight, started)?;
     let start = |session: &Session| Progress::Start {
         done: session.done(),
         // As long as a budget has not chosen, the iterations that it will choose by.
-        total: session.length().unwrap_or(config.train.measured()),
+        total: session.length().unwrap_or(measured),
     };
     progress(start(&session));
     loop {

@@ -7,7 +7,7 @@ use std::path::Path;
 use lacuna_data::manifest::Manifest;
 use lacuna_data::subject::LabelResampling;
 use lacuna_record::Fingerprint;
-use lacuna_record::fingerprint::ModalityIntensities;
+use lacuna_record::fingerprint::Contrast;
 use lacuna_train::config::{GeometryConfig, RunConfig};
 
 use super::few::Few;
@@ -31,8 +31,8 @@ const FEATURES: [usize; 4] = [24, 16, 12, 8];
 /// Foreground's brightness differs so many times as much between subjects as within one, and by
 /// so many SDs of the inside, where networks must not go by it: 4.1 and 1.0 in spinal grey
 /// matter, at most 1.0 and .5 elsewhere (docs/auto.md).
-const UNLIKE_TIMES: f64 = 2.0;
-const UNLIKE_LEAST: f64 = 0.5;
+const UNEVEN_TIMES: f64 = 2.0;
+const UNEVEN_LEAST: f64 = 0.5;
 /// Probability of foreground that a network begins with, see docs/recipe.md.
 const PRIOR: &str = "0.01";
 
@@ -48,8 +48,8 @@ pub(super) struct Chosen {
     thick: Option<usize>,
     sided: bool,
     paste: bool,
-    /// Whether foreground differs far more in brightness from subject to subject than in one.
-    unlike: bool,
+    /// A modality whose foreground is not as bright in one subject as in another.
+    uneven: Option<(String, Contrast)>,
     /// Draw where the network was wrong on whole training subjects.
     pub errors: bool,
 }
@@ -164,7 +164,7 @@ impl Chosen {
             thick,
             sided,
             paste: preset.is_some_and(|p| p.paste),
-            unlike: fingerprint.intensities.iter().any(is_unlike),
+            uneven: uneven(fingerprint),
             few,
         };
         chosen.tell(fingerprint, structure, decisions);
@@ -240,7 +240,7 @@ impl Chosen {
             transforms.push("{ name = \"flip\", axes = [\"left-right\"] }");
         }
         transforms.push(&spatial);
-        transforms.extend(match self.unlike {
+        transforms.extend(match self.uneven.is_some() {
             true => [
                 "{ name = \"gamma\", probability = 0.8, range = [0.3, 3.0] }",
                 "{ name = \"gamma\", inverted = true, probability = 0.1, range = [0.3, 3.0] }",
@@ -321,11 +321,14 @@ fn refuse_planned(config: &RunConfig, planned: &RunConfig) -> Result<(), AutoErr
     }
 }
 
-/// Whether foreground is so bright in one subject and so dark in another, on the scale of each
-/// one's inside, that the difference is far larger than those within a subject, and not small.
-fn is_unlike(modality: &ModalityIntensities) -> bool {
-    (modality.contrast).is_some_and(|c| {
-        c.between_subjects > UNLIKE_TIMES * c.within_subjects && c.between_subjects > UNLIKE_LEAST
+/// The first modality whose foreground is so bright in one subject and so dark in another, on the
+/// scale of each one's inside, that the difference is far larger than those within a subject, and
+/// not small.
+fn uneven(fingerprint: &Fingerprint) -> Option<(String, Contrast)> {
+    let mut contrasts = (fingerprint.intensities.iter())
+        .filter_map(|modality| Some((modality.modality.clone(), modality.contrast?)));
+    contrasts.find(|(_, c)| {
+        c.between_subjects > UNEVEN_TIMES * c.within_subjects && c.between_subjects > UNEVEN_LEAST
     })
 }
 
@@ -344,7 +347,6 @@ fn written(lengths: &[f64; 3]) -> String {
 #[cfg(test)]
 mod tests {
     use lacuna_data::transform::TransformConfig;
-    use lacuna_record::fingerprint::Contrast;
 
     use super::*;
     use crate::plan::tests::phantoms;

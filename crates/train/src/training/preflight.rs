@@ -56,24 +56,23 @@ impl Preflight {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, RunError> {
         asked.check("the run configuration")?;
-        let mut config = match resume {
+        let mut fitting = match resume {
             true => in_its_parts(asked, out)?,
             false => asked.clone(),
         };
-        let compute = Compute::new(device, config.train.precision)?;
-        let mut dataset = Dataset::open(&config)?;
-        let outputs = Outputs::new(&config, &dataset.facts.classes)?;
-        config.loss.check(outputs.count())?;
-        let geometry = dataset::patch_geometry(&config)?;
-        // On a device of its own, what it has is not known.
-        if DeviceName::of(device) == DeviceName::Cpu {
-            let told =
-                footprint::fit(&mut config, dataset.facts.modalities.len(), outputs.count())?;
-            told.into_iter()
-                .for_each(|told| progress(Progress::Note(told)));
-        }
-        let config = &config;
+        let compute = Compute::new(device, asked.train.precision)?;
+        let mut dataset = Dataset::open(asked)?;
+        let outputs = Outputs::new(asked, &dataset.facts.classes)?;
+        asked.loss.check(outputs.count())?;
+        let geometry = dataset::patch_geometry(asked)?;
         let inputs = dataset.facts.modalities.len();
+        // On a device of its own, what it has is not known.
+        if DeviceName::of(device) == DeviceName::Cpu
+            && let Some(told) = footprint::fit(&mut fitting, inputs, outputs.count())?
+        {
+            progress(Progress::Note(told));
+        }
+        let config = &fitting;
         let training = compute.autodiff();
         let of_steps = training.device();
         let mut network = untrained(config, inputs, &outputs, config.seed, of_steps)?;
@@ -115,7 +114,7 @@ impl Preflight {
         let sessions =
             origin::with_session(config, &dataset, run, DeviceName::of(device), &mut note)?;
         Ok(Self {
-            config: config.clone(),
+            config: fitting,
             compute,
             dataset,
             outputs,

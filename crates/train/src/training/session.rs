@@ -37,8 +37,7 @@ use crate::validation::{self, Validation};
 const YOUNG: f64 = 10.0;
 
 /// Holds the run folder while it lives.
-pub(super) struct Session<'a> {
-    config: &'a RunConfig,
+pub(super) struct Session {
     preflight: Preflight,
     folder: RunFolder,
     /// With gradients.
@@ -64,10 +63,9 @@ pub(super) struct Session<'a> {
     started: Instant,
 }
 
-impl<'a> Session<'a> {
+impl Session {
     /// Makes the run folder and begins, or goes on from the newest checkpoint.
     pub(super) fn start(
-        config: &'a RunConfig,
         out: &Path,
         mut preflight: Preflight,
         started: Instant,
@@ -76,6 +74,7 @@ impl<'a> Session<'a> {
             Some(folder) => folder,
             None => RunFolder::create(out)?,
         };
+        let config = &preflight.config;
         let run = folder.path.as_path();
         checkpoint::tidy(run)?;
         write_json(&run.join("dataset.json"), &preflight.dataset.facts)?;
@@ -101,7 +100,6 @@ impl<'a> Session<'a> {
         let mut watch = Watch::default();
         events.iter().for_each(|event| watch.add(event));
         let session = Self {
-            config,
             training: preflight.compute.autodiff(),
             network,
             average,
@@ -128,7 +126,7 @@ impl<'a> Session<'a> {
 
     /// Writes `run.toml`, with the iterations that a budget chose.
     fn write_config(&self) -> Result<(), RunError> {
-        let mut config = self.config.clone();
+        let mut config = self.preflight.config.clone();
         config.train.iterations = self.state.length.unwrap_or(config.train.iterations);
         config.train.from = self.preflight.from.clone();
         let text = config.to_toml()?;
@@ -172,14 +170,14 @@ impl<'a> Session<'a> {
         let iteration = self.state.iteration + 1;
         let step = Step {
             compute: &self.training,
-            loss: &self.config.loss,
+            loss: &self.preflight.config.loss,
             regions: self.preflight.outputs.regions(),
             grid: self.preflight.grid,
             rate: self.rate(),
-            deep_supervision: self.config.train.deep_supervision,
-            clip_norm: self.config.train.clip_norm,
+            deep_supervision: self.preflight.config.train.deep_supervision,
+            clip_norm: self.preflight.config.train.clip_norm,
         };
-        let parts = ready.batch.split(self.config.train.accumulate);
+        let parts = ready.batch.split(self.preflight.config.train.accumulate);
         let batches = parts.iter().map(|batch| {
             let target = Target {
                 labels: &batch.labels,
@@ -199,7 +197,7 @@ impl<'a> Session<'a> {
         self.network = taken.network;
         if let Some(average) = self.average.take() {
             let t = iteration as f64;
-            let decay = self.config.train.ema.min((1.0 + t) / (YOUNG + t));
+            let decay = self.preflight.config.train.ema.min((1.0 + t) / (YOUNG + t));
             self.average = Some(average.towards(&self.network.valid(), 1.0 - decay));
         }
 
@@ -237,14 +235,17 @@ impl<'a> Session<'a> {
         if self.collapse_told {
             return None;
         }
-        let told = collapse::told(self.watch.verdict(), self.config.train.learning_rate)?;
+        let told = collapse::told(
+            self.watch.verdict(),
+            self.preflight.config.train.learning_rate,
+        )?;
         self.collapse_told = true;
         Some(told)
     }
 
     /// Whether a training that has collapsed begins again.
     pub(super) fn may_restart(&self) -> bool {
-        self.state.restarts < self.config.train.restarts
+        self.state.restarts < self.preflight.config.train.restarts
     }
 
     /// Begins again with other random numbers; what was trained is removed.
@@ -252,7 +253,7 @@ impl<'a> Session<'a> {
         let run = self.run();
         let restarts = self.state.restarts + 1;
         // The first seed's neighbours are the seeds of other runs.
-        let seed = self.config.seed.wrapping_add(restarts << 32);
+        let seed = self.preflight.config.seed.wrapping_add(restarts << 32);
         self.state = State {
             restarts,
             length: self.state.length,
@@ -261,12 +262,18 @@ impl<'a> Session<'a> {
         let prepared = &self.preflight;
         let inputs = prepared.dataset.facts.modalities.len();
         let device = self.training.device();
-        self.network = untrained(self.config, inputs, &prepared.outputs, seed, device)?;
+        self.network = untrained(
+            &self.preflight.config,
+            inputs,
+            &prepared.outputs,
+            seed,
+            device,
+        )?;
         self.average = self.average.is_some().then(|| self.network.valid());
-        self.optimiser = new_optimiser(&self.config.train);
+        self.optimiser = new_optimiser(&self.preflight.config.train);
         self.errors = None;
         self.sampler = sampler(prepared, &self.state, None);
-        self.prefetch = prefetch(self.config, &self.sampler, &self.state)?;
+        self.prefetch = prefetch(&self.preflight.config, &self.sampler, &self.state)?;
         checkpoint::clear(&run)?;
         self.saved_at = 0;
         validation::keep(&run, 0, prepared.validation.len())?;
@@ -281,7 +288,7 @@ impl<'a> Session<'a> {
 
     /// At every multiple of `train.checkpoint_every`, and at the end.
     pub(super) fn checkpoint_is_due(&self) -> bool {
-        let every = self.config.train.checkpoint_every;
+        let every = self.preflight.config.train.checkpoint_every;
         self.done().is_multiple_of(every) || self.is_complete()
     }
 

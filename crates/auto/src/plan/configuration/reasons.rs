@@ -4,7 +4,7 @@ use lacuna_data::transform::TransformConfig;
 use lacuna_record::Fingerprint;
 use lacuna_train::config::RunConfig;
 
-use super::{Chosen, Decision, Few, PRIOR, is_unlike, written};
+use super::{Chosen, Decision, Few, PRIOR, written};
 use crate::structure::Structure;
 
 /// Takes what was decided, the choice, why, and the figure that it came from.
@@ -136,8 +136,7 @@ impl Chosen {
                 false => format!("{} subjects", fingerprint.subjects.len()),
             },
         );
-        let of = fingerprint.intensities.iter().find(|m| is_unlike(m));
-        if let Some((modality, contrast)) = of.and_then(|m| Some((&m.modality, m.contrast?))) {
+        if let Some((modality, contrast)) = &self.uneven {
             say(
                 "contrast",
                 "gamma .3 to 3 on four of five patches",

@@ -21,7 +21,7 @@ pub(super) const PASSES: u64 = 4;
 /// Wrong components kept of a subject: the largest.
 const KEPT: usize = 4096;
 
-impl Session<'_> {
+impl Session {
     /// What predicts: the average of the weights where there is one.
     fn predicting(&self) -> Network {
         let average = self.average.clone();
@@ -34,13 +34,13 @@ impl Session<'_> {
             self.predicting(),
             self.preflight.compute.clone(),
             self.preflight.outputs.clone(),
-            self.config.patch.plane,
+            self.preflight.config.patch.plane,
         )
     }
 
     /// At the end, and at every multiple of `train.validate_every`.
     pub(in crate::training) fn validation_is_due(&self) -> bool {
-        let (every, done) = (self.config.train.validate_every, self.done());
+        let (every, done) = (self.preflight.config.train.validate_every, self.done());
         let due = self.is_complete() || every > 0 && done.is_multiple_of(every);
         let last = self.validated.map_or(0, |v| v.iteration);
         due && done > last && !self.preflight.validation.is_empty()
@@ -90,7 +90,9 @@ impl Session<'_> {
             return false;
         };
         let due = |pass: u64| done == length * pass / (PASSES + 1);
-        done > 0 && self.config.patch.sampler.has(SamplerKind::Errors) && (1..=PASSES).any(due)
+        done > 0
+            && self.preflight.config.patch.sampler.has(SamplerKind::Errors)
+            && (1..=PASSES).any(due)
     }
 
     /// Predicts the training subjects and draws patches around what is wrong from here on;
@@ -138,7 +140,7 @@ impl Session<'_> {
         );
         self.sampler = sampler(&self.preflight, &self.state, Some(&wrong));
         self.errors = Some(wrong);
-        self.prefetch = prefetch(self.config, &self.sampler, &self.state)?;
+        self.prefetch = prefetch(&self.preflight.config, &self.sampler, &self.state)?;
         Ok(told)
     }
 }

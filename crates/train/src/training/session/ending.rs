@@ -7,7 +7,7 @@ use super::Session;
 use crate::checkpoint;
 use crate::run::{RunError, peak_memory_bytes};
 
-impl Session<'_> {
+impl Session {
     /// Saves what is not saved yet and writes the summary.
     pub(in crate::training) fn finish(mut self) -> Result<Summary, RunError> {
         self.check_folder()?;

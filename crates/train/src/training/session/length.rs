@@ -12,12 +12,12 @@ use crate::schedule::Schedule;
 /// Iterations whose time is not that of the others: buffers are made in them.
 const UNLIKE: usize = 2;
 
-impl Session<'_> {
+impl Session {
     /// Iterations in all; `None` as long as a budget has not chosen them.
     pub(in crate::training) fn length(&self) -> Option<u64> {
-        match self.config.train.budget {
+        match self.preflight.config.train.budget {
             Some(_) => self.state.length,
-            None => Some(self.config.train.iterations),
+            None => Some(self.preflight.config.train.iterations),
         }
     }
 
@@ -26,7 +26,7 @@ impl Session<'_> {
         let schedule = Schedule {
             // While the length is not known, the rate does not depend on it.
             iterations: self.length().unwrap_or(u64::MAX),
-            ..self.config.train.schedule()
+            ..self.preflight.config.train.schedule()
         };
         schedule.rate(self.done())
     }
@@ -34,10 +34,10 @@ impl Session<'_> {
     /// True when enough iterations are done to choose how many there will be, and when
     /// the budget has passed before.
     pub(in crate::training) fn length_is_due(&self) -> bool {
-        let (Some(budget), None) = (self.config.train.budget, self.state.length) else {
+        let (Some(budget), None) = (self.preflight.config.train.budget, self.state.length) else {
             return false;
         };
-        let measured = self.done() >= self.config.train.measured();
+        let measured = self.done() >= self.preflight.config.train.measured();
         measured || self.done() > 0 && self.started.elapsed() >= budget.duration()
     }
 
@@ -49,7 +49,7 @@ impl Session<'_> {
         &mut self,
         stop: &AtomicBool,
     ) -> Result<String, RunError> {
-        let train = &self.config.train;
+        let train = &self.preflight.config.train;
         let budget = train.budget.expect("there is one where a length is chosen");
         let seconds: Vec<f64> = self.events.iter().map(|e| e.seconds).collect();
         let usual = &seconds[UNLIKE.min(seconds.len() - 1)..];
@@ -61,7 +61,7 @@ impl Session<'_> {
         if train.validate_every > 0 {
             each += whole * subjects / train.validate_every as f64;
         }
-        if self.config.patch.sampler.has(SamplerKind::Errors) {
+        if self.preflight.config.patch.sampler.has(SamplerKind::Errors) {
             once += super::asked::PASSES as f64 * whole * self.sampler.cohort().len() as f64;
         }
         let spent = self.started.elapsed().as_secs_f64();
@@ -87,7 +87,7 @@ impl Session<'_> {
     /// Seconds for which a whole subject is predicted: the first that is validated with,
     /// or trained on; 0 where nothing will be.
     fn seconds_of_a_subject(&self, stop: &AtomicBool) -> Result<f64, RunError> {
-        let errors = self.config.patch.sampler.has(SamplerKind::Errors);
+        let errors = self.preflight.config.patch.sampler.has(SamplerKind::Errors);
         let cohort = match (self.preflight.validation.is_empty(), errors) {
             (false, _) => &self.preflight.validation,
             (true, true) => self.sampler.cohort(),
