@@ -11,6 +11,7 @@
 mod configuration;
 mod few;
 mod folds;
+mod grid;
 mod shape;
 mod time;
 mod width;

@@ -11,15 +11,12 @@ use lacuna_record::fingerprint::Contrast;
 use lacuna_train::config::{GeometryConfig, RunConfig};
 
 use super::few::Few;
+use super::grid::Grid;
 use super::shape::{Scene, Shape};
 use super::{Asked, Decision};
 use crate::error::AutoError;
 use crate::structure::Structure;
 
-/// Share of subjects off the median spacing from which all are brought to one grid.
-const MOST_OFF: f64 = 0.2;
-/// Voxels that the median component keeps across on a common grid.
-const LEAST_ACROSS: f64 = 2.0;
 /// Spacing along one axis over that of the finest from which slices are thick.
 const THICK: f64 = 3.0;
 /// Voxels that the patches of a batch have together.
@@ -61,73 +58,13 @@ impl Chosen {
         structure: Option<Structure>,
         decisions: &mut Vec<Decision>,
     ) -> Self {
-        let mut say = |what: &str, value: String, reason: &str, figure: String| {
-            decisions.push(Decision::new(what, value, reason, figure));
-        };
         let preset = structure.map(Structure::preset);
-        let median = fingerprint.spacing_mm.median;
-        let extents = || (fingerprint.foreground.iter()).filter_map(|c| c.extents.as_ref());
-        let largest = (extents().map(|e| e.p95_mm))
-            .reduce(|a, b| std::array::from_fn(|i| f64::max(a[i], b[i])));
-        let smallest = (extents().map(|e| e.p50_mm))
-            .reduce(|a, b| std::array::from_fn(|i| f64::min(a[i], b[i])));
-
-        let off = fingerprint.off_median_spacing;
-        let native = preset.is_some_and(|p| p.native_grid) || off <= MOST_OFF;
-        let target: [f64; 3] = std::array::from_fn(|axis| {
-            let most = smallest.map_or(f64::INFINITY, |e| e[axis] / LEAST_ACROSS);
-            // Never finer than any subject: that would invent voxels.
-            median[axis].min(most.max(fingerprint.spacing_mm.min[axis]))
-        });
-        let off_text = format!(
-            "{:.0} % of subjects are off the median spacing by > 20 %",
-            100.0 * off
-        );
-        let spacing = if native {
-            let reason = match preset.is_some_and(|p| p.native_grid) {
-                true => "the preset keeps native grids: resampling loses what is a voxel wide",
-                false => "nearly all have the same, and resampling loses what is a voxel wide",
-            };
-            say("grid", "each subject's own".to_owned(), reason, off_text);
-            Vec::new()
-        } else {
-            say(
-                "grid",
-                format!("{} mm", written(&target)),
-                "the median, unless the median component would be under 2 voxels across",
-                off_text,
-            );
-            target.to_vec()
-        };
-        let on = if native { median } else { target };
-        let small = smallest.is_some_and(|e| (0..3).any(|a| e[a] < 3.0 * on[a]));
-        let keep_lesions = !native && small;
-        if !native {
-            say(
-                "labels on that grid",
-                if keep_lesions {
-                    "keep-lesions"
-                } else {
-                    "majority"
-                }
-                .to_owned(),
-                "lesions under 3 voxels across would vanish by majority",
-                format!(
-                    "median component {} mm",
-                    smallest.map_or_else(String::new, |e| written(&e))
-                ),
-            );
-        }
-
-        let shape_mm: [f64; 3] =
-            std::array::from_fn(|a| fingerprint.crop_shape.median[a] * median[a]);
-        let component_mm = largest.unwrap_or([0.0; 3]);
-        let scene = Scene {
-            spacing_mm: on,
-            shape: std::array::from_fn(|a| shape_mm[a] / on[a]),
-            component_mm,
-            preset_mm: preset.map(|p| p.patch_mm),
-        };
+        let Grid {
+            spacing,
+            keep_lesions,
+            scene,
+        } = Grid::of(fingerprint, preset.as_ref(), decisions);
+        let on = scene.spacing_mm;
         let shape = scene.shape();
         let finest = on.iter().copied().fold(f64::INFINITY, f64::min);
         let coarsest = (0..3).max_by(|a, b| on[*a].total_cmp(&on[*b]));
@@ -141,7 +78,7 @@ impl Chosen {
             ["left", "right"].iter().any(|side| c.contains(side))
         });
         let geometry = GeometryConfig {
-            spacing,
+            spacing: spacing.map_or_else(Vec::new, Vec::from),
             labels: match keep_lesions {
                 true => LabelResampling::KeepLesions,
                 false => LabelResampling::Majority,
@@ -333,7 +270,7 @@ fn uneven(fingerprint: &Fingerprint) -> Option<(String, Contrast)> {
 }
 
 /// Three lengths, with four decimals at most.
-fn written(lengths: &[f64; 3]) -> String {
+pub(super) fn written(lengths: &[f64; 3]) -> String {
     lengths
         .map(|l| {
             format!("{:.4}", l)

@@ -29,6 +29,8 @@ pub struct Scene {
     pub spacing_mm: [f64; 3],
     /// Voxels of the median subject's box around its inside, on that grid.
     pub shape: [f64; 3],
+    /// Voxels of the median subject, on that grid.
+    pub grid: [f64; 3],
     /// Extent in mm of the components of the 95th percentile.
     pub component_mm: [f64; 3],
     /// Least and largest edge in mm that a preset asks for.
@@ -46,7 +48,7 @@ pub struct Shape {
     strides: Vec<[usize; 3]>,
     /// Kernels of each stage along x, y, z.
     kernels: Vec<[usize; 3]>,
-    /// The patch holds the median subject.
+    /// The patch holds the median subject, its outside too: a uniform sampler draws from all.
     pub whole: bool,
 }
 
@@ -68,7 +70,7 @@ impl Scene {
             let step = 1 << halvings[axis];
             edges[axis].div_ceil(step) * step
         });
-        let holds = |axis: usize| patch[axis] as f64 >= 0.8 * self.shape[axis];
+        let holds = |axis: usize| patch[axis] as f64 >= 0.8 * self.grid[axis];
         Shape {
             whole: (0..spatial).all(holds),
             patch,
@@ -204,6 +206,7 @@ mod tests {
     const BRAIN: Scene = Scene {
         spacing_mm: [1.0; 3],
         shape: [140.0, 175.0, 140.0],
+        grid: [240.0, 240.0, 155.0],
         component_mm: [60.0, 80.0, 60.0],
         preset_mm: None,
     };
@@ -237,6 +240,7 @@ mod tests {
     fn a_small_volume_is_the_patch() {
         let shape = Scene {
             shape: [35.0, 51.0, 35.0],
+            grid: [35.0, 51.0, 35.0],
             ..BRAIN
         }
         .shape();
@@ -251,6 +255,7 @@ mod tests {
         let shape = Scene {
             spacing_mm: [0.5, 0.5, 5.0],
             shape: [200.0, 200.0, 16.0],
+            grid: [256.0, 256.0, 16.0],
             component_mm: [15.0, 15.0, 80.0],
             preset_mm: None,
         }
@@ -268,6 +273,7 @@ mod tests {
         let shape = Scene {
             spacing_mm: [1.0; 3],
             shape: [512.0, 512.0, 1.0],
+            grid: [512.0, 512.0, 1.0],
             component_mm: [40.0, 40.0, 1.0],
             preset_mm: None,
         }
