@@ -201,7 +201,13 @@ pub fn train_one(
     let planned = (&plan, &config, &fingerprint);
     let mut work = Work {
         // This machine may be another than that of the plan.
-        speed: Speed::measure(&config, &manifest, device, plan.speed.reading)?,
+        speed: Speed::measure(
+            &config,
+            &manifest,
+            device,
+            plan.speed.reading,
+            fingerprint.spacing_mm.median,
+        )?,
         alone: true,
         ..Work::new(out, planned, &manifest, device, stop)?
     };

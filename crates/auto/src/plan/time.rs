@@ -30,7 +30,7 @@ const ONCE: f64 = 5.0;
 pub struct Speed {
     /// One iteration.
     pub step: f64,
-    /// The forward pass of a voxel.
+    /// The forward pass of what the network makes of a voxel of the median subject's own grid.
     pub voxel: f64,
     /// Reading and preparing a subject.
     pub reading: f64,
@@ -41,7 +41,8 @@ pub struct Speed {
 }
 
 impl Speed {
-    /// Of a run on this machine as it is now, where reading a subject takes `reading` seconds.
+    /// Of a run on this machine as it is now, where reading a subject takes `reading` seconds
+    /// and the median subject has voxels of `spacing_mm`.
     ///
     /// # Errors
     /// When the network, the loss or the precision are refused.
@@ -50,13 +51,14 @@ impl Speed {
         manifest: &Manifest,
         device: &Device,
         reading: f64,
+        spacing_mm: [f64; 3],
     ) -> Result<Self, AutoError> {
         let modalities = manifest.modalities.len();
         let pace = Pace::measure(config, modalities, &manifest.classes, device, TIMED)?;
         let voxels = pace.effective.0.iter().product::<usize>() * config.train.batch;
         Ok(Self {
             step: BESIDE_LOADING * median(&pace.steps) * config.train.accumulate as f64,
-            voxel: median(&pace.forward) / voxels as f64,
+            voxel: voxels_of_its_own(config, spacing_mm) * median(&pace.forward) / voxels as f64,
             reading,
             training_factor: 1.0,
             predicting_factor: 1.0,
@@ -171,6 +173,16 @@ impl Speed {
     }
 }
 
+/// Voxels of the run's grid for one of `spacing_mm`.
+fn voxels_of_its_own(config: &RunConfig, spacing_mm: [f64; 3]) -> f64 {
+    match config.geometry.spacing.is_empty() {
+        true => 1.0,
+        false => {
+            spacing_mm.iter().product::<f64>() / config.geometry.spacing.iter().product::<f64>()
+        }
+    }
+}
+
 fn median(values: &[f64]) -> f64 {
     let mut ascending = values.to_vec();
     ascending.sort_unstable_by(f64::total_cmp);
@@ -224,6 +236,14 @@ mod tests {
             assert!(total <= left, "{total}");
             assert!(total > left - 0.5 * training_factor, "{total}");
         }
+    }
+
+    #[test]
+    fn a_coarse_grid_has_an_eighth_of_the_voxels() {
+        let mut config = RunConfig::default();
+        assert_eq!(voxels_of_its_own(&config, [1.0; 3]), 1.0);
+        config.geometry.spacing = vec![2.0; 3];
+        assert_eq!(voxels_of_its_own(&config, [1.0; 3]), 0.125);
     }
 
     #[test]

@@ -61,7 +61,14 @@ impl Measuring<'_> {
                 tried.push(format!("{features} features: {} MB a step", needed >> 20));
                 continue;
             }
-            let speed = Speed::measure(&config, self.manifest, self.device, self.reading)?;
+            let spacing_mm = self.fingerprint.spacing_mm.median;
+            let speed = Speed::measure(
+                &config,
+                self.manifest,
+                self.device,
+                self.reading,
+                spacing_mm,
+            )?;
             let iterations = speed.iterations(&config, self.fingerprint, trainings, self.left, 0);
             tried.push(format!(
                 "{features} features: {:.2} s an iteration, {iterations} fit",
