@@ -39,6 +39,7 @@ def evaluate(
     tolerance_mm: float,
     regions: List[List[str]],
 ) -> str: ...
+def average_precision(probability: Any, reference: Any) -> Optional[float]: ...
 def measure(
     metric: str,
     prediction: Any,

@@ -20,6 +20,7 @@ import numpy as np
 from . import _lacuna
 
 __all__ = [
+    "average_precision",
     "dsc",
     "evaluate",
     "hd95",
@@ -167,3 +168,25 @@ def lesion_precision(prediction: Any, reference: Any, *, label: Optional[int] = 
 def lesion_f1(prediction: Any, reference: Any, *, label: Optional[int] = None) -> float:
     """Harmonic mean of :func:`lesion_recall` and :func:`lesion_precision`."""
     return _measure("lesion_f1", prediction, reference, label)
+
+
+def average_precision(
+    probability: Any, reference: Any, *, label: Optional[int] = None
+) -> Optional[float]:
+    """Area under precision and recall of voxels over all thresholds of a probability of one
+    label, or of all that is not 0: the sum of precision times what recall gains, as that of
+    scikit-learn. Probabilities are told apart by twelve significant bits.
+
+    The share of foreground where probabilities say nothing; None without foreground.
+    """
+    labels = _labels("reference", reference)
+    mask = (labels > 0 if label is None else labels == label).astype(np.uint8)
+    values = np.asarray(probability, dtype=np.float32)
+    if values.shape != np.shape(reference):
+        raise ValueError(
+            f"probability: found shape {values.shape}, expected that of the reference, "
+            f"{np.shape(reference)}"
+        )
+    values = np.ascontiguousarray(values.T.reshape(mask.shape))
+    area: Optional[float] = _lacuna.average_precision(values.__dlpack__(), mask.__dlpack__())
+    return area

@@ -29,6 +29,7 @@ fn _lacuna(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<loss::Loss>()?;
     module.add_function(wrap_pyfunction!(loss::default_losses, module)?)?;
     module.add_function(wrap_pyfunction!(loss::coarser_labels, module)?)?;
+    module.add_function(wrap_pyfunction!(metrics::average_precision, module)?)?;
     module.add_function(wrap_pyfunction!(metrics::evaluate, module)?)?;
     module.add_function(wrap_pyfunction!(metrics::measure, module)?)?;
     module.add_function(wrap_pyfunction!(images::read_nifti, module)?)?;

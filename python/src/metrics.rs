@@ -1,8 +1,8 @@
 //! Metrics.
 
 use lacuna_metrics::{
-    Counts, Lesions, MaskPair, MetricsError, Options, SurfaceConvention, SurfaceDistances,
-    evaluate_pair,
+    Counts, Lesions, MaskPair, MetricsError, Options, PrecisionRecall, SurfaceConvention,
+    SurfaceDistances, evaluate_pair,
 };
 use lacuna_volume::{Affine, LabelMap, Region, Spacing, Volume};
 use pyo3::exceptions::PyValueError;
@@ -46,6 +46,34 @@ pub fn measure(
             }
         })
     })
+}
+
+/// The area under precision and recall of voxels; `None` without foreground. `probability` is
+/// float32, `reference` uint8, as many in the same order.
+#[pyfunction]
+pub fn average_precision(
+    py: Python<'_>,
+    probability: &Bound<'_, PyCapsule>,
+    reference: &Bound<'_, PyCapsule>,
+) -> PyResult<Option<f64>> {
+    let [probability, reference] = [Array::take(probability)?, Array::take(reference)?];
+    if probability.shape() != reference.shape() {
+        return Err(PyValueError::new_err(format!(
+            "the probabilities have shape {:?} and the reference {:?}; they must be the same \
+             voxels",
+            probability.shape(),
+            reference.shape()
+        )));
+    }
+    let probability = probability.read::<f32>("probability")?;
+    let reference = reference.read::<u8>("reference")?;
+    let voxels = probability.iter().copied().zip(reference);
+    py.detach(|| {
+        let mut counted = PrecisionRecall::default();
+        counted.add(voxels.map(|(p, label)| (p, *label > 0)))?;
+        Ok(counted.average_precision().average_precision)
+    })
+    .map_err(|error: MetricsError| PyValueError::new_err(error.to_string()))
 }
 
 /// Scores of each class as JSON. `prediction` and `reference` are uint8 with axes

@@ -51,6 +51,20 @@ def test_single_metrics_by_hand():
         metrics.dsc(prediction[:, :4], reference)
 
 
+def test_average_precision_by_hand():
+    # Of .8, .4, .35, .1 the first and third are foreground: (1 + 2 / 3) / 2.
+    probability = np.array([[0.1, 0.4, 0.0], [0.35, 0.8, 0.0]])
+    reference = np.array([[0, 0, 0], [2, 1, 0]])
+    area = lacuna.metrics.average_precision
+    assert area(probability, reference) == pytest.approx(5 / 6)
+    assert area(probability, reference, label=2) == pytest.approx(1 / 3)
+    assert area(probability, np.zeros((2, 3))) is None
+    with pytest.raises(ValueError, match="probability"):
+        area(probability.T, reference)
+    with pytest.raises(ValueError, match="1.6"):
+        area(2 * probability, reference)
+
+
 def test_classes_and_their_union():
     reference = np.array([[0, 1, 2], [0, 2, 2]])
     prediction = np.array([[0, 2, 2], [0, 2, 1]])

@@ -10,8 +10,8 @@ mod choose;
 mod compare;
 mod error;
 mod errors;
-mod froc;
 mod place;
+mod probabilities;
 mod score;
 mod tables;
 
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use lacuna_data::manifest::Manifest;
 use lacuna_metrics::{Bootstrap, ClassScores, Options, Summary};
 use lacuna_record::table::write_table;
-use lacuna_record::{Evaluation, Provenance, remove_file};
+use lacuna_record::{Evaluation, Provenance, SubjectScores, remove_file};
 use rayon::prelude::*;
 
 pub use bids::{WrittenBids, write_bids};
@@ -29,9 +29,8 @@ pub use choose::{file_of, regions, regions_with};
 pub use compare::{CompareError, CompareRequest, Metric, compare, labels_of, metric_of};
 pub use error::EvaluateError;
 pub use errors::error_page;
-pub use froc::CANDIDATE_THRESHOLD;
-use froc::Probabilities;
-use score::Scored;
+pub use probabilities::CANDIDATE_THRESHOLD;
+use probabilities::{Curves, Probabilities};
 pub use score::{example, in_axes_of, prediction_of, reference_of, shown};
 
 /// What to score, how, and where to write it.
@@ -73,9 +72,8 @@ pub fn evaluate(
     let stale = place::check(request, &chosen)?;
     let probabilities = Probabilities::of(request, &chosen)?;
     let scored = score_all(request, &chosen, &probabilities, modality, on_subject)?;
-    let candidates: Vec<_> = scored.iter().map(|s| s.candidates.clone()).collect();
-    let (subjects, pictures): (Vec<_>, Vec<_>) =
-        scored.into_iter().map(|s| (s.scores, s.picture)).unzip();
+    let (subjects, pictures, curves) = scored;
+    let (froc, precision_recall) = curves.finish(request.manifest)?;
     let rows: Vec<Vec<ClassScores>> = subjects.iter().map(|s| s.classes.clone()).collect();
     let predictions = request.predictions;
     let evaluation = Evaluation {
@@ -86,7 +84,8 @@ pub fn evaluate(
         label_values: request.label_values,
         notes: (chosen.notes.into_iter().chain(probabilities.note)).collect(),
         summary: Summary::of(&rows, &Bootstrap::default())?,
-        froc: froc::of(request.manifest, &candidates)?,
+        froc,
+        precision_recall,
         subjects,
     };
     // Only now, so that a file that cannot be scored leaves no half of an evaluation.
@@ -94,15 +93,16 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
-/// Each subject scored.
+/// The scores and the picture of each subject, and the curves of all.
 fn score_all(
     request: &Request,
     chosen: &Chosen,
     probabilities: &Probabilities,
     modality: &str,
     on_subject: &mut dyn FnMut(usize, usize),
-) -> Result<Vec<Scored>, EvaluateError> {
-    let mut scored = Vec::with_capacity(chosen.subjects.len());
+) -> Result<(Vec<SubjectScores>, Vec<Vec<u8>>, Curves), EvaluateError> {
+    let (mut subjects, mut pictures) = (Vec::new(), Vec::new());
+    let mut curves = Curves::default();
     // One subject per core at a time bounds the memory.
     for group in chosen.subjects.chunks(rayon::current_num_threads()) {
         let group: Vec<_> = group
@@ -119,10 +119,14 @@ fn score_all(
                 )
             })
             .collect::<Result<_, _>>()?;
-        scored.extend(group);
-        on_subject(scored.len(), chosen.subjects.len());
+        for scored in group {
+            subjects.push(scored.scores);
+            pictures.push(scored.picture);
+            curves.add(scored.probabilities.unwrap_or_default());
+        }
+        on_subject(subjects.len(), chosen.subjects.len());
     }
-    Ok(scored)
+    Ok((subjects, pictures, curves))
 }
 
 fn write(
@@ -155,12 +159,20 @@ fn write(
     for (name, rows) in tables {
         write_table(&out.join(name), rows)?;
     }
-    let froc = out.join("froc.csv");
-    if !evaluation.froc.is_empty() {
-        write_table(&froc, tables::froc_rows(evaluation))?;
-    } else {
-        // Of a former evaluation, which this one replaces.
-        remove_file(&froc)?;
+    let of_probabilities = [
+        ("froc.csv", tables::froc_rows(evaluation)),
+        ("average_precision.csv", tables::area_rows(evaluation)),
+        (
+            "precision_recall.csv",
+            tables::precision_recall_rows(evaluation),
+        ),
+    ];
+    for (name, rows) in of_probabilities {
+        match evaluation.froc.is_empty() {
+            // Of a former evaluation, which this one replaces.
+            true => remove_file(&out.join(name))?,
+            false => write_table(&out.join(name), rows)?,
+        }
     }
     evaluation.write(out)?;
     remove_file(&unfinished)?;

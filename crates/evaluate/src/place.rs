@@ -24,6 +24,8 @@ pub(crate) fn check(request: &Request, chosen: &Chosen) -> Result<Vec<PathBuf>, 
         "lesion_conventions.csv",
         "lesion_strata.csv",
         "froc.csv",
+        "average_precision.csv",
+        "precision_recall.csv",
     ]
     .map(|name| out.join(name));
     let pictures = (chosen.subjects.iter()).map(|(subject, _)| picture(out, &subject.id));

@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use lacuna_data::manifest::{Manifest, Subject};
-use lacuna_metrics::{
-    LesionConvention, Options, SubjectCandidates, evaluate_pair, without_ignored,
-};
+use lacuna_metrics::{LesionConvention, Options, evaluate_pair, without_ignored};
 use lacuna_record::{
     Overlay, PREDICTION_ENDING, Predictions, ScoredFile, SubjectScores, prediction_path,
 };
@@ -14,7 +12,8 @@ use lacuna_report::study::Example;
 use lacuna_volume::{IGNORED, LabelMap, Orientation, Volume, corner_displacement_mm};
 
 use crate::choose::Coding;
-use crate::{EvaluateError, Request, froc};
+use crate::probabilities::OfClass;
+use crate::{EvaluateError, Request, probabilities};
 
 /// The modality behind the pictures.
 pub(crate) fn overlay_modality<'a>(
@@ -39,16 +38,16 @@ pub(crate) struct Scored {
     /// PNG.
     pub picture: Vec<u8>,
     /// Of each foreground class, where there are probabilities.
-    pub candidates: Option<Vec<SubjectCandidates>>,
+    pub probabilities: Option<Vec<OfClass>>,
 }
 
-/// Scores one subject; `probabilities` is the file of its probabilities.
+/// Scores one subject; `maps` is the file of its probabilities.
 pub(crate) fn score(
     request: &Request,
     subject: &Subject,
     file: &ScoredFile,
     coding: &Coding,
-    probabilities: Option<&Path>,
+    maps: Option<&Path>,
     modality: &str,
 ) -> Result<Scored, EvaluateError> {
     let manifest = request.manifest;
@@ -66,8 +65,8 @@ pub(crate) fn score(
                 source,
             }
         })?;
-    let candidates = probabilities
-        .map(|file| froc::candidates(subject, &reference, file))
+    let probabilities = maps
+        .map(|file| probabilities::of_subject(subject, &reference, file))
         .transpose()?;
     let (overlay, picture) = draw(manifest, subject, modality, &reference, &prediction)?;
     let scores = SubjectScores {
@@ -79,7 +78,7 @@ pub(crate) fn score(
     Ok(Scored {
         scores,
         picture,
-        candidates,
+        probabilities,
     })
 }
 

@@ -198,6 +198,52 @@ pub(crate) fn froc_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
     out
 }
 
+/// One row per subject and class, then those of all voxels of all subjects. The area is empty
+/// where there is no foreground.
+pub(crate) fn area_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
+    let header = [
+        "subject",
+        "class",
+        "voxels",
+        "foreground",
+        "average_precision",
+    ];
+    let mut out = vec![header.map(str::to_owned).to_vec()];
+    for class in &evaluation.precision_recall {
+        let ids = evaluation.subjects.iter().map(|s| s.subject.as_str());
+        let rows = ids
+            .chain([POOLED])
+            .zip(class.subjects.iter().chain([&class.all]));
+        out.extend(rows.map(|(subject, area)| {
+            vec![
+                subject.to_owned(),
+                class.class.clone(),
+                area.voxels.to_string(),
+                area.foreground.to_string(),
+                (area.average_precision).map_or_else(String::new, |value| value.to_string()),
+            ]
+        }));
+    }
+    out
+}
+
+/// One row per class and point of its curve, by ascending recall.
+pub(crate) fn precision_recall_rows(evaluation: &Evaluation) -> Vec<Vec<String>> {
+    let header = ["class", "recall", "precision", "probability"];
+    let mut out = vec![header.map(str::to_owned).to_vec()];
+    for class in &evaluation.precision_recall {
+        out.extend(class.points.iter().map(|point| {
+            vec![
+                class.class.clone(),
+                point.recall.to_string(),
+                point.precision.to_string(),
+                point.probability.to_string(),
+            ]
+        }));
+    }
+    out
+}
+
 /// Columns of the place of a lesion.
 pub(crate) const PLACE: [&str; 12] = [
     "centre_x",

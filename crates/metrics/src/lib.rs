@@ -5,8 +5,8 @@
 //! finite, so no subject ever drops out of a mean, and carries the
 //! [`Conventions`] behind it. The parts can be used alone: voxel counts
 //! ([`Counts`], [`Confusion`]), surfaces ([`SurfaceDistances`]), lesions
-//! ([`Lesions`], [`LesionConvention`], [`LesionStratum`], [`Froc`]), calibration
-//! ([`Reliability`]) and statistics ([`Distribution`], [`Comparison`], [`mcnemar`]).
+//! ([`Lesions`], [`LesionConvention`], [`LesionStratum`], [`Froc`]), probabilities
+//! ([`PrecisionRecall`], [`Reliability`]) and statistics ([`Distribution`], [`Comparison`], [`mcnemar`]).
 
 mod calibration;
 mod comparison;
@@ -21,6 +21,7 @@ mod matching;
 mod mcnemar;
 mod overlap;
 mod pair;
+mod precision_recall;
 mod strata;
 mod summary;
 mod surface;
@@ -39,6 +40,7 @@ pub use lesion::{Lesion, LesionPlace, LesionShares, Lesions};
 pub use matching::most_pairs;
 pub use mcnemar::mcnemar;
 pub use pair::{MaskPair, without_ignored};
+pub use precision_recall::{AveragePrecision, PrecisionRecall, PrecisionRecallPoint};
 pub use strata::LesionStratum;
 pub use summary::{Bootstrap, Distribution, Interval, Quartiles, mean, quantile, running_median};
 pub use surface::{SurfaceConvention, SurfaceDistances};

@@ -1,9 +1,10 @@
 //! All metrics against SciPy, MONAI, SimpleITK and google-deepmind
-//! surface-distance (`tests/golden/metrics.py`, `tests/golden/comparison.py`).
+//! surface-distance, scikit-learn (`tests/golden/metrics.py`, `comparison.py` and
+//! `precision_recall.py` beside it).
 
 use lacuna_metrics::{
-    Bootstrap, ClassScores, Distribution, Lesion, Options, SignedRank, SurfaceConvention,
-    evaluate_pair, mcnemar, quantile,
+    Bootstrap, ClassScores, Distribution, Lesion, Options, PrecisionRecall, SignedRank,
+    SurfaceConvention, evaluate_pair, mcnemar, quantile,
 };
 use lacuna_volume::{Affine, LabelMap, Spacing, Volume};
 use serde_json::Value;
@@ -259,4 +260,25 @@ fn summaries_as_numpy_and_scipy() {
     values.sort_unstable_by(f64::total_cmp);
     let found = quantile(&values, 0.95);
     assert_near("95th", found, &golden["percentile_95"], 1e-12);
+}
+
+#[test]
+fn area_under_precision_and_recall_as_scikit_learn() {
+    for case in golden("precision_recall.json").as_array().unwrap() {
+        let probability = numbers(&case["probability"]);
+        let foreground = numbers(&case["foreground"]);
+        let voxels = probability.iter().zip(&foreground);
+        let mut counted = PrecisionRecall::default();
+        counted
+            .add(voxels.map(|(p, f)| (*p as f32, *f > 0.0)))
+            .unwrap();
+        let found = counted.average_precision().average_precision.unwrap();
+        let expected = case["average_precision"].as_f64().unwrap();
+        // Of other probabilities, two within .05 % may change places.
+        let tolerance = match case["of_few_bits"].as_bool().unwrap() {
+            true => 1e-12,
+            false => 1e-3,
+        };
+        assert!((found - expected).abs() < tolerance, "{found} {expected}");
+    }
 }

@@ -6,13 +6,15 @@
 //! OUT/lesions.csv     one row per lesion
 //! OUT/lesion_conventions.csv  lesions by the conventions of several challenges
 //! OUT/lesion_strata.csv       lesions by their volume
-//! OUT/froc.csv        sensitivity by false positives per scan, with probabilities
+//! OUT/froc.csv        sensitivity by false positives per scan, with probabilities, as:
+//! OUT/average_precision.csv   area under precision and recall of voxels, by subject
+//! OUT/precision_recall.csv    that curve, over all voxels
 //! OUT/overlays/       a picture of each subject
 //! ```
 
 use std::path::{Path, PathBuf};
 
-use lacuna_metrics::ClassScores;
+use lacuna_metrics::{AveragePrecision, ClassScores, PrecisionRecallPoint};
 use serde::{Deserialize, Serialize};
 
 use crate::Ensemble;
@@ -43,6 +45,9 @@ pub struct Evaluation {
     /// probabilities.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub froc: Vec<ClassFroc>,
+    /// The same over voxels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub precision_recall: Vec<ClassPrecisionRecall>,
     /// One entry per subject.
     pub subjects: Vec<SubjectScores>,
 }
@@ -60,6 +65,19 @@ pub struct ClassFroc {
     /// The curve.
     #[serde(flatten)]
     pub froc: lacuna_metrics::Froc,
+}
+
+/// Precision against recall of the voxels of a class, over all thresholds of its probability.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassPrecisionRecall {
+    /// Class name.
+    pub class: String,
+    /// The area under the curve of all voxels of all subjects.
+    pub all: AveragePrecision,
+    /// That of each subject.
+    pub subjects: Vec<AveragePrecision>,
+    /// The curve of all voxels, by ascending recall.
+    pub points: Vec<PrecisionRecallPoint>,
 }
 
 /// The scores of one subject.

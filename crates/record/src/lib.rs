@@ -36,7 +36,9 @@ pub use comparison::{
 };
 pub use correction::{CorrectedDataset, Correction, Start};
 pub use error::RecordError;
-pub use evaluation::{ClassFroc, Evaluation, Overlay, ScoredFile, SubjectScores};
+pub use evaluation::{
+    ClassFroc, ClassPrecisionRecall, Evaluation, Overlay, ScoredFile, SubjectScores,
+};
 pub use events::{Ending, Event, LastIterations, events_until, read_events};
 pub use files::{lock, read_json, read_lines, remove_file, unix_time, write_json};
 pub use fingerprint::Fingerprint;

@@ -40,6 +40,7 @@ fn evaluation() -> Evaluation {
         notes: Vec::new(),
         summary: Summary::of(&rows, &Bootstrap::default()).unwrap(),
         froc: Vec::new(),
+        precision_recall: Vec::new(),
         subjects: ["exact", "rough", "missed"]
             .into_iter()
             .zip(&rows)

@@ -8,6 +8,7 @@ use lacuna_data::manifest::Manifest;
 use lacuna_evaluate::{Request, evaluate, regions};
 use lacuna_metrics::{ClassScores, Options};
 use lacuna_record::Evaluation;
+use lacuna_record::fingerprint::Quantiles;
 use lacuna_train::dataset::ids_named;
 
 use crate::terminal::Counted;
@@ -23,7 +24,8 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     predictions: PathBuf,
     /// Folder for scores.csv, lesions.csv, lesion_conventions.csv, lesion_strata.csv,
-    /// summary.json and overlays/; also froc.csv where --predictions has probabilities
+    /// summary.json and overlays/; also froc.csv, average_precision.csv and precision_recall.csv
+    /// where --predictions has probabilities
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Subjects to score; default: those that `lacuna predict` listed in the
@@ -186,7 +188,7 @@ fn summary_lines(evaluation: &Evaluation) -> String {
     text
 }
 
-/// Lesions of all subjects by each convention and by volume, then the FROC curves.
+/// Lesions of all subjects by each convention and by volume, then the curves of probabilities.
 fn lesion_tables(evaluation: &Evaluation) -> String {
     let mut text = format!(
         "lesions of all subjects, by convention (docs/lesion-conventions.md):\n{}\nby volume (wmh):\n{}\n",
@@ -202,6 +204,21 @@ fn lesion_tables(evaluation: &Evaluation) -> String {
             class.class,
             points.join(", "),
             class.froc.cpm
+        );
+    }
+    for class in &evaluation.precision_recall {
+        let each = class.subjects.iter().filter_map(|s| s.average_precision);
+        let each = Quantiles::of(each).map_or_else(String::new, |each| {
+            format!(
+                "; by subject {:.3}, median {:.3}, {:.3}",
+                each.min, each.p50, each.max
+            )
+        });
+        text += &format!(
+            "precision-recall {}: area {} over all voxels ({:.4} % foreground){each}\n",
+            class.class,
+            or_dash(class.all.average_precision, 3),
+            100.0 * class.all.foreground as f64 / class.all.voxels as f64,
         );
     }
     text

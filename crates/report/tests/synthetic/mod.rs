@@ -93,6 +93,7 @@ pub fn write_done(folder: &StudyFolder, plan: &PlannedRun, found: &Found) {
             notes: Vec::new(),
             summary,
             froc: Vec::new(),
+            precision_recall: Vec::new(),
             subjects,
         };
         write_json(&run.join("test/summary.json"), &scores);

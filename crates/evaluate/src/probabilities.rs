@@ -1,12 +1,15 @@
-//! FROC curves of the probabilities that `lacuna predict --probabilities` leaves beside the
-//! label maps: before any postprocess file, and whatever the label maps hold.
+//! Curves of the probabilities that `lacuna predict --probabilities` leaves beside the label
+//! maps: before any postprocess file, and whatever the label maps hold. Over lesions, FROC; over
+//! voxels, precision against recall.
 
 use std::path::{Path, PathBuf};
 
 use lacuna_data::manifest::{Manifest, Subject};
 use lacuna_io::ending_of;
-use lacuna_metrics::{Froc, SubjectCandidates};
-use lacuna_record::{ClassFroc, PREDICTION_ENDING, Predictions, ScoredFile, probabilities_path};
+use lacuna_metrics::{AveragePrecision, Froc, PrecisionRecall, SubjectCandidates};
+use lacuna_record::{
+    ClassFroc, ClassPrecisionRecall, PREDICTION_ENDING, Predictions, ScoredFile, probabilities_path,
+};
 use lacuna_volume::{Connectivity, IGNORED, LabelMap, corner_displacement_mm};
 
 use crate::choose::Chosen;
@@ -39,7 +42,7 @@ impl Probabilities {
         let unusable = |why: String| {
             Ok(Self {
                 usable: false,
-                note: Some(format!("no FROC: {why}")),
+                note: Some(format!("no curves of probabilities: {why}")),
             })
         };
         let listed = Predictions::read(request.predictions)?;
@@ -85,12 +88,22 @@ fn beside(request: &Request, subject: &Subject, file: &ScoredFile) -> PathBuf {
     probabilities_path(request.predictions, &subject.id, ending)
 }
 
-/// The candidates of each foreground class in the probabilities of a subject.
-pub(crate) fn candidates(
+/// What the probabilities of a foreground class show in a subject.
+pub(crate) struct OfClass {
+    candidates: SubjectCandidates,
+    voxels: PrecisionRecall,
+}
+
+/// Each foreground class in the probabilities of a subject.
+pub(crate) fn of_subject(
     subject: &Subject,
     reference: &LabelMap,
     file: &Path,
-) -> Result<Vec<SubjectCandidates>, EvaluateError> {
+) -> Result<Vec<OfClass>, EvaluateError> {
+    let failed = |source| EvaluateError::Score {
+        prediction: file.to_owned(),
+        source,
+    };
     let volumes = lacuna_io::read(file)?.volumes.into_iter();
     let of_class = |(class, volume)| {
         let mut volume = in_axes_of(reference, volume)?;
@@ -103,52 +116,76 @@ pub(crate) fn candidates(
                 apart_mm: corner_displacement_mm(&reference.grid(), &volume.grid()),
             });
         }
+        let mut voxels = PrecisionRecall::default();
+        let seen = (volume.data().iter().zip(reference.data()))
+            .filter(|(_, label)| **label != IGNORED)
+            .map(|(p, label)| (*p, usize::from(*label) == class));
+        voxels.add(seen).map_err(failed)?;
         for (p, label) in volume.data_mut().iter_mut().zip(reference.data()) {
             *p = if *label == IGNORED { 0.0 } else { *p };
         }
-        SubjectCandidates::find(
+        let candidates = SubjectCandidates::find(
             &reference.map(|label| usize::from(*label) == class),
             &volume,
             CANDIDATE_THRESHOLD,
             Connectivity::TwentySix,
         )
-        .map_err(|source| EvaluateError::Score {
-            prediction: file.to_owned(),
-            source,
-        })
+        .map_err(failed)?;
+        Ok(OfClass { candidates, voxels })
     };
     volumes.enumerate().skip(1).map(of_class).collect()
 }
 
-/// The curve of each foreground class; none where a subject has no candidates.
-pub(crate) fn of(
-    manifest: &Manifest,
-    subjects: &[Option<Vec<SubjectCandidates>>],
-) -> Result<Vec<ClassFroc>, EvaluateError> {
-    let Some(subjects) = subjects
-        .iter()
-        .map(Option::as_ref)
-        .collect::<Option<Vec<_>>>()
-    else {
-        return Ok(Vec::new());
-    };
-    let of_class = |(row, class): (usize, &String)| {
-        let of_class: Vec<SubjectCandidates> = subjects
-            .iter()
-            .map(|classes| classes[row].clone())
-            .collect();
-        Ok(ClassFroc {
-            class: class.clone(),
-            candidate_threshold: f64::from(CANDIDATE_THRESHOLD),
-            connectivity: 26,
-            froc: Froc::of(&of_class)?,
-        })
-    };
-    manifest
-        .classes
-        .iter()
-        .skip(1)
-        .enumerate()
-        .map(of_class)
-        .collect()
+/// The curves of each foreground class over the subjects; none where not all have probabilities.
+#[derive(Default)]
+pub(crate) struct Curves {
+    of_classes: Vec<Curve>,
+}
+
+#[derive(Default)]
+struct Curve {
+    candidates: Vec<SubjectCandidates>,
+    /// Of each subject.
+    areas: Vec<AveragePrecision>,
+    /// Of all subjects. Those of single ones would fill the memory.
+    voxels: PrecisionRecall,
+}
+
+/// Points of a curve that are written down.
+const POINTS: u64 = 200;
+
+impl Curves {
+    /// Adds the next subject, whose classes are as many as of those before it.
+    pub(crate) fn add(&mut self, classes: Vec<OfClass>) {
+        self.of_classes.resize_with(classes.len(), Curve::default);
+        for (curve, of_class) in self.of_classes.iter_mut().zip(classes) {
+            curve.areas.push(of_class.voxels.average_precision());
+            curve.voxels.merge(&of_class.voxels);
+            curve.candidates.push(of_class.candidates);
+        }
+    }
+
+    /// The curves of lesions and of voxels.
+    pub(crate) fn finish(
+        self,
+        manifest: &Manifest,
+    ) -> Result<(Vec<ClassFroc>, Vec<ClassPrecisionRecall>), EvaluateError> {
+        let classes = manifest.classes.iter().skip(1);
+        let mut both = (Vec::new(), Vec::new());
+        for (curve, class) in self.of_classes.into_iter().zip(classes) {
+            both.0.push(ClassFroc {
+                class: class.clone(),
+                candidate_threshold: f64::from(CANDIDATE_THRESHOLD),
+                connectivity: 26,
+                froc: Froc::of(&curve.candidates)?,
+            });
+            both.1.push(ClassPrecisionRecall {
+                class: class.clone(),
+                all: curve.voxels.average_precision(),
+                subjects: curve.areas,
+                points: curve.voxels.points(POINTS),
+            });
+        }
+        Ok(both)
+    }
 }
