@@ -37,8 +37,6 @@ use width::Measuring;
 const FEW: u64 = 150;
 /// Iterations below which nothing is learnt.
 const LEAST: u64 = 40;
-/// Share of a training's time that finding errors may take.
-const MOST_PASSES: f64 = 0.15;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,7 +121,7 @@ impl Plan {
         }
         fits_disk(fingerprint, out)?;
         let mut decisions = Vec::new();
-        let mut chosen = Chosen::of(manifest, fingerprint, asked.structure, &mut decisions);
+        let chosen = Chosen::of(manifest, fingerprint, asked.structure, &mut decisions);
         let left = asked.budget.duration().as_secs_f64() - spent;
 
         let few = chosen.is_few();
@@ -140,19 +138,7 @@ impl Plan {
             reading,
             left,
         };
-        let (features, mut config, speed, decision) = scene.widest(&chosen, &trainings)?;
-        decisions.push(decision);
-        let passes = speed.share_of_passes(&config, fingerprint, &trainings, left);
-        if passes > MOST_PASSES && !sets(asked, "patch.sampler") {
-            chosen.errors = false;
-            config = chosen.config(asked, features)?;
-            decisions.push(Decision::new(
-                "sampler, corrected",
-                "halves: lesions, anywhere inside".to_owned(),
-                "finding errors on whole training subjects would take more than 15 % of a training",
-                format!("{:.0} % of its time", 100.0 * passes),
-            ));
-        }
+        let (config, speed) = scene.widest(&chosen, &trainings, &mut decisions)?;
 
         let fit =
             |trainings: &[Training]| speed.iterations(&config, fingerprint, trainings, left, 0);

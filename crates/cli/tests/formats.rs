@@ -97,7 +97,8 @@ fn a_dataset_is_predicted_scored_and_compared_in_any_format() {
         place.ok(&format!(
             "evaluate --dataset cohort/dataset.toml --predictions {of} --out {of}-e"
         ));
-        ["scores.csv", "froc.csv", "average_precision.csv"].map(|table| place.text(format!("{of}-e/{table}")))
+        ["scores.csv", "froc.csv", "average_precision.csv"]
+            .map(|table| place.text(format!("{of}-e/{table}")))
     };
     place.ok(&format!("{predict} --out plain"));
     let expected = scores("plain");

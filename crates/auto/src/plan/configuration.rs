@@ -47,8 +47,6 @@ pub(super) struct Chosen {
     paste: bool,
     /// A modality whose foreground is not as bright in one subject as in another.
     uneven: Option<(String, Contrast)>,
-    /// Draw where the network was wrong on whole training subjects.
-    pub errors: bool,
 }
 
 impl Chosen {
@@ -93,7 +91,6 @@ impl Chosen {
             sided,
         );
         let chosen = Self {
-            errors: !shape.whole,
             scene,
             shape,
             batch,
@@ -124,11 +121,18 @@ impl Chosen {
         }
     }
 
-    /// The run of a network of so many features, with the overrides that are asked for.
+    /// The run of a network of so many features, with the overrides that are asked for;
+    /// `errors`: patches are drawn where it was wrong on whole training subjects, too, unless one
+    /// holds a subject.
     ///
     /// # Errors
     /// Overrides that are refused, or that set what is planned.
-    pub fn config(&self, asked: &Asked, features: usize) -> Result<RunConfig, AutoError> {
+    pub fn config(
+        &self,
+        asked: &Asked,
+        features: usize,
+        errors: bool,
+    ) -> Result<RunConfig, AutoError> {
         let text = match &self.few {
             Few::Recipe(recipe) => RunConfig {
                 dataset: asked.dataset.clone(),
@@ -136,7 +140,7 @@ impl Chosen {
                 ..(**recipe).clone()
             }
             .to_toml()?,
-            _ => self.toml(&asked.dataset, asked.seed, features),
+            _ => self.toml(&asked.dataset, asked.seed, features, errors),
         };
         let parse =
             |sets| RunConfig::parse(&text, sets, "the planned configuration", Path::new(""));
@@ -146,7 +150,7 @@ impl Chosen {
     }
 
     /// `run.toml` of a network of so many features.
-    fn toml(&self, dataset: &Path, seed: u64, features: usize) -> String {
+    fn toml(&self, dataset: &Path, seed: u64, features: usize, errors: bool) -> String {
         let list = |values: &[usize]| format!("{values:?}");
         let lists = |values: &[Vec<usize>]| {
             let inner: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
@@ -194,7 +198,7 @@ impl Chosen {
             "{ name = \"blur\" }",
             "{ name = \"low-resolution\" }",
         ]);
-        let sampler = match (self.shape.whole, self.errors) {
+        let sampler = match (self.shape.whole, errors) {
             (true, _) => "\"uniform\"",
             (false, true) => "[{ components = 0.34 }, { mask = 0.33 }, { errors = 0.33 }]",
             (false, false) => "[{ components = 0.5 }, { mask = 0.5 }]",
@@ -311,7 +315,7 @@ mod tests {
                 assert!(told.figure.starts_with(&format!("{name}: ")), "{told:?}");
                 assert!(told.figure.contains("1.20"), "{told:?}");
             }
-            let text = chosen.toml(&manifest.path, 0, 8);
+            let text = chosen.toml(&manifest.path, 0, 8, true);
             let config = RunConfig::parse(&text, &[], "the plan", Path::new("")).unwrap();
             let gamma = |t: &TransformConfig| match t {
                 TransformConfig::Gamma(gamma) => Some(gamma.clone()),
