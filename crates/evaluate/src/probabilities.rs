@@ -119,7 +119,7 @@ pub(crate) fn of_subject(
         let mut voxels = PrecisionRecall::default();
         let seen = (volume.data().iter().zip(reference.data()))
             .filter(|(_, label)| **label != IGNORED)
-            .map(|(p, label)| (*p, usize::from(*label) == class));
+            .map(|(p, label)| (without_rounding(*p), usize::from(*label) == class));
         voxels.add(seen).map_err(failed)?;
         for (p, label) in volume.data_mut().iter_mut().zip(reference.data()) {
             *p = if *label == IGNORED { 0.0 } else { *p };
@@ -134,6 +134,14 @@ pub(crate) fn of_subject(
         Ok(OfClass { candidates, voxels })
     };
     volumes.enumerate().skip(1).map(of_class).collect()
+}
+
+/// A probability that sums or resampling have brought out of 0 to 1 by a hair.
+fn without_rounding(p: f32) -> f32 {
+    match (-1e-5..=1.0 + 1e-5).contains(&p) {
+        true => p.clamp(0.0, 1.0),
+        false => p,
+    }
 }
 
 /// The curves of each foreground class over the subjects; none where not all have probabilities.
