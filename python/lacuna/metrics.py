@@ -187,6 +187,7 @@ def average_precision(
             f"probability: found shape {values.shape}, expected that of the reference, "
             f"{np.shape(reference)}"
         )
-    values = np.ascontiguousarray(values.T.reshape(mask.shape))
+    # A copy, as what may not be written to is not handed over.
+    values = np.array(values.T.reshape(mask.shape), order="C")
     area: Optional[float] = _lacuna.average_precision(values.__dlpack__(), mask.__dlpack__())
     return area
