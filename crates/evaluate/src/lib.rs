@@ -71,8 +71,11 @@ pub fn evaluate(
     let chosen = choose::choose(request)?;
     let stale = place::check(request, &chosen)?;
     let probabilities = Probabilities::of(request, &chosen)?;
-    let scored = score_all(request, &chosen, &probabilities, modality, on_subject)?;
-    let (subjects, pictures, curves) = scored;
+    let All {
+        subjects,
+        pictures,
+        curves,
+    } = score_all(request, &chosen, &probabilities, modality, on_subject)?;
     let (froc, precision_recall) = curves.finish(request.manifest)?;
     let rows: Vec<Vec<ClassScores>> = subjects.iter().map(|s| s.classes.clone()).collect();
     let predictions = request.predictions;
@@ -93,16 +96,24 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
-/// The scores and the picture of each subject, and the curves of all.
+/// What all subjects come to.
+#[derive(Default)]
+struct All {
+    subjects: Vec<SubjectScores>,
+    /// PNG, one of each.
+    pictures: Vec<Vec<u8>>,
+    curves: Curves,
+}
+
+/// Scores each subject.
 fn score_all(
     request: &Request,
     chosen: &Chosen,
     probabilities: &Probabilities,
     modality: &str,
     on_subject: &mut dyn FnMut(usize, usize),
-) -> Result<(Vec<SubjectScores>, Vec<Vec<u8>>, Curves), EvaluateError> {
-    let (mut subjects, mut pictures) = (Vec::new(), Vec::new());
-    let mut curves = Curves::default();
+) -> Result<All, EvaluateError> {
+    let mut all = All::default();
     // One subject per core at a time bounds the memory.
     for group in chosen.subjects.chunks(rayon::current_num_threads()) {
         let group: Vec<_> = group
@@ -120,13 +131,13 @@ fn score_all(
             })
             .collect::<Result<_, _>>()?;
         for scored in group {
-            subjects.push(scored.scores);
-            pictures.push(scored.picture);
-            curves.add(scored.probabilities.unwrap_or_default());
+            all.subjects.push(scored.scores);
+            all.pictures.push(scored.picture);
+            all.curves.add(scored.probabilities.unwrap_or_default());
         }
-        on_subject(subjects.len(), chosen.subjects.len());
+        on_subject(all.subjects.len(), chosen.subjects.len());
     }
-    Ok((subjects, pictures, curves))
+    Ok(all)
 }
 
 fn write(
