@@ -170,7 +170,7 @@ fn a_trained_model_is_predicted_as_by_nnunet() {
             let values = npz(&expected.join("crop07.npz"));
             let (largest, mean) = distances(&found, &floats(npy(&values)));
             assert!(largest <= 1e-3 && mean < 1e-5, "{largest} {mean}");
-            let labels = lacuna_io::read_labels(&expected.join("crop07.nii.gz")).unwrap();
+            let labels = lacuna_io::read_labels(expected.join("crop07.nii.gz")).unwrap();
             let found = found.labels.data().iter().map(|class| u16::from(*class));
             assert!(found.eq(labels.data().iter().map(|label| *label as u16)));
         }
