@@ -10,10 +10,10 @@ use lacuna_metrics::{AveragePrecision, Froc, PrecisionRecall, SubjectCandidates}
 use lacuna_record::{
     ClassFroc, ClassPrecisionRecall, PREDICTION_ENDING, Predictions, ScoredFile, probabilities_path,
 };
-use lacuna_volume::{Connectivity, IGNORED, LabelMap, corner_displacement_mm};
+use lacuna_volume::{Connectivity, IGNORED, LabelMap};
 
 use crate::choose::Chosen;
-use crate::score::in_axes_of;
+use crate::score::on_grid_of;
 use crate::{EvaluateError, Request};
 
 /// Candidates are components of the voxels of at least this probability: low, for
@@ -106,16 +106,7 @@ pub(crate) fn of_subject(
     };
     let volumes = lacuna_io::read(file)?.volumes.into_iter();
     let of_class = |(class, volume)| {
-        let mut volume = in_axes_of(reference, volume)?;
-        if !reference.grid().shows_the_voxels_of(&volume.grid()) {
-            return Err(EvaluateError::Grid {
-                prediction: file.to_owned(),
-                found: volume.shape(),
-                reference: subject.label.clone().unwrap_or_default(),
-                expected: reference.shape(),
-                apart_mm: corner_displacement_mm(&reference.grid(), &volume.grid()),
-            });
-        }
+        let mut volume = on_grid_of(subject, reference, volume, file)?;
         let mut voxels = PrecisionRecall::default();
         let seen = (volume.data().iter().zip(reference.data()))
             .filter(|(_, label)| **label != IGNORED)

@@ -215,17 +215,29 @@ pub(crate) fn prediction_on(
     path: &Path,
     coding: &Coding,
 ) -> Result<LabelMap, EvaluateError> {
-    let prediction = in_axes_of(reference, read_prediction(manifest, path, coding)?)?;
-    if reference.grid().shows_the_voxels_of(&prediction.grid()) {
-        return Ok(without_ignored(reference, &prediction).into_owned());
+    let prediction = read_prediction(manifest, path, coding)?;
+    let prediction = on_grid_of(subject, reference, prediction, path)?;
+    Ok(without_ignored(reference, &prediction).into_owned())
+}
+
+/// What was read of `path`, voxel by voxel that of the reference.
+pub(crate) fn on_grid_of<T: Clone>(
+    subject: &Subject,
+    reference: &LabelMap,
+    read: Volume<T>,
+    path: &Path,
+) -> Result<Volume<T>, EvaluateError> {
+    let volume = in_axes_of(reference, read)?;
+    match reference.grid().shows_the_voxels_of(&volume.grid()) {
+        true => Ok(volume),
+        false => Err(EvaluateError::Grid {
+            prediction: path.to_owned(),
+            found: volume.shape(),
+            reference: subject.label.clone().unwrap_or_default(),
+            expected: reference.shape(),
+            apart_mm: corner_displacement_mm(&reference.grid(), &volume.grid()),
+        }),
     }
-    Err(EvaluateError::Grid {
-        prediction: path.to_owned(),
-        found: prediction.shape(),
-        reference: subject.label.clone().unwrap_or_default(),
-        expected: reference.shape(),
-        apart_mm: corner_displacement_mm(&reference.grid(), &prediction.grid()),
-    })
 }
 
 /// The classes of a prediction.

@@ -54,7 +54,7 @@ impl Grid {
             true => None,
             false => Some(common),
         };
-        let scene = scene(fingerprint, preset, fine.unwrap_or(median));
+        let scene = seen_on(fingerprint, preset, fine.unwrap_or(median));
         if preset.is_none()
             && let Some((coarse, figure)) = coarser(&scene, fingerprint)
         {
@@ -68,7 +68,7 @@ impl Grid {
             return Self {
                 spacing: Some(coarse),
                 keep_lesions: false,
-                scene: self::scene(fingerprint, preset, coarse),
+                scene: seen_on(fingerprint, preset, coarse),
             };
         }
         let (value, reason) = match (kept, fine) {
@@ -119,7 +119,7 @@ fn extents(fingerprint: &Fingerprint) -> impl Iterator<Item = &Extents> {
 }
 
 /// The median subject on a grid of voxel edges `spacing_mm`.
-fn scene(fingerprint: &Fingerprint, preset: Option<&Preset>, spacing_mm: [f64; 3]) -> Scene {
+fn seen_on(fingerprint: &Fingerprint, preset: Option<&Preset>, spacing_mm: [f64; 3]) -> Scene {
     let largest = (extents(fingerprint).map(|e| e.p95_mm))
         .reduce(|a, b| std::array::from_fn(|i| f64::max(a[i], b[i])));
     let median = fingerprint.spacing_mm.median;

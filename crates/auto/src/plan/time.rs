@@ -14,8 +14,8 @@ use crate::error::AutoError;
 const OVERLAP: f64 = 2.0;
 /// Whole-volume passes over the training subjects that the sampler of errors makes.
 const PASSES: f64 = 4.0;
-/// Seconds that tuning, scoring twice and drawing take for a million voxels of one class: .5 in
-/// photographs with hundreds of components, .1 in BRATS, more where thousands are false.
+/// Seconds that tuning, scoring twice and drawing take for a million voxels of one class: .7 in
+/// photographs with hundreds of components, .2 in BRATS, more where thousands are false.
 const TUNING: f64 = 0.75;
 /// A training step beside the threads that cut and transform patches takes so many times
 /// as long as one by itself, on two cores.

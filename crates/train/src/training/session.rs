@@ -262,18 +262,12 @@ impl Session {
         let prepared = &self.preflight;
         let inputs = prepared.dataset.facts.modalities.len();
         let device = self.training.device();
-        self.network = untrained(
-            &self.preflight.config,
-            inputs,
-            &prepared.outputs,
-            seed,
-            device,
-        )?;
+        self.network = untrained(&prepared.config, inputs, &prepared.outputs, seed, device)?;
         self.average = self.average.is_some().then(|| self.network.valid());
-        self.optimiser = new_optimiser(&self.preflight.config.train);
+        self.optimiser = new_optimiser(&prepared.config.train);
         self.errors = None;
         self.sampler = sampler(prepared, &self.state, None);
-        self.prefetch = prefetch(&self.preflight.config, &self.sampler, &self.state)?;
+        self.prefetch = prefetch(&prepared.config, &self.sampler, &self.state)?;
         checkpoint::clear(&run)?;
         self.saved_at = 0;
         validation::keep(&run, 0, prepared.validation.len())?;
