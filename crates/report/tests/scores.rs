@@ -1,7 +1,11 @@
 //! The tables of an evaluation, by hand.
 
-use lacuna_metrics::{Bootstrap, ClassScores, Options, Summary, evaluate_pair};
-use lacuna_record::{Evaluation, Overlay, SubjectScores};
+use lacuna_metrics::{
+    Bootstrap, Candidate, ClassScores, Froc, Options, PrecisionRecall, SubjectCandidates, Summary,
+    evaluate_pair,
+};
+use lacuna_record::{ClassFroc, ClassPrecisionRecall, Evaluation, Overlay, SubjectScores};
+use lacuna_report::curves::curves;
 use lacuna_report::scores::{size_table, subject_scores, summary_scores, worst_first};
 use lacuna_report::study::StudyTable;
 use lacuna_volume::{Affine, LabelMap};
@@ -100,4 +104,49 @@ fn sizes_are_counted_by_the_lesions_own_volume() {
         column(&table, "Predicted components, share false"),
         ["33 %", "–", "–", "–", "–"]
     );
+}
+
+/// Of four voxels, two of them foreground: precision 1 up to recall 1/2, then 2/3; and one of two
+/// lesions found at one false positive per scan.
+#[test]
+fn curves_of_probabilities() {
+    let mut evaluation = evaluation();
+    assert_eq!(curves(&evaluation), []);
+    let mut voxels = PrecisionRecall::default();
+    voxels
+        .add([(0.8, true), (0.4, false), (0.35, true), (0.1, false)])
+        .unwrap();
+    evaluation.precision_recall = vec![ClassPrecisionRecall {
+        class: "a<b".to_owned(),
+        all: voxels.average_precision(),
+        subjects: Vec::new(),
+        points: voxels.points(100),
+    }];
+    let candidate = |score, hits: &[usize]| Candidate {
+        score,
+        hits: hits.to_vec(),
+    };
+    let scan = SubjectCandidates {
+        candidates: vec![candidate(0.9, &[]), candidate(0.8, &[1])],
+        reference_lesions: 2,
+    };
+    evaluation.froc = vec![ClassFroc {
+        class: "a<b".to_owned(),
+        candidate_threshold: 0.1,
+        connectivity: 26,
+        froc: Froc::of(&[scan]).unwrap(),
+    }];
+    let drawn = curves(&evaluation);
+    let [precision_recall, froc] = &drawn[..] else {
+        panic!("{} charts", drawn.len());
+    };
+    assert!(precision_recall.svg.contains("a&lt;b: area 0.833"));
+    // Recall starts where the axis does; from 1/2 to 1 precision falls by a third of its axis.
+    assert!(
+        precision_recall.svg.contains("d=\"M66 14L462 68.67\""),
+        "{}",
+        precision_recall.svg
+    );
+    assert!(froc.svg.contains("a&lt;b: mean 0.286"));
+    assert!(froc.caption.contains("probability 0.10 and more"));
 }

@@ -2,6 +2,7 @@
 
 use lacuna_metrics::Distribution;
 use lacuna_record::Evaluation;
+use lacuna_report::curves::curves;
 use lacuna_report::scores::{
     error_columns, range, share, size_table, subject_scores, summary_scores,
 };
@@ -126,13 +127,12 @@ fn next(advice: &[Advice]) -> Section {
 }
 
 fn scores(evaluation: &Evaluation) -> Section {
+    let tables = [subject_scores(evaluation), summary_scores(evaluation)].map(Item::Table);
+    let curves = curves(evaluation).into_iter().map(Item::Chart);
     Section {
         title: "Scores".to_owned(),
         text: Vec::new(),
-        items: vec![
-            Item::Table(subject_scores(evaluation)),
-            Item::Table(summary_scores(evaluation)),
-        ],
+        items: tables.into_iter().chain(curves).collect(),
     }
 }
 

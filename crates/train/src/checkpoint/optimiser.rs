@@ -1,11 +1,12 @@
 //! The state of the optimiser. Burn takes it as it is, and panics in a later step on what does
 //! not fit the network: that is refused here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::ModuleOptimizer;
+use burn::store::RecordError;
 use burn::tensor::{Bytes, DType, Tensor};
 use burn_pack::Reader;
 use lacuna_nets::Network;
@@ -30,8 +31,26 @@ pub fn load_optimiser(
     let bytes = Bytes::from_bytes_vec(parts::read(&path)?).shared();
     let damaged = |found: String| parts::damaged(&path, &found);
     check(bytes.clone(), network).map_err(damaged)?;
-    let loaded = optimiser.from_bytes(bytes);
-    loaded.map_err(|e| damaged(format!("not an optimiser state: {e}")))
+    load(bytes, optimiser).map_err(damaged)
+}
+
+/// Loads a state, and says what of it the optimiser would pass over: Burn looks entries up by name.
+fn load(bytes: Bytes, optimiser: ModuleOptimizer) -> Result<ModuleOptimizer, String> {
+    let unread = |e: burn_pack::Error| format!("not an optimiser state: {e}");
+    let names = |bytes: Bytes| -> Result<BTreeSet<String>, String> {
+        let reader = Reader::from_bytes(bytes).map_err(unread)?;
+        let tensors = reader.tensor_names().into_iter().map(str::to_owned);
+        Ok(tensors.chain(reader.scalars().keys().cloned()).collect())
+    };
+    let refused = |e: RecordError| format!("not an optimiser state: {e}");
+    let loaded = optimiser.from_bytes(bytes.clone()).map_err(refused)?;
+    let taken = names(loaded.into_bytes().map_err(refused)?)?;
+    match names(bytes)?.difference(&taken).next() {
+        Some(name) => Err(format!(
+            "an optimiser state with {name}, which is none of this optimiser's"
+        )),
+        None => Ok(loaded),
+    }
 }
 
 /// Says what of a state is not of the network.
@@ -119,5 +138,15 @@ mod tests {
         let cut = state(Some(id), &shape, rank);
         refused(&cut[..cut.len() / 2], "not an optimiser state");
         refused(b"", "not an optimiser state");
+    }
+
+    /// One moment alone has all that [`check`] asks for, and Burn would begin both at 0 again.
+    #[test]
+    fn what_the_optimiser_would_pass_over_is_refused() {
+        let adam = || lacuna_ops::adam(1e-8, 0.0);
+        let state = Bytes::from_bytes_vec(state(Some(7), &[2, 3], 2));
+        let found = load(state, adam()).err().unwrap();
+        assert!(found.contains("none of this optimiser's"), "{found}");
+        load(adam().into_bytes().unwrap(), adam()).unwrap();
     }
 }
