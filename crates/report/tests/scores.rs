@@ -141,9 +141,11 @@ fn curves_of_probabilities() {
         panic!("{} charts", drawn.len());
     };
     assert!(precision_recall.svg.contains("a&lt;b: area 0.833"));
-    // Recall starts where the axis does; from 1/2 to 1 precision falls by a third of its axis.
+    // The axes hold 396 x 164 units: half of the way along the top, then a third down.
     assert!(
-        precision_recall.svg.contains("d=\"M66 14L462 68.67\""),
+        precision_recall
+            .svg
+            .contains("d=\"M66 14L264 14L462 68.67\""),
         "{}",
         precision_recall.svg
     );

@@ -111,7 +111,7 @@ impl Chosen {
             ),
             false => say(
                 "sampler",
-                "thirds: lesions, anywhere inside, errors on whole training subjects",
+                "halves: lesions, anywhere inside",
                 "a prediction sees mostly tissue without lesions, and lesions count alike by number",
                 share,
             ),
