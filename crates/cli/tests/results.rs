@@ -101,6 +101,10 @@ fn what_is_no_result_is_refused() {
     place.write("run/report/report.html", "mine");
     place.refused("report run", &["report.html", "--force"]);
     assert_eq!(place.text("run/report/report.html"), "mine");
+    let mut summary = place.json("eval/summary.json");
+    summary["subjects"][0]["classes"][0]["dsc"] = "high".into();
+    place.write("eval/summary.json", summary.to_string());
+    place.refused("report eval", &["eval/summary.json", "high"]);
 }
 
 #[test]
