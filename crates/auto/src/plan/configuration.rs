@@ -121,11 +121,18 @@ impl Chosen {
         }
     }
 
-    /// The run of a network of so many features, with the overrides that are asked for.
+    /// The run of a network of so many features, with the overrides that are asked for;
+    /// `errors`: patches are drawn where it was wrong on whole training subjects, too, unless one
+    /// holds a subject.
     ///
     /// # Errors
     /// Overrides that are refused, or that set what is planned.
-    pub fn config(&self, asked: &Asked, features: usize) -> Result<RunConfig, AutoError> {
+    pub fn config(
+        &self,
+        asked: &Asked,
+        features: usize,
+        errors: bool,
+    ) -> Result<RunConfig, AutoError> {
         let text = match &self.few {
             Few::Recipe(recipe) => RunConfig {
                 dataset: asked.dataset.clone(),
@@ -133,7 +140,7 @@ impl Chosen {
                 ..(**recipe).clone()
             }
             .to_toml()?,
-            _ => self.toml(&asked.dataset, asked.seed, features),
+            _ => self.toml(&asked.dataset, asked.seed, features, errors),
         };
         let parse =
             |sets| RunConfig::parse(&text, sets, "the planned configuration", Path::new(""));
@@ -143,7 +150,7 @@ impl Chosen {
     }
 
     /// `run.toml` of a network of so many features.
-    fn toml(&self, dataset: &Path, seed: u64, features: usize) -> String {
+    fn toml(&self, dataset: &Path, seed: u64, features: usize, errors: bool) -> String {
         let list = |values: &[usize]| format!("{values:?}");
         let lists = |values: &[Vec<usize>]| {
             let inner: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
@@ -191,9 +198,10 @@ impl Chosen {
             "{ name = \"blur\" }",
             "{ name = \"low-resolution\" }",
         ]);
-        let sampler = match self.shape.whole {
-            true => "\"uniform\"",
-            false => "[{ components = 0.5 }, { mask = 0.5 }]",
+        let sampler = match (self.shape.whole, errors) {
+            (true, _) => "\"uniform\"",
+            (false, true) => "[{ components = 0.34 }, { mask = 0.33 }, { errors = 0.33 }]",
+            (false, false) => "[{ components = 0.5 }, { mask = 0.5 }]",
         };
         let labels = match self.geometry.labels {
             LabelResampling::KeepLesions => "keep-lesions",
@@ -307,7 +315,7 @@ mod tests {
                 assert!(told.figure.starts_with(&format!("{name}: ")), "{told:?}");
                 assert!(told.figure.contains("1.20"), "{told:?}");
             }
-            let text = chosen.toml(&manifest.path, 0, 8);
+            let text = chosen.toml(&manifest.path, 0, 8, true);
             let config = RunConfig::parse(&text, &[], "the plan", Path::new("")).unwrap();
             let gamma = |t: &TransformConfig| match t {
                 TransformConfig::Gamma(gamma) => Some(gamma.clone()),

@@ -102,6 +102,20 @@ impl Speed {
         }
     }
 
+    /// The largest share of a training's time that finding errors takes, when `left` seconds
+    /// are left for all.
+    pub(super) fn share_of_passes(
+        &self,
+        config: &RunConfig,
+        fingerprint: &Fingerprint,
+        trainings: &[Training],
+        left: f64,
+    ) -> f64 {
+        let all = left - self.afterwards(fingerprint, trainings, 0);
+        let of = |t: &Training| self.passes(config, fingerprint, t) / (all * t.share).max(1e-3);
+        trainings.iter().map(of).fold(0.0, f64::max)
+    }
+
     /// Seconds of all that follows the trainings from `first` on: their out-of-fold
     /// predictions, tuning and the report.
     pub fn afterwards(

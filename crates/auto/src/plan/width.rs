@@ -12,6 +12,8 @@ use crate::error::AutoError;
 
 /// Iterations for which the widest network is worth its time.
 const MANY: u64 = 700;
+/// Share of a training's time that finding errors may take.
+const MOST_PASSES: f64 = 0.15;
 /// Share of the machine's memory that a step may take, in per cent.
 const MEMORY: u8 = 60;
 
@@ -49,7 +51,7 @@ impl Measuring<'_> {
         let of_first = chosen.features();
         let (widest, narrowest) = (of_first[0], of_first[of_first.len() - 1]);
         for features in of_first {
-            let config = chosen.config(self.asked, features)?;
+            let mut config = chosen.config(self.asked, features, true)?;
             let needed = step_bytes(&config, self.manifest.modalities.len(), outputs)?;
             let free = MemoryLimit::Share(MEMORY).bytes();
             if needed > free && features == narrowest {
@@ -70,6 +72,11 @@ impl Measuring<'_> {
                 self.reading,
                 spacing_mm,
             )?;
+            let passes = speed.share_of_passes(&config, self.fingerprint, trainings, self.left);
+            let too_long = passes > MOST_PASSES && !sets(self.asked, "patch.sampler");
+            if too_long {
+                config = chosen.config(self.asked, features, false)?;
+            }
             let iterations = speed.iterations(&config, self.fingerprint, trainings, self.left, 0);
             tried.push(format!(
                 "{features} features: {:.2} s an iteration, {iterations} fit",
@@ -93,6 +100,15 @@ impl Measuring<'_> {
                     },
                     tried.join("; "),
                 ));
+                if too_long {
+                    decisions.push(Decision::new(
+                        "sampler, corrected",
+                        "halves: lesions, anywhere inside".to_owned(),
+                        "finding errors on whole training subjects would take more than 15 % of \
+                         a training",
+                        format!("{:.0} % of its time", 100.0 * passes),
+                    ));
+                }
                 return Ok((config, speed));
             }
         }

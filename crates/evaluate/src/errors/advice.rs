@@ -148,8 +148,8 @@ fn mostly_false(f: &Figures) -> Option<Advice> {
         seen: format!("{wrong} of {all} predicted components are false."),
         rule: "More than half of the predicted components are false.",
         next:
-            "Let the training see tissue without lesions: patch.sampler = [{ components = 0.5 }, \
-               { mask = 0.5 }], as `lacuna config --recipe lesions-3d` has it. \
+            "Let the training see tissue without lesions: patch.sampler = [{ components = 0.33 }, \
+               { mask = 0.34 }, { errors = 0.33 }], as `lacuna config --recipe lesions-3d` has it. \
                The default draws every patch around a lesion."
                 .to_owned(),
     })

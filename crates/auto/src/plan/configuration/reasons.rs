@@ -111,7 +111,7 @@ impl Chosen {
             ),
             false => say(
                 "sampler",
-                "halves: lesions, anywhere inside",
+                "thirds: lesions, anywhere inside, errors on whole training subjects",
                 "a prediction sees mostly tissue without lesions, and lesions count alike by number",
                 share,
             ),
