@@ -126,10 +126,13 @@ fn held(folder: &Path) -> Option<Held> {
             page: folder.join("report.html"),
         }),
         () if has("run.toml") && has("events.jsonl") => Some(Held::Run),
-        // A damaged one is told when it is read.
-        () if has("summary.json") && has("scores.csv") => Some(Held::Evaluation),
-        // Other programs write a summary.json too; theirs is none of ours.
-        () if matches!(Evaluation::read(folder), Ok(Some(_))) => Some(Held::Evaluation),
+        // Other programs write a summary.json too; beside scores.csv it is ours, and a damaged one is
+        // told when it is read.
+        () if has("summary.json")
+            && (has("scores.csv") || matches!(Evaluation::read(folder), Ok(Some(_)))) =>
+        {
+            Some(Held::Evaluation)
+        }
         () => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use lacuna_record::Evaluation;
 
-use crate::chart::{Decades, LineChart, Look, Scale, Series, Stroke};
+use crate::chart::{Decades, LineChart, Look, Scale, Series};
 use crate::study::Chart;
 
 /// Precision against recall of voxels, and sensitivity to lesions against false positives per
@@ -21,7 +21,7 @@ fn precision_recall(evaluation: &Evaluation) -> Option<Chart> {
         // From a recall of 0, where the first threshold's precision holds.
         let start = class.points.first().map(|p| [0.0, p.precision]);
         let points = class.points.iter().map(|p| [p.recall, p.precision]);
-        Some(line(
+        Some(Series::strong(
             format!("{}: area {area:.3}", class.class),
             start.into_iter().chain(points).collect(),
             // A hundred points need no marks.
@@ -52,7 +52,7 @@ fn froc(evaluation: &Evaluation) -> Option<Chart> {
     let with_lesions = classes.filter(|(_, class)| class.froc.reference_lesions > 0);
     let series = with_lesions.map(|(index, class)| {
         let points = class.froc.points.iter();
-        line(
+        Series::strong(
             format!("{}: mean {:.3}", class.class, class.froc.cpm),
             points
                 .map(|p| [p.false_positives_per_scan, p.sensitivity])
@@ -75,16 +75,6 @@ fn froc(evaluation: &Evaluation) -> Option<Chart> {
             ),
         ),
     )
-}
-
-fn line(name: String, points: Vec<[f64; 2]>, look: Look) -> Series {
-    Series {
-        name,
-        points,
-        band: Vec::new(),
-        look,
-        stroke: Stroke::Strong,
-    }
 }
 
 /// The chart of `series`, if any, with its id, title and caption.

@@ -4,8 +4,8 @@
 //! [`overlay`] draws a subject's slices with reference and prediction,
 //! [`chart`] draws charts as SVG; [`study`] has what every page is made of, reads the folder
 //! of a study and writes reports; [`RunPage`] is the page of a run, [`scores`] has the
-//! tables of an evaluation and [`curves`] its curves; [`fingerprint_page`] draws what a dataset looks like. Nothing
-//! here knows of tensors.
+//! tables of an evaluation and [`curves`] its curves; [`fingerprint_page`] draws what a dataset
+//! looks like. Nothing here knows of tensors.
 //!
 //! Colours are those of Okabe and Ito (2008), which readers with any common
 //! form of colour blindness tell apart; see [`colour`].

@@ -318,14 +318,10 @@ impl RunPage {
 
     fn validation_chart(&self) -> Chart {
         let times = self.validated();
-        let series = |name: &str, look, which: usize| Series {
-            name: name.to_owned(),
-            points: (times.iter())
-                .map(|(at, values)| [*at as f64, values[which]])
-                .collect(),
-            band: Vec::new(),
-            look,
-            stroke: Stroke::Strong,
+        let series = |name: &str, look, which: usize| {
+            let points = times.iter();
+            let points = points.map(|(at, values)| [*at as f64, values[which]]);
+            Series::strong(name, points.collect(), look)
         };
         let chart = LineChart {
             y_range: Some([0.0, 1.0]),

@@ -1,4 +1,4 @@
-//! The tables of an evaluation, by hand.
+//! The tables and curves of an evaluation, by hand.
 
 use lacuna_metrics::{
     Bootstrap, Candidate, ClassScores, Froc, Options, PrecisionRecall, SubjectCandidates, Summary,

@@ -43,6 +43,19 @@ pub struct Series {
     pub stroke: Stroke,
 }
 
+impl Series {
+    /// A thick line without an interval, its points by ascending x.
+    pub fn strong(name: impl Into<String>, points: Vec<[f64; 2]>, look: Look) -> Self {
+        Self {
+            name: name.into(),
+            points,
+            band: Vec::new(),
+            look,
+            stroke: Stroke::Strong,
+        }
+    }
+}
+
 /// A chart of lines over one pair of axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LineChart {

@@ -2,11 +2,11 @@
 //! not fit the network: that is refused here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::ModuleOptimizer;
-use burn::store::RecordError;
 use burn::tensor::{Bytes, DType, Tensor};
 use burn_pack::Reader;
 use lacuna_nets::Network;
@@ -36,15 +36,13 @@ pub fn load_optimiser(
 
 /// Loads a state, and says what of it the optimiser would pass over: Burn looks entries up by name.
 fn load(bytes: Bytes, optimiser: ModuleOptimizer) -> Result<ModuleOptimizer, String> {
-    let unread = |e: burn_pack::Error| format!("not an optimiser state: {e}");
     let names = |bytes: Bytes| -> Result<BTreeSet<String>, String> {
         let reader = Reader::from_bytes(bytes).map_err(unread)?;
         let tensors = reader.tensor_names().into_iter().map(str::to_owned);
         Ok(tensors.chain(reader.scalars().keys().cloned()).collect())
     };
-    let refused = |e: RecordError| format!("not an optimiser state: {e}");
-    let loaded = optimiser.from_bytes(bytes.clone()).map_err(refused)?;
-    let taken = names(loaded.into_bytes().map_err(refused)?)?;
+    let loaded = optimiser.from_bytes(bytes.clone()).map_err(unread)?;
+    let taken = names(loaded.into_bytes().map_err(unread)?)?;
     match names(bytes)?.difference(&taken).next() {
         Some(name) => Err(format!(
             "an optimiser state with {name}, which is none of this optimiser's"
@@ -53,9 +51,13 @@ fn load(bytes: Bytes, optimiser: ModuleOptimizer) -> Result<ModuleOptimizer, Str
     }
 }
 
+/// What the error of a state says that Burn cannot read.
+fn unread(error: impl Display) -> String {
+    format!("not an optimiser state: {error}")
+}
+
 /// Says what of a state is not of the network.
 fn check(bytes: Bytes, network: &Network) -> Result<(), String> {
-    let unread = |e: burn_pack::Error| format!("not an optimiser state: {e}");
     let reader = Reader::from_bytes(bytes).map_err(unread)?;
     let shapes = shapes(network);
     for (name, rank) in reader.scalars() {

@@ -8,7 +8,7 @@ use lacuna_losses::probe::Scene;
 use lacuna_losses::{LossConfig, PatchGrid};
 use lacuna_record::{check_file, check_no_run};
 use lacuna_report::chart::{
-    Decades, Drawing, HeatMap, LineChart, Look, PanelRow, Panels, Scale, Series, Stroke,
+    Decades, Drawing, HeatMap, LineChart, Look, PanelRow, Panels, Scale, Series,
 };
 use rayon::prelude::*;
 
@@ -213,13 +213,7 @@ fn panels(
             .filter(|point| point[1].is_finite())
             .collect();
         points.reverse();
-        Series {
-            name: name.into(),
-            points,
-            band: Vec::new(),
-            look: Look::nth(number),
-            stroke: Stroke::Strong,
-        }
+        Series::strong(name, points, Look::nth(number))
     };
     let lines = LineChart {
         title: format!("Gradient of {name} on lesion and background, by prevalence"),

@@ -13,13 +13,7 @@ fn chart(points: Vec<[f64; 2]>, y_range: Option<[f64; 2]>) -> LineChart {
         x_scale: Scale::Linear,
         y_range,
         legend: false,
-        series: vec![Series {
-            name: "a \"b\"".to_owned(),
-            points,
-            band: Vec::new(),
-            look: Look::plain(BLUE),
-            stroke: Stroke::Strong,
-        }],
+        series: vec![Series::strong("a \"b\"", points, Look::plain(BLUE))],
     }
 }
 
